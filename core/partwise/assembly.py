@@ -1,0 +1,130 @@
+"""From a model part to a network: built on the meta device, given memory, then filled with first weights.
+
+There is one path for everything, from a laptop to `inspect` of a model that fits on no machine: `skeleton`
+builds on the meta device, where tensors have a shape and no content; `materialise` gives them memory on a
+device and calls every module's `reset_parameters()`, PyTorch's own convention, children before parents.
+
+Each module's weights are drawn under random state seeded by (seed, path of the module). So a variant of a
+recipe changes only the weights of what it changes, which is what pairs the seeds of a study.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from .errors import PartError, WorkError
+from .interfaces import Model
+from .kinds import ModelPart
+from .sites import ModelSite
+
+
+def skeleton(part: ModelPart, site: ModelSite) -> Model:
+    """The network on the meta device: every shape, no content, next to no memory.
+
+    Raises:
+        PartError: some part does not fit its place; `path` begins at the model.
+    """
+    with torch.device("meta"):
+        return part.assemble(site)
+
+
+def materialise(model: Model, seed: int, device: torch.device | str = "cpu") -> Model:
+    """Gives a skeleton memory on `device` and its first weights; changes and returns `model`.
+
+    Raises:
+        WorkError: the device has not the memory, or a module has parameters and no `reset_parameters()`.
+    """
+    module = cast(nn.Module, model)
+    needed = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(module))
+    _refuse_if_too_large(needed, torch.device(device))
+    module.to_empty(device=device)
+    initializer = getattr(module, "initializer", None)
+    devices = [] if torch.device(device).type == "cpu" else [torch.device(device)]
+    with torch.random.fork_rng(devices), torch.no_grad():
+        for path, child in _children_first(module):
+            torch.manual_seed(seed_for(seed, path))
+            _reset(path, child)
+            if initializer is not None:
+                initializer(child)
+    return model
+
+
+def assemble(part: ModelPart, site: ModelSite, seed: int, device: torch.device | str = "cpu") -> Model:
+    """The network with its first weights: `skeleton`, then `materialise`."""
+    return materialise(skeleton(part, site), seed, device)
+
+
+def seed_for(seed: int, *path: str | int) -> int:
+    """A seed of its own for each (seed, path): 63 bits of a hash, so that no two are related."""
+    text = "/".join(map(str, (seed, *path)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def _children_first(
+    module: nn.Module, prefix: str = "", seen: set[int] | None = None
+) -> Iterator[tuple[str, nn.Module]]:
+    seen = set() if seen is None else seen
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    for name, child in module.named_children():
+        yield from _children_first(child, f"{prefix}.{name}" if prefix else name, seen)
+    yield prefix, module
+
+
+def _reset(path: str, module: nn.Module) -> None:
+    reset = getattr(module, "reset_parameters", None)
+    if callable(reset):
+        reset()
+    elif any(True for _ in _own_tensors(module)):
+        raise PartError(
+            f"module {path} ({type(module).__name__}) has parameters or buffers of its own but no "
+            "reset_parameters() to fill them; give it one, as every module of PyTorch has"
+        )
+
+
+def _own_tensors(module: nn.Module) -> Iterator[torch.Tensor]:
+    yield from module.parameters(recurse=False)
+    yield from module.buffers(recurse=False)
+
+
+def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
+    yield from module.parameters()
+    yield from module.buffers()
+
+
+def _refuse_if_too_large(needed: int, device: torch.device) -> None:
+    free = _free_memory(device)
+    if free is not None and needed > free:
+        raise WorkError(
+            f"this model's weights need {size_in_words(needed)} and {device.type} has {size_in_words(free)} free; "
+            "make it smaller (width, depth), or look at it with `partwise inspect`, which needs no memory for weights"
+        )
+
+
+def _free_memory(device: torch.device) -> int | None:
+    """Bytes free on a device; None if there is no telling."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type != "cpu":
+        return None
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            facts: dict[str, Any] = dict(line.split(":", 1) for line in lines)
+        return int(facts["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def size_in_words(count: float) -> str:
+    """Bytes as people read them: `1.5 GB`."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
+        if count < 1000 or unit == "PB":
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError("unreachable")

@@ -1,0 +1,151 @@
+"""What passes through a model besides the activations: `Flow` per forward pass, `Batch` per step, states.
+
+Shapes: B batch, T positions of this pass, S positions so far (cached ones and these), M positions of the
+memory, C width, H heads, D head width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from .interfaces import PositionEncoder
+
+State = dict[str, Any]
+"""What a module remembers while decoding: tensors, batch first, preallocated and updated in place; a module
+with children nests theirs."""
+
+IGNORED = -100
+"""Target id of a position that is not scored."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The facts of one forward pass that every layer may need."""
+
+    positions: Tensor
+    """Position of each token in its text, int64, [T] or [B, T]."""
+    start: int = 0
+    """Tokens that the states already hold; this pass begins at that index of the cache."""
+    padding: Tensor | None = None
+    """[B, S] bool, True where there is a token and False where there is padding; None: no padding."""
+    documents: Tensor | None = None
+    """[B, S] int, which of several packed documents a token belongs to; tokens see only their own."""
+    memory: Tensor | None = None
+    """[B, M, C] the encoder's states, for cross-attention."""
+    memory_padding: Tensor | None = None
+    """[B, M] bool, True where the memory holds a token."""
+    encoder: PositionEncoder | None = None
+    """The position encoder in force inside attention."""
+    angles: tuple[Tensor, ...] | None = None
+    """What `encoder.angles` gave for these positions; computed once per pass, used by every layer."""
+    bias: Tensor | None = None
+    """[H, T, S] what `encoder.bias` gave for these positions."""
+
+    @property
+    def length(self) -> int:
+        """T."""
+        return self.positions.shape[-1]
+
+    @property
+    def end(self) -> int:
+        """S."""
+        return self.start + self.length
+
+    def placed_by(self, encoder: PositionEncoder) -> Flow:
+        """The same pass with `encoder` in force: its angles and bias computed for these positions."""
+        indices = torch.arange(self.end, device=self.positions.device)
+        bias = encoder.bias(indices[self.start :], indices)
+        return replace(self, encoder=encoder, angles=encoder.angles(self.positions), bias=bias)
+
+    def rotate(self, heads: Tensor) -> Tensor:
+        """Queries or keys [B, H, T, D], rotated to their positions if the encoder in force rotates."""
+        if self.encoder is None or self.angles is None:
+            return heads
+        return self.encoder.rotate(heads, self.angles)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Token ids to train, evaluate or start decoding on."""
+
+    tokens: Tensor
+    """[B, T] int64, what the model reads (for a seq2seq model, the decoder)."""
+    targets: Tensor
+    """[B, T] int64, the next token at each position; IGNORED where it is not scored."""
+    padding: Tensor | None = None
+    """[B, T] bool, True where `tokens` holds a token; None: no padding."""
+    documents: Tensor | None = None
+    """[B, T] int, which packed document a token belongs to."""
+    source: Tensor | None = None
+    """[B, M] int64, what an encoder reads."""
+    source_padding: Tensor | None = None
+    """[B, M] bool, True where `source` holds a token."""
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on `device`."""
+        moved = {name: value.to(device) for name, value in vars(self).items() if value is not None}
+        return replace(self, **moved)
+
+    @property
+    def scored(self) -> Tensor:
+        """Number of scored targets, a scalar tensor."""
+        return (self.targets != IGNORED).sum()
+
+
+@dataclass
+class Decoding:
+    """A model in the middle of writing: states, and how far they are filled."""
+
+    states: list[State]
+    """One per layer."""
+    length: int
+    """Tokens the states hold."""
+    room: int
+    """Tokens the states can hold."""
+    padding: Tensor | None = None
+    """[B, room] bool, True where a token stands; None if no row of the prompt was padded."""
+    positions: Tensor | None = None
+    """[B] position of the next token in each row; None if it is `length` for all."""
+    memory: Tensor | None = None
+    """[B, M, C] the encoder's states."""
+    memory_padding: Tensor | None = None
+    """[B, M] bool."""
+
+    def reorder(self, rows: Tensor) -> None:
+        """Makes row i continue what row `rows[i]` wrote so far; `rows` may be longer or shorter than B."""
+        self.states = [reordered(state, rows) for state in self.states]
+        for name in ("padding", "positions", "memory", "memory_padding"):
+            value = getattr(self, name)
+            if value is not None:
+                setattr(self, name, value.index_select(0, rows))
+
+
+def reordered(state: State, rows: Tensor) -> State:
+    """A state whose batch row i is row `rows[i]` of the given one."""
+    return {
+        name: reordered(value, rows) if isinstance(value, dict) else value.index_select(0, rows)
+        for name, value in state.items()
+    }
+
+
+def tensors_of(state: State) -> Iterator[Tensor]:
+    """Every tensor in a state, nested ones included."""
+    for value in state.values():
+        if isinstance(value, dict):
+            yield from tensors_of(value)
+        else:
+            yield value
+
+
+def causal_flow(length: int, device: torch.device | str = "cpu") -> Flow:
+    """The flow of `length` tokens from position 0, with nothing else in play; handy in tests and notebooks."""
+    return Flow(positions=torch.arange(length, device=device))
+
+
+__all__ = ["IGNORED", "Batch", "Decoding", "Flow", "State", "causal_flow", "reordered", "tensors_of"]

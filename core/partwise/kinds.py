@@ -1,0 +1,198 @@
+"""The kinds of part that the core knows. Each says what its parts build, and for which site.
+
+To write a part, derive from one of these, set `name`, declare the knobs and write `build`. To define a
+kind of your own, derive from `Part` (or from a kind) and set `kind`; nothing here needs to change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from .parts import Part
+from .sites import (
+    DataSite,
+    EmbeddingSite,
+    HeadSite,
+    LayerSite,
+    ModelSite,
+    OptimizerSite,
+    PositionSite,
+    ScheduleSite,
+    TokenizerSite,
+    WidthSite,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+    from . import interfaces
+
+
+class TokenizerPart(Part):
+    """Turns text into token ids and back."""
+
+    kind = "tokenizer"
+
+    def build(self, site: TokenizerSite) -> interfaces.Tokenizer:
+        """Trains on the site's texts, or loads what the knobs name."""
+        raise NotImplementedError
+
+    def restore(self, saved: dict[str, Any]) -> interfaces.Tokenizer:
+        """The tokenizer whose `to_json()` gave `saved`, exactly."""
+        raise NotImplementedError
+
+    def planned_vocabulary(self) -> int | None:
+        """Size of the vocabulary as far as the knobs tell it, without any text; None if only text can tell."""
+        return None
+
+
+class EmbeddingPart(Part):
+    """Turns token ids into vectors."""
+
+    kind = "embedding"
+
+    def build(self, site: EmbeddingSite) -> interfaces.Embedding:
+        raise NotImplementedError
+
+
+Act = Literal["embed", "rotate", "bias"]
+
+
+class PositionPart(Part):
+    """Tells the model where a token stands: added to the embedding, by rotating queries and keys, or as a bias."""
+
+    kind = "position"
+
+    acts: ClassVar[frozenset[Act]] = frozenset()
+    """In which of the three places it acts."""
+
+    def build(self, site: PositionSite) -> interfaces.PositionEncoder:
+        raise NotImplementedError
+
+
+class ScorePart(Part):
+    """Says how well a query matches a key."""
+
+    kind = "score"
+
+    def build(self, site: HeadSite) -> interfaces.Score:
+        raise NotImplementedError
+
+
+class MixerPart(Part):
+    """Moves information between positions: an attention, a recurrence, a convolution."""
+
+    kind = "mixer"
+
+    def build(self, site: LayerSite) -> interfaces.Mixer:
+        raise NotImplementedError
+
+
+class AttentionPart(MixerPart):
+    """A mixer that weighs every position by how well it matches; can also read an encoder's states."""
+
+    kind = "attention"
+
+    def build(self, site: LayerSite) -> interfaces.Attention:
+        raise NotImplementedError
+
+
+class FeedForwardPart(Part):
+    """Transforms each position on its own."""
+
+    kind = "feedforward"
+
+    def build(self, site: LayerSite) -> nn.Module:
+        raise NotImplementedError
+
+
+class NormPart(Part):
+    """Brings the features of each position to a common scale."""
+
+    kind = "norm"
+
+    def build(self, site: WidthSite) -> nn.Module:
+        raise NotImplementedError
+
+
+class BlockPart(Part):
+    """Arranges mixer, feed-forward, norms and residual connections into one layer."""
+
+    kind = "block"
+
+    def build(self, site: LayerSite) -> interfaces.Block:
+        raise NotImplementedError
+
+    def unrolled(self) -> tuple[BlockPart, ...]:
+        """The layers it stands for: itself, unless it is a group."""
+        return (self,)
+
+
+class InitializerPart(Part):
+    """Draws the first weights of linear and embedding layers."""
+
+    kind = "initializer"
+
+    def build(self, site: LayerSite) -> interfaces.Initializer:
+        raise NotImplementedError
+
+
+class ModelPart(Part):
+    """The whole network, from token ids to logits."""
+
+    kind = "model"
+
+    reads: ClassVar[Literal["sequence", "pair"]] = "sequence"
+    """What it is trained on: running token sequences, or pairs of source and target."""
+
+    context: int
+    """Longest sequence trained on, in tokens. Every model has this knob."""
+
+    def build(self, site: ModelSite) -> interfaces.Model:
+        raise NotImplementedError
+
+
+class DataPart(Part):
+    """Where texts come from: files, or a generated task."""
+
+    kind = "data"
+
+    def build(self, site: DataSite) -> interfaces.Data:
+        raise NotImplementedError
+
+
+class OptimizerPart(Part):
+    """Updates weights from gradients."""
+
+    kind = "optimizer"
+
+    def build(self, site: OptimizerSite) -> Optimizer:
+        raise NotImplementedError
+
+
+class SchedulePart(Part):
+    """Scales the learning rate over the course of training."""
+
+    kind = "schedule"
+
+    def build(self, site: ScheduleSite) -> interfaces.Schedule:
+        raise NotImplementedError
+
+
+class TrainerPart(Part):
+    """Runs the training of a model."""
+
+    kind = "trainer"
+
+    def build(self, site: None) -> interfaces.Trainer:
+        raise NotImplementedError
+
+
+class SamplerPart(Part):
+    """Chooses tokens from logits, one at a time or by search."""
+
+    kind = "sampler"
+
+    def build(self, site: None) -> interfaces.Sampler:
+        raise NotImplementedError

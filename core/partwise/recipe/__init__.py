@@ -1,0 +1,45 @@
+"""The recipe language: reading, extending, changing, validating, comparing and describing recipes.
+
+Imports neither torch nor any plugin. What most callers need is `load`, which gives a valid recipe or raises
+one `RecipeError` that shows everything wrong with it, and `locate`, which does the same for a part that
+fails while it is built.
+"""
+
+from .diagnostics import Problem, RejectedError, render
+from .difference import ABSENT, Difference, differences
+from .explain import fit
+from .files import find, read
+from .load import LoadedRecipe, load, locate
+from .merge import merge
+from .overrides import override_all
+from .reader import parse
+from .recipe import Recipe
+from .schema import json_schema
+from .shipped import Shipped, recipes, studies
+from .source import Mark, Node, Source
+
+__all__ = [
+    "ABSENT",
+    "Difference",
+    "LoadedRecipe",
+    "Mark",
+    "Node",
+    "Problem",
+    "Recipe",
+    "RejectedError",
+    "Shipped",
+    "Source",
+    "differences",
+    "find",
+    "fit",
+    "json_schema",
+    "load",
+    "locate",
+    "merge",
+    "override_all",
+    "parse",
+    "read",
+    "recipes",
+    "render",
+    "studies",
+]

@@ -1,0 +1,115 @@
+"""Recipe files: which one is meant, and what is in it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from . import shipped
+from .diagnostics import Problem, RejectedError
+from .names import did_you_mean, nearest, short_list
+from .reader import parse
+from .source import Mark, Node, Source
+
+LARGEST_FILE = 2 * 1024 * 1024
+"""Bytes that a recipe may have; a real one has a few thousand."""
+
+
+def find(given: str | Path, directory: Path = Path(), mark: Mark | None = None) -> Path:
+    """The file that a recipe is meant by: a path relative to `directory`, or the name of a shipped recipe.
+
+    A text that names a shipped recipe means it; "./gpt" or "gpt.json" means a file whatever is shipped.
+
+    Raises:
+        RecipeError: there is no such file; with the nearest name. `mark` is where it was asked for.
+    """
+    named = shipped.path_of(given) if isinstance(given, str) else None
+    if named is not None:
+        return named
+    text = str(given)
+    path = Path(os.path.normpath(directory / given)) if text and "\0" not in text else None
+    if path is not None and path.exists():
+        return path
+    known, note = _others(text, path)
+    what = (
+        "no such file" if text.endswith(".json") or isinstance(given, Path) else "no recipe of this name, and no file"
+    )
+    raise RejectedError([Problem(f"{text or 'an empty name'}: {what}{did_you_mean(text, known)}", mark, notes=note)])
+
+
+def _others(text: str, path: Path | None) -> tuple[list[str], tuple[str, ...]]:
+    """What else could have been meant: the files beside it, and the shipped recipes."""
+    names = shipped.names()
+    beside: list[str] = []
+    try:
+        if path is not None and text.endswith(".json"):
+            given_in = text[: len(text) - len(Path(text).name)]
+            beside = [given_in + name for name in sorted(os.listdir(path.parent)) if name.endswith(".json")]
+    except OSError:
+        pass
+    listed = short_list(nearest(text, names))
+    return beside + names, (f"recipes: {listed}",) if names else ()
+
+
+def read(path: Path, mark: Mark | None = None) -> Node:
+    """The JSON value in a file.
+
+    Raises:
+        RecipeError: it cannot be read, is too large, is not UTF-8 or not JSON. `mark` is where it was asked for.
+    """
+    name = displayed(path)
+    try:
+        content = _content(path)
+    except OSError as error:
+        raise RejectedError([Problem(f"{name}: {_reason(error)}", mark)]) from None
+    if len(content) > LARGEST_FILE:
+        limit = f"a recipe has at most {LARGEST_FILE // 1024**2} MiB"
+        raise RejectedError([Problem(f"{name}: too large for a recipe: {_size(path)}; {limit}", mark)])
+    return parse(Source(name, _decoded(content, name, mark), path.absolute()))
+
+
+def _content(path: Path) -> bytes:
+    """At most one byte more than a recipe may have."""
+    with open(path, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a pipe gives what it has, piece by piece
+            pieces = iter(lambda: file.read(LARGEST_FILE // 16), b"")
+            content = b""
+            for piece in pieces:
+                content += piece
+                if len(content) > LARGEST_FILE:
+                    break
+            return content
+        return file.read(LARGEST_FILE + 1)
+
+
+def _size(path: Path) -> str:
+    size = os.path.getsize(path)
+    return f"it has {size / 1024**2:,.1f} MiB" if size > LARGEST_FILE else "it goes on and on"
+
+
+def _decoded(content: bytes, name: str, mark: Mark | None) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise RejectedError([Problem(f"{name}: this is UTF-16; save it as UTF-8", mark)])
+    try:
+        return content.decode("utf-8-sig")  # a byte order mark is no mistake of the user's
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        what = f"byte {content[error.start]:#04x} at offset {error.start} (line {line}) is not UTF-8"
+        raise RejectedError([Problem(f"{name}: {what}; save it as UTF-8", mark)]) from None
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, IsADirectoryError):
+        return "this is a directory, not a recipe"
+    return (error.strerror or str(error)).lower()
+
+
+def displayed(path: Path) -> str:
+    """A path as people read it: relative if it is below the current directory."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)

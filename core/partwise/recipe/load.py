@@ -1,0 +1,130 @@
+"""From a file, a name or an object to a valid recipe, or to one screen that says all that is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import BaseModel
+
+from partwise.errors import PartError, RecipeError
+from partwise.parts import Path
+
+from .diagnostics import Problem, RejectedError
+from .explain import fit, head_of
+from .files import displayed, find, read
+from .merge import merge
+from .overrides import override_all
+from .reader import parse
+from .recipe import Recipe
+from .source import Node, Source
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A valid recipe and where everything in it stands."""
+
+    recipe: Recipe
+    node: Node
+    """What is written, by whichever file and option; without the defaults."""
+    path: FilePath | None
+    """The file; None for a recipe made in Python."""
+    directory: FilePath
+    """What the names of data files are relative to."""
+    overrides: tuple[str, ...] = ()
+    """The changes that were made to what the file says."""
+
+
+def load(source: str | FilePath | Mapping[str, Any], overrides: Sequence[str] = ()) -> LoadedRecipe:
+    """The recipe in a file, of a name, or in an object, with the changes `overrides` ("model.width=256").
+
+    Raises:
+        RecipeError: all that is wrong with it.
+    """
+    if isinstance(source, Mapping):
+        path, node = None, _from_object(source)
+    else:
+        path = find(source)
+        node = read(path)
+    directory = FilePath.cwd() if path is None else path.absolute().parent
+    node = override_all(_extended(node, path, directory), overrides, Recipe)
+    try:
+        recipe = fit(Recipe, node)
+    except PartError as error:  # raised by a part's own check, where it should have been a ValueError
+        raise RejectedError([Problem(error.message, node.reach(error.path or ())[0].mark, error.path or ())]) from error
+    return LoadedRecipe(recipe, node, path, directory, tuple(overrides))
+
+
+def _from_object(value: Mapping[str, Any]) -> Node:
+    """An object made in Python is read as the JSON it stands for, so that one reader checks both."""
+    try:
+        text = json.dumps(dict(value), indent=2, ensure_ascii=False, default=_as_json)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RejectedError([Problem(f"this object does not stand for JSON: {error}")]) from error
+    return parse(Source("<recipe>", text))
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def _extended(node: Node, path: FilePath | None, directory: FilePath) -> Node:
+    """`node` merged onto the recipes that it extends, one after the other.
+
+    Raises:
+        RecipeError: a recipe that is extended is missing or no recipe, or extends itself.
+    """
+    layers, chain = [_layer(node)], [] if path is None else [path]
+    while "extends" in node.members:
+        asked = node.members["extends"]
+        if not isinstance(asked.value, str):
+            raise RejectedError(
+                [Problem('"extends" takes the name of a recipe, or of a file', asked.mark, ("extends",))]
+            )
+        base = find(asked.value, directory, asked.mark)
+        for known in chain:
+            if os.path.realpath(known) == os.path.realpath(base):
+                circle = " extends ".join(map(displayed, [*chain, base]))
+                raise RejectedError([Problem(f"a recipe cannot extend itself: {circle}", asked.mark, ("extends",))])
+        chain.append(base)
+        node, directory = read(base, asked.mark), base.absolute().parent
+        layers.append(_layer(node))
+    whole = layers.pop()
+    while layers:
+        whole = merge(whole, layers.pop(), Recipe)
+    return whole
+
+
+def _layer(node: Node) -> Node:
+    """What one file says about the recipe, without what it says about itself."""
+    if not isinstance(node.value, dict):
+        raise RejectedError([Problem('a recipe is an object: {"partwise": 1, "name": ...}', node.mark)])
+    schema = node.members.get("$schema")
+    if schema is not None and not isinstance(schema.value, str):
+        raise RejectedError([Problem('"$schema" takes the address of a schema', schema.mark, ("$schema",))])
+    return replace(node, value={key: item for key, item in node.members.items() if key not in ("$schema", "extends")})
+
+
+def locate(loaded: LoadedRecipe, error: PartError) -> RecipeError:
+    """`error`, whose path is that of a place in the recipe, as an error that shows the place in the file.
+
+    Where the place is a default that no file writes, it shows the nearest place that is written.
+    """
+    path: Path = error.path or ()
+    node, unwritten = loaded.node.reach(path)
+    mark = head_of(node)
+    notes = []
+    if loaded.path is not None and mark.source.path not in (None, loaded.path.absolute()):
+        notes.append(f"note: {displayed(loaded.path)} extends this file")
+    if loaded.overrides:
+        notes.append("note: with " + " ".join(f"--set {option}" for option in loaded.overrides))
+    remark = "which is a default" if unwritten else ""
+    return RejectedError([Problem(error.message, mark, path, remark, tuple(notes))])

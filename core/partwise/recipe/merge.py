@@ -1,0 +1,59 @@
+"""How one recipe changes another: JSON merge patch (RFC 7396), with two rules of our own.
+
+An object in the patch is merged into the object it meets, `null` deletes, and anything else replaces
+what it meets. On top of that:
+
+- A node whose `use` changes is replaced whole, never merged: the knobs of the old part mean nothing to
+  the new one. A name meets an object as {"use": name}. What is not written but has a default is met as
+  that default, so {"norm": {"eps": 1e-6}} says something even where the norm was left to its default.
+- Where a knob takes null itself, `null` is its value and deletes nothing; by the RFC alone nobody could
+  switch off what is on by default.
+
+Every node keeps the mark of where it was written, so that errors point at the right file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .knobs import Shape, default_at, model_at, shape_below, takes_null
+from .source import Node
+
+
+def merge(base: Node | None, patch: Node, shape: Shape = None) -> Node:
+    """What `base` becomes under `patch`; `shape` is the type of the place, if it is known."""
+    if not isinstance(patch.value, dict):
+        return patch
+    children = dict(_met(base, patch))
+    whole = not children
+    if "use" in patch.members:
+        children["use"] = patch.members["use"]
+    model = model_at(shape, Node(children, patch.mark))
+    for key, change in patch.members.items():
+        below = None if shape is None else shape_below(shape, Node(children, patch.mark), key)
+        if change.value is not None or takes_null(below):
+            met = children.get(key)
+            if met is None and not whole and model is not None and isinstance(change.value, dict):
+                met = default_at(model, key, change.mark)
+            children[key] = merge(met, change, below)
+        elif key in children or model is None or key in model.model_fields:
+            children.pop(key, None)
+        else:
+            children[key] = change  # deletes what no part knows: a slip, which validation reports
+    return Node(children, patch.mark, patch.key)
+
+
+def _met(base: Node | None, patch: Node) -> dict[str, Node]:
+    """The members of `base` that an object `patch` changes; none if it replaces the whole."""
+    if base is None:
+        return {}
+    if isinstance(base.value, str):
+        base = as_object(base)
+    if "use" in patch.members and patch.members["use"].value is not None and patch.use != base.use:
+        return {}
+    return base.members
+
+
+def as_object(name: Node) -> Node:
+    """A name written out: "rope" as {"use": "rope"}."""
+    return Node({"use": replace(name, key=None)}, name.mark, name.key)

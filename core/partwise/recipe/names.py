@@ -1,0 +1,93 @@
+"""Names that are near one that is not known, and lists of those that are, short enough to read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+from pydantic import BaseModel
+
+from partwise.parts import Part
+from partwise.plugins import RESTRICTION, Plugin
+from partwise.registry import registry
+
+from .knobs import in_words, shape_of
+
+MOST_LISTED = 12
+"""Names that a list shows before it counts the rest."""
+NEAR = 0.6
+"""How alike two names must be, from 0 to 1, for one to be suggested for the other."""
+
+
+def nearest(given: str, known: Iterable[str]) -> list[str]:
+    """The known names, the one most like `given` first."""
+    return sorted(known, key=lambda name: (-_likeness(given, name), name))
+
+
+def suggestion(given: str, known: Iterable[str]) -> str | None:
+    """The name that was probably meant."""
+    first = next(iter(nearest(given, known)), None)
+    return first if first is not None and _likeness(given, first) >= NEAR else None
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """`, did you mean 'heads'?`, or nothing."""
+    meant = suggestion(given, known)
+    return "" if meant is None else f", did you mean {meant!r}?"
+
+
+def _likeness(given: str, name: str) -> float:
+    """Alike regardless of case and of - and _; a name also counts without its namespace."""
+    given, name = (text[:100].lower().replace("-", "_") for text in (given, name))
+    forms = {name, name.rpartition("/")[2]} if "/" not in given else {name}
+    return max(SequenceMatcher(None, given, form).ratio() for form in forms)
+
+
+def name_of(model: type[BaseModel]) -> str:
+    """How errors call what has the knobs: the part's name, or "a recipe"."""
+    if issubclass(model, Part):
+        return registry().name_of(model)
+    return f"a {model.__name__.lower()}"
+
+
+def short_list(names: Iterable[str]) -> str:
+    """`a, b, c and 30 more`."""
+    every = list(names)
+    if len(every) <= MOST_LISTED + 1:
+        return ", ".join(every)
+    return f"{', '.join(every[:MOST_LISTED])} and {len(every) - MOST_LISTED} more"
+
+
+def knob_list(model: type[BaseModel], given: str = "") -> str:
+    """`knobs: heads (a whole number greater than 0), bias (true or false)`; those most like `given` first."""
+    fields = model.model_fields
+    if not fields:
+        return "it has no knobs"
+    order = nearest(given, fields) if len(fields) > MOST_LISTED else list(fields)
+    return f"knobs: {short_list(f'{name} ({in_words(shape_of(fields[name]))})' for name in order)}"
+
+
+def installed_list(kind: type[Part], given: str) -> str:
+    """`installed: multi_head, acme/sinks (acme-sinks 0.3.1)`; those most like `given` first."""
+    entries = {entry.name: entry for entry in registry().entries(kind)}
+    if not entries:
+        return f"installed: no {kind.kind}"
+    return f"installed: {short_list(_with_origin(name, entries[name].plugin) for name in nearest(given, entries))}"
+
+
+def _with_origin(name: str, plugin: Plugin) -> str:
+    return name if plugin.builtin else f"{name} ({plugin.distribution} {plugin.version})"
+
+
+def plugin_notes(given: str) -> tuple[str, ...]:
+    """Why the part `given` may be unknown: its plugin is broken, or shut out, or not installed."""
+    namespace, slash, _ = given.partition("/")
+    known = {plugin.namespace: plugin for plugin in registry().plugins if not plugin.builtin}
+    if slash and namespace not in known:
+        allowed = os.environ.get(RESTRICTION)
+        if allowed is None:
+            return (f"note: no plugin {namespace!r} is installed",)
+        return (f"note: no plugin {namespace!r} is loaded; {RESTRICTION}={allowed} restricts which are",)
+    broken = [plugin for plugin in registry().broken if not slash or plugin.namespace == namespace]
+    return tuple(f"note: plugin {plugin} failed to load: {plugin.problem}" for plugin in broken[:3])

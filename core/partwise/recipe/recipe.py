@@ -1,0 +1,74 @@
+"""`Recipe`: all the choices that make a language model, validated."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator
+
+from partwise import slots
+from partwise.parts import use
+
+VERSION = 1
+"""The recipe format that this version of partwise reads and writes."""
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+TRAINED = ("data", "tokenizer", "model", "trainer")
+"""The choices that decide what is trained."""
+
+
+class Recipe(BaseModel):
+    """A recipe: one JSON file that says which data, tokenizer, model and trainer make a language model."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, validate_default=True, use_attribute_docstrings=True
+    )
+
+    partwise: Literal[1]
+    """Version of the recipe format."""
+    name: str = Field(max_length=100, json_schema_extra={"pattern": NAME})
+    """Short name; runs are filed under it. Letters, digits, ".", "_" and "-"."""
+    about: str = ""
+    """What the recipe is, for people."""
+    data: slots.Data
+    """Where the texts come from."""
+    tokenizer: slots.Tokenizer
+    """How text becomes tokens."""
+    model: slots.Model
+    """The network."""
+    trainer: slots.Trainer
+    """How it is trained."""
+    sampler: slots.Sampler = use("temperature")
+    """How text is written with it, unless the command says otherwise."""
+    seed: NonNegativeInt = 0
+    """Seed of everything random; two runs that differ only in it are repetitions of one experiment."""
+
+    @field_validator("partwise", mode="before")
+    @classmethod
+    def _a_number(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, bool) else value  # True == 1, but it is no version
+
+    @field_validator("name")
+    @classmethod
+    def _a_slug(cls, value: str) -> str:
+        if not re.fullmatch(NAME, value):
+            raise ValueError("a name has letters, digits, '.', '_' and '-', and begins with a letter or digit")
+        return value
+
+    def resolved(self) -> dict[str, Any]:
+        """The recipe as JSON values with every default written out; loading it gives an equal recipe."""
+        return self.model_dump(mode="json")
+
+    def fingerprint(self) -> str:
+        """Ten hexadecimal digits that change whenever what is trained changes.
+
+        A hash of data, tokenizer, model and trainer with every default written out, so neither the order of
+        keys nor whether a default is spelt out matters. Name and about are left out because they are labels;
+        the sampler because it acts after training; the seed because runs that differ only in it are
+        repetitions of one experiment, and a study finds them by their common fingerprint.
+        """
+        trained = {key: value for key, value in self.resolved().items() if key in TRAINED}
+        canonical = json.dumps(trained, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:10]

@@ -1,0 +1,162 @@
+"""JSON Schema of recipes, with every part that is installed, so that an editor completes and checks them.
+
+Draft 2020-12. `$defs` has, for every kind, what fits there ("mixer") and, for every part, its knobs
+("mixer.gru", "mixer.acme.sinks").
+
+A recipe that extends another one says only what changes: nothing is required of it, and null deletes. Which
+of its objects replace a part and which are merged into one depends on the recipe it extends, which a schema
+cannot read. So everything has a second definition ("mixer-patch") that takes what could be right for *some*
+recipe, and whether there is an "extends" decides which of the two applies.
+
+For a recipe that extends nothing, the schema takes what `load` takes, but for what a schema cannot say: the
+checks a part makes across its knobs, numbers beyond 64 bits, and that 600.0 is no whole number here while
+JSON Schema holds it for one.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
+
+from partwise.parts import Part
+from partwise.registry import Entry, registry
+
+from .knobs import shape_of
+from .recipe import Recipe
+
+Schema = dict[str, Any]
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_SELF: Schema = {"type": "string", "description": "Where editors find this schema."}
+_EXTENDS: Schema = {
+    "type": "string",
+    "description": "The recipe that this one changes: a file relative to this one, or the name of a shipped recipe. "
+    "Objects are merged, null deletes, and a part that changes replaces the old one whole.",
+}
+
+
+def json_schema() -> Schema:
+    """The schema of recipes, given what is installed."""
+    kinds = registry().kinds()
+    whole = _definitions(Recipe, "recipe", kinds)
+    for entry in registry().entries():
+        whole |= _definitions(entry.part, _key(entry), kinds, entry.name)
+    whole |= {name: _any_part(kind, "") for name, kind in kinds.items()}
+    patches = {f"{key}-patch": _relaxed(definition) for key, definition in whole.items() if key not in kinds}
+    patches |= {f"{name}-patch": _any_part(kind, "-patch") for name, kind in kinds.items()}
+    for key, head in (("recipe", {"$schema": _SELF}), ("recipe-patch", {"$schema": _SELF, "extends": _EXTENDS})):
+        definition = (whole | patches)[key]
+        definition["properties"] = head | definition["properties"]
+    return {
+        "$schema": DIALECT,
+        "title": "partwise recipe",
+        "type": "object",
+        "if": {"required": ["extends"]},
+        "then": _ref("recipe-patch"),
+        "else": _ref("recipe"),
+        "$defs": whole | patches,
+    }
+
+
+class _Generator(GenerateJsonSchema):
+    """Refers to the definition of a kind wherever there is a slot: following slots into parts would never end."""
+
+    def __init__(self, key: str, kinds: dict[str, type[Part]]) -> None:
+        super().__init__(ref_template=f"#/$defs/{key}.{{model}}")
+        self.kinds = kinds
+
+    def generate_inner(self, schema: Any) -> Schema:
+        kind = (schema.get("metadata") or {}).get("kind")
+        if isinstance(kind, type) and issubclass(kind, Part):
+            self.kinds.setdefault(kind.kind, kind)
+            return {_SLOT: kind.kind}
+        return super().generate_inner(schema)
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+_SLOT = "partwise-slot"
+
+
+def _definitions(model: type[BaseModel], key: str, kinds: dict[str, type[Part]], name: str | None = None) -> Schema:
+    """The definition of a part (or of the recipe itself), and of the plain models among its knobs.
+
+    Adds to `kinds` those it has slots for."""
+    schema = _resolved(_Generator(key, kinds).generate(model.__pydantic_core_schema__))
+    inner = {f"{key}.{local}": definition for local, definition in schema.pop("$defs", {}).items()}
+    properties, required = schema.get("properties", {}), schema.get("required", [])
+    for knob, field in model.model_fields.items():
+        if knob in properties and not field.is_required():
+            properties[knob]["default"] = _default(field, properties[knob].get("default"))
+    if name is not None:
+        properties = {"use": {"const": name, "description": inspect.getdoc(model) or name}} | properties
+        required = ["use", *required]
+    return {key: schema | {"title": name or key, "properties": properties, "required": required}, **inner}
+
+
+def _resolved(schema: Any) -> Any:
+    """A schema in which slots are references."""
+    if isinstance(schema, list):
+        return [_resolved(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    rest = {key: _resolved(item) for key, item in schema.items() if key != _SLOT}
+    return _ref(schema[_SLOT]) | rest if isinstance(schema.get(_SLOT), str) else rest
+
+
+def _default(field: FieldInfo, written: Any) -> Any:
+    """The default as a dump writes it: a part with all its knobs."""
+    adapter = TypeAdapter[Any](shape_of(field))
+    try:
+        value = adapter.validate_python(field.get_default(call_default_factory=True, validated_data={}))
+        return adapter.dump_python(value, mode="json")
+    except ValidationError:  # a default that is not installed: `load` says so where it matters
+        return written
+
+
+def _any_part(kind: type[Part], suffix: str) -> Schema:
+    """What fits in a slot: the name of a part that needs no knobs, or any part with knobs."""
+    entries = registry().entries(kind)
+    bare = [entry for entry in entries if not any(field.is_required() for field in entry.part.model_fields.values())]
+    names = {"enum": [entry.name for entry in bare], "enumDescriptions": [_summary(entry.part) for entry in bare]}
+    parts = [_ref(_key(entry) + suffix) for entry in entries]
+    return {"description": _summary(kind), "anyOf": [*([names] if bare else []), *parts] or [False]}
+
+
+def _relaxed(schema: Schema) -> Schema:
+    """What may change what `schema` describes: nothing is required, anything may be deleted."""
+    if "$ref" in schema:
+        return schema | {"$ref": schema["$ref"] + "-patch"}
+    relaxed = {key: value for key, value in schema.items() if key not in ("required", "minProperties")}
+    for several in ("anyOf", "oneOf", "allOf"):
+        if several in schema:
+            relaxed[several] = [_relaxed(one) for one in schema[several]]
+    if "properties" in schema:
+        relaxed["properties"] = {key: _deletable(key, one) for key, one in schema["properties"].items()}
+    if isinstance(schema.get("additionalProperties"), dict):
+        relaxed["additionalProperties"] = _deletable("", schema["additionalProperties"])
+    return relaxed
+
+
+def _deletable(key: str, schema: Schema) -> Schema:
+    if key == "use":
+        return schema
+    labels: Schema = {label: schema[label] for label in ("description", "default") if label in schema}
+    bare = {word: value for word, value in schema.items() if word not in labels}
+    return {"anyOf": [_relaxed(bare), {"type": "null"}], **labels}
+
+
+def _key(entry: Entry) -> str:
+    return f"{entry.part.kind}.{entry.name.replace('/', '.')}"
+
+
+def _ref(key: str) -> Schema:
+    return {"$ref": f"#/$defs/{key}"}
+
+
+def _summary(thing: type[Part]) -> str:
+    return (inspect.getdoc(thing) or thing.kind).partition("\n\n")[0].replace("\n", " ")

@@ -1,0 +1,96 @@
+"""Recipes found by name: those that come with partwise, and those of plugins (`namespace/name`).
+
+A name is the file's path in its directory without `.json`: `gpt`, `families/gpt2-small`. What lies in a
+folder `studies` is a study, not a recipe.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from partwise.errors import RecipeError
+from partwise.registry import registry
+
+STUDIES = "studies"
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A file that is found by name."""
+
+    name: str
+    path: Path
+    about: str
+    """What the file says it is; empty if it does not say, or cannot be read."""
+    source: str
+    """The plugin it is from: "partwise", or "acme (acme-sinks 0.3.1)"."""
+
+
+def recipes() -> list[Shipped]:
+    """Every recipe that is found by name, partwise's own first."""
+    return [shipped for shipped in _described() if not _is_study(shipped.name)]
+
+
+def studies() -> list[Shipped]:
+    """Every study that is found by name, partwise's own first."""
+    return [shipped for shipped in _described() if _is_study(shipped.name)]
+
+
+def names() -> list[str]:
+    """The names of all recipes and studies, without reading any."""
+    return [name for name, _, _ in _files()]
+
+
+def path_of(name: str) -> Path | None:
+    """The file that a name means, a recipe or a study; None if there is none."""
+    return next((path for known, path, _ in _files() if known == name), None)
+
+
+def own_directory() -> Path:
+    """Where partwise's own recipes are: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "shipped_recipes"
+    return installed if installed.is_dir() else package.parent.parent / "recipes"
+
+
+def _is_study(name: str) -> bool:
+    return STUDIES in name.split("/")[:-1]
+
+
+def _described() -> list[Shipped]:
+    return [Shipped(name, path, _about(path), source) for name, path, source in _files()]
+
+
+def _files() -> Iterator[tuple[str, Path, str]]:
+    """Name, file and source; the first file of a name hides a second one."""
+    seen = set()
+    places = [(own_directory(), "", "partwise")]
+    for directory, plugin in registry().recipe_directories:
+        places.append((directory, "" if plugin.builtin else f"{plugin.namespace}/", str(plugin)))
+    for directory, prefix, source in places:
+        for path in _json_files(directory):
+            name = prefix + path.relative_to(directory).with_suffix("").as_posix()
+            if name not in seen:
+                seen.add(name)
+                yield name, path, source
+
+
+def _json_files(directory: Path) -> list[Path]:
+    found = []
+    for folder, folders, files in os.walk(directory):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(folder, name) for name in files if name.endswith(".json") and not name.startswith(".")]
+    return sorted(found, key=lambda path: (len(path.relative_to(directory).parts), path))
+
+
+def _about(path: Path) -> str:
+    from .files import read
+
+    try:
+        about = read(path).child("about")
+    except RecipeError:  # a listing shows what there is, whatever state it is in
+        return ""
+    return about.value if about is not None and isinstance(about.value, str) else ""

@@ -1,0 +1,151 @@
+"""The registry: which parts are installed, under which name, and whose they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .parts import Part
+from .plugins import LoadedPlugin, Plugin, load_plugins
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered part."""
+
+    name: str
+    """The name recipes use: bare for built-in parts, `namespace/name` for others'."""
+    part: type[Part]
+    plugin: Plugin
+
+
+class Registry:
+    """Parts by kind and name. Build one from plugins; ask `registry()` for the one in force."""
+
+    def __init__(self, loaded: Iterable[LoadedPlugin]) -> None:
+        self._entries: dict[tuple[type[Part], str], Entry] = {}
+        self._names: dict[type[Part], str] = {}
+        self._plugins: list[Plugin] = []
+        self._recipe_directories: list[tuple[Path, Plugin]] = []
+        for one in loaded:
+            parts, plugin = one.call("partwise_parts")
+            problem = _first_problem(parts)
+            if problem is not None:
+                plugin = replace(plugin, problem=problem)
+            self._plugins.append(plugin)
+            if plugin.problem is None:
+                for part in parts:
+                    self._add(part, plugin)
+                directories, _ = one.call("partwise_recipes")
+                self._recipe_directories += [(Path(directory), plugin) for directory in directories]
+
+    def _add(self, part: type[Part], plugin: Plugin) -> None:
+        name = part.name if plugin.builtin else f"{plugin.namespace}/{part.name}"
+        self._entries[_family(part), name] = Entry(name, part, plugin)
+        self._names[part] = name
+
+    @property
+    def plugins(self) -> tuple[Plugin, ...]:
+        """Every plugin found, broken ones included."""
+        return tuple(self._plugins)
+
+    @property
+    def broken(self) -> tuple[Plugin, ...]:
+        """The plugins of which nothing is available."""
+        return tuple(plugin for plugin in self._plugins if plugin.problem)
+
+    @property
+    def recipe_directories(self) -> tuple[tuple[Path, Plugin], ...]:
+        """Directories of recipes that plugins ship."""
+        return tuple(self._recipe_directories)
+
+    def entries(self, kind: type[Part] = Part) -> tuple[Entry, ...]:
+        """Every registered part that fits where `kind` is asked for, by kind and name."""
+        fitting = [entry for entry in self._entries.values() if issubclass(entry.part, kind)]
+        return tuple(sorted(fitting, key=lambda entry: (entry.part.kind, entry.name)))
+
+    def names(self, kind: type[Part]) -> list[str]:
+        """The names that fit where `kind` is asked for."""
+        return sorted(entry.name for entry in self.entries(kind))
+
+    def find(self, kind: type[Part], name: str) -> type[Part] | None:
+        """The part of `kind` called `name`, or None."""
+        entry = self._entries.get((_family(kind), name))
+        return entry.part if entry and issubclass(entry.part, kind) else None
+
+    def of_any_kind(self, name: str) -> tuple[type[Part], ...]:
+        """Parts called `name`, whatever their kind."""
+        return tuple(entry.part for (_, known), entry in sorted(self._entries.items(), key=_by_kind) if known == name)
+
+    def entry(self, part: type[Part]) -> Entry | None:
+        """Where a part class is from; None if it was never registered."""
+        name = self._names.get(part)
+        return self._entries[_family(part), name] if name else None
+
+    def name_of(self, part: type[Part]) -> str:
+        """The name recipes use for a part class; its bare name if it is not registered."""
+        return self._names.get(part, part.name)
+
+    def kinds(self) -> dict[str, type[Part]]:
+        """Every kind that has a part, including kinds defined by plugins: name -> class."""
+        found = {kind.kind: kind for entry in self._entries.values() for kind in kinds_of(entry.part)}
+        return dict(sorted(found.items()))
+
+
+def kinds_of(part: type[Part]) -> list[type[Part]]:
+    """The kinds a part class belongs to, most special first: an attention is also a mixer."""
+    return [base for base in part.__mro__ if issubclass(base, Part) and "kind" in vars(base)]
+
+
+def _family(part: type[Part]) -> type[Part]:
+    """The most general kind; within it names are unique."""
+    return kinds_of(part)[-1]
+
+
+def _by_kind(item: tuple[tuple[type[Part], str], Any]) -> str:
+    return item[0][0].kind
+
+
+def _first_problem(parts: list[Any]) -> str | None:
+    seen: dict[tuple[type[Part], str], type[Part]] = {}
+    for part in parts:
+        if not (isinstance(part, type) and issubclass(part, Part)):
+            return f"partwise_parts() gave {part!r}, which is not a subclass of partwise.Part"
+        if not kinds_of(part):
+            return f"part {part.__name__} has no kind: derive it from one of partwise.kinds, or set `kind`"
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", getattr(part, "name", "")):
+            return f"part {part.__name__} needs a `name` of lower-case letters, digits and _"
+        key = (_family(part), part.name)
+        if key in seen:
+            return f"registers two parts named {part.name!r}: {seen[key].__name__} and {part.__name__}"
+        seen[key] = part
+    return None
+
+
+_override: ContextVar[Registry | None] = ContextVar("partwise_registry", default=None)
+
+
+@cache
+def _installed() -> Registry:
+    return Registry(load_plugins())
+
+
+def registry() -> Registry:
+    """The registry in force: everything installed, loaded on first use."""
+    return _override.get() or _installed()
+
+
+@contextmanager
+def using(other: Registry) -> Iterator[Registry]:
+    """Puts `other` in force for the length of a `with` block; for tests."""
+    token = _override.set(other)
+    try:
+        yield other
+    finally:
+        _override.reset(token)

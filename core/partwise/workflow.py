@@ -1,0 +1,271 @@
+"""From a recipe to a trained model and back: what the command line and notebooks call.
+
+prepare   data, tokenizer and encoded texts
+train     prepare, assemble, fit; leaves a run directory
+reopen    a run directory as recipe, tokenizer and model
+check     everything that can be wrong with a recipe, without data or memory
+inspect   the figures of its model, likewise
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import nn
+
+from . import assembly
+from .batches import Batches
+from .decoding import generate_text
+from .encoding import cache_directory, encode, training_texts
+from .errors import InputError, PartError
+from .evaluation import Metrics
+from .evaluation import evaluate as evaluate_model
+from .files import read_json, write_json
+from .inspection import Inspection, inspect_model
+from .interfaces import Data, Model, Progress, Split, Tokenizer, Training
+from .kinds import SamplerPart
+from .provenance import lock
+from .recipe import LoadedRecipe, Recipe, load, locate
+from .run import Run
+from .sites import DataSite, ModelSite, TokenizerSite
+
+if TYPE_CHECKING:
+    from .kinds import TokenizerPart
+
+Say = Callable[[str], None]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+ASSUMED_VOCABULARY = 256
+"""For tokenizers that only the texts can tell the size of, where there is no need to read them."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A recipe's data, ready to train on."""
+
+    data: Data
+    tokenizer: Tokenizer
+    batches: Batches
+
+
+def prepare(loaded: LoadedRecipe, say: Say = lambda line: None, tokenizer: Tokenizer | None = None) -> Prepared:
+    """Reads the recipe's data, trains its tokenizer (unless one is given) and encodes every split, or finds
+    all that in the cache.
+
+    Raises:
+        InputError: the data, or a part that reads it, is not as it must be.
+    """
+    recipe = loaded.recipe
+    with _at(loaded, "data"):
+        data = recipe.data.assemble(DataSite(loaded.directory))
+    if tokenizer is None:
+        with _at(loaded, "tokenizer"):
+            tokenizer = _tokenizer(recipe.tokenizer, data, loaded.directory, say)
+    cache = cache_directory()
+    encoded = {split: encode(data, tokenizer, split, cache) for split in SPLITS}
+    with _at(loaded, "data"):
+        batches = Batches(encoded, recipe.model.reads, recipe.model.context, tokenizer.end)
+    return Prepared(data, tokenizer, batches)
+
+
+def _tokenizer(part: TokenizerPart, data: Data, directory: Path, say: Say) -> Tokenizer:
+    """The tokenizer trained on the data, kept beside the encoded texts so that it is trained once."""
+    key = json.dumps([1, part.model_dump(mode="json"), data.identity(), str(directory)], sort_keys=True)
+    kept = cache_directory() / "tokenizers" / f"{sha256(key.encode()).hexdigest()[:24]}.json"
+    if kept.is_file():
+        try:
+            return part.restore(read_json(kept))
+        except (InputError, ValueError):
+            kept.unlink(missing_ok=True)
+    say(f"training the tokenizer ({part.name})")
+    tokenizer = part.assemble(TokenizerSite(lambda: training_texts(data), directory))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_json(kept, tokenizer.to_json())
+    return tokenizer
+
+
+def assemble_model(loaded: LoadedRecipe, site: ModelSite, seed: int, device: torch.device) -> Model:
+    """The recipe's model with its first weights.
+
+    Raises:
+        RecipeError: a part does not fit its place; the message shows where in the file.
+    """
+    with _at(loaded, "model"):
+        return assembly.assemble(loaded.recipe.model, site, seed, device)
+
+
+def train(
+    loaded: LoadedRecipe,
+    out: Path | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    report: Callable[[Progress], None] = lambda progress: None,
+    say: Say = lambda line: None,
+) -> Run:
+    """Trains a recipe, or continues where an interrupted training of it stopped, and returns its run.
+
+    Args:
+        out: directory of the run; by default `default_directory`.
+        seed: in place of the recipe's own.
+        device: "cpu", "cuda", or "auto" for the best there is.
+        report: called after every step.
+        say: called with a line about what is going on before the first step.
+
+    Raises:
+        PartwiseError: see its subclasses; what was trained before the failure is kept in the directory.
+    """
+    if seed is not None:
+        loaded = replace(loaded, recipe=loaded.recipe.model_copy(update={"seed": seed}))
+    recipe = loaded.recipe
+    chosen = torch_device(device)
+    check(loaded)
+    prepared = prepare(loaded, say)
+    site = ModelSite(prepared.tokenizer.vocab_size, prepared.tokenizer.end)
+    model = assemble_model(loaded, site, recipe.seed, chosen)
+    run = Run.create(
+        out or default_directory(loaded), recipe.resolved(), prepared.tokenizer.to_json(), lock(loaded, prepared.data)
+    )
+    if run.finished:
+        say("this run is finished; nothing is left to do")
+        return run
+    with _at(loaded, "trainer"):
+        trainer = recipe.trainer.assemble(None)
+        trainer.fit(Training(model, prepared.batches, run, recipe.seed, chosen, report))
+    return run
+
+
+def default_directory(loaded: LoadedRecipe, seed: int | None = None) -> Path:
+    """Where a run is kept unless said otherwise: runs/NAME-FINGERPRINT-sSEED."""
+    recipe = loaded.recipe
+    return Path("runs") / f"{recipe.name}-{recipe.fingerprint()}-s{recipe.seed if seed is None else seed}"
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """A run with its model in memory."""
+
+    run: Run
+    loaded: LoadedRecipe
+    tokenizer: Tokenizer
+    model: Model
+    device: torch.device
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.loaded.recipe
+
+
+def reopen(directory: Path, device: str = "auto") -> Reopened:
+    """A trained run, ready to write or to be evaluated.
+
+    Raises:
+        InputError: the directory holds no run, or one that is not finished.
+        WorkError: a file of it is damaged.
+    """
+    run = Run.open(directory)
+    if not run.finished:
+        raise InputError(f"{directory} is not finished; the command that started it continues it")
+    loaded = load(run.recipe)
+    loaded = replace(loaded, directory=Path(run.lock.get("directory", ".")))
+    chosen = torch_device(device)
+    with _at(loaded, "tokenizer"):
+        tokenizer = loaded.recipe.tokenizer.restore(run.tokenizer)
+    model = assemble_model(loaded, ModelSite(tokenizer.vocab_size, tokenizer.end), loaded.recipe.seed, chosen)
+    run.load_weights(cast(nn.Module, model))
+    model.eval()
+    return Reopened(run, loaded, tokenizer, model, chosen)
+
+
+def evaluate(reopened: Reopened, split: Split = "valid", limit: int | None = None) -> Metrics:
+    """Loss, perplexity and bits per byte of a run's model on a split; `limit` batches at most."""
+    prepared = prepare(reopened.loaded, tokenizer=reopened.tokenizer)
+    size = getattr(reopened.recipe.trainer, "batch_size", 16)
+    return evaluate_model(reopened.model, prepared.batches, split, size, limit, reopened.device)
+
+
+def generate(
+    reopened: Reopened, prompt: str, limit: int, seed: int = 0, sampler: SamplerPart | None = None
+) -> Iterator[str]:
+    """Text that a run's model writes after `prompt` (or, for a seq2seq model, in answer to it), as it comes."""
+    chosen = (sampler or reopened.recipe.sampler).assemble(None)
+    pairs = reopened.recipe.model.reads == "pair"
+    return generate_text(reopened.model, reopened.tokenizer, prompt, chosen, limit, seed, pairs, reopened.device)
+
+
+def planned_vocabulary(recipe: Recipe) -> tuple[int, bool]:
+    """Size of the vocabulary without reading any text, and whether that is what it will be."""
+    planned = recipe.tokenizer.planned_vocabulary()
+    return (ASSUMED_VOCABULARY, False) if planned is None else (planned, True)
+
+
+def check(loaded: LoadedRecipe) -> None:
+    """Assembles the recipe's model on the meta device, and its other parts as far as that needs no data.
+
+    Raises:
+        RecipeError: something does not fit its place.
+    """
+    vocabulary, _ = planned_vocabulary(loaded.recipe)
+    with _at(loaded, "model"):
+        assembly.skeleton(loaded.recipe.model, ModelSite(vocabulary))
+    with _at(loaded, "trainer"):
+        loaded.recipe.trainer.assemble(None)
+    with _at(loaded, "sampler"):
+        loaded.recipe.sampler.assemble(None)
+
+
+def inspect(loaded: LoadedRecipe, vocabulary: int | None = None) -> Inspection:
+    """The figures of a recipe's model, without allocating its weights.
+
+    Raises:
+        RecipeError: something does not fit its place.
+    """
+    with _at(loaded, "model"):
+        return inspect_model(loaded.recipe.model, ModelSite(vocabulary or planned_vocabulary(loaded.recipe)[0]))
+
+
+def torch_device(name: str) -> torch.device:
+    """The device called "cpu", "cuda", "cuda:1" ..., or the best there is for "auto".
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"no device {name!r} here: {str(error).splitlines()[0]}; use cpu or auto") from error
+    return device
+
+
+@contextmanager
+def _at(loaded: LoadedRecipe, *place: str) -> Iterator[None]:
+    """Turns the failure of a part assembled within into one that shows its place in the recipe's file."""
+    try:
+        yield
+    except PartError as error:
+        raise locate(loaded, PartError(error.message, (*place, *(error.path or ())))) from error
+
+
+__all__ = [
+    "Prepared",
+    "Reopened",
+    "assemble_model",
+    "check",
+    "default_directory",
+    "evaluate",
+    "generate",
+    "inspect",
+    "planned_vocabulary",
+    "prepare",
+    "reopen",
+    "torch_device",
+    "train",
+]

@@ -1,0 +1,103 @@
+"""The ladder: attention from its first lesson, one idea per rung, each a working mixer.
+
+    SimpleAttention     softmax(X X^T) X: no weights at all
+    RawHead             + three matrices W_q, W_k, W_v, as bare parameters; scores scaled by D^-1/2
+    LinearHead          the same with linear layers, and their initialisation
+    CausalHead          + a mask over the future, + dropout of the weights
+    HeadWrapper         several CausalHeads side by side, and one linear layer over them
+    (MultiHeadAttention the same in one fused projection)
+
+The first three look in both directions where their stack may (an encoder) and back only where it may not.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from partwise.flow import Flow, State
+
+from .core import attend, empty_cache, remember
+from .masks import visible
+from .scores import DotScore
+
+
+class SimpleAttention(nn.Module):
+    """softmax(X X^T) X."""
+
+    def __init__(self, width: int, causal: bool) -> None:
+        super().__init__()
+        self.width, self.causal = width, causal
+        self.score = DotScore(1.0)
+
+    def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
+        head = x.unsqueeze(1)
+        keys, values = remember(head, head, flow, state)
+        return attend(head, keys, values, self.score, visible(flow, self.causal)).squeeze(1)
+
+    def empty_state(self, batch: int, length: int, like: Tensor) -> State:
+        return empty_cache(batch, 1, length, self.width, like)
+
+
+class RawHead(nn.Module):
+    """softmax(X W_q (X W_k)^T / sqrt(D)) X W_v, with W [C, D] bare parameters."""
+
+    def __init__(self, width: int, head_width: int, causal: bool) -> None:
+        super().__init__()
+        self.causal, self.head_width = causal, head_width
+        self.query = nn.Parameter(torch.empty(width, head_width))
+        self.key = nn.Parameter(torch.empty(width, head_width))
+        self.value = nn.Parameter(torch.empty(width, head_width))
+        self.score = DotScore(head_width**-0.5)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        for weight in (self.query, self.key, self.value):
+            nn.init.normal_(weight, std=weight.shape[0] ** -0.5)
+
+    def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
+        x = x.unsqueeze(1)
+        keys, values = remember(x @ self.key, x @ self.value, flow, state)
+        return attend(x @ self.query, keys, values, self.score, visible(flow, self.causal)).squeeze(1)
+
+    def empty_state(self, batch: int, length: int, like: Tensor) -> State:
+        return empty_cache(batch, 1, length, self.head_width, like)
+
+
+class LinearHead(nn.Module):
+    """RawHead with `nn.Linear` for its three matrices, and dropout on the attention weights."""
+
+    def __init__(self, width: int, head_width: int, causal: bool, bias: bool = False, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.causal, self.head_width, self.dropout = causal, head_width, dropout
+        self.query = nn.Linear(width, head_width, bias=bias)
+        self.key = nn.Linear(width, head_width, bias=bias)
+        self.value = nn.Linear(width, head_width, bias=bias)
+        self.score = DotScore(head_width**-0.5)
+
+    def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
+        x = x.unsqueeze(1)
+        keys, values = remember(self.key(x), self.value(x), flow, state)
+        dropout = self.dropout if self.training else 0.0
+        mask = visible(flow, self.causal)
+        return attend(self.query(x), keys, values, self.score, mask, dropout=dropout).squeeze(1)
+
+    def empty_state(self, batch: int, length: int, like: Tensor) -> State:
+        return empty_cache(batch, 1, length, self.head_width, like)
+
+
+class HeadWrapper(nn.Module):
+    """Heads side by side: y = output([head_1(x), ..., head_H(x)])."""
+
+    def __init__(self, heads: list[LinearHead], width: int) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(heads)
+        self.output = nn.Linear(sum(head.head_width for head in heads), width)
+        self.output.ends_residual_branch = True  # type: ignore[assignment]
+
+    def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
+        outputs = [head(x, flow, state and state[str(index)]) for index, head in enumerate(self.heads)]
+        return self.output(torch.cat(outputs, dim=-1))
+
+    def empty_state(self, batch: int, length: int, like: Tensor) -> State:
+        return {name: head.empty_state(batch, length, like) for name, head in self.heads.named_children()}  # type: ignore[operator]

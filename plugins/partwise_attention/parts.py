@@ -1,0 +1,282 @@
+"""The built-in attentions, from the first lesson to the real thing, and the scores they can use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from annotated_types import Ge, Lt
+from pydantic import PositiveFloat, PositiveInt, field_validator
+from pydantic_core import PydanticCustomError
+
+from partwise import PartError, slots, use
+from partwise.kinds import AttentionPart, PositionPart, ScorePart
+from partwise.sites import HeadSite, LayerSite, PositionSite, WidthSite
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from partwise.interfaces import PositionEncoder
+
+    from .ladder import HeadWrapper, LinearHead, RawHead, SimpleAttention
+    from .multi_head import MultiHeadAttention
+    from .scores import AdditiveScore, DotScore
+
+Probability = Annotated[float, Ge(0), Lt(1)]
+
+
+class Dot(ScorePart):
+    """Dot product of query and key (Luong et al. 2015)."""
+
+    name = "dot"
+
+    def build(self, site: HeadSite) -> DotScore:
+        from .scores import DotScore
+
+        return DotScore(1.0)
+
+
+class ScaledDot(ScorePart):
+    """Dot product of query and key times a scale (Vaswani et al. 2017)."""
+
+    name = "scaled_dot"
+
+    scale: PositiveFloat | None = None
+    """Factor of the dot product; null means 1 / sqrt(head width)."""
+
+    def build(self, site: HeadSite) -> DotScore:
+        from .scores import DotScore
+
+        return DotScore(site.head_width**-0.5 if self.scale is None else self.scale)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(scale=0.3)
+
+
+class Additive(ScorePart):
+    """A small network of query and key, v . tanh(q + k) (Bahdanau et al. 2015)."""
+
+    name = "additive"
+
+    def build(self, site: HeadSite) -> AdditiveScore:
+        from .scores import AdditiveScore
+
+        return AdditiveScore(site.heads, site.head_width)
+
+
+Projection = Literal["query", "key", "value", "output"]
+
+
+class MultiHead(AttentionPart):
+    """Multi-head attention (Vaswani et al. 2017), self or cross, with grouped key/value heads if wanted."""
+
+    name = "multi_head"
+
+    heads: PositiveInt
+    """Number of query heads."""
+    kv_heads: PositiveInt | None = None
+    """Number of key and value heads, a divisor of `heads` (Ainslie et al. 2023); null means `heads`."""
+    head_width: PositiveInt | None = None
+    """Features per head; null means width / heads."""
+    bias: bool | tuple[Projection, ...] = True
+    """Which projections have a bias: true for all, false for none, or a list of them."""
+    mask: Literal["auto", "causal", "bidirectional"] = "auto"
+    """What a position sees: auto follows its stack (a decoder looks back only, an encoder both ways)."""
+    window: PositiveInt | None = None
+    """Positions seen at most, its own included (sliding window); null means all."""
+    score: slots.Score = use("scaled_dot")
+    """How well a query matches a key."""
+    position: slots.Position | None = None
+    """A position encoder of this attention's own, which rotates or biases; null means the model's."""
+    query_key_norm: slots.Norm | None = None
+    """Norm of queries and keys before they are rotated (Henry et al. 2020); null means none."""
+    query_key_norm_over: Literal["head", "width"] = "head"
+    """What that norm spans: each head on its own, or all heads together."""
+    soft_cap: PositiveFloat | None = None
+    """Bounds scores to (-cap, cap) by cap * tanh(score / cap), as Gemma 2 does; null means no bound."""
+    dropout: Probability = 0.0
+    """Probability that an attention weight is dropped in training."""
+
+    @field_validator("position")
+    @classmethod
+    def _acts_inside_attention(cls, position: PositionPart | None) -> PositionPart | None:
+        if position is not None and position.acts == {"embed"}:
+            raise PydanticCustomError(
+                "position_outside",
+                "{name} is added to the embedding, and an attention's own position must rotate or bias; "
+                'give it to the model instead ("position" beside "blocks"), or use rope, alibi or t5_bias here',
+                {"name": repr(position.name)},
+            )
+        return position
+
+    def build(self, site: LayerSite) -> MultiHeadAttention:
+        from .multi_head import MultiHeadAttention
+
+        head_width = self._head_width(site)
+        kv_heads = self.kv_heads or self.heads
+        if self.heads % kv_heads:
+            raise PartError(f"kv_heads {kv_heads} does not divide heads {self.heads}")
+        if site.causal and self.mask == "bidirectional":
+            raise PartError("a bidirectional mask would show this model the tokens it must predict; use causal or auto")
+        self._no_position_over_memory(site)
+        biased = frozenset(Projection.__args__ if self.bias is True else self.bias or ())  # type: ignore[attr-defined]
+        return MultiHeadAttention(
+            width=site.width,
+            heads=self.heads,
+            kv_heads=kv_heads,
+            head_width=head_width,
+            score=self.score.assemble(HeadSite(self.heads, head_width)),
+            biased=biased,
+            memory_width=site.memory_width if site.reads_memory else None,
+            causal=site.causal if self.mask == "auto" else self.mask == "causal",
+            window=self.window,
+            position=self._own_position(site, head_width),
+            norms=self._norms(head_width, kv_heads),
+            norm_before_split=self.query_key_norm_over == "width",
+            soft_cap=self.soft_cap,
+            dropout=self.dropout,
+        )
+
+    def _head_width(self, site: LayerSite) -> int:
+        if self.head_width is not None:
+            return self.head_width
+        if site.width % self.heads:
+            nearest = min(
+                (n for n in range(1, site.width + 1) if site.width % n == 0), key=lambda n: abs(n - self.heads)
+            )
+            raise PartError(
+                f"heads {self.heads} does not divide width {site.width}; "
+                f"the nearest number that does is {nearest}, or set head_width"
+            )
+        return site.width // self.heads
+
+    def _no_position_over_memory(self, site: LayerSite) -> None:
+        if site.reads_memory and (self.position is not None or self.window is not None or self.mask == "causal"):
+            raise PartError(
+                "position, window and a causal mask have no meaning over an encoder's states; leave them out"
+            )
+
+    def _own_position(self, site: LayerSite, head_width: int) -> PositionEncoder | None:
+        if self.position is not None:
+            where = PositionSite(site.width, site.context, self.heads, head_width, site.causal)
+            return self.position.assemble(where)
+        if site.position is not None and not site.reads_memory:
+            site.position.serve(self.heads, head_width)
+        return None
+
+    def _norms(self, head_width: int, kv_heads: int) -> tuple[nn.Module, nn.Module] | None:
+        if self.query_key_norm is None:
+            return None
+        spans = (self.heads, kv_heads) if self.query_key_norm_over == "width" else (1, 1)
+        query, key = (self.query_key_norm.assemble(WidthSite(head_width * span)) for span in spans)
+        return query, key
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return (
+            cls(heads=4),
+            cls(heads=4, kv_heads=2, head_width=6, bias=("query", "value"), window=3),
+            cls(heads=2, bias=False, score=use("additive"), soft_cap=5.0, mask="causal"),
+            cls(heads=4, kv_heads=1, position=use("rope"), query_key_norm=use("rms_norm"), dropout=0.2),
+            cls(heads=2, query_key_norm=use("layer_norm"), query_key_norm_over="width", position=use("alibi")),
+        )
+
+
+def _no_memory(part: AttentionPart, site: LayerSite) -> None:
+    if site.reads_memory:
+        raise PartError(f"{part.name} cannot attend to an encoder's states; use multi_head")
+
+
+class Simple(AttentionPart):
+    """Self-attention without weights, softmax(X X^T) X: the ladder's first rung."""
+
+    name = "simple"
+
+    def build(self, site: LayerSite) -> SimpleAttention:
+        from .ladder import SimpleAttention
+
+        _no_memory(self, site)
+        return SimpleAttention(site.width, site.causal)
+
+
+class Raw(AttentionPart):
+    """One head whose three matrices are bare parameters: the ladder's second rung."""
+
+    name = "raw_head"
+
+    def build(self, site: LayerSite) -> RawHead:
+        from .ladder import RawHead
+
+        _no_memory(self, site)
+        return RawHead(site.width, site.width, site.causal)
+
+
+class Linear(AttentionPart):
+    """One head with linear layers for its matrices: the ladder's third rung."""
+
+    name = "linear_head"
+
+    bias: bool = False
+    """Whether the three linear layers have a bias."""
+
+    def build(self, site: LayerSite) -> LinearHead:
+        from .ladder import LinearHead
+
+        _no_memory(self, site)
+        return LinearHead(site.width, site.width, site.causal, self.bias)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(bias=True)
+
+
+class Causal(AttentionPart):
+    """One head that looks back only, with dropout on its weights: the ladder's fourth rung."""
+
+    name = "causal_head"
+
+    bias: bool = False
+    """Whether the three linear layers have a bias."""
+    dropout: Probability = 0.0
+    """Probability that an attention weight is dropped in training."""
+
+    def build(self, site: LayerSite) -> LinearHead:
+        from .ladder import LinearHead
+
+        _no_memory(self, site)
+        return LinearHead(site.width, site.width, True, self.bias, self.dropout)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(bias=True, dropout=0.2)
+
+
+class Wrapper(AttentionPart):
+    """Several causal heads side by side: the ladder's fifth rung, the same function as `multi_head`."""
+
+    name = "head_wrapper"
+
+    heads: PositiveInt
+    """Number of heads, a divisor of the width."""
+    bias: bool = False
+    """Whether the heads' linear layers have a bias."""
+    dropout: Probability = 0.0
+    """Probability that an attention weight is dropped in training."""
+
+    def build(self, site: LayerSite) -> HeadWrapper:
+        from .ladder import HeadWrapper, LinearHead
+
+        _no_memory(self, site)
+        if site.width % self.heads:
+            raise PartError(f"heads {self.heads} does not divide width {site.width}")
+        width = site.width // self.heads
+        heads = [LinearHead(site.width, width, True, self.bias, self.dropout) for _ in range(self.heads)]
+        return HeadWrapper(heads, site.width)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(heads=2), cls(heads=4, bias=True, dropout=0.2)
+
+
+PARTS = (Dot, ScaledDot, Additive, MultiHead, Simple, Raw, Linear, Causal, Wrapper)

@@ -1,0 +1,187 @@
+"""The built-in blocks: how a layer arranges its mixer, feed-forward, norms and residual connections.
+
+Every block with a `cross` slot becomes a decoder layer when that slot holds an attention: it then also
+reads the encoder's states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Annotated, Self
+
+from annotated_types import Ge, Lt, MinLen
+from pydantic import PositiveInt
+
+from partwise import PartError, slots, use
+from partwise.kinds import BlockPart
+from partwise.sites import LayerSite
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from partwise.interfaces import Block
+
+    from .recurrent import RecurrentBlock
+    from .residual import ParallelBlock, ResidualBlock
+
+Probability = Annotated[float, Ge(0), Lt(1)]
+
+
+class _Residual(BlockPart):
+    """What pre_norm, post_norm and sandwich share."""
+
+    mixer: slots.Mixer
+    """What moves information between positions."""
+    cross: slots.Mixer | None = None
+    """An attention over the encoder's states, for decoders; null means none."""
+    feedforward: slots.FeedForward | None = use("gelu")
+    """What transforms each position; null leaves the layer without."""
+    norm: slots.Norm = use("layer_norm")
+    """The norm of each branch, every one with weights of its own."""
+    dropout: Probability = 0.0
+    """Probability that a feature of a branch's output is dropped in training."""
+
+    def build(self, site: LayerSite) -> ResidualBlock:
+        from .residual import ResidualBlock
+
+        return ResidualBlock(
+            mixer=self.mixer.assemble(site),
+            cross=self.cross.assemble(site.over_memory()) if self.cross is not None else None,
+            feedforward=self.feedforward.assemble(site) if self.feedforward is not None else None,
+            residual=self._residual(site),
+        )
+
+    def _residual(self, site: LayerSite) -> Callable[[], nn.Module]:
+        raise NotImplementedError
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        multi_head = {"use": "multi_head", "heads": 2}
+        return (
+            cls.model_validate({"mixer": multi_head}),
+            cls.model_validate({"mixer": "gru", "feedforward": "swiglu", "norm": "rms_norm", "dropout": 0.2}),
+            cls.model_validate({"mixer": multi_head, "cross": multi_head}),
+            cls.model_validate({"mixer": multi_head, "feedforward": None}),
+        )
+
+
+class PreNorm(_Residual):
+    """Residual layer that normalises before each branch, x + f(norm(x)) (GPT-2 onward)."""
+
+    name = "pre_norm"
+
+    def _residual(self, site: LayerSite) -> Callable[[], nn.Module]:
+        from .residual import PreNorm
+
+        return lambda: PreNorm(self.norm.assemble(site), self.dropout)
+
+
+class PostNorm(_Residual):
+    """Residual layer that normalises after each sum, norm(x + f(x)) (Vaswani et al. 2017)."""
+
+    name = "post_norm"
+
+    def _residual(self, site: LayerSite) -> Callable[[], nn.Module]:
+        from .residual import PostNorm
+
+        return lambda: PostNorm(self.norm.assemble(site), self.dropout)
+
+
+class Sandwich(_Residual):
+    """Residual layer that normalises before and after each branch, x + norm(f(norm(x))) (Ding et al. 2021)."""
+
+    name = "sandwich"
+
+    def _residual(self, site: LayerSite) -> Callable[[], nn.Module]:
+        from .residual import Sandwich
+
+        return lambda: Sandwich(self.norm.assemble(site), self.norm.assemble(site), self.dropout)
+
+
+class Parallel(BlockPart):
+    """Residual layer whose mixer and feed-forward read the same input (GPT-J, GPT-NeoX, PaLM)."""
+
+    name = "parallel"
+
+    mixer: slots.Mixer
+    """What moves information between positions."""
+    feedforward: slots.FeedForward = use("gelu")
+    """What transforms each position."""
+    norm: slots.Norm = use("layer_norm")
+    """The norm before the branches."""
+    shared_norm: bool = False
+    """Whether both branches share one norm (GPT-J, PaLM) or have one each (GPT-NeoX)."""
+    dropout: Probability = 0.0
+    """Probability that a feature of a branch's output is dropped in training."""
+
+    def build(self, site: LayerSite) -> ParallelBlock:
+        from .residual import ParallelBlock
+
+        return ParallelBlock(
+            mixer=self.mixer.assemble(site),
+            feedforward=self.feedforward.assemble(site),
+            norm=self.norm.assemble(site),
+            feedforward_norm=None if self.shared_norm else self.norm.assemble(site),
+            dropout=self.dropout,
+        )
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        multi_head = {"use": "multi_head", "heads": 2}
+        return (
+            cls.model_validate({"mixer": multi_head}),
+            cls.model_validate(
+                {"mixer": "lstm", "feedforward": "relu", "norm": "rms_norm", "shared_norm": True, "dropout": 0.2}
+            ),
+        )
+
+
+class Recurrent(BlockPart):
+    """Bare recurrent layer, without residual or norm; with `cross`, tanh(W [h; context]) (Luong et al. 2015)."""
+
+    name = "recurrent"
+
+    mixer: slots.Mixer
+    """The recurrence."""
+    cross: slots.Mixer | None = None
+    """An attention over the encoder's states, for decoders; null means none."""
+    dropout: Probability = 0.0
+    """Probability that a feature of the output is dropped in training."""
+
+    def build(self, site: LayerSite) -> RecurrentBlock:
+        from .recurrent import RecurrentBlock
+
+        cross = self.cross.assemble(site.over_memory()) if self.cross is not None else None
+        return RecurrentBlock(self.mixer.assemble(site), cross, site.width, self.dropout)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        additive = {"use": "multi_head", "heads": 1, "score": "additive"}
+        return (
+            cls.model_validate({"mixer": "rnn"}),
+            cls.model_validate({"mixer": "lstm", "cross": additive, "dropout": 0.2}),
+        )
+
+
+class Repeat(BlockPart):
+    """A group of layers, repeated: stands for `times` copies of `blocks`, each with weights of its own."""
+
+    name = "repeat"
+
+    times: PositiveInt
+    """How often the group is repeated."""
+    blocks: Annotated[tuple[slots.Block, ...], MinLen(1)]
+    """The layers of the group, in order."""
+
+    def unrolled(self) -> tuple[BlockPart, ...]:
+        return tuple(layer for block in self.blocks for layer in block.unrolled()) * self.times
+
+    def build(self, site: LayerSite) -> Block:
+        raise PartError("repeat stands for several layers; put it among the `blocks` of a model")
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls.model_validate({"times": 2, "blocks": ({"use": "recurrent", "mixer": "gru"},)})
+
+
+PARTS = (PreNorm, PostNorm, Sandwich, Parallel, Recurrent, Repeat)

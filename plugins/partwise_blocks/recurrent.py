@@ -1,0 +1,42 @@
+"""The recurrent block: a recurrence as it stands in the textbooks, without residual or norm.
+
+With an encoder to look at, its output joins what attention found there (Luong et al. 2015):
+
+    h = mixer(x)
+    c = cross(h, memory)
+    y = tanh(W [h; c])
+
+Bahdanau et al. (2015) attend with the state *before* the step and feed c into it, which forbids reading a
+target in one pass; Luong's order keeps the score and learns the same alignments.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from partwise.flow import Flow, State
+from partwise.interfaces import Mixer
+
+from .residual import mixer_states
+
+
+class RecurrentBlock(nn.Module):
+    """x [B, T, C] to [B, T, C]."""
+
+    def __init__(self, mixer: Mixer, cross: Mixer | None, width: int, dropout: float) -> None:
+        super().__init__()
+        self.mixer = mixer
+        self.cross = cross
+        self.combine = nn.Linear(2 * width, width) if cross is not None else None
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
+        h = self.mixer(x, flow, state and state["mixer"])
+        if self.cross is not None and self.combine is not None:
+            c = self.cross(h, flow, state and state["cross"])
+            h = torch.tanh(self.combine(torch.cat((h, c), dim=-1)))
+        return self.dropout(h)
+
+    def empty_state(self, batch: int, length: int, memory_length: int, like: Tensor) -> State:
+        return mixer_states(self.mixer, self.cross, batch, length, memory_length, like)

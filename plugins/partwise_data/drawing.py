@@ -1,0 +1,116 @@
+"""Generated examples: drawn at random, the same everywhere, and no source in two splits."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
+
+from partwise import PartError
+from partwise.interfaces import Example, Piece, Split
+
+from .splits import digest
+
+T = TypeVar("T")
+
+
+class Draw:
+    """Random choices, built on `random.Random.random` alone: of all that the standard library draws, only
+    that is promised to stay the same from one version of Python to the next."""
+
+    def __init__(self, seed: int | str) -> None:
+        self.share = random.Random(seed).random
+
+    def below(self, limit: int) -> int:
+        """A whole number from 0 to `limit` - 1."""
+        return int(self.share() * limit)
+
+    def between(self, least: int, most: int) -> int:
+        """A whole number from `least` to `most`, both included."""
+        return least + self.below(most - least + 1)
+
+    def among(self, items: Sequence[T]) -> T:
+        """One of the items."""
+        return items[self.below(len(items))]
+
+    def some(self, items: Sequence[T], count: int) -> list[T]:
+        """`count` different items, in random order."""
+        rest = list(items)
+        for place in range(count):
+            other = self.between(place, len(rest) - 1)
+            rest[place], rest[other] = rest[other], rest[place]
+        return rest[:count]
+
+
+class Task(Protocol):
+    """What is to be learned; a frozen dataclass, whose fields are all that its examples depend on."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def sources(self) -> int:
+        """How many different sources there are, at least."""
+        ...
+
+    def draw(self, draw: Draw) -> tuple[Piece, ...]:
+        """An example; its first piece is the source, or begins with it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many examples each split has."""
+
+    train: int
+    valid: int
+    test: int
+
+
+class GeneratedTask:
+    """The examples of a task. Those held out are drawn first, so that a larger training set keeps them.
+
+    Raises:
+        PartError: the task has too few sources: drawing more than half of them would take for ever.
+    """
+
+    form: Literal["stream", "examples"] = "examples"
+
+    def __init__(self, task: Task, sizes: Sizes, seed: int) -> None:
+        wanted = sizes.train + sizes.valid + sizes.test
+        if 2 * wanted > task.sources:
+            raise PartError(
+                f"size {sizes.train}, valid {sizes.valid} and test {sizes.test} make {wanted} different examples, "
+                f"and these settings allow at most {task.sources // 2}; lower the sizes, or allow more variety"
+            )
+        self.task = task
+        self.sizes = sizes
+        self.seed = seed
+
+    def examples(self, split: Split) -> Iterator[Example]:
+        return iter(self._drawn[split])
+
+    def identity(self) -> str:
+        return digest(type(self.task).__name__, 1, asdict(self.task), asdict(self.sizes), self.seed)
+
+    @cached_property
+    def _drawn(self) -> Mapping[Split, list[Example]]:
+        draw, seen = Draw(self.seed), set[str]()
+        valid = self._distinct(self.sizes.valid, draw, seen)
+        test = self._distinct(self.sizes.test, draw, seen)
+        return {"valid": valid, "test": test, "train": self._distinct(self.sizes.train, draw, seen)}
+
+    def _distinct(self, count: int, draw: Draw, seen: set[str]) -> list[Example]:
+        examples: list[Example] = []
+        while len(examples) < count:
+            pieces = self.task.draw(draw)
+            if pieces[0].text not in seen:
+                seen.add(pieces[0].text)
+                examples.append(Example(pieces))
+        return examples
+
+
+def word_list(text: str) -> tuple[str, ...]:
+    """The words of a text."""
+    return tuple(text.split())

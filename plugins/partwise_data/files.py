@@ -1,0 +1,87 @@
+"""Finds the files that a recipe names, and reads them; every complaint names the file and the fix."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from partwise import InputError, PartError
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def find_files(patterns: Iterable[str], directory: Path) -> tuple[Path, ...]:
+    """The files that names and globs stand for: in the order given, each once, those of a glob sorted.
+
+    Raises:
+        PartError: nothing is there, or it is a directory, empty, or not to be read.
+    """
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        found.update(dict.fromkeys(_matches(pattern, directory)))
+    return tuple(found)
+
+
+def _matches(pattern: str, directory: Path) -> list[Path]:
+    named = directory / pattern
+    if named.is_dir():
+        raise PartError(f"{named} is a directory; name the files in it, for example {str(Path(pattern, '*.txt'))!r}")
+    if named.exists():
+        if _size(named) == 0:
+            raise PartError(f"{named} is empty; put text into it or leave it out")
+        return [named]
+    if not glob.has_magic(pattern):
+        raise PartError(f"there is no file {named}{_suggestion(named)}; names are relative to the recipe's directory")
+    paths = [directory / name for name in sorted(glob.glob(pattern, root_dir=directory, recursive=True))]
+    full = [path for path in paths if path.is_file() and _size(path)]
+    if not full:
+        what = "only empty files or directories match" if paths else "no file matches"
+        raise PartError(f"{what} {pattern!r} in {directory.resolve()}; patterns are relative to the recipe's directory")
+    return full
+
+
+def _suggestion(missing: Path) -> str:
+    if not missing.parent.is_dir():
+        return f" (nor a directory {missing.parent})"
+    near = get_close_matches(missing.name, (path.name for path in missing.parent.iterdir()), n=1)
+    return f", did you mean {near[0]!r}?" if near else ""
+
+
+def _size(path: Path) -> int:
+    try:
+        with path.open("rb"):
+            return path.stat().st_size
+    except OSError as error:
+        raise PartError(f"cannot read {path}: {error.strerror}; check its permissions") from error
+
+
+def content_hash(paths: Sequence[Path]) -> list[str]:
+    """A hash of what each file holds, read in small portions. Neither its name nor its date counts."""
+    hashes = []
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror}") from error
+    return hashes
+
+
+def decode(raw: bytes, path: Path, offset: int) -> str:
+    """Text of bytes that stand at `offset` in a file, without the mark that some editors put first.
+
+    Raises:
+        InputError: they are not UTF-8.
+    """
+    mark = len(BYTE_ORDER_MARK) if offset == 0 and raw.startswith(BYTE_ORDER_MARK) else 0
+    try:
+        return raw[mark:].decode("utf-8")
+    except UnicodeDecodeError as error:
+        at = mark + error.start
+        raise InputError(
+            f"{path} is not UTF-8 text: byte {offset + at} is 0x{raw[at]:02x} ({error.reason}). Convert it, for "
+            f"example with: iconv -f LATIN1 -t UTF-8 {path.name} > {path.stem}-utf8{path.suffix}"
+        ) from None

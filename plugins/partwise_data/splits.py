@@ -1,0 +1,29 @@
+"""Which split a text belongs to, and names for what a data set holds. Nothing here depends on the machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from partwise.interfaces import Split
+
+
+@dataclass(frozen=True)
+class Shares:
+    """The fractions of a data set that are held out; the rest is for training."""
+
+    valid: float
+    test: float
+
+    def split_of(self, key: str) -> Split:
+        """The split of what is called `key`, by a hash of it: whatever else there is, it never moves."""
+        place = int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2**64
+        if place < self.test:
+            return "test"
+        return "valid" if place < self.test + self.valid else "train"
+
+
+def digest(*facts: object) -> str:
+    """A hash of JSON values, which differs whenever they do."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

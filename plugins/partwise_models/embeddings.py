@@ -1,0 +1,32 @@
+"""From token ids to vectors."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class DenseEmbedding(nn.Embedding):
+    """A learned table, one row of `width` features per token (Bengio et al. 2003)."""
+
+    def __init__(self, vocabulary: int, width: int) -> None:
+        super().__init__(vocabulary, width)
+        self.width = width
+
+    def weight_for_head(self) -> Tensor | None:
+        return self.weight
+
+
+class OneHotEmbedding(nn.Module):
+    """The indicator vector of each token, [B, T] to [B, T, V]: 1 at the token's id, 0 elsewhere."""
+
+    def __init__(self, vocabulary: int) -> None:
+        super().__init__()
+        self.width = vocabulary
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return F.one_hot(tokens, self.width).to(torch.get_default_dtype())
+
+    def weight_for_head(self) -> Tensor | None:
+        return None

@@ -1,0 +1,51 @@
+"""A language model: one stack, each position predicting the next token."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from partwise.flow import IGNORED, Batch, Decoding
+from partwise.interfaces import Initializer
+
+from .stack import Head, Input, Stack, advance, decoding_after, flow_of_prompt, flow_of_step
+
+
+class LanguageModel(nn.Module):
+    """Tokens [B, T] to logits [B, T, V]."""
+
+    def __init__(
+        self, input: Input, stack: Stack, head: Head, context: int, vocabulary: int, initializer: Initializer
+    ) -> None:
+        super().__init__()
+        self.input = input
+        self.stack = stack
+        self.head = head
+        self.context = context
+        self.vocabulary = vocabulary
+        self.initializer = initializer
+
+    def forward(self, batch: Batch) -> Tensor:
+        x = self.stack(self.input(batch.tokens), flow_of_prompt(batch))
+        return self._logits(x)
+
+    def loss(self, batch: Batch) -> Tensor:
+        # Training rows are padded on the right, where a causal model never looks: the fast path stays open.
+        logits = self(replace(batch, padding=None))
+        return F.cross_entropy(logits.flatten(0, -2), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum")
+
+    def begin(self, prompt: Batch, room: int) -> tuple[Tensor, Decoding]:
+        x = self.input(prompt.tokens)
+        states = self.stack.empty_states(len(prompt.tokens), room, 0, x)
+        x = self.stack(x, flow_of_prompt(prompt), states)
+        return self._logits(x[:, -1]), decoding_after(prompt, states, room)
+
+    def step(self, tokens: Tensor, decoding: Decoding) -> Tensor:
+        x = self.stack(self.input(tokens[:, None]), flow_of_step(decoding, tokens.device), decoding.states)
+        advance(decoding)
+        return self._logits(x[:, -1])
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return self.head(x, self.input.embedding.weight_for_head())

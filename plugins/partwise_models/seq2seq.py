@@ -1,0 +1,70 @@
+"""Encoder and decoder (Sutskever et al. 2014): one stack reads the source, another writes the target."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from partwise.flow import IGNORED, Batch, Decoding, Flow
+from partwise.interfaces import Initializer
+
+from .stack import Head, Input, Stack, advance, decoding_after, flow_of_prompt, flow_of_step, positions_of
+
+
+class Seq2Seq(nn.Module):
+    """Source [B, M] and target tokens [B, T] to logits [B, T, V]. Source and target share one vocabulary."""
+
+    def __init__(
+        self,
+        encoder_input: Input,
+        encoder: Stack,
+        decoder_input: Input,
+        decoder: Stack,
+        head: Head,
+        context: int,
+        vocabulary: int,
+        initializer: Initializer,
+    ) -> None:
+        super().__init__()
+        self.encoder_input = encoder_input
+        self.encoder = encoder
+        self.decoder_input = decoder_input
+        self.decoder = decoder
+        self.head = head
+        self.context = context
+        self.vocabulary = vocabulary
+        self.initializer = initializer
+
+    def encode(self, batch: Batch) -> Tensor:
+        """The encoder's states [B, M, C] for the sources of a batch."""
+        if batch.source is None:
+            raise ValueError("a seq2seq model reads a source, and this batch has none")
+        padding = batch.source_padding
+        positions = positions_of(Batch(batch.source, batch.source))
+        return self.encoder(self.encoder_input(batch.source), Flow(positions, padding=padding))
+
+    def forward(self, batch: Batch) -> Tensor:
+        memory = self.encode(batch)
+        x = self.decoder(self.decoder_input(batch.tokens), flow_of_prompt(batch, memory))
+        return self._logits(x)
+
+    def loss(self, batch: Batch) -> Tensor:
+        # Targets are padded on the right, where the causal decoder never looks.
+        logits = self(replace(batch, padding=None))
+        return F.cross_entropy(logits.flatten(0, -2), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum")
+
+    def begin(self, prompt: Batch, room: int) -> tuple[Tensor, Decoding]:
+        memory = self.encode(prompt)
+        states = self.decoder.empty_states(len(prompt.tokens), room, memory.shape[1], memory)
+        x = self.decoder(self.decoder_input(prompt.tokens), flow_of_prompt(prompt, memory), states)
+        return self._logits(x[:, -1]), decoding_after(prompt, states, room, memory)
+
+    def step(self, tokens: Tensor, decoding: Decoding) -> Tensor:
+        x = self.decoder(self.decoder_input(tokens[:, None]), flow_of_step(decoding, tokens.device), decoding.states)
+        advance(decoding)
+        return self._logits(x[:, -1])
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return self.head(x, self.decoder_input.embedding.weight_for_head())

@@ -1,0 +1,120 @@
+"""The built-in norms: what brings the features of each position to a common scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Self
+
+from pydantic import PositiveFloat
+
+from partwise import PartError
+from partwise.kinds import NormPart
+from partwise.sites import WidthSite
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .dynamic_tanh import DynamicTanh
+    from .rms_norm import RMSNorm
+    from .scale_norm import ScaleNorm
+
+
+class LayerNorm(NormPart):
+    """Mean to 0 and variance to 1 over features: (x - mean) / sqrt(var + eps) * gain + offset (Ba et al. 2016).
+
+    The paper adds nothing to the deviation; eps under the root is what libraries do.
+    """
+
+    name = "layer_norm"
+
+    eps: PositiveFloat = 1e-5
+    """Added to the variance, under the root."""
+    affine: bool = True
+    """Learn a gain per feature."""
+    bias: bool = True
+    """Learn an offset per feature as well; an offset goes with a gain."""
+
+    def build(self, site: WidthSite) -> nn.LayerNorm:
+        from torch import nn
+
+        if self.bias and not self.affine:
+            raise PartError('an offset goes with a gain: with "affine": false, set "bias" to false too')
+        return nn.LayerNorm(site.width, eps=self.eps, elementwise_affine=self.affine, bias=self.bias)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(eps=0.1), cls(bias=False), cls(affine=False, bias=False)
+
+
+class RmsNorm(NormPart):
+    """Root mean square to 1 over features: x / sqrt(mean(x^2) + eps) * gain (Zhang & Sennrich 2019)."""
+
+    name = "rms_norm"
+
+    eps: PositiveFloat = 1e-6
+    """Added to the mean square, under the root."""
+    affine: bool = True
+    """Learn a gain per feature."""
+    unit_offset: bool = False
+    """Learn the gain as its difference from 1, so that weight decay pulls it to 1, not 0 (Gemma); needs `affine`."""
+
+    def build(self, site: WidthSite) -> RMSNorm:
+        from .rms_norm import RMSNorm
+
+        if self.unit_offset and not self.affine:
+            raise PartError('without a gain there is nothing to offset: with "affine": false, leave "unit_offset" out')
+        return RMSNorm(site.width, self.eps, self.affine, self.unit_offset)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(eps=0.1), cls(affine=False), cls(unit_offset=True)
+
+
+class Scale(NormPart):
+    """Length of the whole vector to one learned number: g * x / max(|x|, eps) (Nguyen & Salazar 2019)."""
+
+    name = "scale_norm"
+
+    eps: PositiveFloat = 1e-5
+    """Shortest length divided by."""
+
+    def build(self, site: WidthSite) -> ScaleNorm:
+        from .scale_norm import ScaleNorm
+
+        return ScaleNorm(site.width, self.eps)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(eps=100.0)
+
+
+class Dyt(NormPart):
+    """Dynamic tanh in place of a norm: tanh(alpha * x) * gain + offset, with a learned alpha (Zhu et al. 2025)."""
+
+    name = "dyt"
+
+    alpha: PositiveFloat = 0.5
+    """First value of alpha, how steep the tanh is."""
+
+    def build(self, site: WidthSite) -> DynamicTanh:
+        from .dynamic_tanh import DynamicTanh
+
+        return DynamicTanh(site.width, self.alpha)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(alpha=1.0)
+
+
+class NoNorm(NormPart):
+    """No norm: features pass as they are."""
+
+    name = "none"
+
+    def build(self, site: WidthSite) -> nn.Identity:
+        from torch import nn
+
+        return nn.Identity()
+
+
+PARTS = (LayerNorm, RmsNorm, Scale, Dyt, NoNorm)

@@ -1,0 +1,41 @@
+"""Attention with linear biases, ALiBi (Press et al. 2022): the further apart, the lower the score."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from .constant import Constant
+from .encoder import Encoder
+
+
+class LinearBiases(Encoder):
+    """bias = -slope * |i - j| with a fixed slope per head.
+
+    The paper looks back only, where i - j is never negative. What looks both ways takes it symmetrically, by the
+    same formula: what comes after is masked where it must not be seen.
+    """
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.slopes = Constant(partial(slopes, heads))
+
+    def bias(self, query_positions: Tensor, key_positions: Tensor) -> Tensor:
+        """[H, T, S], float32."""
+        distances = (query_positions[:, None] - key_positions).abs()
+        return -self.slopes.values[:, None, None] * distances
+
+
+def slopes(heads: int) -> Tensor:
+    """2^(-8/n), 2^(-16/n), ..., 2^-8 for n heads, n a power of two: float32, [H].
+
+    For other counts, as published: those of the next smaller power of two, then every other one of the next
+    larger.
+    """
+    power = 2 ** math.floor(math.log2(heads))
+    ladder = [2 ** (-8 * k / power) for k in range(1, power + 1)]
+    between = [2 ** (-8 * k / (2 * power)) for k in range(1, 2 * power + 1, 2)]
+    return torch.tensor((ladder + between)[:heads], dtype=torch.float32)

@@ -1,0 +1,23 @@
+"""The position encoder that acts nowhere, and from which the others take what they leave alone."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module):
+    """Fulfils `partwise.interfaces.PositionEncoder` and tells the model nothing."""
+
+    max_positions: int | None = None
+
+    def embed(self, x: Tensor, positions: Tensor) -> Tensor:
+        return x
+
+    def angles(self, positions: Tensor) -> tuple[Tensor, ...] | None:
+        return None
+
+    def rotate(self, heads: Tensor, angles: tuple[Tensor, ...]) -> Tensor:
+        return heads
+
+    def bias(self, query_positions: Tensor, key_positions: Tensor) -> Tensor | None:
+        return None

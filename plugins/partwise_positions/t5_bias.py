@@ -1,0 +1,56 @@
+"""T5's relative positions (Raffel et al. 2020): a learned bias per head and per bucket of distances.
+
+Short distances have a bucket each; longer ones share buckets that widen logarithmically up to
+`max_distance`, beyond which all is one bucket.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from .constant import Constant
+from .encoder import Encoder
+
+
+class BucketBiases(Encoder):
+    """A table `weight` [buckets, H]; with `bidirectional`, half of the buckets is for keys that come after."""
+
+    def __init__(self, heads: int, buckets: int, max_distance: int, bidirectional: bool, std: float) -> None:
+        super().__init__()
+        self.max_distance = max_distance
+        self.std = std
+        self.weight = nn.Parameter(torch.empty(buckets, heads))
+        self.buckets = Constant(partial(bucket_table, buckets, max_distance, bidirectional))
+        self.reset_parameters()
+
+    def bias(self, query_positions: Tensor, key_positions: Tensor) -> Tensor:
+        """[H, T, S], of the dtype of the table."""
+        # One value per distance that can differ, then one look-up per pair: no logarithm over T x S.
+        by_distance = self.weight[self.buckets.values].t()
+        offsets = (key_positions - query_positions[:, None]).clamp(-self.max_distance, self.max_distance)
+        chosen = by_distance.index_select(1, (offsets + self.max_distance).flatten())
+        return chosen.unflatten(1, offsets.shape)
+
+    def reset_parameters(self) -> None:
+        nn.init.normal_(self.weight, std=self.std)
+
+    def extra_repr(self) -> str:
+        return f"max_distance={self.max_distance}"
+
+
+def bucket_table(buckets: int, max_distance: int, bidirectional: bool) -> Tensor:
+    """Bucket of every offset key - query from -max_distance to max_distance, int64, [2 * max_distance + 1]."""
+    offsets = torch.arange(-max_distance, max_distance + 1)
+    if bidirectional:
+        buckets //= 2
+        first, distances = (offsets > 0) * buckets, offsets.abs()
+    else:
+        first, distances = torch.zeros_like(offsets), (-offsets).clamp(min=0)
+    exact = buckets // 2
+    ratio = torch.log(distances.clamp(min=1) / exact) / math.log(max_distance / exact)
+    shared = (exact + (ratio * (buckets - exact)).long()).clamp(max=buckets - 1)
+    return first + torch.where(distances < exact, distances, shared)

@@ -1,0 +1,77 @@
+"""Beam search with the length normalisation of GNMT (Wu et al. 2016, arXiv:1609.08144)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Generator, Tensor
+
+from partwise.decoding import Decoder
+
+
+class BeamSearch:
+    """Keeps the `width` likeliest beginnings of each row, and yields the best text once it is found.
+
+    A text of n tokens (the end token counts) is worth its log-probability divided by ((5 + n) / 6) ** alpha. It is
+    complete when its end token is among the `width` best continuations. A row is decided when `width` texts are
+    complete, or when no beginning can still become better than the best of them. At the limit, beginnings count
+    as texts, too.
+    """
+
+    def __init__(self, width: int, length_penalty: float) -> None:
+        self.width = width
+        self.alpha = length_penalty
+
+    def generate(self, decoder: Decoder, limit: int, generator: Generator) -> Iterator[Tensor]:
+        yield from self.search(decoder, limit).unbind(1)
+
+    @torch.inference_mode()
+    def search(self, decoder: Decoder, limit: int) -> Tensor:
+        """The best text of each row, [B, n], filled up with the end token."""
+        B, V = decoder.logits.shape
+        W, device = self.width, decoder.logits.device
+        rows = torch.arange(B, device=device)[:, None]
+        decoder.reorder(rows.expand(B, W).flatten())
+        # A row begins as one beam and W - 1 impossible ones, which the first step's continuations displace.
+        scores = torch.full((B, W), -torch.inf, device=device)
+        scores[:, 0] = 0.0
+        beams = torch.full((B, W, limit), decoder.end, device=device)
+        best = beams[:, 0].clone()
+        best_worth = torch.full((B,), -torch.inf, device=device)
+        lengths = torch.zeros(B, dtype=torch.int64, device=device)
+        complete = lengths.clone()
+        open_rows = torch.ones(B, dtype=torch.bool, device=device)
+        for n in range(1, limit + 1):
+            log_probabilities = decoder.logits.log_softmax(-1, torch.float32).view(B, W, V)
+            continued = (scores[:, :, None] + log_probabilities).flatten(1)
+            # At most W of these end (each beam has one end token), so at least W go on.
+            candidates, index = continued.topk(min(2 * W, W * V))
+            parents, tokens = index // V, index % V
+            grown = beams[rows, parents]
+            grown[:, :, n - 1] = tokens
+
+            ends = tokens == decoder.end
+            counted = ends | (n == limit)
+            counted[:, W:] = False
+            worth = (candidates / self._penalty(n)).masked_fill(~counted, -torch.inf)
+            worth, place = worth.max(1)
+            better = (worth > best_worth) & open_rows
+            best_worth = torch.where(better, worth, best_worth)
+            best[better] = grown[rows[:, 0], place][better]
+            lengths[better] = n
+            complete += (counted & (candidates > -torch.inf)).sum(1)
+
+            scores, kept = candidates.masked_fill(ends, -torch.inf).topk(W)
+            # Scores only fall, and the penalty divides them by no more than that of the longest text.
+            open_rows &= (complete < W) & (scores[:, 0] / self._penalty(limit) > best_worth)
+            if n == limit or not bool(open_rows.any()):
+                break
+            beams = grown[rows, kept]
+            if W > 1:
+                decoder.reorder((parents.gather(1, kept) + rows * W).flatten())
+            decoder.advance(beams[:, :, n - 1].flatten())
+        return best[:, : int(lengths.max())]
+
+    def _penalty(self, length: int) -> float:
+        return ((5 + length) / 6) ** self.alpha

@@ -1,0 +1,43 @@
+"""Filters: pure functions from logits [B, V] to logits in which what must not be drawn is -inf."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+_FIRST_LOOK = 128
+"""Likeliest tokens looked at first by `top_p`; as a rule they are enough, and sorting all is 30 times slower."""
+
+
+def temperature(logits: Tensor, temperature: float) -> Tensor:
+    """Divides: below 1 sharpens the distribution, above 1 flattens it."""
+    return logits / temperature
+
+
+def top_k(logits: Tensor, k: int) -> Tensor:
+    """Keeps the k likeliest tokens, and those as likely as the last of them (Fan et al. 2018)."""
+    if k >= logits.shape[-1]:
+        return logits
+    least = logits.topk(k).values[..., -1:]
+    return logits.masked_fill(logits < least, -torch.inf)
+
+
+def top_p(logits: Tensor, p: float) -> Tensor:
+    """Keeps the fewest likeliest tokens whose probabilities reach p, and those as likely as the last of them
+    (nucleus sampling, Holtzman et al. 2020)."""
+    V = logits.shape[-1]
+    probabilities = logits.softmax(-1, torch.float32)
+    for looked_at in (min(V, _FIRST_LOOK), V):
+        likeliest = probabilities.topk(looked_at).values
+        sums = likeliest.cumsum(-1)
+        if looked_at == V or bool((sums[..., -1] >= p).all()):
+            break
+    last = (sums < p).sum(-1, keepdim=True).clamp(max=looked_at - 1)
+    return logits.masked_fill(probabilities < likeliest.gather(-1, last), -torch.inf)
+
+
+def min_p(logits: Tensor, p: float) -> Tensor:
+    """Keeps the tokens at least p times as likely as the likeliest (Nguyen et al. 2024)."""
+    return logits.masked_fill(logits < logits.amax(-1, keepdim=True) + math.log(p), -torch.inf)

@@ -1,0 +1,3 @@
+"""The built-in tokenizers parts."""
+
+PARTS = ()

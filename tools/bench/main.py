@@ -1,0 +1,88 @@
+"""`make bench`: partwise against named peers, as ratios measured in turn in one process.
+
+Each row times both sides in alternation, some rounds each, and gives the median of the rounds' ratios: the
+machine's speed may drift without touching them. Above 1 means partwise is faster. Run one row by its name:
+`python tools/bench/main.py train-float32`.
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: `measure` gives (units per second of partwise, of the peer) for one round."""
+
+    name: str
+    what: str
+    peer: str
+    unit: str
+    wanted: float
+    rounds: int
+    prepare: Callable[[], Callable[[], tuple[float, float]]]
+
+
+def rows() -> list[Row]:
+    """Every row, in the order of the design's table."""
+    import generation
+    import tokenizing
+    import training
+
+    hand, hugging_face, tokenizers = "hand-written PyTorch GPT", "transformers", "tokenizers"
+    return [
+        Row("train-float32", "training step, float32", f"{hand}, float32", "tokens/s", 1.0, 9, training.float32),
+        Row("train-bfloat16", "training step, bfloat16", f"{hand}, float32", "tokens/s", 1.3, 9, training.bfloat16),
+        Row(
+            "train-hugging-face",
+            "training step, float32",
+            f"{hugging_face} GPT2LMHeadModel",
+            "tokens/s",
+            1.4,
+            9,
+            training.hugging_face,
+        ),
+        Row(
+            "generate", "cached generation, batch 1", f"{hugging_face} generate", "tokens/s", 2.0, 7, generation.cached
+        ),
+        Row("bpe-train", "BPE training, 10 MB", f"{tokenizers} BpeTrainer", "MB/s", 1.0, 3, tokenizing.training),
+        Row("bpe-encode", "BPE encoding, 10 MB", f"{tokenizers} encode_batch", "MB/s", 10.0, 3, tokenizing.encoding),
+    ]
+
+
+def main() -> None:
+    chosen = sys.argv[1:]
+    known = {row.name: row for row in rows()}
+    unknown = [name for name in chosen if name not in known]
+    if unknown:
+        sys.exit(f"no row {', '.join(unknown)}; the rows are {', '.join(known)}")
+    torch.set_num_threads(min(2, torch.get_num_threads()))
+    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(f"{'row':<20} {'partwise':>12} {'peer':>12} {'unit':<9} {'ratio':>6} {'range':>13} {'wanted':>7}  peer")
+    for row in known.values():
+        if not chosen or row.name in chosen:
+            _show(row)
+
+
+def _show(row: Row) -> None:
+    measure = row.prepare()
+    measure()  # warm-up, not counted
+    pairs = [measure() for _ in range(row.rounds)]
+    ratios = [ours / theirs for ours, theirs in pairs]
+    ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
+    spread = f"{min(ratios):.2f}-{max(ratios):.2f}"
+    print(
+        f"{row.name:<20} {ours:>12,.1f} {theirs:>12,.1f} {row.unit:<9} {statistics.median(ratios):>6.2f} "
+        f"{spread:>13} {row.wanted:>7.1f}  {row.peer}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

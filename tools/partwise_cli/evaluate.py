@@ -1,0 +1,45 @@
+"""`partwise evaluate`: how good a trained run is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from . import options
+from .output import print_json, show_columns
+from .runs import directory_of
+from .text import figure
+
+
+@click.command("evaluate")
+@options.run
+@click.option(
+    "--split", type=click.Choice(["valid", "test", "train"]), default="valid", show_default=True, help="Texts to judge by."
+)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Batches at most; all of them unless given.")
+@options.device
+@options.as_json
+def command(run: str, split: str, limit: int | None, device: str, as_json: bool) -> None:
+    """Measure loss, perplexity and bits per byte of a trained run.
+
+    Bits per byte is the one figure that compares models with different tokenizers.
+
+    \b
+    Example:
+      partwise evaluate runs/gpt-1f0c2d3e4b-s0 --split test
+    """
+    from partwise import workflow
+
+    reopened = workflow.reopen(directory_of(run), device)
+    metrics = workflow.evaluate(reopened, split, limit)
+    if as_json:
+        print_json({"run": str(reopened.run.directory), "split": split, **asdict(metrics)})
+        return
+    rows = [
+        ("loss", figure(metrics.loss), "nats per token"),
+        ("perplexity", figure(metrics.perplexity), ""),
+        ("bits per byte", figure(metrics.bits_per_byte), ""),
+        ("tokens", f"{metrics.tokens:,}", f"of the {split} split"),
+    ]
+    show_columns(rows, right=(1,))

@@ -1,0 +1,57 @@
+"""Errors as one screen on stderr: what happened, where, and what to do; a traceback only on demand."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from types import FrameType
+from typing import IO, Any
+
+import click
+
+from .text import visible
+
+TRACEBACK = "PARTWISE_TRACEBACK"
+"""Environment variable that, set, has unexpected errors show their traceback."""
+
+
+class Failure(click.ClickException):
+    """Ends a command with a message and an exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(visible(self.message), file=file, err=True)
+
+
+def unexpected(error: Exception) -> Failure:
+    """What to say of an error that nobody raised for the user: whose code it arose in, and how to see more."""
+    if os.environ.get(TRACEBACK):
+        return Failure("".join(traceback.format_exception(error)).rstrip(), 1)
+    text = f"{type(error).__name__}: {error}".rstrip(": ").replace("\n", "\n  ")
+    whose, place = _origin(error)
+    return Failure(
+        f"unexpected error in {whose}: {text}\n  at {place}\n  {TRACEBACK}=1 shows the whole traceback", 1
+    )
+
+
+def _origin(error: Exception) -> tuple[str, str]:
+    """Who wrote the innermost code that is not a library's, and where it stands."""
+    from partwise.registry import registry
+
+    owners = {plugin.module.partition(":")[0]: str(plugin) for plugin in registry().plugins if not plugin.builtin}
+    steps = list(traceback.walk_tb(error.__traceback__))
+    for frame, line in reversed(steps):
+        module = str(frame.f_globals.get("__name__", ""))
+        for name, owner in owners.items():
+            if module == name or module.startswith(f"{name}."):
+                return f"plugin {owner}", _place(frame, line)
+        if module.partition(".")[0].startswith("partwise"):
+            return "partwise", _place(frame, line)
+    return "partwise", _place(*steps[-1]) if steps else "an unknown place"
+
+
+def _place(frame: FrameType, line: int) -> str:
+    return f"{frame.f_code.co_filename}:{line} in {frame.f_code.co_name}"

@@ -1,0 +1,95 @@
+"""`partwise generate`: what a trained run writes, as it writes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from partwise.errors import InputError
+
+from . import options
+from .runs import directory_of
+from .text import visible
+
+if TYPE_CHECKING:
+    from partwise.kinds import SamplerPart
+    from partwise.workflow import Reopened
+
+
+@click.command("generate")
+@options.run
+@click.option("--prompt", "prompts", multiple=True, metavar="TEXT", help='What to go on from; "-" reads standard input. May be repeated.')
+@click.option("--tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Longest text to write.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed writes the same text.")
+@click.option("--sampler", metavar="NAME|JSON", help="In place of the recipe's: greedy, or '{\"use\": \"top_k\", \"k\": 20}'.")
+@options.device
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object per prompt, once it is answered.")
+def command(
+    run: str, prompts: tuple[str, ...], tokens: int, seed: int, sampler: str | None, device: str, as_json: bool
+) -> None:
+    """Write text with a trained run.
+
+    A language model goes on from the prompt; a seq2seq model answers it, one line each. Standard input is
+    one prompt for the first and a prompt a line for the second. Control characters come out as escapes
+    (\\x1b); --json gives them as they are.
+
+    \b
+    Examples:
+      partwise generate runs/gpt-1f0c2d3e4b-s0 --prompt "def "
+      partwise generate runs/transformer-9a8b7c6d5e-s0 --prompt "3 May 2021" --sampler greedy
+    """
+    from partwise import workflow
+
+    reopened = workflow.reopen(directory_of(run), device)
+    chosen = _sampler(reopened, sampler) if sampler else None
+    answers = reopened.recipe.model.reads == "pair"
+    if answers and not prompts:
+        raise InputError("this model answers a source: give it one with --prompt TEXT, or lines of them with --prompt -")
+    texts = list(_texts(prompts, answers)) or [""]
+    for text in texts:
+        pieces = workflow.generate(reopened, text, tokens, seed, chosen)
+        if as_json:
+            click.echo(json.dumps({"prompt": text, "text": "".join(pieces)}))
+            continue
+        if len(texts) > 1 and not answers:
+            click.echo("---")
+        if not answers:
+            click.echo(visible(text), nl=False)
+        for piece in pieces:
+            click.echo(visible(piece).replace("\n", "\\n") if answers else visible(piece), nl=False)
+        click.echo()
+
+
+def _texts(prompts: tuple[str, ...], answers: bool) -> Iterator[str]:
+    for prompt in prompts:
+        if prompt != "-":
+            yield prompt
+        elif answers:
+            yield from _standard_input().splitlines()
+        else:
+            yield _standard_input().removesuffix("\n")
+
+
+def _standard_input() -> str:
+    try:
+        return click.get_binary_stream("stdin").read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        where = f"byte {error.object[error.start]:#04x} at offset {error.start}"
+        raise InputError(f"standard input is not UTF-8: {where}") from error
+
+
+def _sampler(reopened: Reopened, text: str) -> SamplerPart:
+    """The sampler that the option means, by the rules of `--set`: an object without "use" changes the recipe's.
+
+    Raises:
+        InputError: there is no such sampler, or a knob of it is wrong.
+    """
+    from partwise.recipe import load
+
+    try:
+        return load(reopened.run.recipe, [f"sampler={text}"]).recipe.sampler
+    except InputError as error:
+        raise InputError(str(error).replace("--set sampler", "--sampler")) from error

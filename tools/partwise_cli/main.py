@@ -1,0 +1,108 @@
+"""The `partwise` command: imports only the subcommand that is asked for, and shows every error as one screen."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from partwise.errors import PartwiseError
+
+from .failures import Failure, unexpected
+from .plugged import plugged
+from .text import did_you_mean
+
+SECTIONS = {
+    "Recipes": ("recipes", "check", "inspect", "diff"),
+    "Runs": ("train", "generate", "evaluate"),
+    "What is installed": ("parts", "plugins", "schema"),
+}
+BUILT_IN = tuple(name for names in SECTIONS.values() for name in names)
+
+
+class Commands(click.Group):
+    """Subcommands by name: `partwise train` is `partwise_cli.train.command`; plugins add theirs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*BUILT_IN, *plugged(BUILT_IN).commands]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in BUILT_IN:
+            command: click.Command = import_module(f"{__package__}.{name}").command
+            return command
+        return plugged(BUILT_IN).commands.get(name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            notes = "".join(f"\nnote: {note}" for note in plugged(BUILT_IN).notes)
+            ctx.fail(f"there is no command {name!r}{did_you_mean(name, self.list_commands(ctx))}{notes}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections = {**SECTIONS, "From plugins": tuple(plugged(BUILT_IN).commands)}
+        widest = max(len(name) for names in sections.values() for name in names)
+        for title, names in sections.items():
+            found = [(name, self.get_command(ctx, name)) for name in names]
+            room = formatter.width - 6 - widest
+            # Padded alike, so that the help texts of all sections stand in one column.
+            rows = [(name.ljust(widest), command.get_short_help_str(room)) for name, command in found if command]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        for note in plugged(BUILT_IN).notes:
+            formatter.write_paragraph()
+            formatter.write_text(f"note: {note}")
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except PartwiseError as error:
+            raise Failure(str(error), error.exit_code) from error
+        except KeyboardInterrupt as error:
+            raise Failure("\ninterrupted", 130) from error
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # whoever read our output has seen enough; click ends quietly
+            raise unexpected(error) from error
+
+
+def _show_version(ctx: click.Context, option: click.Parameter, asked: bool) -> None:
+    if asked:
+        click.echo(f"partwise {version('partwise')}")
+        ctx.exit()
+
+
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Begin with: partwise train char-rnn",
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
+def cli() -> None:
+    """Builds language models part by part from JSON recipes.
+
+    A recipe names the parts; plugins supply them. Change one line of a recipe, or set it with
+    --set model.position=rope, and train the variant.
+    """
+
+
+def run() -> None:
+    """What the console command `partwise` calls."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            # A terminal that cannot show a character gets its escape, rather than the command an error.
+            reconfigure(errors="backslashreplace")
+    cli(prog_name="partwise")

@@ -1,0 +1,100 @@
+"""What commands print with: rich on a terminal, plain lines in a pipe, JSON on demand."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .text import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+PIPE_WIDTH = 120
+"""Columns of what is piped, unless COLUMNS says otherwise."""
+
+
+def console(stderr: bool = False) -> Console:
+    """A console that takes text as it is: no markup, no emoji codes, no guessed highlights."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=width)
+
+
+def show(renderable: RenderableType) -> None:
+    """Prints something of rich's; without a terminal, without the blanks that pad its lines."""
+    out = console()
+    if out.is_terminal:
+        out.print(renderable)
+        return
+    with out.capture() as captured:
+        out.print(renderable)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def show_columns(rows: Iterable[Sequence[str | Text]], header: Sequence[str] = (), right: Iterable[int] = ()) -> None:
+    """Prints rows in aligned columns; those in `right` hold figures. Only the last column wraps."""
+    show(columns(rows, header, right))
+
+
+def columns(
+    rows: Iterable[Sequence[str | Text]], header: Sequence[str] = (), right: Iterable[int] = ()
+) -> RenderableType:
+    """Rows in aligned columns, without rules."""
+    from rich.table import Table
+    from rich.text import Text
+
+    lines = [[Text(visible(cell)) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=bool(header), header_style="bold")
+    count = len(lines[0]) if lines else len(header)
+    for index in range(count):
+        last = index == count - 1
+        table.add_column(
+            header[index] if header else "",
+            justify="right" if index in set(right) else "left",
+            no_wrap=not last,
+            overflow="fold",
+        )
+    for line in lines:
+        table.add_row(*line)
+    return table
+
+
+def heading(text: str) -> None:
+    """Prints a line that stands out."""
+    from rich.text import Text
+
+    show(Text(visible(text), style="bold"))
+
+
+def paragraph(text: str, indent: int = 0) -> None:
+    """Prints text, wrapped to the width there is."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    show(Padding(Text(visible(text)), (0, 0, 0, indent), expand=False))
+
+
+def print_json(value: Any) -> None:
+    """Prints one JSON value, in ASCII so that it passes any terminal; figures that are not finite become null."""
+    click.echo(json.dumps(_finite(value), indent=2, default=str, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,157 @@
+"""`partwise parts`: the catalogue of what recipes can name."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options
+from .output import columns, heading, paragraph, print_json, show
+from .text import first_line
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from partwise import Part
+    from partwise.registry import Entry
+
+
+@click.command("parts")
+@click.argument("kind", required=False)
+@click.argument("name", required=False)
+@options.as_json
+def command(kind: str | None, name: str | None, as_json: bool) -> None:
+    """List the parts that recipes can name.
+
+    Without arguments, all of them; with a KIND, those that fit where it is asked for; with a NAME as well,
+    that part's knobs: their types, defaults and meaning.
+
+    \b
+    Examples:
+      partwise parts
+      partwise parts position
+      partwise parts position rope
+    """
+    from partwise.registry import registry
+
+    wanted = _kind(kind) if kind else None
+    entries = registry().entries(wanted) if wanted else registry().entries()
+    if wanted and name:
+        entries = (_entry(wanted, name),)
+    if as_json:
+        print_json([described(entry) for entry in entries])
+    elif name:
+        _show_one(entries[0])
+    else:
+        _show_list(entries)
+
+
+def _kind(name: str) -> type[Part]:
+    from partwise import InputError
+    from partwise.recipe.names import did_you_mean
+    from partwise.registry import registry
+
+    kinds = registry().kinds()
+    if name not in kinds:
+        parts = [f"partwise parts {part.kind} {name}" for part in registry().of_any_kind(name)]
+        hint = f", did you mean `{parts[0]}`?" if parts else did_you_mean(name, kinds)
+        raise InputError(f"there is no kind of part {name!r}{hint}\n  kinds: {', '.join(kinds)}")
+    return kinds[name]
+
+
+def _entry(kind: type[Part], name: str) -> Entry:
+    from partwise import InputError
+    from partwise.recipe.names import did_you_mean, installed_list, plugin_notes
+    from partwise.registry import registry
+
+    part = registry().find(kind, name)
+    entry = registry().entry(part) if part else None
+    if entry is None:
+        notes = "".join(f"\n  {note}" for note in (installed_list(kind, name), *plugin_notes(name)))
+        raise InputError(f"unknown {kind.kind} {name!r}{did_you_mean(name, registry().names(kind))}{notes}")
+    return entry
+
+
+def described(entry: Entry) -> dict[str, Any]:
+    """A part as JSON."""
+    return {
+        "kind": entry.part.kind,
+        "name": entry.name,
+        "about": first_line(entry.part.__doc__),
+        "distribution": entry.plugin.distribution,
+        "version": entry.plugin.version,
+        "source": _source(entry.part),
+        "knobs": [_described_knob(name, field) for name, field in entry.part.model_fields.items()],
+    }
+
+
+def _described_knob(name: str, field: FieldInfo) -> dict[str, Any]:
+    from partwise.recipe.knobs import in_words, kind_at, shape_of
+
+    shape = shape_of(field)
+    kind = kind_at(shape)
+    knob = {"name": name, "type": in_words(shape), "required": field.is_required(), "default": _default(field)}
+    return knob | {"slot": kind.kind if kind else None, "about": " ".join((field.description or "").split())}
+
+
+def _default(field: FieldInfo) -> Any:
+    """The default as a recipe would have it; None if there is none (see "required")."""
+    if field.is_required():
+        return None
+    default = field.get_default(call_default_factory=True, validated_data={})
+    return json.loads(json.dumps(default, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else str(value)
+
+
+def _source(part: type[Part]) -> str:
+    """`partwise_positions/parts.py:30`."""
+    try:
+        path, line = Path(inspect.getfile(part)), inspect.getsourcelines(part)[1]
+    except (OSError, TypeError):
+        return part.__module__
+    return f"{path.parent.name}/{path.name}:{line}"
+
+
+def _show_list(entries: tuple[Entry, ...]) -> None:
+    from partwise.registry import registry
+
+    kinds = dict.fromkeys(entry.part.kind for entry in entries)
+    widest = max((len(entry.name) for entry in entries), default=0)
+    for index, kind in enumerate(kinds):
+        if index:
+            click.echo()
+        heading(f"{kind}: {first_line(registry().kinds()[kind].__doc__)}")
+        rows = [
+            (f"  {entry.name}".ljust(widest + 2), entry.plugin.distribution, first_line(entry.part.__doc__))
+            for entry in entries
+            if entry.part.kind == kind
+        ]
+        show(columns(rows))
+    for plugin in registry().broken:
+        paragraph(f"\nplugin {plugin} failed to load: {plugin.problem}")
+
+
+def _show_one(entry: Entry) -> None:
+    from rich.text import Text
+
+    part = described(entry)
+    heading(f"{part['kind']} {part['name']}")
+    paragraph(inspect.cleandoc(entry.part.__doc__ or "no description"), indent=2)
+    paragraph(f"from {part['distribution']} {part['version']}, {part['source']}", indent=2)
+    click.echo()
+    if not part["knobs"]:
+        paragraph("It has no knobs.", indent=2)
+    for knob in part["knobs"]:
+        default = "" if knob["required"] else f" = {json.dumps(knob['default'], ensure_ascii=False)}"
+        line = Text.assemble((f"  {knob['name']}", "bold"), default, f"   {knob['type']}")
+        show(Text.assemble(line, ", required" if knob["required"] else ""))
+        paragraph(knob["about"], indent=6)
+        if knob["slot"]:
+            paragraph(f"see `partwise parts {knob['slot']}`", indent=6)

@@ -1,0 +1,62 @@
+"""`partwise plugins`: what is installed, and what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from . import options
+from .output import paragraph, print_json, show_columns
+
+
+@click.command("plugins")
+@options.as_json
+@click.option("--details", is_flag=True, help="Show the tracebacks of broken plugins.")
+def command(as_json: bool, details: bool) -> None:
+    """List the installed plugins, broken ones too.
+
+    A plugin is a Python package with an entry point in the group "partwise"; its parts are named
+    NAMESPACE/NAME in recipes. PARTWISE_PLUGINS=a,b restricts which third-party plugins are loaded.
+
+    \b
+    Example:
+      partwise plugins
+    """
+    found = _described()
+    if as_json:
+        print_json(found)
+        return
+    rows = [(one["namespace"], one["distribution"], one["version"], str(one["parts"]), _state(one)) for one in found]
+    show_columns(rows, header=("namespace", "distribution", "version", "parts", "state"), right=(3,))
+    for one in found:
+        if one["details"] and details:
+            paragraph(f"\nplugin {one['namespace']} ({one['distribution']} {one['version']}):\n{one['details']}")
+        elif one["details"]:
+            paragraph(f"\nfor the traceback of {one['namespace']}: partwise plugins --details")
+
+
+def _described() -> list[dict[str, Any]]:
+    from partwise.registry import registry
+
+    entries = registry().entries()
+    return [
+        {
+            "namespace": plugin.namespace,
+            "module": plugin.module,
+            "distribution": plugin.distribution,
+            "version": plugin.version,
+            "builtin": plugin.builtin,
+            "parts": sum(entry.plugin == plugin for entry in entries),
+            "problem": plugin.problem,
+            "warning": plugin.warning,
+            "details": plugin.details,
+        }
+        for plugin in registry().plugins
+    ]
+
+
+def _state(plugin: dict[str, Any]) -> str:
+    if plugin["problem"]:
+        return f"broken: {plugin['problem']}"
+    return f"loaded, but: {plugin['warning']}" if plugin["warning"] else "loaded"

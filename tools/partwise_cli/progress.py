@@ -1,0 +1,170 @@
+"""Training as it is watched: a bar on a terminal, now and then a line in a log."""
+
+from __future__ import annotations
+
+import sys
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import click
+
+from .text import duration, figure, visible
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+    from partwise.interfaces import Progress
+
+QUICKEST, SLOWEST = 2.0, 60.0
+"""Seconds between two lines of a log: few at first, fewer the longer it takes."""
+
+
+class Watcher(Protocol):
+    """Shows what a training reports. Use it in a `with` block."""
+
+    started_at: int | None
+    """Updates that were done before this command's first; None if it has made none."""
+
+    def report(self, progress: Progress) -> None:
+        """To be called after every step."""
+        ...
+
+    def say(self, line: str) -> None:
+        """Shows a line of text."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def watcher(stderr: bool = False) -> Watcher:
+    """A bar if the stream is a terminal that can draw one; else lines."""
+    from .output import console
+
+    out = console(stderr)
+    terminal = (sys.stderr if stderr else sys.stdout).isatty() and not out.is_dumb_terminal
+    return Bar(stderr) if terminal else Lines(stderr)
+
+
+class Lines:
+    """A line at the first step, after each evaluation, at the end, and every few seconds between."""
+
+    def __init__(self, stderr: bool = False) -> None:
+        self.started_at: int | None = None
+        self._stderr = stderr
+        self._first = self._last = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        pass
+
+    def say(self, line: str) -> None:
+        click.echo(visible(line), err=self._stderr)
+
+    def report(self, progress: Progress) -> None:
+        now = monotonic()
+        if self.started_at is None:
+            self.started_at = progress.step - 1
+            self._first = self._last = now
+            self.say(described(progress, None))
+            return
+        # A twentieth of the time so far: two seconds at first, a minute once it has run for twenty.
+        pause = min(max(QUICKEST, (now - self._first) / 20), SLOWEST)
+        if now - self._last >= pause or "valid_loss" in progress.metrics or progress.step == progress.steps:
+            self._last = now
+            self.say(described(progress, (now - self._first) / (progress.step - self.started_at - 1)))
+
+
+def described(progress: Progress, seconds_per_step: float | None) -> str:
+    """`step 120/600   loss 3.214   12,345 tokens/s   1:23 left`."""
+    words = [f"step {progress.step}/{progress.steps}", *figures_of(progress.metrics)]
+    if seconds_per_step is not None and progress.step < progress.steps:
+        words.append(f"{duration(seconds_per_step * (progress.steps - progress.step))} left")
+    return "   ".join(words)
+
+
+def figures_of(metrics: Any) -> list[str]:
+    """The figures worth a word, those that there are."""
+    shown = {
+        "loss": "loss {:.3f}",
+        "valid_loss": "valid loss {:.3f}",
+        "valid_bits_per_byte": "bits per byte {:.3f}",
+        "tokens_per_second": "{:,.0f} tokens/s",
+    }
+    return [form.format(metrics[key]) for key, form in shown.items() if metrics.get(key) is not None]
+
+
+class Bar:
+    """A progress bar; evaluations stay on the screen above it."""
+
+    def __init__(self, stderr: bool = False) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        from .output import console
+
+        self.started_at: int | None = None
+        self._task: TaskID | None = None
+        self._bar: RichProgress = Progress(
+            TextColumn("step {task.completed:.0f}/{task.total:.0f}", markup=False),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[figures]}", markup=False),
+            TimeRemainingColumn(),
+            console=console(stderr),
+            refresh_per_second=5,
+            expand=True,
+        )
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._bar.stop()
+
+    def say(self, line: str) -> None:
+        self._bar.console.print(visible(line))
+
+    def report(self, progress: Progress) -> None:
+        figures = "  ".join(figures_of({**progress.metrics, "valid_loss": None, "valid_bits_per_byte": None}))
+        if self._task is None:
+            self.started_at = progress.step - 1
+            # The task begins where the training does, so that the time left counts only what is to be done.
+            self._task = self._bar.add_task("", completed=progress.step, total=progress.steps, figures=figures)
+        else:
+            self._bar.update(self._task, completed=progress.step, figures=figures)
+        if "valid_loss" in progress.metrics:
+            self.say(described(progress, None))
+
+
+def before_and_after(rows: list[dict[str, Any]]) -> tuple[dict[str, float | None], dict[str, float | None]]:
+    """The figures of a run at its start and at its end, from its rows.
+
+    The train loss at the end is the mean over the last 20 updates, since that of one batch is mostly chance.
+    """
+    first: dict[str, float | None] = {}
+    last: dict[str, float | None] = {}
+    losses = [row["loss"] for row in rows if row.get("loss") is not None]
+    first["train_loss"] = losses[0] if losses else None
+    last["train_loss"] = sum(losses[-20:]) / len(losses[-20:]) if losses else None
+    for name in ("valid_loss", "valid_perplexity", "valid_bits_per_byte"):
+        values = [row[name] for row in rows if row.get(name) is not None]
+        first[name], last[name] = (values[0], values[-1]) if values else (None, None)
+    return first, last
+
+
+def comparison(before: dict[str, float | None], after: dict[str, float | None]) -> list[tuple[str, str, str]]:
+    """The rows of the table that ends a training."""
+    names = {
+        "train_loss": "train loss (nats per token)",
+        "valid_loss": "valid loss (nats per token)",
+        "valid_perplexity": "valid perplexity",
+        "valid_bits_per_byte": "valid bits per byte",
+    }
+    return [(label, figure(before[name]), figure(after[name])) for name, label in names.items()]

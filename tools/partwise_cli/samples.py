@@ -1,0 +1,63 @@
+"""What a freshly trained model writes, to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from .text import visible
+
+if TYPE_CHECKING:
+    from partwise.workflow import Reopened
+
+TOKENS = 120
+"""Length of a sample of running text."""
+ANSWERS = 5
+"""Samples where the data set asks for answers."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One thing the model wrote."""
+
+    prompt: str
+    text: str
+    expected: str | None = None
+    """What the data set has in its place."""
+
+    def __str__(self) -> str:
+        if self.expected is None:
+            return visible(self.prompt + self.text)
+        verdict = "right" if self.text == self.expected else f"expected {_one_line(self.expected)}"
+        return f"{_one_line(self.prompt)} -> {_one_line(self.text)}   ({verdict})"
+
+
+def samples(reopened: Reopened) -> Iterator[Sample]:
+    """A text if the data is running text; answers to the first prompts of the valid split if it has any."""
+    from partwise import workflow
+
+    prompts = list(islice(_prompts(reopened), ANSWERS))
+    seed = reopened.recipe.seed
+    if prompts:
+        for prompt, expected in prompts:
+            yield Sample(prompt, "".join(workflow.generate(reopened, prompt, len(expected) + TOKENS, seed)), expected)
+    else:
+        yield Sample("", "".join(workflow.generate(reopened, "", TOKENS, seed)))
+
+
+def _prompts(reopened: Reopened) -> Iterator[tuple[str, str]]:
+    """What is only read and what is learned of each example, where there is something to read."""
+    from partwise.sites import DataSite
+
+    data = reopened.recipe.data.assemble(DataSite(reopened.loaded.directory))
+    if data.form == "examples":
+        for example in islice(data.examples("valid"), ANSWERS):
+            read, learned = ("".join(p.text for p in example.pieces if p.scored is scored) for scored in (False, True))
+            if read:
+                yield read, learned
+
+
+def _one_line(text: str) -> str:
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")

@@ -1,0 +1,33 @@
+"""`partwise schema`: JSON Schema of every recipe that can be written with what is installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .output import print_json
+
+
+@click.command("schema")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file.")
+def command(out: Path | None) -> None:
+    """Print the JSON Schema of recipes, with every part installed.
+
+    An editor that is given it completes and checks recipes as you type. Print it anew after installing
+    a plugin.
+
+    \b
+    Example:
+      partwise schema --out recipe.schema.json
+    """
+    from partwise.recipe import json_schema
+
+    schema = json_schema()
+    if out is None:
+        print_json(schema)
+        return
+    from partwise.files import write_json
+
+    write_json(out, schema)
+    click.echo(f"wrote {out}")

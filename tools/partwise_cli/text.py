@@ -1,0 +1,68 @@
+"""Words and figures as people read them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+_CONTROL = re.compile(
+    # What moves a cursor or starts an escape sequence (C0 without tab and newline, DEL, C1), what turns the
+    # direction of writing, what breaks lines unseen, and halves of characters that no encoding can write.
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with control characters as escapes (`\\x1b`), so that showing it does nothing but show it."""
+    return _CONTROL.sub(lambda match: _escape(ord(match[0])), text)
+
+
+def _escape(code: int) -> str:
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """`, did you mean 'train'?`, or nothing if nothing known is like it."""
+    near = get_close_matches(given, list(known), n=1, cutoff=0.5)
+    return f", did you mean {near[0]!r}?" if near else ""
+
+
+def first_line(text: str | None) -> str:
+    """The first line of a docstring."""
+    return (text or "").strip().partition("\n")[0]
+
+
+def in_words(count: float, unit: str = "") -> str:
+    """A quantity to four digits: `124.4 million`, `3.2 billion FLOPs`, `512`."""
+    name = ""
+    for name in ("", "thousand", "million", "billion", "trillion", "quadrillion"):
+        if abs(count) < 1000 or name == "quadrillion":
+            break
+        count /= 1000
+    number = f"{count:,.0f}" if count == round(count) else f"{count:,.1f}"
+    return " ".join(word for word in (number, name, unit) if word)
+
+
+def in_bytes(count: float) -> str:
+    """A size: `1.5 MB`."""
+    name = ""
+    for name in ("bytes", "kB", "MB", "GB", "TB", "PB"):
+        if count < 1000 or name == "PB":
+            break
+        count /= 1000
+    return f"{count:,.0f} {name}" if name == "bytes" else f"{count:,.1f} {name}"
+
+
+def duration(seconds: float) -> str:
+    """`0:07`, `12:30`, `3:05:00`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def figure(value: float | None, digits: int = 3) -> str:
+    """A metric: `3.214`, `20,481`; a dash if there is none."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:,.{digits}f}"

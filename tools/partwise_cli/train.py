@@ -1,0 +1,108 @@
+"""`partwise train`: from a recipe to a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options
+from .failures import Failure
+from .output import heading, print_json, show_columns
+
+if TYPE_CHECKING:
+    from partwise.recipe import LoadedRecipe
+    from partwise.run import Run
+
+
+@click.command("train")
+@options.recipe
+@options.overrides
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random, in place of the recipe's.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep the run there, not in runs/NAME-FINGERPRINT-sSEED."
+)
+@options.device
+@options.as_json
+def command(
+    recipe: str, overrides: tuple[str, ...], seed: int | None, out: Path | None, device: str, as_json: bool
+) -> None:
+    """Train a recipe: a file, or the name of a shipped one.
+
+    Leaves a run directory with the weights, the tokenizer and the figures. Interrupted at any moment, the
+    same command continues it, and ends as if it had never stopped.
+
+    \b
+    Examples:
+      partwise train gpt
+      partwise train gpt --set model.position=rope --set trainer.steps=200
+      partwise train mine.json --seed 1 --out runs/mine
+    """
+    from partwise.recipe import load
+
+    from .progress import before_and_after, comparison, watcher
+
+    loaded = load(recipe, overrides)
+    run, started_at = _train(loaded, seed, out, device, stderr=as_json)
+    before, after = before_and_after(run.rows())
+    if as_json:
+        print_json(_described(run, started_at, before, after, _samples(run, device)))
+        return
+    click.echo()
+    show_columns(comparison(before, after), header=("", "before", "after"), right=(1, 2))
+    heading("\nsample")
+    for sample in _samples(run, device):
+        click.echo(f"{sample}")
+    click.echo(f"\nrun:  {run.directory}\nnext: partwise generate {run.directory}")
+
+
+def _train(loaded: LoadedRecipe, seed: int | None, out: Path | None, device: str, stderr: bool) -> tuple[Run, int | None]:
+    """The finished run, and how many updates had been made before; None if all."""
+    from partwise import workflow
+
+    from .progress import watcher
+
+    directory = out or workflow.default_directory(loaded, seed)
+    with watcher(stderr) as watching:
+        watching.say(f"training {loaded.recipe.name} in {directory}")
+        try:
+            run = workflow.train(loaded, directory, seed, device, watching.report, watching.say)
+        except KeyboardInterrupt:
+            kept = f"step {_kept(directory)} is kept" if _kept(directory) else "nothing was kept yet"
+            raise Failure(f"\ninterrupted: {kept}; the same command continues", 130) from None
+    return run, watching.started_at
+
+
+def _kept(directory: Path) -> int:
+    """Updates in the checkpoint of an interrupted run."""
+    from partwise import PartwiseError
+    from partwise.run import Run
+
+    try:
+        return Run.open(directory).step
+    except PartwiseError:  # interrupted before there was one
+        return 0
+
+
+def _samples(run: Run, device: str) -> Any:
+    from partwise import workflow
+
+    from .samples import samples
+
+    return samples(workflow.reopen(run.directory, device))
+
+
+def _described(run: Run, started_at: int | None, before: Any, after: Any, samples: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "run": str(run.directory),
+        "name": run.recipe["name"],
+        "seed": run.recipe["seed"],
+        "was_finished": started_at is None,
+        "continued_from": started_at,
+        "before": before,
+        "after": after,
+        "samples": [asdict(sample) for sample in samples],
+    }
