@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from .errors import PartError, WorkError
 from .interfaces import Model
@@ -29,8 +30,27 @@ def skeleton(part: ModelPart, site: ModelSite) -> Model:
     Raises:
         PartError: some part does not fit its place; `path` begins at the model.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), _NothingToFill():
         return part.assemble(site)
+
+
+class _NothingToFill(TorchFunctionMode):
+    """Skips filling tensors on the meta device, which have no content.
+
+    PyTorch would run each fill through its decompositions in Python, the first of which imports 800 modules
+    (its compiler and SymPy): about as long as importing PyTorch itself.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _FILLS:
+            tensor = args[0] if args else kwargs["tensor"]
+            if tensor.is_meta:
+                return tensor
+        return func(*args, **(kwargs or {}))
+
+
+_FILLS = {Tensor.normal_, Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.trunc_normal_}
+_FILLS |= {nn.init.kaiming_normal_, nn.init.kaiming_uniform_, nn.init.xavier_normal_, nn.init.xavier_uniform_}
 
 
 def materialise(model: Model, seed: int, device: torch.device | str = "cpu") -> Model:
@@ -42,7 +62,8 @@ def materialise(model: Model, seed: int, device: torch.device | str = "cpu") -> 
     module = cast(nn.Module, model)
     needed = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(module))
     _refuse_if_too_large(needed, torch.device(device))
-    module.to_empty(device=device)
+    # Not `to_empty`, whose `empty_like` of a meta tensor also imports PyTorch's compiler.
+    module._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device=device))
     initializer = getattr(module, "initializer", None)
     devices = [] if torch.device(device).type == "cpu" else [torch.device(device)]
     with torch.random.fork_rng(devices), torch.no_grad():

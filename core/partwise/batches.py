@@ -218,8 +218,8 @@ class _Pairs:
 def _check_length(split: EncodedSplit, what: str, lengths: Indices, context: int) -> None:
     if len(lengths) and lengths.max() > context:
         raise InputError(
-            f"the longest {what} of the {split.name} split (number {lengths.argmax()}) takes {lengths.max()} tokens, and "
-            f"the model's context is {context}; raise the context to {lengths.max()}, or use shorter examples"
+            f"the longest {what} of the {split.name} split (number {lengths.argmax()}) takes {lengths.max()} tokens, "
+            f"and the model's context is {context}; raise the context to {lengths.max()}, or use shorter examples"
         )
 
 

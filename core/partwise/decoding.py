@@ -111,7 +111,13 @@ def text_prompt(tokenizer: Tokenizer, texts: Sequence[str]) -> Batch:
 
 
 def source_prompt(tokenizer: Tokenizer, sources: Sequence[str]) -> Batch:
-    """Sources for a model of pairs, which begins each target with the end token."""
+    """Sources for a model of pairs, which begins each target with the end token.
+
+    Raises:
+        InputError: a source is empty; in training none is.
+    """
+    if not all(sources):
+        raise InputError("this model answers a source, and an empty one says nothing; give it some text")
     ends = torch.full((len(sources), 1), tokenizer.end)
     # Sources stand as they do in training: padded on the right.
     flipped = left_padded([tokenizer.encode(source)[::-1] for source in sources], tokenizer.end)
@@ -133,6 +139,9 @@ def generate_text(
     are complete; joined, they are at most `limit` tokens of text, without the prompt.
 
     With `pairs`, the prompt is a source and what is written its target. The same seed writes the same text.
+
+    Raises:
+        InputError: a source is empty, or longer than the model's context.
     """
     begin = source_prompt if pairs else text_prompt
     for (piece,) in generate_texts(model, tokenizer, begin(tokenizer, [prompt]), sampler, limit, seed, device):
@@ -149,7 +158,15 @@ def generate_texts(
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> Iterator[list[str]]:
-    """`generate_text` for a batch (see `text_prompt` and `source_prompt`): one piece per row, maybe empty."""
+    """`generate_text` for a batch (see `text_prompt` and `source_prompt`): one piece per row, maybe empty.
+
+    Raises:
+        InputError: a source is longer than the model's context.
+    """
+    if prompt.source is not None and prompt.source.shape[1] > model.context:
+        raise InputError(
+            f"a source of {prompt.source.shape[1]} tokens is too long for this model, whose context is {model.context}"
+        )
     generator = torch.Generator(device).manual_seed(seed)
     with evaluating(model):
         # A shorter text needs no states for the longest one.

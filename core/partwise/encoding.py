@@ -144,7 +144,9 @@ def _intact(entry: Path) -> dict[str, Any] | None:
     """The manifest of an entry, if every file it lists is there in full."""
     try:
         manifest: dict[str, Any] = json.loads((entry / "manifest.json").read_text())
-        whole = all((entry / name).stat().st_size == size for name, (_, size) in manifest["files"].items())
+        files = manifest["files"]
+        whole = all((entry / name).stat().st_size == size for name, (_, size) in files.items())
+        whole = whole and "tokens" in files and "facts" in manifest
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     return manifest if whole else None

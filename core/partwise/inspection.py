@@ -52,7 +52,7 @@ class Inspection:
     state_bytes_per_token: float
     """What decoding must remember for each further token, in float32."""
     state_bytes_fixed: float
-    """What decoding must remember however long the text, in float32."""
+    """What decoding must remember however long the text (of a source, as much as the context), in float32."""
 
 
 def inspect_model(part: ModelPart, site: ModelSite) -> Inspection:
@@ -111,13 +111,13 @@ def _recorder(path: str, shapes: Shapes) -> Any:
 
 
 def _state_bytes(model: Model, part: ModelPart) -> tuple[float, float]:
-    def measure(length: int) -> int:
-        with torch.no_grad():
-            states = model.begin(_batch(part, 1, 1), length)[1].states
-        return sum(_bytes(state) for state in states)
+    memory = model.context if part.reads == "pair" else 0
 
-    short, long = measure(2), measure(3)
-    return long - short, short - 2 * (long - short)
+    def measure(length: int) -> int:
+        return sum(_bytes(state) for state in model.empty_states(1, length, memory))
+
+    short, long = measure(1), measure(2)
+    return long - short, 2 * short - long
 
 
 def _bytes(state: State) -> int:

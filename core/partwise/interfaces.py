@@ -234,6 +234,10 @@ class Model(Protocol):
         """
         ...
 
+    def empty_states(self, batch: int, length: int, memory_length: int = 0) -> list[State]:
+        """The states that `begin` makes: one per layer, for `length` tokens and a memory of `memory_length`."""
+        ...
+
     def step(self, tokens: Tensor, decoding: Decoding) -> Tensor:
         """Reads one more token [B] per row; returns the logits [B, V] of the next one."""
         ...

@@ -127,10 +127,10 @@ class Slot:
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        # A reference to the kind's definition, which `partwise.recipe.schema` supplies once for all slots:
-        # following every slot into every part from here would never end.
-        kind: type[Part] = schema["metadata"]["kind"]  # type: ignore[typeddict-item]
-        return {"$ref": f"#/$defs/{kind.kind}"}
+        # On its own, a slot says no more than this: following every slot into every part would never end.
+        # `partwise.recipe.schema` describes all parts at once and puts a reference to the kind here.
+        kind: type[Part] = schema["metadata"]["kind"]
+        return {"type": ["string", "object"], "description": f"{with_article(kind.kind)}: a name, or its knobs"}
 
     def __repr__(self) -> str:
         return "Slot()"

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 RECIPE, TOKENIZER, LOCK, METRICS = "recipe.json", "tokenizer.json", "lock.json", "metrics.jsonl"
 WEIGHTS, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
-LABELS = ("name", "about")
-"""What a recipe says about itself; two recipes that differ only here train the same thing."""
+NOT_TRAINED = ("name", "about", "sampler")
+"""Labels, and what acts after training: two recipes that differ only here train the same thing."""
 
 
 class Run:
@@ -192,15 +192,15 @@ def _as_json(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_another(directory: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
-    difference = first_difference(_unlabelled(there), _unlabelled(_as_json(here)))
+    difference = first_difference(_trained(there), _trained(_as_json(here)))
     if difference is not None:
         raise InputError(
             f"{directory} holds a run of another recipe: {difference}; train into another directory, or remove this one"
         )
 
 
-def _unlabelled(recipe: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in recipe.items() if key not in LABELS}
+def _trained(recipe: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in recipe.items() if key not in NOT_TRAINED}
 
 
 def _refuse_foreign(directory: Path) -> None:

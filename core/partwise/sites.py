@@ -48,7 +48,7 @@ class SharedPosition:
         if self.shape not in (None, (heads, head_width)):
             raise PartError(
                 f"{heads} heads of width {head_width} cannot share the model's position with "
-                f"{self.shape[0]} heads of width {self.shape[1]} in another layer; "  # type: ignore[index]
+                f"{self.shape[0]} heads of width {self.shape[1]} in another layer; "
                 "give these mixers a position of their own"
             )
         self.shape = (heads, head_width)

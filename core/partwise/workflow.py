@@ -24,7 +24,7 @@ from . import assembly
 from .batches import Batches
 from .decoding import generate_text
 from .encoding import cache_directory, encode, training_texts
-from .errors import InputError, PartError
+from .errors import InputError, PartError, PartwiseError
 from .evaluation import Metrics
 from .evaluation import evaluate as evaluate_model
 from .files import read_json, write_json
@@ -81,7 +81,7 @@ def _tokenizer(part: TokenizerPart, data: Data, directory: Path, say: Say) -> To
     if kept.is_file():
         try:
             return part.restore(read_json(kept))
-        except (InputError, ValueError):
+        except (PartwiseError, ValueError):
             kept.unlink(missing_ok=True)
     say(f"training the tokenizer ({part.name})")
     tokenizer = part.assemble(TokenizerSite(lambda: training_texts(data), directory))
@@ -131,6 +131,10 @@ def train(
     run = Run.create(
         out or default_directory(loaded), recipe.resolved(), prepared.tokenizer.to_json(), lock(loaded, prepared.data)
     )
+    if run.lock.get("data") != prepared.data.identity():
+        raise InputError(
+            f"the data has changed since the run in {run.directory} was started; train into another directory (--out)"
+        )
     if run.finished:
         say("this run is finished; nothing is left to do")
         return run

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import glob
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 
 from partwise import InputError, PartError
@@ -58,16 +59,20 @@ def _size(path: Path) -> int:
         raise PartError(f"cannot read {path}: {error.strerror}; check its permissions") from error
 
 
-def content_hash(paths: Sequence[Path]) -> list[str]:
-    """A hash of what each file holds, read in small portions. Neither its name nor its date counts."""
-    hashes = []
-    for path in paths:
-        try:
-            with path.open("rb") as file:
-                hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
-        except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror}") from error
-    return hashes
+def content_hash(path: Path) -> str:
+    """A hash of what a file holds, read in small portions. Neither its name nor its date counts."""
+    try:
+        status = path.stat()
+        return _hash(path, status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+@cache
+def _hash(path: Path, size: int, modified: int) -> str:
+    """Within one process, a file that has not changed is read for this only once."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def decode(raw: bytes, path: Path, offset: int) -> str:

@@ -109,11 +109,18 @@ def docstrings(source: bytes) -> Iterator[str]:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return  # not a module of this Python: something a distribution added
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    nodes = [node for node in ast.walk(tree) if isinstance(node, documented)]
-    for node in sorted(nodes, key=lambda node: getattr(node, "lineno", 0)):
+    for node in _documented(tree):
         paragraphs = re.split(r"\n\s*\n", ast.get_docstring(node) or "")
         yield "\n\n".join(_tidy(paragraph) for paragraph in paragraphs if not re.search(r"(?m)^\s*>>>", paragraph))
+
+
+def _documented(node: ast.AST) -> Iterator[ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    """What can have a docstring, in the order of the file. Expressions cannot, and are most of a tree."""
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        yield node
+    for field in ("body", "handlers", "cases", "orelse", "finalbody"):
+        for child in getattr(node, field, ()):
+            yield from _documented(child)
 
 
 def _tidy(paragraph: str) -> str:

@@ -48,7 +48,7 @@ class PairFiles:
 
     def identity(self) -> str:
         groups = [self.files, self.own_files.get("valid", []), self.own_files.get("test", [])]
-        contents = [[(format, *content_hash([path])) for path, format in group] for group in groups]
+        contents = [[(format, content_hash(path)) for path, format in group] for group in groups]
         return digest("pairs", 1, self.shares.valid, self.shares.test, contents)
 
 

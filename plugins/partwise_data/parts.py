@@ -230,19 +230,19 @@ class Recall(Generated):
     """Keys with a value in each example."""
     queries: PositiveInt = 4
     """Keys asked for in each example; only their values are scored."""
-    keys: Annotated[int, Field(ge=1, le=4096)] = 26
-    """Different keys: A to Z, and beyond 26, Chinese characters."""
-    values: Annotated[int, Field(ge=2, le=4096)] = 26
-    """Different values: a to z, and beyond 26, Korean characters."""
+    distinct_keys: Annotated[int, Field(ge=1, le=4096)] = 26
+    """Keys there are: A to Z, and beyond 26, Chinese characters."""
+    distinct_values: Annotated[int, Field(ge=2, le=4096)] = 26
+    """Values there are: a to z, and beyond 26, Korean characters."""
     separator: str = ""
     """What stands between symbols: nothing for a character tokenizer, a space for one of words."""
 
     @model_validator(mode="after")
     def _has_answers(self) -> Self:
-        if not self.queries <= self.pairs <= self.keys:
+        if not self.queries <= self.pairs <= self.distinct_keys:
             raise ValueError(
-                f"queries {self.queries}, pairs {self.pairs}, keys {self.keys}: "
-                "no more queries than pairs, and no more pairs than keys"
+                f"queries {self.queries}, pairs {self.pairs}, distinct_keys {self.distinct_keys}: "
+                "no more queries than pairs, and no more pairs than distinct_keys"
             )
         return self
 
@@ -250,13 +250,15 @@ class Recall(Generated):
         from .drawing import GeneratedTask, Sizes
         from .recall import Recall as Task
 
-        task = Task(self.pairs, self.queries, self.keys, self.values, self.separator)
+        task = Task(self.pairs, self.queries, self.distinct_keys, self.distinct_values, self.separator)
         return GeneratedTask(task, Sizes(self.size, self.valid, self.test), self.seed)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(size=50, valid=10, test=10)
-        yield cls(size=50, valid=20, test=20, seed=1, pairs=3, queries=2, keys=30, values=40, separator=" ")
+        yield cls(
+            size=50, valid=20, test=20, seed=1, pairs=3, queries=2, distinct_keys=30, distinct_values=40, separator=" "
+        )
 
 
 class Grammar(DataPart):

@@ -20,8 +20,8 @@ LONG_LINE = 1 << 16
 
 class TextFiles:
     """A stream with one text per file, of which the end is held out: first the part to train on, then
-    the part to validate on, then the part to test on. It is cut between lines, or, where a line is
-    longer than `LONG_LINE`, between characters."""
+    the part to validate on, then the part to test on. It is cut between lines, or, where no line ends
+    within the next `LONG_LINE` bytes, between characters."""
 
     form: Literal["stream", "examples"] = "stream"
 
@@ -39,7 +39,8 @@ class TextFiles:
                 raise InputError(f"cannot read {path}: {error.strerror}") from error
 
     def identity(self) -> str:
-        return digest("text", 1, self.shares.valid, self.shares.test, self.portion, content_hash(self.files))
+        contents = [content_hash(path) for path in self.files]
+        return digest("text", 1, self.shares.valid, self.shares.test, self.portion, contents)
 
     def _section(self, file: BinaryIO, path: Path, split: Split) -> Iterator[Example]:
         start, stop = self._place(file, path.stat().st_size, split)
@@ -58,12 +59,12 @@ class TextFiles:
     def _place(self, file: BinaryIO, size: int, split: Split) -> tuple[int, int]:
         held_out = self.shares.valid + self.shares.test
         valid = _break_after(file, round(size * (1 - held_out)), size)
-        test = max(valid, _break_after(file, round(size * (1 - self.shares.test)), size))
+        test = _break_after(file, round(size * (1 - self.shares.test)), size)
         return {"train": (0, valid), "valid": (valid, test), "test": (test, size)}[split]
 
 
 def _break_after(file: BinaryIO, offset: int, size: int) -> int:
-    """Where the first line begins that begins at `offset` or later."""
+    """Where the next line begins, at `offset` or later; if none does soon, the next character."""
     if offset <= 0 or offset >= size:
         return min(max(offset, 0), size)
     file.seek(offset - 1)

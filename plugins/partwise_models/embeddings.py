@@ -21,12 +21,19 @@ class DenseEmbedding(nn.Embedding):
 class OneHotEmbedding(nn.Module):
     """The indicator vector of each token, [B, T] to [B, T, V]: 1 at the token's id, 0 elsewhere."""
 
+    one: Tensor
+
     def __init__(self, vocabulary: int) -> None:
         super().__init__()
         self.width = vocabulary
+        # There is no weight to take the dtype from, so a buffer follows the model's casts.
+        self.register_buffer("one", torch.ones(()), persistent=False)
+
+    def reset_parameters(self) -> None:
+        nn.init.ones_(self.one)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return F.one_hot(tokens, self.width).to(torch.get_default_dtype())
+        return F.one_hot(tokens, self.width).to(self.one.dtype)
 
     def weight_for_head(self) -> Tensor | None:
         return None

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from partwise.flow import IGNORED, Batch, Decoding
+from partwise.flow import IGNORED, Batch, Decoding, State
 from partwise.interfaces import Initializer
 
 from .stack import Head, Input, Stack, advance, decoding_after, flow_of_prompt, flow_of_step
@@ -37,15 +37,17 @@ class LanguageModel(nn.Module):
         return F.cross_entropy(logits.flatten(0, -2), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum")
 
     def begin(self, prompt: Batch, room: int) -> tuple[Tensor, Decoding]:
-        x = self.input(prompt.tokens)
-        states = self.stack.empty_states(len(prompt.tokens), room, 0, x)
-        x = self.stack(x, flow_of_prompt(prompt), states)
+        states = self.empty_states(len(prompt.tokens), room)
+        x = self.stack(self.input(prompt.tokens), flow_of_prompt(prompt), states)
         return self._logits(x[:, -1]), decoding_after(prompt, states, room)
 
     def step(self, tokens: Tensor, decoding: Decoding) -> Tensor:
         x = self.stack(self.input(tokens[:, None]), flow_of_step(decoding, tokens.device), decoding.states)
         advance(decoding)
         return self._logits(x[:, -1])
+
+    def empty_states(self, batch: int, length: int, memory_length: int = 0) -> list[State]:
+        return self.stack.empty_states(batch, length, memory_length, like=next(self.parameters()))
 
     def _logits(self, x: Tensor) -> Tensor:
         return self.head(x, self.input.embedding.weight_for_head())

@@ -179,7 +179,7 @@ class LanguageModelPart(_Common):
             cls.model_validate(
                 {
                     "width": 12,
-                    "context": 16,
+                    "context": 12,
                     "blocks": (recurrence, attention),
                     "depth": 3,
                     "position": "rope",
@@ -251,12 +251,19 @@ class Seq2SeqPart(_Common):
             ),
             cls.model_validate(
                 {
-                    "width": 8,
-                    "context": 16,
+                    "width": 12,
+                    "context": 12,
                     "encoder": ({"use": "recurrent", "mixer": {"use": "lstm", "bidirectional": True}},),
                     "decoder": ({"use": "recurrent", "mixer": "lstm", "cross": attention},),
+                    "embedding": "one_hot",
                     "share_embedding": False,
+                    "tie": False,
+                    "head_bias": True,
+                    "logit_cap": 5.0,
                     "final_norm": "none",
+                    "initializer": "xavier",
+                    "embedding_scale": "sqrt_width",
+                    "dropout": 0.2,
                 }
             ),
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from partwise.flow import IGNORED, Batch, Decoding, Flow
+from partwise.flow import IGNORED, Batch, Decoding, Flow, State
 from partwise.interfaces import Initializer
 
 from .stack import Head, Input, Stack, advance, decoding_after, flow_of_prompt, flow_of_step, positions_of
@@ -57,7 +57,7 @@ class Seq2Seq(nn.Module):
 
     def begin(self, prompt: Batch, room: int) -> tuple[Tensor, Decoding]:
         memory = self.encode(prompt)
-        states = self.decoder.empty_states(len(prompt.tokens), room, memory.shape[1], memory)
+        states = self.empty_states(len(prompt.tokens), room, memory.shape[1])
         x = self.decoder(self.decoder_input(prompt.tokens), flow_of_prompt(prompt, memory), states)
         return self._logits(x[:, -1]), decoding_after(prompt, states, room, memory)
 
@@ -65,6 +65,9 @@ class Seq2Seq(nn.Module):
         x = self.decoder(self.decoder_input(tokens[:, None]), flow_of_step(decoding, tokens.device), decoding.states)
         advance(decoding)
         return self._logits(x[:, -1])
+
+    def empty_states(self, batch: int, length: int, memory_length: int = 0) -> list[State]:
+        return self.decoder.empty_states(batch, length, memory_length, like=next(self.parameters()))
 
     def _logits(self, x: Tensor) -> Tensor:
         return self.head(x, self.decoder_input.embedding.weight_for_head())

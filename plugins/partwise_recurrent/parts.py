@@ -1,7 +1,7 @@
 """The built-in recurrences: mixers that read one position after another and remember in a vector.
 
-They compute exactly what torch.nn computes. In the equations x_t is what a layer reads at t, h_t what it
-gives; sigma is the logistic function and * multiplies feature by feature.
+They compute exactly what torch.nn computes. In the equations x_t is what a layer reads at t and h_t what it
+gives; sigma is the logistic function, and * multiplies feature by feature.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from partwise.kinds import MixerPart
 from partwise.sites import LayerSite
 
 if TYPE_CHECKING:
-    from .recurrence import Recurrence
+    from torch import nn
+
+    from .both_ways import BothWays
+    from .lstm import BiasedLSTM
+    from .recurrence import Network, Recurrence
 
 
 class _Recurrent(MixerPart):
@@ -30,12 +34,7 @@ class _Recurrent(MixerPart):
     bidirectional: bool = False
     """Read both ways, each with half of the width; for stacks that may look ahead, such as an encoder."""
 
-    def features(self, site: LayerSite) -> int:
-        """Features of each direction, if the recurrence fits the site.
-
-        Raises:
-            PartError: it does not.
-        """
+    def build(self, site: LayerSite) -> Recurrence | BothWays:
         if site.reads_memory:
             raise PartError("a recurrence cannot look at an encoder's states; put an attention here")
         if self.dropout and self.layers == 1:
@@ -43,13 +42,28 @@ class _Recurrent(MixerPart):
                 f"dropout {self.dropout:g} acts between layers, and there is only 1: raise layers, or "
                 "use the dropout of the block instead"
             )
-        if not self.bidirectional:
-            return site.width
+        return self._both_ways(site) if self.bidirectional else self._one_way(site)
+
+    def _one_way(self, site: LayerSite) -> Recurrence:
+        from .recurrence import Recurrence
+
+        return Recurrence(self._network(site.width, site.width, self.layers, self.dropout))
+
+    def _both_ways(self, site: LayerSite) -> BothWays:
+        from .both_ways import BothWays
+
         if site.causal:
             raise PartError("bidirectional reads what comes after, which this stack may not see; leave it out")
         if site.width % 2:
             raise PartError(f"bidirectional halves the width, and {site.width} is odd; choose an even width")
-        return site.width // 2
+
+        def network() -> Network:
+            return self._network(site.width, site.width // 2, layers=1, dropout=0.0)
+
+        return BothWays([(network(), network()) for _ in range(self.layers)], self.dropout)
+
+    def _network(self, width: int, features: int, layers: int, dropout: float) -> Network:
+        raise NotImplementedError
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
@@ -64,21 +78,10 @@ class Rnn(_Recurrent):
     nonlinearity: Literal["tanh", "relu"] = "tanh"
     """Function of the sum; relu does not bound the state."""
 
-    def build(self, site: LayerSite) -> Recurrence:
+    def _network(self, width: int, features: int, layers: int, dropout: float) -> nn.RNN:
         from torch import nn
 
-        from .recurrence import Recurrence
-
-        network = nn.RNN(
-            site.width,
-            self.features(site),
-            self.layers,
-            nonlinearity=self.nonlinearity,
-            batch_first=True,
-            dropout=self.dropout,
-            bidirectional=self.bidirectional,
-        )
-        return Recurrence(network)
+        return nn.RNN(width, features, layers, nonlinearity=self.nonlinearity, batch_first=True, dropout=dropout)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
@@ -86,7 +89,7 @@ class Rnn(_Recurrent):
 
 
 class Gru(_Recurrent):
-    """Gated recurrent unit: two gates that say what to forget and what to replace (Cho et al. 2014).
+    """Gated recurrent unit: one gate says what to keep, one what the new state looks back on (Cho et al. 2014).
 
         r_t = sigma(W_ir x_t + b_ir + W_hr h_{t-1} + b_hr)
         z_t = sigma(W_iz x_t + b_iz + W_hz h_{t-1} + b_hz)
@@ -94,37 +97,30 @@ class Gru(_Recurrent):
         h_t = (1 - z_t) * n_t + z_t * h_{t-1}
 
     Here z gates the *old* state, as in Cho et al.; in Chung et al. (2014) and many textbooks it gates the new
-    one, h_t = (1 - z_t) * h_{t-1} + z_t * n_t, which is the same up to the sign of what z reads. And r applies
-    *after* the matrix W_hn (as in cuDNN); both papers apply it before, W_hn (r_t * h_{t-1}), which is not the same.
+    one, h_t = (1 - z_t) * h_{t-1} + z_t * n_t, which is the same with the sign of z's weights turned. And r
+    applies *after* the matrix W_hn, as in cuDNN; both papers apply it before, W_hn (r_t * h_{t-1}), which is
+    not the same.
     """
 
     name = "gru"
 
-    def build(self, site: LayerSite) -> Recurrence:
+    def _network(self, width: int, features: int, layers: int, dropout: float) -> nn.GRU:
         from torch import nn
 
-        from .recurrence import Recurrence
-
-        network = nn.GRU(
-            site.width,
-            self.features(site),
-            self.layers,
-            batch_first=True,
-            dropout=self.dropout,
-            bidirectional=self.bidirectional,
-        )
-        return Recurrence(network)
+        return nn.GRU(width, features, layers, batch_first=True, dropout=dropout)
 
 
 class Lstm(_Recurrent):
     """Long short-term memory, with a cell c beside the state (Hochreiter & Schmidhuber 1997; Gers et al. 2000).
 
-    i_t = sigma(W_ii x_t + b_ii + W_hi h_{t-1} + b_hi)
-    f_t = sigma(W_if x_t + b_if + W_hf h_{t-1} + b_hf)
-    g_t = tanh(W_ig x_t + b_ig + W_hg h_{t-1} + b_hg)
-    o_t = sigma(W_io x_t + b_io + W_ho h_{t-1} + b_ho)
-    c_t = f_t * c_{t-1} + i_t * g_t
-    h_t = o_t * tanh(c_t)
+        i_t = sigma(W_ii x_t + b_ii + W_hi h_{t-1} + b_hi)
+        f_t = sigma(W_if x_t + b_if + W_hf h_{t-1} + b_hf)
+        g_t = tanh(W_ig x_t + b_ig + W_hg h_{t-1} + b_hg)
+        o_t = sigma(W_io x_t + b_io + W_ho h_{t-1} + b_ho)
+        c_t = f_t * c_{t-1} + i_t * g_t
+        h_t = o_t * tanh(c_t)
+
+    There are no peepholes: no gate sees c.
     """
 
     name = "lstm"
@@ -132,20 +128,10 @@ class Lstm(_Recurrent):
     forget_bias: FiniteFloat = 1.0
     """First value of b_if + b_hf; above 0 the cell begins by remembering (Jozefowicz et al. 2015)."""
 
-    def build(self, site: LayerSite) -> Recurrence:
-        from torch import nn
+    def _network(self, width: int, features: int, layers: int, dropout: float) -> BiasedLSTM:
+        from .lstm import BiasedLSTM
 
-        from .recurrence import Recurrence
-
-        network = nn.LSTM(
-            site.width,
-            self.features(site),
-            self.layers,
-            batch_first=True,
-            dropout=self.dropout,
-            bidirectional=self.bidirectional,
-        )
-        return Recurrence(network, self.forget_bias)
+        return BiasedLSTM(width, features, layers, dropout, self.forget_bias)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:

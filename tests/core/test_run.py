@@ -84,7 +84,8 @@ def test_a_created_run_opens_with_all_it_was_given(tmp_path: Path) -> None:
 
 def test_creating_again_takes_up_the_run_and_keeps_its_lock(tmp_path: Path) -> None:
     created(tmp_path).log({"step": 0, "loss": 1.0})
-    run = Run.create(tmp_path, {**RECIPE, "name": "other", "about": "said otherwise"}, TOKENIZER, {"python": "3.14"})
+    told_otherwise = {**RECIPE, "name": "other", "about": "said otherwise", "sampler": {"use": "greedy"}}
+    run = Run.create(tmp_path, told_otherwise, TOKENIZER, {"python": "3.14"})
     assert run.lock == LOCK
     assert run.rows() == [{"step": 0, "loss": 1.0}]
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from partwise_positions.parts import Alibi, T5Bias
 from torch import Tensor
 from transformers import T5Config
 from transformers.models.bloom.modeling_bloom import build_alibi_tensor
@@ -14,6 +13,7 @@ from transformers.models.t5.modeling_t5 import T5Attention
 
 from partwise import PartError
 from partwise.sites import PositionSite
+from partwise_positions.parts import Alibi, T5Bias
 
 
 def site(heads: int = 4, causal: bool = True) -> PositionSite:

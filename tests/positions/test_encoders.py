@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from partwise_positions.parts import PARTS, NoPosition
 from torch import nn
 
 from partwise.kinds import PositionPart
 from partwise.sites import PositionSite
+from partwise_positions.parts import PARTS, NoPosition
 
 SITE = PositionSite(width=8, context=40, heads=2, head_width=4)
 EXAMPLES = [

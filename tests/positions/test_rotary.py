@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from partwise_positions.parts import LinearRope, Llama3Rope, Rope
 from torch import Tensor
 from transformers import LlamaConfig
 from transformers.models.gptj.modeling_gptj import apply_rotary_pos_emb as rotate_gptj
@@ -13,6 +12,7 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply
 
 from partwise import PartError
 from partwise.sites import PositionSite
+from partwise_positions.parts import LinearRope, Llama3Rope, Rope
 
 SITE = PositionSite(width=64, context=32, heads=2, head_width=16)
 LAYOUTS = ("half", "interleaved")

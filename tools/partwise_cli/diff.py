@@ -3,45 +3,61 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import options
 from .output import print_json, show_columns
 
-MISSING = "-"
+if TYPE_CHECKING:
+    from partwise.recipe import Difference
 
 
 @click.command("diff")
-@click.argument("one", metavar="A")
-@click.argument("other", metavar="B")
+@click.argument("left", metavar="A")
+@click.argument("right", metavar="[B]", required=False)
 @options.overrides
 @options.as_json
 @click.pass_context
-def command(context: click.Context, one: str, other: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Show where two recipes differ, defaults included.
+def command(context: click.Context, left: str, right: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Show where recipe B differs from recipe A, defaults included.
 
-    Both are resolved first, so what counts is what would be trained, not how it is written. --set changes
-    B. Ends with exit code 0 if they are the same, 1 if they differ and 2 if one is wrong, as diff(1) does.
+    Both are resolved first: what counts is what would be trained, not how it is written. --set changes B,
+    which is A itself if it is left out. Like diff(1), it ends with exit code 0 if they are the same, 1 if they
+    differ and 2 if one of them is wrong.
 
     \b
     Examples:
       partwise diff gpt mine.json
-      partwise diff gpt gpt --set model.position=rope
+      partwise diff gpt --set model.position=rope
     """
     from partwise.recipe import differences, load
 
-    found = differences(load(one).recipe, load(other, overrides).recipe)
+    if right is None and not overrides:
+        raise click.UsageError("compare A with what? Name a recipe B, or change A with --set PATH=JSON")
+    found = differences(load(left), load(right or left, overrides))
     if as_json:
-        print_json(found)
+        print_json([_described(one) for one in found])
     elif not found:
-        click.echo("they are the same")
+        click.echo("no difference")
     else:
-        show_columns([("", "", "")], header=("where", one, other))
+        header = ("", left, " ".join([right or left, *(f"--set {one}" for one in overrides)]))
+        show_columns([(".".join(map(str, one.path)), _shown(one.left), _shown(one.right)) for one in found], header)
     context.exit(1 if found else 0)
 
 
-def shown(value: Any) -> str:
+def _described(one: Difference) -> dict[str, Any]:
+    """A difference as JSON; what stands on neither side is null, and `only_in` says on which it stands."""
+    from partwise.recipe import ABSENT
+
+    left, right = (None if side is ABSENT else side for side in (one.left, one.right))
+    only_in = "a" if one.right is ABSENT else "b" if one.left is ABSENT else None
+    return {"path": list(one.path), "a": left, "b": right, "only_in": only_in}
+
+
+def _shown(value: Any) -> str:
     """A value as a recipe has it."""
-    return json.dumps(value, ensure_ascii=False)
+    from partwise.recipe import ABSENT
+
+    return "absent" if value is ABSENT else json.dumps(value, ensure_ascii=False)

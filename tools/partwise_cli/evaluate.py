@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,16 +12,23 @@ from .output import print_json, show_columns
 from .runs import directory_of
 from .text import figure
 
+if TYPE_CHECKING:
+    from partwise.interfaces import Split
+
 
 @click.command("evaluate")
 @options.run
 @click.option(
-    "--split", type=click.Choice(["valid", "test", "train"]), default="valid", show_default=True, help="Texts to judge by."
+    "--split",
+    type=click.Choice(["valid", "test", "train"]),
+    default="valid",
+    show_default=True,
+    help="Texts to judge by.",
 )
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Batches at most; all of them unless given.")
+@click.option("--limit", type=options.whole(1), metavar="N", help="Batches at most; all of them unless given.")
 @options.device
 @options.as_json
-def command(run: str, split: str, limit: int | None, device: str, as_json: bool) -> None:
+def command(run: str, split: Split, limit: int | None, device: str, as_json: bool) -> None:
     """Measure loss, perplexity and bits per byte of a trained run.
 
     Bits per byte is the one figure that compares models with different tokenizers.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 from types import FrameType
-from typing import IO, Any
+from typing import NoReturn
 
 import click
 
@@ -15,26 +15,19 @@ TRACEBACK = "PARTWISE_TRACEBACK"
 """Environment variable that, set, has unexpected errors show their traceback."""
 
 
-class Failure(click.ClickException):
-    """Ends a command with a message and an exit code."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(visible(self.message), file=file, err=True)
+def fail(message: str, exit_code: int) -> NoReturn:
+    """Ends the command with a message and an exit code."""
+    click.echo(visible(message), err=True)
+    raise click.exceptions.Exit(exit_code)
 
 
-def unexpected(error: Exception) -> Failure:
+def unexpected(error: Exception) -> str:
     """What to say of an error that nobody raised for the user: whose code it arose in, and how to see more."""
     if os.environ.get(TRACEBACK):
-        return Failure("".join(traceback.format_exception(error)).rstrip(), 1)
+        return "".join(traceback.format_exception(error)).rstrip()
     text = f"{type(error).__name__}: {error}".rstrip(": ").replace("\n", "\n  ")
     whose, place = _origin(error)
-    return Failure(
-        f"unexpected error in {whose}: {text}\n  at {place}\n  {TRACEBACK}=1 shows the whole traceback", 1
-    )
+    return f"unexpected error in {whose}: {text}\n  at {place}\n  {TRACEBACK}=1 shows the whole traceback"
 
 
 def _origin(error: Exception) -> tuple[str, str]:

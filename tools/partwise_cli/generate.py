@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,18 @@ if TYPE_CHECKING:
 
 @click.command("generate")
 @options.run
-@click.option("--prompt", "prompts", multiple=True, metavar="TEXT", help='What to go on from; "-" reads standard input. May be repeated.')
-@click.option("--tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Longest text to write.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed writes the same text.")
-@click.option("--sampler", metavar="NAME|JSON", help="In place of the recipe's: greedy, or '{\"use\": \"top_k\", \"k\": 20}'.")
+@click.option(
+    "--prompt",
+    "prompts",
+    multiple=True,
+    metavar="TEXT",
+    help='What to go on from; "-" reads standard input. May be repeated.',
+)
+@click.option("--tokens", type=options.whole(1), metavar="N", default=200, show_default=True, help="Tokens at most.")
+@click.option(
+    "--seed", type=options.whole(0), metavar="N", default=0, show_default=True, help="Another seed, another text."
+)
+@click.option("--sampler", metavar="NAME|JSON", help="How to choose tokens, in place of the recipe's sampler.")
 @options.device
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per prompt, once it is answered.")
 def command(
@@ -32,13 +41,14 @@ def command(
 ) -> None:
     """Write text with a trained run.
 
-    A language model goes on from the prompt; a seq2seq model answers it, one line each. Standard input is
-    one prompt for the first and a prompt a line for the second. Control characters come out as escapes
-    (\\x1b); --json gives them as they are.
+    A language model goes on from the prompt; a seq2seq model answers it, in a line. With --prompt -, it is
+    read from standard input: as a whole by the first, line by line by the second. Control characters are
+    shown as escapes (\\x1b); --json has the text as it is.
 
     \b
     Examples:
       partwise generate runs/gpt-1f0c2d3e4b-s0 --prompt "def "
+      partwise generate runs/gpt-1f0c2d3e4b-s0 --sampler '{"use": "top_k", "k": 20}'
       partwise generate runs/transformer-9a8b7c6d5e-s0 --prompt "3 May 2021" --sampler greedy
     """
     from partwise import workflow
@@ -47,7 +57,9 @@ def command(
     chosen = _sampler(reopened, sampler) if sampler else None
     answers = reopened.recipe.model.reads == "pair"
     if answers and not prompts:
-        raise InputError("this model answers a source: give it one with --prompt TEXT, or lines of them with --prompt -")
+        raise InputError(
+            "this model answers a source: give it one with --prompt TEXT, or lines of them with --prompt -"
+        )
     texts = list(_texts(prompts, answers)) or [""]
     for text in texts:
         pieces = workflow.generate(reopened, text, tokens, seed, chosen)
@@ -75,7 +87,7 @@ def _texts(prompts: tuple[str, ...], answers: bool) -> Iterator[str]:
 
 def _standard_input() -> str:
     try:
-        return click.get_binary_stream("stdin").read().decode("utf-8")
+        return sys.stdin.buffer.read().decode("utf-8")
     except UnicodeDecodeError as error:
         where = f"byte {error.object[error.start]:#04x} at offset {error.start}"
         raise InputError(f"standard input is not UTF-8: {where}") from error

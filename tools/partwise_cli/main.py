@@ -12,9 +12,8 @@ import click
 
 from partwise.errors import PartwiseError
 
-from .failures import Failure, unexpected
+from .failures import fail, unexpected
 from .plugged import plugged
-from .text import did_you_mean
 
 SECTIONS = {
     "Recipes": ("recipes", "check", "inspect", "diff"),
@@ -36,9 +35,13 @@ class Commands(click.Group):
             return command
         return plugged(BUILT_IN).commands.get(name)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
+            from partwise.recipe.names import did_you_mean
+
             notes = "".join(f"\nnote: {note}" for note in plugged(BUILT_IN).notes)
             ctx.fail(f"there is no command {name!r}{did_you_mean(name, self.list_commands(ctx))}{notes}")
         return super().resolve_command(ctx, args)
@@ -67,13 +70,13 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except PartwiseError as error:
-            raise Failure(str(error), error.exit_code) from error
-        except KeyboardInterrupt as error:
-            raise Failure("\ninterrupted", 130) from error
+            fail(str(error), error.exit_code)
+        except KeyboardInterrupt:
+            fail("\ninterrupted", 130)
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # whoever read our output has seen enough; click ends quietly
-            raise unexpected(error) from error
+            fail(unexpected(error), 1)
 
 
 def _show_version(ctx: click.Context, option: click.Parameter, asked: bool) -> None:

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import click
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+def whole(least: int) -> Callable[[Any], int]:
+    """The type of an option that takes a whole number from `least` up to what 63 bits hold."""
+
+    def convert(value: Any) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            raise click.BadParameter(f"{value!r} is not a whole number") from None
+        if not least <= number < 2**63:
+            raise click.BadParameter(f"{value} is not between {least} and 2^63 - 1")
+        return number
+
+    return convert
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 overrides = click.option(
     "--set",
     "overrides",
     multiple=True,
     metavar="PATH=JSON",
-    help="Change the recipe first, as in --set model.position=rope; may be repeated.",
+    help="Change the recipe first: --set model.position=rope. May be repeated.",
 )
 
-device = click.option(
-    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where to compute."
-)
+device = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where to compute.")
 
 recipe = click.argument("recipe", metavar="RECIPE")
 

@@ -15,10 +15,9 @@ from .text import visible
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.text import Text
 
-PIPE_WIDTH = 120
-"""Columns of what is piped, unless COLUMNS says otherwise."""
+PIPE_WIDTH = 1000
+"""Columns of what is piped, unless COLUMNS says otherwise: an entry a line, for grep and the like."""
 
 
 def console(stderr: bool = False) -> Console:
@@ -42,32 +41,27 @@ def show(renderable: RenderableType) -> None:
         click.echo(line.rstrip())
 
 
-def show_columns(rows: Iterable[Sequence[str | Text]], header: Sequence[str] = (), right: Iterable[int] = ()) -> None:
-    """Prints rows in aligned columns; those in `right` hold figures. Only the last column wraps."""
-    show(columns(rows, header, right))
+Rows = Iterable[Sequence[str]]
 
 
-def columns(
-    rows: Iterable[Sequence[str | Text]], header: Sequence[str] = (), right: Iterable[int] = ()
-) -> RenderableType:
-    """Rows in aligned columns, without rules."""
+def show_columns(rows: Rows, header: Sequence[str] = (), right: Sequence[int] = (), wraps: int = -1) -> None:
+    """Prints rows in aligned columns. Those in `right` hold figures; only column `wraps` is ever wrapped."""
     from rich.table import Table
     from rich.text import Text
 
-    lines = [[Text(visible(cell)) if isinstance(cell, str) else cell for cell in row] for row in rows]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=bool(header), header_style="bold")
+    lines = [[Text(visible(cell)) for cell in row] for row in rows]
     count = len(lines[0]) if lines else len(header)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=bool(header), header_style="bold")
     for index in range(count):
-        last = index == count - 1
         table.add_column(
             header[index] if header else "",
-            justify="right" if index in set(right) else "left",
-            no_wrap=not last,
+            justify="right" if index in right else "left",
+            no_wrap=index != wraps % count,
             overflow="fold",
         )
     for line in lines:
         table.add_row(*line)
-    return table
+    show(table)
 
 
 def heading(text: str) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import json
+from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import options
-from .output import columns, heading, paragraph, print_json, show
+from .output import heading, paragraph, print_json, show, show_columns
 from .text import first_line
 
 if TYPE_CHECKING:
@@ -122,20 +124,19 @@ def _source(part: type[Part]) -> str:
 def _show_list(entries: tuple[Entry, ...]) -> None:
     from partwise.registry import registry
 
-    kinds = dict.fromkeys(entry.part.kind for entry in entries)
     widest = max((len(entry.name) for entry in entries), default=0)
-    for index, kind in enumerate(kinds):
-        if index:
-            click.echo()
+    for kind, group in groupby(entries, key=lambda entry: entry.part.kind):
         heading(f"{kind}: {first_line(registry().kinds()[kind].__doc__)}")
-        rows = [
-            (f"  {entry.name}".ljust(widest + 2), entry.plugin.distribution, first_line(entry.part.__doc__))
-            for entry in entries
-            if entry.part.kind == kind
-        ]
-        show(columns(rows))
+        show_columns([(f"  {entry.name}".ljust(widest + 2), _line(entry)) for entry in group])
+        click.echo()
+    paragraph(f"From partwise {version('partwise')}, where no other source is given in brackets.")
     for plugin in registry().broken:
-        paragraph(f"\nplugin {plugin} failed to load: {plugin.problem}")
+        paragraph(f"Plugin {plugin} failed to load: {plugin.problem}")
+
+
+def _line(entry: Entry) -> str:
+    about = first_line(entry.part.__doc__)
+    return about if entry.plugin.builtin else f"{about} [{entry.plugin.distribution} {entry.plugin.version}]"
 
 
 def _show_one(entry: Entry) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TYPE_CHECKING
 
 import click
 
-from partwise.plugins import load_plugins
-
 from .text import visible
+
+if TYPE_CHECKING:
+    from partwise.plugins import LoadedPlugin
 
 
 @dataclass
@@ -26,7 +29,7 @@ class Plugged:
 def plugged(taken: Collection[str]) -> Plugged:
     """The commands of all plugins; a name in `taken`, or an earlier plugin's, is refused with a note."""
     found = Plugged()
-    for loaded in load_plugins():
+    for loaded in third_party():
         commands, plugin = loaded.call("partwise_commands")
         if plugin.problem:
             found.notes.append(visible(f"plugin {plugin} failed to load: {plugin.problem}"))
@@ -37,6 +40,17 @@ def plugged(taken: Collection[str]) -> Plugged:
             else:
                 found.commands[command.name] = command
     return found
+
+
+def third_party() -> list[LoadedPlugin]:
+    """The plugins of others. The built-in ones add no command, so without others none is loaded: --help is quick."""
+    entries = importlib.metadata.entry_points(group="partwise")
+    distributions = {id(entry.dist): entry.dist for entry in entries}.values()
+    if all(one is not None and one.name == "partwise" for one in distributions):
+        return []
+    from partwise.plugins import load_plugins
+
+    return [loaded for loaded in load_plugins() if not loaded.plugin.builtin]
 
 
 def _refusal(command: object, taken: Collection[str]) -> str | None:

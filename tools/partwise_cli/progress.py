@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 QUICKEST, SLOWEST = 2.0, 60.0
 """Seconds between two lines of a log: few at first, fewer the longer it takes."""
+BLINK = 0.1
+"""Seconds between two changes of the bar."""
 
 
 class Watcher(Protocol):
@@ -110,6 +112,7 @@ class Bar:
         from .output import console
 
         self.started_at: int | None = None
+        self._last = 0.0
         self._task: TaskID | None = None
         self._bar: RichProgress = Progress(
             TextColumn("step {task.completed:.0f}/{task.total:.0f}", markup=False),
@@ -132,6 +135,12 @@ class Bar:
         self._bar.console.print(visible(line))
 
     def report(self, progress: Progress) -> None:
+        now = monotonic()
+        if "valid_loss" in progress.metrics:
+            self.say(described(progress, None))
+        elif now - self._last < BLINK and progress.step < progress.steps:
+            return  # no eye would see it
+        self._last = now
         figures = "  ".join(figures_of({**progress.metrics, "valid_loss": None, "valid_bits_per_byte": None}))
         if self._task is None:
             self.started_at = progress.step - 1
@@ -139,8 +148,6 @@ class Bar:
             self._task = self._bar.add_task("", completed=progress.step, total=progress.steps, figures=figures)
         else:
             self._bar.update(self._task, completed=progress.step, figures=figures)
-        if "valid_loss" in progress.metrics:
-            self.say(described(progress, None))
 
 
 def before_and_after(rows: list[dict[str, Any]]) -> tuple[dict[str, float | None], dict[str, float | None]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
 
 _CONTROL = re.compile(
     # What moves a cursor or starts an escape sequence (C0 without tab and newline, DEL, C1), what turns the
@@ -20,12 +18,6 @@ def visible(text: str) -> str:
 
 def _escape(code: int) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
-
-
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """`, did you mean 'train'?`, or nothing if nothing known is like it."""
-    near = get_close_matches(given, list(known), n=1, cutoff=0.5)
-    return f", did you mean {near[0]!r}?" if near else ""
 
 
 def first_line(text: str | None) -> str:

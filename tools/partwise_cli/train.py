@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .failures import Failure
+from .failures import fail
 from .output import heading, print_json, show_columns
 
 if TYPE_CHECKING:
@@ -19,19 +19,24 @@ if TYPE_CHECKING:
 @click.command("train")
 @options.recipe
 @options.overrides
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random, in place of the recipe's.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep the run there, not in runs/NAME-FINGERPRINT-sSEED."
+    "--seed", type=options.whole(0), metavar="N", help="Seed of all that is random, in place of the recipe's."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep the run there, not in runs/NAME-FINGERPRINT-sSEED.",
 )
 @options.device
 @options.as_json
 def command(
     recipe: str, overrides: tuple[str, ...], seed: int | None, out: Path | None, device: str, as_json: bool
 ) -> None:
-    """Train a recipe: a file, or the name of a shipped one.
+    """Train a recipe: a file, or a name that `partwise recipes` lists.
 
-    Leaves a run directory with the weights, the tokenizer and the figures. Interrupted at any moment, the
-    same command continues it, and ends as if it had never stopped.
+    Leaves a run directory with the weights, the tokenizer and the figures. Should it be interrupted, the
+    same command continues it, and ends as if it had never stopped. With --json, progress goes to stderr.
 
     \b
     Examples:
@@ -41,7 +46,7 @@ def command(
     """
     from partwise.recipe import load
 
-    from .progress import before_and_after, comparison, watcher
+    from .progress import before_and_after, comparison
 
     loaded = load(recipe, overrides)
     run, started_at = _train(loaded, seed, out, device, stderr=as_json)
@@ -57,7 +62,9 @@ def command(
     click.echo(f"\nrun:  {run.directory}\nnext: partwise generate {run.directory}")
 
 
-def _train(loaded: LoadedRecipe, seed: int | None, out: Path | None, device: str, stderr: bool) -> tuple[Run, int | None]:
+def _train(
+    loaded: LoadedRecipe, seed: int | None, out: Path | None, device: str, stderr: bool
+) -> tuple[Run, int | None]:
     """The finished run, and how many updates had been made before; None if all."""
     from partwise import workflow
 
@@ -69,20 +76,20 @@ def _train(loaded: LoadedRecipe, seed: int | None, out: Path | None, device: str
         try:
             run = workflow.train(loaded, directory, seed, device, watching.report, watching.say)
         except KeyboardInterrupt:
-            kept = f"step {_kept(directory)} is kept" if _kept(directory) else "nothing was kept yet"
-            raise Failure(f"\ninterrupted: {kept}; the same command continues", 130) from None
+            fail(f"\ninterrupted: {_kept(directory)}; the same command continues", 130)
     return run, watching.started_at
 
 
-def _kept(directory: Path) -> int:
-    """Updates in the checkpoint of an interrupted run."""
+def _kept(directory: Path) -> str:
+    """What an interrupted run has reached, in words."""
     from partwise import PartwiseError
     from partwise.run import Run
 
     try:
-        return Run.open(directory).step
-    except PartwiseError:  # interrupted before there was one
-        return 0
+        step = Run.open(directory).step
+    except PartwiseError:  # interrupted before there was a run
+        step = 0
+    return f"step {step} is kept" if step else "nothing was kept yet"
 
 
 def _samples(run: Run, device: str) -> Any:

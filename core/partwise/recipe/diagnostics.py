@@ -12,6 +12,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
+from typing import Protocol, TypeVar
 
 from partwise.errors import RecipeError
 from partwise.parts import Path
@@ -49,7 +51,7 @@ class RejectedError(RecipeError):
 
 def render(problems: Iterable[Problem]) -> str:
     """All problems as text: in the order of the sources and, within each, of the places."""
-    ordered = _ordered(list(problems))
+    ordered = in_order(problems)
     shown, said = list[str](), set[str]()
     for problem in ordered[:MOST_SHOWN]:
         # A list of what is installed is said once, however many names are unknown.
@@ -62,14 +64,22 @@ def render(problems: Iterable[Problem]) -> str:
     return "\n".join(shown)
 
 
-def _ordered(problems: list[Problem]) -> list[Problem]:
-    marks = [problem.mark for problem in problems if problem.mark]
-    rank = {source: number for number, source in enumerate(dict.fromkeys(mark.source for mark in marks))}
+class Marked(Protocol):
+    """What stands somewhere."""
 
-    def key(problem: Problem) -> tuple[int, int]:
-        return (rank[problem.mark.source], problem.mark.start) if problem.mark else (-1, 0)
+    @property
+    def mark(self) -> Mark | None: ...
 
-    return sorted(problems, key=key)
+
+MarkedT = TypeVar("MarkedT", bound=Marked)
+
+
+def in_order(things: Iterable[MarkedT]) -> list[MarkedT]:
+    """In the order of the sources, as they first come, and within each of the places."""
+    things = list(things)
+    sources = dict.fromkeys(thing.mark.source for thing in things if thing.mark)
+    rank = {source: number for number, source in enumerate(sources)}
+    return sorted(things, key=lambda thing: (rank[thing.mark.source], thing.mark.start) if thing.mark else (-1, 0))
 
 
 def _lines(problem: Problem, notes: list[str]) -> Iterable[str]:
@@ -79,12 +89,18 @@ def _lines(problem: Problem, notes: list[str]) -> Iterable[str]:
         yield f"  at {printable(dotted(problem.path))}" + (f", {problem.remark}" if problem.remark else "")
     if problem.mark is not None:
         yield from _excerpt(problem.mark)
-    yield from (f"  {printable(note)}" for note in notes)
+    for note in notes:
+        yield from wrap(printable(note), 110, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
 
 
 def dotted(path: Path) -> str:
     """`model.blocks.0.mixer`."""
-    return ".".join(map(str, path))
+    return ".".join(cut(str(segment)) for segment in path)
+
+
+def cut(text: str, most: int = 60) -> str:
+    """A text that may be anything, at most `most` characters of it."""
+    return text if len(text) <= most else f"{text[: most - 10]}... ({len(text)} characters)"
 
 
 def _excerpt(mark: Mark) -> Iterable[str]:

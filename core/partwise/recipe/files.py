@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from . import shipped
-from .diagnostics import Problem, RejectedError
+from .diagnostics import Problem, RejectedError, cut
 from .names import did_you_mean, nearest, short_list
 from .reader import parse
 from .source import Mark, Node, Source
@@ -29,13 +29,15 @@ def find(given: str | Path, directory: Path = Path(), mark: Mark | None = None) 
         return named
     text = str(given)
     path = Path(os.path.normpath(directory / given)) if text and "\0" not in text else None
-    if path is not None and path.exists():
+    if path is not None and os.path.exists(path):
         return path
     known, note = _others(text, path)
     what = (
         "no such file" if text.endswith(".json") or isinstance(given, Path) else "no recipe of this name, and no file"
     )
-    raise RejectedError([Problem(f"{text or 'an empty name'}: {what}{did_you_mean(text, known)}", mark, notes=note)])
+    raise RejectedError(
+        [Problem(f"{cut(text) or 'an empty name'}: {what}{did_you_mean(text, known)}", mark, notes=note)]
+    )
 
 
 def _others(text: str, path: Path | None) -> tuple[list[str], tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""What a place in a recipe may hold: the type of the knob that stands there, and how to say it to a person.
+"""What a knob takes: its type, and how to say it to a person.
 
 A *shape* is the type annotation of a place, with its constraints: `Annotated[int, Gt(0)]`.
 """
@@ -13,17 +13,15 @@ from typing import Annotated, Any, Literal, Union, get_args
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from partwise.parts import Part, with_article
-from partwise.registry import registry
-
-from .source import Mark, Node, marked
 
 Shape = Any
+ARRAYS = (tuple, list, set, frozenset, Sequence)
 
 
-def _origin(shape: Shape) -> Any:
+def origin_of(shape: Shape) -> Any:
+    """What a generic type is made from: `tuple` for `tuple[int, int]`."""
     return typing.get_origin(shape)
 
 
@@ -37,87 +35,30 @@ def shape_of(field: FieldInfo) -> Shape:
 
 def members(shape: Shape) -> list[Shape]:
     """The alternatives of a union; the shape alone if it is none."""
-    bare = _bare(shape)
-    if _origin(bare) in (Union, types.UnionType):
+    bare = bare_of(shape)
+    if origin_of(bare) in (Union, types.UnionType):
         return [inner for member in get_args(bare) for inner in members(member)]
     return [shape]
 
 
 def takes_null(shape: Shape) -> bool:
     """Whether null is a value here."""
-    return any(_bare(member) is type(None) for member in members(shape))
+    return any(bare_of(member) is type(None) for member in members(shape))
 
 
 def kind_at(shape: Shape) -> type[Part] | None:
     """The kind of part that may stand here."""
     for member in members(shape):
-        bare = _bare(member)
+        bare = bare_of(member)
         if isinstance(bare, type) and issubclass(bare, Part):
             return bare
     return None
 
 
-def model_at(shape: Shape, node: Node) -> type[BaseModel] | None:
-    """The class whose fields are the keys of `node`, an object or a name; None if there is none, or it is unknown."""
-    for member in members(shape):
-        bare = _bare(member)
-        if isinstance(bare, type) and issubclass(bare, Part):
-            found = registry().find(bare, node.use) if node.use is not None else None
-            if found is not None:
-                return found
-        elif isinstance(bare, type) and issubclass(bare, BaseModel):
-            return bare
-    return None
-
-
-def shape_below(shape: Shape, node: Node, segment: str | int) -> Shape | None:
-    """The shape of what stands in `node` at a key or an index; None if nothing is known of it."""
-    if isinstance(segment, str):
-        model = model_at(shape, node)
-        if model is not None:
-            field = model.model_fields.get(segment)
-            return None if field is None else shape_of(field)
-    for member in members(shape):
-        found = _element(_bare(member), segment)
-        if found is not None:
-            return found
-    return None
-
-
-def _element(bare: Shape, segment: str | int) -> Shape | None:
-    origin, arguments = _origin(bare), get_args(bare)
-    if isinstance(segment, str):
-        return arguments[1] if origin is dict else None
-    if origin is tuple and arguments:
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return arguments[0]
-        return arguments[segment] if segment < len(arguments) else None
-    return arguments[0] if origin in (list, set, frozenset, Sequence) and arguments else None
-
-
-def default_at(model: type[BaseModel], key: str, mark: Mark) -> Node | None:
-    """The default of a knob as if it were written at `mark`; None if there is none, or it is null."""
-    field = model.model_fields.get(key)
-    if field is None or field.is_required():
-        return None
-    default = field.get_default(call_default_factory=True, validated_data={})
-    if default is None or default is PydanticUndefined:
-        return None
-    return marked(_dumped(default), mark)
-
-
-def _dumped(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if isinstance(value, list | tuple):
-        return [_dumped(item) for item in value]
-    return value
-
-
-def _bare(shape: Shape) -> Shape:
+def bare_of(shape: Shape) -> Shape:
     """A shape without constraints and aliases."""
     while True:
-        if _origin(shape) is Annotated:
+        if origin_of(shape) is Annotated:
             shape = get_args(shape)[0]
         elif hasattr(shape, "__value__"):  # an alias made by `type X = ...`
             shape = shape.__value__
@@ -130,64 +71,76 @@ def _bare(shape: Shape) -> Shape:
 _NOUNS: dict[Any, str] = {
     int: "a whole number",
     float: "a number",
-    str: "a text in double quotes",
+    str: "a string",
     bool: "true or false",
-    type(None): "null",
     dict: "an object",
 }
 
 
 def in_words(shape: Shape) -> str:
     """`a whole number greater than 0, or null`."""
-    alternatives = list(dict.fromkeys(_one_in_words(member) for member in members(shape)))
-    if len(alternatives) < 3:
-        return " or ".join(alternatives)
-    return f"{', '.join(alternatives[:-1])} or {alternatives[-1]}"
+    alternatives = list(dict.fromkeys(_one_in_words(one) for one in members(shape) if bare_of(one) is not type(None)))
+    return _either([*alternatives, "null"] if takes_null(shape) else alternatives)
+
+
+def _either(alternatives: list[str]) -> str:
+    if len(alternatives) < 2:
+        return "".join(alternatives)
+    comma = "," if len(alternatives) > 2 or " " in alternatives[0] else ""
+    return f"{', '.join(alternatives[:-1])}{comma} or {alternatives[-1]}"
 
 
 def _one_in_words(shape: Shape) -> str:
-    bare, limits = _bare(shape), limits_of(shape)
-    origin, arguments = _origin(bare), get_args(bare)
+    bare = bare_of(shape)
+    origin, arguments = origin_of(bare), get_args(bare)
+    sizes, lengths = _limits(shape)
     if origin is Literal:
-        noun = choices(bare)
-    elif origin in (list, tuple, set, frozenset, Sequence) and arguments:
+        noun = _either(list(map(_as_json, arguments)))
+    elif origin in ARRAYS and arguments:
         noun = _array_in_words(origin, arguments)
     elif isinstance(bare, type) and issubclass(bare, Part):
         noun = with_article(bare.kind)
     elif isinstance(bare, type) and issubclass(bare, BaseModel):
         noun = "an object"
     else:
-        noun = _NOUNS.get(origin or bare, "another value")
-    return f"{noun} {limits}" if limits else noun
+        noun = _NOUNS.get(origin or bare, "any value")
+    return ", ".join([f"{noun} {sizes}" if sizes else noun, *([lengths] if lengths else [])])
 
 
 def _array_in_words(origin: Any, arguments: tuple[Any, ...]) -> str:
-    if origin is tuple and Ellipsis not in arguments:
-        each = list(dict.fromkeys(map(in_words, arguments)))
-        return f"an array of {len(arguments)}: {each[0] if len(each) == 1 else ', '.join(map(in_words, arguments))}"
-    return f"an array, each {in_words(arguments[0])}"
+    if origin is not tuple or Ellipsis in arguments:
+        return f"an array, each {in_words(arguments[0])}"
+    each = list(map(in_words, arguments))
+    return f"an array of {len(each)}" + (f", each {each[0]}" if len(set(each)) == 1 else f": {', '.join(each)}")
 
 
-def choices(shape: Shape) -> str:
-    """`"a", "b" or "c"`, from every literal among the alternatives."""
-    values = literals(shape)
-    shown = [f'"{value}"' if isinstance(value, str) else str(value) for value in values]
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
+def _as_json(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def literals(shape: Shape) -> list[Any]:
     """The values that literals among the alternatives allow."""
-    bares = [_bare(member) for member in members(shape)]
-    return [value for bare in bares if _origin(bare) is Literal for value in get_args(bare)]
+    bares = [bare_of(member) for member in members(shape)]
+    return [value for bare in bares if origin_of(bare) is Literal for value in get_args(bare)]
 
 
 def limits_of(shape: Shape) -> str:
-    """`greater than 0 and at most 1`; empty if there is no limit."""
-    return " and ".join(limit for constraint in _constraints(shape) if (limit := _limit(constraint)))
+    """`greater than 0 and at most 1`; empty if there is no limit, or more than one alternative to limit."""
+    alternatives = [member for member in members(shape) if bare_of(member) is not type(None)]
+    constraints = [shape, *alternatives] if len(alternatives) == 1 else [shape]
+    return " and ".join(dict.fromkeys(limit for one in constraints for limit in _limits(one) if limit))
+
+
+def _limits(shape: Shape) -> tuple[str, str]:
+    """Limits of size and of length, each in words."""
+    constraints = list(_constraints(shape))
+    sizes = [words for one in constraints if (words := _size_limit(one))]
+    lengths = [words for one in constraints if (words := _length_limit(one))]
+    return " and ".join(sizes), " and ".join(lengths)
 
 
 def _constraints(shape: Shape) -> Iterator[Any]:
-    if _origin(shape) is Annotated:
+    if origin_of(shape) is Annotated:
         yield from _constraints(get_args(shape)[0])
         yield from _flat(shape.__metadata__)
 
@@ -203,7 +156,7 @@ def _flat(constraints: Iterable[Any]) -> Iterator[Any]:
             yield constraint
 
 
-def _limit(constraint: Any) -> str | None:
+def _size_limit(constraint: Any) -> str | None:
     match constraint:
         case Gt(bound):
             return f"greater than {_short(bound)}"
@@ -215,14 +168,19 @@ def _limit(constraint: Any) -> str | None:
             return f"at most {_short(bound)}"
         case MultipleOf(factor):
             return f"a multiple of {_short(factor)}"
+    return None
+
+
+def _length_limit(constraint: Any) -> str | None:
+    match constraint:
         case MinLen(1):
-            return "that is not empty"
+            return "not empty"
         case MinLen(length):
-            return f"of length {length} or more"
+            return f"at least {length} long"
         case MaxLen(length):
-            return f"of length {length} or less"
+            return f"at most {length} long"
     pattern = getattr(constraint, "pattern", None)
-    return f"matching {pattern}" if pattern else None
+    return f"of the pattern {pattern}" if pattern else None
 
 
 def _short(number: Any) -> str:

@@ -15,7 +15,7 @@ from partwise.errors import PartError, RecipeError
 from partwise.parts import Path
 
 from .diagnostics import Problem, RejectedError
-from .explain import fit, head_of
+from .explain import fit
 from .files import displayed, find, read
 from .merge import merge
 from .overrides import override_all
@@ -54,6 +54,8 @@ def load(source: str | FilePath | Mapping[str, Any], overrides: Sequence[str] = 
     node = override_all(_extended(node, path, directory), overrides, Recipe)
     try:
         recipe = fit(Recipe, node)
+    except RejectedError as error:
+        raise RejectedError([_with_origin(problem, path) for problem in error.problems]) from None
     except PartError as error:  # raised by a part's own check, where it should have been a ValueError
         raise RejectedError([Problem(error.message, node.reach(error.path or ())[0].mark, error.path or ())]) from error
     return LoadedRecipe(recipe, node, path, directory, tuple(overrides))
@@ -120,11 +122,14 @@ def locate(loaded: LoadedRecipe, error: PartError) -> RecipeError:
     """
     path: Path = error.path or ()
     node, unwritten = loaded.node.reach(path)
-    mark = head_of(node)
-    notes = []
-    if loaded.path is not None and mark.source.path not in (None, loaded.path.absolute()):
-        notes.append(f"note: {displayed(loaded.path)} extends this file")
-    if loaded.overrides:
-        notes.append("note: with " + " ".join(f"--set {option}" for option in loaded.overrides))
+    options = " ".join(f"--set {option}" for option in loaded.overrides)
+    notes = (f"note: with {options}",) if options else ()
     remark = "which is a default" if unwritten else ""
-    return RejectedError([Problem(error.message, mark, path, remark, tuple(notes))])
+    return RejectedError([_with_origin(Problem(error.message, node.head, path, remark, notes), loaded.path)])
+
+
+def _with_origin(problem: Problem, path: FilePath | None) -> Problem:
+    """A problem that stands in another file than the one that was asked for, with a word on why it matters."""
+    if problem.mark is None or path is None or problem.mark.source.path in (None, path.absolute()):
+        return problem
+    return replace(problem, notes=(*problem.notes, f"note: {displayed(path)} extends this file"))

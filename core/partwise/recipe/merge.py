@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .knobs import Shape, default_at, model_at, shape_below, takes_null
+from .knobs import Shape, takes_null
+from .places import default_at, model_at, shape_below
 from .source import Node
 
 
@@ -24,18 +25,18 @@ def merge(base: Node | None, patch: Node, shape: Shape = None) -> Node:
     """What `base` becomes under `patch`; `shape` is the type of the place, if it is known."""
     if not isinstance(patch.value, dict):
         return patch
-    children = dict(_met(base, patch))
-    whole = not children
-    if "use" in patch.members:
+    met = _met(base, patch)
+    children = dict(met or {})
+    if patch.use is not None:
         children["use"] = patch.members["use"]
     model = model_at(shape, Node(children, patch.mark))
     for key, change in patch.members.items():
         below = None if shape is None else shape_below(shape, Node(children, patch.mark), key)
         if change.value is not None or takes_null(below):
-            met = children.get(key)
-            if met is None and not whole and model is not None and isinstance(change.value, dict):
-                met = default_at(model, key, change.mark)
-            children[key] = merge(met, change, below)
+            child = children.get(key)
+            if child is None and met is not None and model is not None and isinstance(change.value, dict):
+                child = default_at(model, key, change.mark)
+            children[key] = merge(child, change, below)
         elif key in children or model is None or key in model.model_fields:
             children.pop(key, None)
         else:
@@ -43,15 +44,15 @@ def merge(base: Node | None, patch: Node, shape: Shape = None) -> Node:
     return Node(children, patch.mark, patch.key)
 
 
-def _met(base: Node | None, patch: Node) -> dict[str, Node]:
-    """The members of `base` that an object `patch` changes; none if it replaces the whole."""
+def _met(base: Node | None, patch: Node) -> dict[str, Node] | None:
+    """The members of `base` that an object `patch` changes; None if it replaces the whole."""
     if base is None:
-        return {}
+        return None
     if isinstance(base.value, str):
         base = as_object(base)
     if "use" in patch.members and patch.members["use"].value is not None and patch.use != base.use:
-        return {}
-    return base.members
+        return None
+    return base.members if isinstance(base.value, dict) else None
 
 
 def as_object(name: Node) -> Node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
@@ -14,10 +15,13 @@ from partwise.registry import registry
 
 from .knobs import in_words, shape_of
 
+_ARTICLE = re.compile(r"\b(a|an) ")
 MOST_LISTED = 12
 """Names that a list shows before it counts the rest."""
 NEAR = 0.6
 """How alike two names must be, from 0 to 1, for one to be suggested for the other."""
+VERY_NEAR = 0.8
+"""The same where the suggestion is a long shot."""
 
 
 def nearest(given: str, known: Iterable[str]) -> list[str]:
@@ -25,10 +29,10 @@ def nearest(given: str, known: Iterable[str]) -> list[str]:
     return sorted(known, key=lambda name: (-_likeness(given, name), name))
 
 
-def suggestion(given: str, known: Iterable[str]) -> str | None:
+def suggestion(given: str, known: Iterable[str], near: float = NEAR) -> str | None:
     """The name that was probably meant."""
     first = next(iter(nearest(given, known)), None)
-    return first if first is not None and _likeness(given, first) >= NEAR else None
+    return first if first is not None and _likeness(given, first) >= near else None
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
@@ -62,10 +66,12 @@ def short_list(names: Iterable[str]) -> str:
 def knob_list(model: type[BaseModel], given: str = "") -> str:
     """`knobs: heads (a whole number greater than 0), bias (true or false)`; those most like `given` first."""
     fields = model.model_fields
+    what = "knobs" if issubclass(model, Part) else "keys"
     if not fields:
-        return "it has no knobs"
+        return f"it has no {what}"
     order = nearest(given, fields) if len(fields) > MOST_LISTED else list(fields)
-    return f"knobs: {short_list(f'{name} ({in_words(shape_of(fields[name]))})' for name in order)}"
+    described = (f"{name} ({_ARTICLE.sub('', in_words(shape_of(fields[name])))})" for name in order)
+    return f"{what}: {short_list(described)}"
 
 
 def installed_list(kind: type[Part], given: str) -> str:

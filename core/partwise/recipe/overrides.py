@@ -4,7 +4,7 @@ A path leads through keys, indexes and `*`, which means every element: `model.bl
 It may lead through what is not written but has a default, and through a name: `model.blocks.0.norm.eps=1e-6`
 changes the norm that the recipe has, wherever that is said.
 
-A value is JSON. What cannot be meant as JSON is a text, so that a name needs no quotes.
+A value is JSON. What cannot be meant as JSON is a string, so that a name needs no quotes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from pydantic import BaseModel
 from partwise.parts import Path
 
 from .diagnostics import Problem, RejectedError, dotted
-from .knobs import Shape, default_at, kind_at, model_at, shape_below, takes_null
+from .knobs import Shape, kind_at, takes_null
 from .merge import as_object, merge
 from .names import did_you_mean, knob_list, name_of
+from .places import default_at, model_at, shape_below
 from .reader import parse
 from .source import Mark, Node, Source
 
@@ -84,7 +85,7 @@ def read_override(option: str) -> Override:
 def _value(source: Source, start: int) -> Node:
     written = source.text[start:].strip()
     if not written:
-        _fail('the value is missing; an empty text is written ""', Mark(source, start, start))
+        _fail('the value is missing; an empty string is written ""', Mark(source, start, start))
     if not _MEANT_AS_JSON.fullmatch(written):
         start = source.text.index(written, start)
         return Node(written, Mark(source, start, start + len(written)))
@@ -93,7 +94,7 @@ def _value(source: Source, start: int) -> Node:
     except RejectedError as error:
         if written[0] in "\"'{[":
             raise
-        note = f"note: where a text is meant, quote it: '\"{written}\"'"
+        note = f"note: where a string is meant, quote it: '\"{written}\"'"
         raise RejectedError([replace(problem, notes=(note,)) for problem in error.problems]) from None
 
 

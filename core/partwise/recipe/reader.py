@@ -9,21 +9,19 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
-from typing import NoReturn
 
-from .diagnostics import Problem, RejectedError
+from .cursor import WORD, Cursor, place, quoted
+from .diagnostics import cut
 from .source import Mark, Node, Source
 
 DEEPEST = 100
 """Levels of nesting that a recipe may have."""
-MOST_VALUES = 100_000
+MOST_VALUES = 50_000
 """Values that a recipe may have, to answer nonsense soon."""
 LARGEST = 2**64 - 1
 """Largest whole number, in either direction: what seeds take; a float holds anything below it."""
 
-_SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<fraction>\.[0-9]+)?(?P<exponent>[eE][-+]?[0-9]+)?")
-_WORD = re.compile(r"[^\s,:\[\]{}\"'/#]+")
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
 _HEX = re.compile(r"[0-9a-fA-F]{4}")
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -42,12 +40,8 @@ def parse(source: Source, start: int = 0) -> Node:
     return reader.whole()
 
 
-class _Reader:
-    def __init__(self, source: Source, start: int) -> None:
-        self.source = source
-        self.text = source.text
-        self.at = start
-        self.values = 0
+class _Reader(Cursor):
+    values = 0
 
     def whole(self) -> Node:
         self.space()
@@ -84,10 +78,10 @@ class _Reader:
             mark = Mark(self.source, key_start, self.at)
             if key in members:
                 first = members[key].key or mark
-                self.fail(f"the key {_quoted(key)} stands twice in this object; first {_place(first)}", mark)
+                self.fail(f"the key {quoted(key)} stands twice in this object; first {place(first)}", mark)
             self.space()
             if not self.text.startswith(":", self.at):
-                self.unexpected('":"', f"after the key {_quoted(key)}", start)
+                self.unexpected('":"', f"after the key {quoted(key)}", start)
             self.at += 1
             self.space()
             if self.at == len(self.text):
@@ -125,7 +119,7 @@ class _Reader:
 
     def word(self) -> Node:
         """A number, true, false or null."""
-        match = _WORD.match(self.text, self.at)
+        match = WORD.match(self.text, self.at)
         if match is None:
             return self.unexpected("a value", "")
         word, mark = match.group(), Mark(self.source, self.at, match.end())
@@ -141,19 +135,19 @@ class _Reader:
         if _NOT_NUMBERS.fullmatch(word):
             self.fail(f"{word} is not a number in JSON, and no knob takes it", mark)
         if word[0] in "-+.0123456789":
-            self.fail(f"{_cut(word)} is not a number as JSON writes them (1, -0.5, 3e-4)", mark)
-        return self.strange(f"a text takes double quotes: {_quoted(word)}", mark)
+            self.fail(f"{cut(word)} is not a number as JSON writes them (1, -0.5, 3e-4)", mark)
+        return self.strange(f"a string takes double quotes: {quoted(word)}", mark)
 
     def whole_number(self, word: str, mark: Mark) -> int:
         # Python refuses to convert more than 4300 digits, so they are counted first.
         if len(word) > 21 or abs(int(word)) > LARGEST:
-            self.fail(f"{_cut(word)} is too large: a whole number goes up to 2^64 - 1", mark)
+            self.fail(f"{cut(word)} is too large: a whole number goes up to 2^64 - 1", mark)
         return int(word)
 
     def real_number(self, word: str, mark: Mark) -> float:
         number = float(word)
         if math.isinf(number):
-            self.fail(f"{_cut(word)} is too large for a number of 64 bits", mark)
+            self.fail(f"{cut(word)} is too large for a number of 64 bits", mark)
         return number
 
     def string(self) -> str:
@@ -171,12 +165,12 @@ class _Reader:
             if char == "\\":
                 pieces.append(self.escape())
             elif char in ("\n", "\r"):
-                self.fail('the text that begins here has no closing "', Mark(self.source, start, self.at))
+                self.fail('the string that begins here has no closing "', Mark(self.source, start, self.at))
             elif char:
                 written = {"\t": "a tab: write \\t"}.get(char, f"a control character: write \\u{ord(char):04x}")
-                self.fail(f"{written} for it inside a text")
+                self.fail(f"{written} for it inside a string")
             else:
-                self.fail('the text that begins here has no closing "', Mark(self.source, start, self.at))
+                self.fail('the string that begins here has no closing "', Mark(self.source, start, self.at))
 
     def escape(self) -> str:
         start = self.at
@@ -205,75 +199,8 @@ class _Reader:
         self.at = match.end()
         return int(match.group(), 16)
 
-    def space(self) -> None:
-        match = _SPACE.match(self.text, self.at)
-        if match is not None:
-            self.at = match.end()
-
-    # --- what can be wrong ---
-
-    def fail(self, message: str, mark: Mark | None = None) -> NoReturn:
-        raise RejectedError([Problem(message, mark or Mark(self.source, self.at, self.at + 1))])
-
-    def unclosed(self, start: int) -> NoReturn:
-        opened, end = self.text[start], len(self.text.rstrip())
-        noun = "object" if opened == "{" else "array"
-        began = _place(Mark(self.source, start, start + 1))
-        self.fail(
-            f'it ends before the {noun} that began {began} is closed by "{_CLOSER[opened]}"',
-            Mark(self.source, end, end),
-        )
-
-    def bad_key(self) -> NoReturn:
-        word = _WORD.match(self.text, self.at)
-        if word is not None:
-            mark = Mark(self.source, self.at, word.end())
-            self.strange(f"a key takes double quotes: {_quoted(word.group())}", mark)
-        self.unexpected("a key in double quotes", "")
-
-    def unexpected(self, wanted: str, where: str, opened: int | None = None) -> NoReturn:
-        """Something else stands where `wanted` should."""
-        if self.at == len(self.text):
-            if opened is not None:
-                self.unclosed(opened)
-            self.fail(f"it ends where {wanted} should follow")
-        char = self.text[self.at]
-        if wanted.startswith('","') and (char in '"{[' or char.isalnum() or char == "-"):
-            self.fail("a comma is missing before this")
-        where = f" {where}" if where else ""
-        self.strange(f"expected {wanted}{where}, found {_quoted(char)}")
-
-    def strange(self, message: str, mark: Mark | None = None) -> NoReturn:
-        """Fails with `message`, unless the next character is one of the usual slips."""
-        char = self.text[self.at]
-        if char == "#" or self.text.startswith(("//", "/*"), self.at):
-            self.fail('JSON has no comments; what there is to say goes into "about"')
-        if char in "'`‘’“”«»":
-            self.fail('texts and keys take straight double quotes: "')
-        if not char.isprintable() or (char.isspace() and char != " "):
-            self.fail(f"an invisible character, U+{ord(char):04X}; remove it")
-        self.fail(message, mark)
-
-
-_CLOSER = {"{": "}", "[": "]"}
-
 
 def _noun(node: Node) -> str:
     if isinstance(node.value, dict):
         return "object"
     return "array" if isinstance(node.value, tuple) else "value"
-
-
-def _place(mark: Mark) -> str:
-    if not mark.source.numbered:
-        return "there"
-    line, column = mark.source.line_and_column(mark.start)
-    return f"at line {line}, column {column}"
-
-
-def _cut(word: str) -> str:
-    return word if len(word) <= 30 else f"{word[:24]}... ({len(word)} characters)"
-
-
-def _quoted(text: str) -> str:
-    return f'"{_cut(text)}"'

@@ -54,7 +54,7 @@ class Recipe(BaseModel):
     @classmethod
     def _a_slug(cls, value: str) -> str:
         if not re.fullmatch(NAME, value):
-            raise ValueError("a name has letters, digits, '.', '_' and '-', and begins with a letter or digit")
+            raise ValueError(f"expected letters, digits, '.', '_' and '-', the first a letter or digit, got {value!r}")
         return value
 
     def resolved(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
@@ -112,10 +112,10 @@ def _default(field: FieldInfo, written: Any) -> Any:
     """The default as a dump writes it: a part with all its knobs."""
     adapter = TypeAdapter[Any](shape_of(field))
     try:
-        value = adapter.validate_python(field.get_default(call_default_factory=True, validated_data={}))
-        return adapter.dump_python(value, mode="json")
-    except ValidationError:  # a default that is not installed: `load` says so where it matters
+        value = adapter.validate_python(field.get_default(call_default_factory=True))
+    except ValueError:  # it is not installed, or follows from other knobs
         return written
+    return adapter.dump_python(value, mode="json")
 
 
 def _any_part(kind: type[Part], suffix: str) -> Schema:

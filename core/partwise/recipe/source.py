@@ -78,6 +78,12 @@ class Node:
         value = self.members["use"].value if "use" in self.members else self.value
         return value if isinstance(value, str) else None
 
+    @property
+    def head(self) -> Mark:
+        """Where to point when the whole is meant: at a part's name, if that was written together with the rest."""
+        use = self.members.get("use")
+        return use.mark if use is not None and use.mark.source is self.mark.source else self.mark
+
     def child(self, segment: str | int) -> Node | None:
         """What stands at a key or an index; None if nothing does."""
         if isinstance(self.value, dict):

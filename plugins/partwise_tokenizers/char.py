@@ -1,0 +1,58 @@
+"""Characters as tokens: the smallest vocabulary that reads as text, one Unicode code point per id."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import repeat
+from typing import Any
+
+from . import saved as read
+from .table import REPLACEMENT, TokenTable, whole
+
+CODE_POINTS = 0x110000
+
+
+def characters_of(texts: Iterable[str]) -> list[str]:
+    """Every character that occurs, by code point."""
+    found: set[str] = set()
+    for text in texts:
+        found.update(whole(text))
+    return sorted(found)
+
+
+class CharTokenizer(TokenTable):
+    """One id per known character, then `<unk>`, then the end token.
+
+    An unknown character decodes to U+FFFD. A uniform code over Unicode would spell it out, so bits per byte
+    stays comparable with tokenizers that know every text.
+    """
+
+    unknown: int
+    unknown_bits = math.log2(CODE_POINTS)
+
+    def __init__(self, characters: Sequence[str]) -> None:
+        super().__init__([character.encode() for character in (*characters, REPLACEMENT)])
+        self.unknown = len(characters)
+        self._characters = "".join(characters)
+        self._ids = {character: index for index, character in enumerate(characters)}
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text, one per character."""
+        return list(map(self._ids.get, whole(text), repeat(self.unknown)))
+
+    def to_json(self) -> dict[str, Any]:
+        """The known characters, in order, as one text."""
+        return {"characters": self._characters}
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> CharTokenizer:
+        """The tokenizer that `to_json` described.
+
+        Raises:
+            InputError: `saved` is nothing that `to_json` gives.
+        """
+        characters = read.field(saved, "characters", str)
+        if not characters or len(set(characters)) < len(characters) or whole(characters) != characters:
+            raise read.damaged("'characters' should be distinct characters, at least one")
+        return cls(characters)

@@ -1,0 +1,53 @@
+r"""How a text is cut into the stretches that byte pairs never cross, by the name of who introduced it.
+
+These describe, in one form for three regular-expression engines, what the published patterns match:
+
+- Alternatives without look-ahead stand in one group, for tiktoken's engine runs such a group as one automaton.
+- A run of white space before a word is matched in portions of 10,000 at most, where the published patterns
+  have no bound: tiktoken's engine keeps one stack entry per character and gives up at a million.
+- Letters and digits always stand in brackets, so that for texts of nothing but ASCII they can be replaced by
+  plain ranges (`ascii_pattern`), which Python's own engine matches almost twice as fast.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+_SPACE = r"\s{1,10000}(?!\S)|\s"
+_CONTRACTION = r"'(?i:[sdmt]|ll|ve|re)"
+_WORD = r"[^\r\n\p{L}\p{N}]?[\p{L}]+"
+_SIGNS = r" ?[^\s\p{L}\p{N}]+"
+_UPPER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"
+_LOWER = r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+_SIGN = r"[^\r\n\p{L}\p{N}]?"
+
+PATTERNS = {
+    "gpt2": rf"(?: ?[\p{{L}}]+|'(?:[sdmt]|ll|ve|re)|{_SIGNS}| ?[\p{{N}}]+)|{_SPACE}",
+    "cl100k": rf"(?:{_CONTRACTION}|{_WORD}|[\p{{N}}]{{1,3}}|{_SIGNS}[\r\n]*|\s+$|\s*[\r\n])|{_SPACE}",
+    "llama3": rf"(?:{_CONTRACTION}|{_WORD}|[\p{{N}}]{{1,3}}|{_SIGNS}[\r\n]*|\s*[\r\n])|{_SPACE}",
+    "qwen2": rf"(?:{_CONTRACTION}|{_WORD}|[\p{{N}}]|{_SIGNS}[\r\n]*|\s*[\r\n])|{_SPACE}",
+    "o200k": rf"(?:{_SIGN}{_UPPER}*{_LOWER}+(?:{_CONTRACTION})?|{_SIGN}{_UPPER}+{_LOWER}*(?:{_CONTRACTION})?"
+    rf"|[\p{{N}}]{{1,3}}|{_SIGNS}[\r\n/]*|\s*[\r\n])|{_SPACE}",
+    "none": r"[\s\S]+",
+}
+"""Name -> pattern, for the engines of tiktoken (Rust) and of the `regex` library."""
+
+_ASCII = {
+    r"\p{Lu}": "A-Z",
+    r"\p{Ll}": "a-z",
+    r"\p{L}": "A-Za-z",
+    r"\p{N}": "0-9",
+    r"\p{Lt}": "",
+    r"\p{Lm}": "",
+    r"\p{Lo}": "",
+    r"\p{M}": "",
+}
+
+
+@cache
+def ascii_pattern(name: str) -> str:
+    """The pattern as it applies to ASCII text, for Python's `re` with its flag ASCII."""
+    pattern = PATTERNS[name]
+    for unicode_class, ascii_range in _ASCII.items():
+        pattern = pattern.replace(unicode_class, ascii_range)
+    return pattern

@@ -1,0 +1,54 @@
+"""What every tokenizer here shares: a table of the bytes that each id adds to a text, and the end token."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+END = "<|end|>"
+UNKNOWN = "<unk>"
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def whole(text: str) -> str:
+    """The text with every surrogate, which stands for nothing and has no UTF-8 form, replaced by U+FFFD."""
+    try:
+        text.isascii() or text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub(REPLACEMENT, text)
+    return text
+
+
+class TokenTable:
+    """Base of the tokenizers: ids back to text. A subclass adds `encode` and `to_json`.
+
+    The last id is the special token that ends a text. It adds no bytes to a text, and no text encodes to it.
+    """
+
+    unknown: int | None = None
+    unknown_bits: float | None = None
+    lossless: bool = True
+
+    def __init__(self, tokens: Sequence[bytes]) -> None:
+        """`tokens` are the UTF-8 bytes of the ids from 0, the end token left out; they may split a character."""
+        self._bytes = [*tokens, b""]
+        self.end = len(tokens)
+        self.vocab_size = len(self._bytes)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of ids, without special tokens; bytes that are no UTF-8 become U+FFFD."""
+        return b"".join(map(self._bytes.__getitem__, ids)).decode("utf-8", "replace")
+
+    def token_bytes(self, token: int) -> bytes:
+        """UTF-8 bytes that one id adds to a text."""
+        return self._bytes[token]
+
+    def label(self, token: int) -> str:
+        """A token as people read it; bytes that are no UTF-8 of their own are written `\\xe2`."""
+        if token == self.end:
+            return END
+        if token == self.unknown:
+            return UNKNOWN
+        return self._bytes[token].decode("utf-8", "backslashreplace")

@@ -1,0 +1,108 @@
+"""Filters against their definitions, token by token."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from partwise_sampling import filters
+
+# Few different values, so that ties are common; all exact in float32.
+ROWS = st.lists(st.integers(-12, 12).map(lambda n: n / 4), min_size=1, max_size=12)
+
+
+def kept(logits: torch.Tensor, filtered: torch.Tensor) -> set[int]:
+    """Tokens left by a filter, all of which must have kept their logits."""
+    left = filtered > -torch.inf
+    assert torch.equal(filtered[left], logits[left])
+    return set(left[0].nonzero().flatten().tolist())
+
+
+def probabilities(row: list[float]) -> list[float]:
+    total = math.fsum(math.exp(logit) for logit in row)
+    return [math.exp(logit) / total for logit in row]
+
+
+@given(ROWS, st.integers(1, 14))
+def test_top_k_keeps_those_with_fewer_than_k_likelier_ones(row: list[float], k: int) -> None:
+    logits = torch.tensor([row])
+    expected = {i for i, a in enumerate(row) if sum(b > a for b in row) < k}
+    assert kept(logits, filters.top_k(logits, k)) == expected
+
+
+@given(ROWS, st.floats(0.01, 1.0))
+def test_top_p_keeps_those_whose_likelier_ones_do_not_reach_p(row: list[float], p: float) -> None:
+    logits, chances = torch.tensor([row]), probabilities(row)
+    sums = [math.fsum(b for b in chances if b > a) for a in chances]
+    if any(abs(total - p) < 1e-5 for total in sums):
+        return  # within rounding of the edge either answer is right
+    expected = {i for i, total in enumerate(sums) if total < p}
+    found = kept(logits, filters.top_p(logits, p))
+    # Of equally likely tokens fewer may reach p, but all of them are kept: none is worse than another.
+    assert found == expected
+    assert math.fsum(chances[i] for i in found) >= p - 1e-5
+
+
+@given(ROWS, st.floats(0.01, 1.0))
+def test_min_p_keeps_those_at_least_p_times_as_likely_as_the_likeliest(row: list[float], p: float) -> None:
+    logits, chances = torch.tensor([row]), probabilities(row)
+    ratios = [chance / max(chances) for chance in chances]
+    if any(abs(ratio - p) < 1e-5 for ratio in ratios):
+        return
+    assert kept(logits, filters.min_p(logits, p)) == {i for i, ratio in enumerate(ratios) if ratio >= p}
+
+
+@pytest.mark.parametrize("p", [0.05, 0.5, 0.9, 0.999, 1.0])
+@pytest.mark.parametrize("spread", [0.0, 0.1, 4.0])
+def test_top_p_of_a_large_vocabulary_equals_sorting_all_of_it(p: float, spread: float) -> None:
+    logits = spread * torch.randn(3, 3000, generator=torch.Generator().manual_seed(1))
+    filtered = filters.top_p(logits, p)
+    for row in range(3):
+        chances = logits[row].double().softmax(0)
+        total, expected = 0.0, set()
+        for token in chances.argsort(descending=True).tolist():
+            if total >= p - 1e-7:
+                break
+            expected.add(token)
+            total += float(chances[token])
+        found = set((filtered[row] > -torch.inf).nonzero().flatten().tolist())
+        assert expected <= found
+        least = min(chances[token] for token in expected)
+        assert all(chances[token] >= least - 1e-7 for token in found)
+
+
+def test_top_p_may_look_at_all_tokens_for_one_row_and_few_for_another() -> None:
+    sharp, flat = torch.zeros(2000), torch.zeros(2000)
+    sharp[7] = 50.0
+    flat[:1000] += 1.0
+    filtered = filters.top_p(torch.stack([sharp, flat]), 0.6)
+    assert (filtered > -torch.inf).sum(1).tolist() == [1, 1000]
+
+
+def test_temperature_divides_logits() -> None:
+    logits = torch.tensor([[1.0, -2.0, 0.5]])
+    expected = torch.tensor([probabilities([2.0, -4.0, 1.0])])
+    assert torch.allclose(filters.temperature(logits, 0.5).softmax(-1), expected)
+
+
+def test_filters_leave_their_input_as_it_was() -> None:
+    logits = torch.randn(2, 9)
+    before = logits.clone()
+    filters.temperature(logits, 0.5), filters.top_k(logits, 2), filters.top_p(logits, 0.3), filters.min_p(logits, 0.5)
+    assert torch.equal(logits, before)
+
+
+def test_rows_are_filtered_on_their_own() -> None:
+    logits = torch.randn(4, 9)
+    for apply in (lambda x: filters.top_k(x, 3), lambda x: filters.top_p(x, 0.5), lambda x: filters.min_p(x, 0.3)):
+        assert torch.equal(apply(logits), torch.cat([apply(row[None]) for row in logits]))
+
+
+def test_what_was_filtered_out_before_stays_out() -> None:
+    logits = torch.tensor([[3.0, 2.0, -torch.inf, 0.0]])
+    for filtered in (filters.top_k(logits, 4), filters.top_p(logits, 1.0), filters.min_p(logits, 1e-9)):
+        assert kept(logits, filtered) == {0, 1, 3}
