@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -47,12 +48,12 @@ class Flow:
     bias: Tensor | None = None
     """[H, T, S] what `encoder.bias` gave for these positions."""
 
-    @property
+    @cached_property
     def length(self) -> int:
         """T."""
         return self.positions.shape[-1]
 
-    @property
+    @cached_property
     def end(self) -> int:
         """S."""
         return self.start + self.length

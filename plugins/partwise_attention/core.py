@@ -43,7 +43,8 @@ def attend(
 
 def split_heads(x: Tensor, width: int) -> Tensor:
     """[B, T, H * D] to [B, H, T, D]."""
-    return x.unflatten(-1, (-1, width)).transpose(1, 2)
+    B, T, _ = x.shape
+    return x.view(B, T, -1, width).transpose(1, 2)
 
 
 def join_heads(x: Tensor) -> Tensor:

@@ -62,6 +62,8 @@ class MultiHeadAttention(nn.Module):
         self.output = nn.Linear(sizes["query"], width, bias="output" in biased)
         self.output.ends_residual_branch = True  # type: ignore[assignment]
         self.score = score
+        self.scale = score.scale
+        self.fusible = score.scale is not None and soft_cap is None
         self.position = position
         self.query_norm = norms[0] if norms else None
         self.key_norm = norms[1] if norms else None
@@ -82,15 +84,11 @@ class MultiHeadAttention(nn.Module):
         # One new token sees all there is; several from the start are the fused kernel's own causal case.
         fused_causal = plain and self.causal and flow.start == 0 and flow.length > 1
         open_to_all = plain and (not self.causal or flow.length == 1)
-        if open_to_all or (fused_causal and flow.bias is None and self._fusible):
+        if open_to_all or (fused_causal and flow.bias is None and self.fusible):
             mask = None
         else:
             mask, fused_causal = visible(flow, self.causal, self.window), False
         return self.output(join_heads(self._weigh(query, key, value, mask, flow.bias, fused_causal)))
-
-    @property
-    def _fusible(self) -> bool:
-        return self.score.scale is not None and self.soft_cap is None
 
     def _heads(self, x: Tensor, norm: nn.Module | None) -> Tensor:
         """[B, T, H * D] to normalised heads [B, H, T, D]."""
@@ -118,7 +116,7 @@ class MultiHeadAttention(nn.Module):
         dropout = self.dropout if self.training else 0.0
         if self.groups > 1:
             key, value = key.repeat_interleave(self.groups, 1), value.repeat_interleave(self.groups, 1)
-        if not self._fusible:
+        if not self.fusible:
             return attend(query, key, value, self.score, mask, bias, self.soft_cap, dropout)
         if bias is not None:
             bias = bias.to(query.dtype)
@@ -134,7 +132,7 @@ class MultiHeadAttention(nn.Module):
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float, causal: bool
     ) -> Tensor:
         return F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=causal, scale=self.score.scale
+            query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=causal, scale=self.scale
         )
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:

@@ -27,9 +27,9 @@ class FusedLinear(nn.Module):
         if self.some_bias is not None:
             nn.init.zeros_(self.some_bias)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        outputs = self.linear(x).split(self.sizes, dim=-1)
+    def forward(self, x: Tensor) -> Sequence[Tensor]:
+        outputs = self.linear(x).split_with_sizes(self.sizes, dim=-1)
         if self.some_bias is None:
-            return tuple(outputs)
+            return outputs
         biases = iter(self.some_bias.split([size for size, has in zip(self.sizes, self.biased, strict=True) if has]))
-        return tuple(out + next(biases) if has else out for out, has in zip(outputs, self.biased, strict=True))
+        return [out + next(biases) if has else out for out, has in zip(outputs, self.biased, strict=True)]

@@ -6,7 +6,7 @@ reads the encoder's states.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Self
 
 from annotated_types import Ge, Lt, MinLen
@@ -19,10 +19,12 @@ from partwise.sites import LayerSite
 if TYPE_CHECKING:
     from torch import nn
 
-    from partwise.interfaces import Block
+    from partwise.interfaces import Block, Mixer
 
     from .recurrent import RecurrentBlock
-    from .residual import ParallelBlock, ResidualBlock
+    from .residual import NewNorm, ParallelBlock, PostNormBlock, PreNormBlock, SandwichBlock
+
+    Pieces = tuple[Mixer, Mixer | None, nn.Module | None, NewNorm, float]
 
 Probability = Annotated[float, Ge(0), Lt(1)]
 
@@ -41,18 +43,14 @@ class _Residual(BlockPart):
     dropout: Probability = 0.0
     """Probability that a feature of a branch's output is dropped in training."""
 
-    def build(self, site: LayerSite) -> ResidualBlock:
-        from .residual import ResidualBlock
-
-        return ResidualBlock(
-            mixer=self.mixer.assemble(site),
-            cross=self.cross.assemble(site.over_memory()) if self.cross is not None else None,
-            feedforward=self.feedforward.assemble(site) if self.feedforward is not None else None,
-            residual=self._residual(site),
+    def _pieces(self, site: LayerSite) -> Pieces:
+        return (
+            self.mixer.assemble(site),
+            self.cross.assemble(site.over_memory()) if self.cross is not None else None,
+            self.feedforward.assemble(site) if self.feedforward is not None else None,
+            lambda: self.norm.assemble(site),
+            self.dropout,
         )
-
-    def _residual(self, site: LayerSite) -> Callable[[], nn.Module]:
-        raise NotImplementedError
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
@@ -70,10 +68,10 @@ class PreNorm(_Residual):
 
     name = "pre_norm"
 
-    def _residual(self, site: LayerSite) -> Callable[[], nn.Module]:
-        from .residual import PreNorm
+    def build(self, site: LayerSite) -> PreNormBlock:
+        from .residual import PreNormBlock
 
-        return lambda: PreNorm(self.norm.assemble(site), self.dropout)
+        return PreNormBlock(*self._pieces(site))
 
 
 class PostNorm(_Residual):
@@ -81,10 +79,10 @@ class PostNorm(_Residual):
 
     name = "post_norm"
 
-    def _residual(self, site: LayerSite) -> Callable[[], nn.Module]:
-        from .residual import PostNorm
+    def build(self, site: LayerSite) -> PostNormBlock:
+        from .residual import PostNormBlock
 
-        return lambda: PostNorm(self.norm.assemble(site), self.dropout)
+        return PostNormBlock(*self._pieces(site))
 
 
 class Sandwich(_Residual):
@@ -92,10 +90,10 @@ class Sandwich(_Residual):
 
     name = "sandwich"
 
-    def _residual(self, site: LayerSite) -> Callable[[], nn.Module]:
-        from .residual import Sandwich
+    def build(self, site: LayerSite) -> SandwichBlock:
+        from .residual import SandwichBlock
 
-        return lambda: Sandwich(self.norm.assemble(site), self.norm.assemble(site), self.dropout)
+        return SandwichBlock(*self._pieces(site))
 
 
 class Parallel(BlockPart):
@@ -181,7 +179,9 @@ class Repeat(BlockPart):
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
-        yield cls.model_validate({"times": 2, "blocks": ({"use": "recurrent", "mixer": "gru"},)})
+        gru, rnn = ({"use": "recurrent", "mixer": mixer} for mixer in ("gru", "rnn"))
+        yield cls.model_validate({"times": 2, "blocks": (gru,)})
+        yield cls.model_validate({"times": 3, "blocks": (gru, {"use": "repeat", "times": 2, "blocks": (rnn,)})})
 
 
 PARTS = (PreNorm, PostNorm, Sandwich, Parallel, Recurrent, Repeat)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from partwise.flow import Flow, State
 from partwise.interfaces import Mixer
 
-from .residual import mixer_states
+from .residual import dropped, mixer_states
 
 
 class RecurrentBlock(nn.Module):
@@ -29,14 +29,14 @@ class RecurrentBlock(nn.Module):
         self.mixer = mixer
         self.cross = cross
         self.combine = nn.Linear(2 * width, width) if cross is not None else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         h = self.mixer(x, flow, state and state["mixer"])
         if self.cross is not None and self.combine is not None:
             c = self.cross(h, flow, state and state["cross"])
             h = torch.tanh(self.combine(torch.cat((h, c), dim=-1)))
-        return self.dropout(h)
+        return dropped(self, h)
 
     def empty_state(self, batch: int, length: int, memory_length: int, like: Tensor) -> State:
         return mixer_states(self.mixer, self.cross, batch, length, memory_length, like)

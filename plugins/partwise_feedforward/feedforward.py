@@ -21,12 +21,13 @@ class FeedForward(nn.Module):
         super().__init__()
         self.up = nn.Linear(width, hidden, bias)
         self.activation = activation
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
         self.down = nn.Linear(hidden, width, bias)
         self.down.ends_residual_branch = True  # type: ignore[assignment]
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(self.dropout(self.activation(self.up(x))))
+        hidden = self.activation(self.up(x))
+        return self.down(F.dropout(hidden, self.dropout) if self.dropout and self.training else hidden)
 
     def extra_repr(self) -> str:
         return name_of(self.activation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .feedforward import Activation, name_of
@@ -20,12 +21,13 @@ class GatedFeedForward(nn.Module):
         self.gate = nn.Linear(width, hidden, bias)
         self.up = nn.Linear(width, hidden, bias)
         self.activation = activation
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
         self.down = nn.Linear(hidden, width, bias)
         self.down.ends_residual_branch = True  # type: ignore[assignment]
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(self.dropout(self.activation(self.gate(x)) * self.up(x)))
+        hidden = self.activation(self.gate(x)) * self.up(x)
+        return self.down(F.dropout(hidden, self.dropout) if self.dropout and self.training else hidden)
 
     def extra_repr(self) -> str:
         return name_of(self.activation)

@@ -138,7 +138,8 @@ class _Common(ModelPart):
         places = [replace(site, layer=index, depth=depth, position=shared) for index in range(depth)]
         built = [pattern[index % len(pattern)].assemble(place) for index, place in enumerate(places)]
         position = self._position(self.position, shared, site)
-        return Stack(built, position, norm.assemble(WidthSite(self.width)), self.dropout)
+        acts_inside = bool(self.position.acts & {"rotate", "bias"})
+        return Stack(built, position, acts_inside, norm.assemble(WidthSite(self.width)), self.dropout)
 
     def _position(self, part: PositionPart, shared: SharedPosition, site: LayerSite) -> PositionEncoder:
         if part.acts & {"rotate", "bias"} and shared.shape is None:

@@ -29,13 +29,16 @@ class Input(nn.Module):
 class Stack(nn.Module):
     """x [B, T, C] through positions, dropout, every block and the final norm, to [B, T, C].
 
-    `position` acts on the embedding, and inside every attention that has no position of its own.
+    `position` acts on the embedding and, if it `acts_inside`, in every attention without a position of its own.
     """
 
-    def __init__(self, blocks: list[Block], position: PositionEncoder, final_norm: nn.Module, dropout: float) -> None:
+    def __init__(
+        self, blocks: list[Block], position: PositionEncoder, acts_inside: bool, final_norm: nn.Module, dropout: float
+    ) -> None:
         super().__init__()
         self.position = position
-        self.dropout = nn.Dropout(dropout)
+        self.acts_inside = acts_inside
+        self.dropout = dropout
         self.blocks = nn.ModuleList(blocks)  # type: ignore[arg-type]
         self.final_norm = final_norm
 
@@ -43,8 +46,11 @@ class Stack(nn.Module):
         limit = self.position.max_positions
         if limit is not None and flow.end > limit:
             raise ValueError(f"{flow.end} positions asked of a position encoder that knows {limit}")
-        flow = flow.placed_by(self.position)
-        x = self.dropout(self.position.embed(x, flow.positions))
+        x = self.position.embed(x, flow.positions)
+        if self.acts_inside:
+            flow = flow.placed_by(self.position)
+        if self.dropout and self.training:
+            x = nn.functional.dropout(x, self.dropout)
         for index, block in enumerate(self.blocks):
             x = block(x, flow, None if states is None else states[index])
         return self.final_norm(x)

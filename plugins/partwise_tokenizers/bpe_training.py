@@ -1,9 +1,9 @@
-"""Learns byte pairs: starting from single bytes, the most frequent pair of neighbours becomes a token, again and again.
+"""Learns byte pairs: starting from single bytes, the most frequent pair of neighbours becomes a token, over and over.
 
 Sennrich, Haddow and Birch, "Neural machine translation of rare words with subword units" (2016), on bytes as in
 GPT-2. The work is done once per *distinct* stretch of text, weighted by how often it occurs, and each merge
-touches only the places where its pair stands. The counts of pairs wait in a heap; a count can only sink after
-its pair has appeared, so an entry that is out of date is put right when it comes to the top.
+touches only the places where its pair stands. The counts of pairs wait in a heap; a count can only sink once
+its pair is there, so an entry that is out of date is put right when it comes to the top.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush, heapreplace
-from itertools import pairwise
+from itertools import chain
 
+import numpy as np
 import regex
 
 from .patterns import PATTERNS, ascii_pattern
@@ -26,9 +27,9 @@ GAP = -1
 GONE = -2
 """Stands where a token was that is now part of the one before it."""
 PORTION = 1 << 16
-"""Characters after which a long text may be cut."""
+"""Characters after which a long text is cut at the next opportunity."""
 
-# No pattern crosses from a visible character to a space, nor looks beyond it.
+# No pattern but "none" crosses from a visible character to a space, or looks beyond it.
 _SAFE_CUT = re.compile(r"\S(?= )")
 
 
@@ -37,8 +38,8 @@ def train_bpe(texts: Iterable[str], vocab_size: int, pattern: str, min_count: in
 
     `vocab_size` counts the 256 bytes and one end token; there are fewer tokens if no pair is left that occurs
     `min_count` times. Of pairs equally frequent, the one with the smaller left id is taken, then the smaller
-    right id: ids are the bytes 0 to 255, then the merges as they were made. Each text is cut by
-    `PATTERNS[pattern]` on its own; nothing is learned across the boundary of two texts.
+    right id; ids are the bytes from 0 to 255, then the merges as they were made. Each text is cut by
+    `PATTERNS[pattern]` on its own: nothing is learned across the boundary of two texts.
     """
     tokens = [bytes([byte]) for byte in range(256)]
     stretches = _Stretches(count_stretches(texts, pattern), min_count)
@@ -46,18 +47,18 @@ def train_bpe(texts: Iterable[str], vocab_size: int, pattern: str, min_count: in
     queue = [(-count, pair) for pair, count in counts.items()]
     heapify(queue)
     while queue and len(tokens) < vocab_size - 1:
-        negative, pair = queue[0]
+        expected, pair = queue[0]
         count = counts[pair]
-        if count < -negative:
-            heapreplace(queue, (-count, pair))
-            continue
         if count < min_count:
-            break
-        heappop(queue)
-        for count, fresh in stretches.merge(pair, len(tokens)):
-            heappush(queue, (-count, fresh))
-        left, right = pair
-        tokens.append(tokens[left] + tokens[right])
+            heappop(queue)
+        elif count < -expected:
+            heapreplace(queue, (-count, pair))
+        else:
+            heappop(queue)
+            for entry in stretches.merge(pair, len(tokens)):
+                heappush(queue, entry)
+            left, right = pair
+            tokens.append(tokens[left] + tokens[right])
     return tokens[256:]
 
 
@@ -66,14 +67,14 @@ def count_stretches(texts: Iterable[str], pattern: str) -> dict[bytes, int]:
     counts: Counter[str] = Counter()
     any_text = regex.compile(PATTERNS[pattern]).findall
     ascii_text = re.compile(ascii_pattern(pattern), re.ASCII).findall
-    for text in texts:
-        for portion in [whole(text)] if pattern == "none" else _portions(whole(text)):
+    for text in map(whole, texts):
+        for portion in [text] if pattern == "none" else _portions(text):
             counts.update((ascii_text if portion.isascii() else any_text)(portion))
     return {stretch.encode(): count for stretch, count in counts.items()}
 
 
 def _portions(text: str) -> Iterator[str]:
-    """The text in pieces that can be cut by a pattern on their own, so that one odd letter slows down only one."""
+    """The text in pieces that a pattern cuts as it would the whole; so one odd letter slows only its piece."""
     start = 0
     while cut := _SAFE_CUT.search(text, start + PORTION):
         yield text[start : cut.end()]
@@ -82,33 +83,39 @@ def _portions(text: str) -> Iterator[str]:
 
 
 class _Stretches:
-    """All distinct stretches, end to end with gaps between, as linked lists of ids that shrink as pairs merge.
+    """All distinct stretches, end to end with gaps between, as one linked list of ids that shrinks as pairs merge.
 
-    `counts` holds every pair and how often it occurs, weighted. `_places` holds, for pairs that may still be
-    merged, the positions of their left token in rising order; some may be out of date, which `merge` sees.
+    `counts` holds every pair there ever was and how often it occurs now, weighted. `_places` holds, for pairs
+    that may still be merged, the positions of their left token in rising order; some may be out of date.
     """
 
     def __init__(self, words: dict[bytes, int], min_count: int) -> None:
         self._min_count = min_count
-        self._ids: list[int] = []
-        self._weights: list[int] = []
-        for word, count in words.items():
-            self._ids += word
-            self._ids.append(GAP)
-            self._weights += [count] * (len(word) + 1)
-        self._next = list(range(1, len(self._ids) + 1))
-        self._previous = list(range(-1, len(self._ids) - 1))
-        places: defaultdict[Pair, list[int]] = defaultdict(list)
-        for position, pair in enumerate(pairwise(self._ids)):
-            places[pair].append(position)
-        self._places = {pair: found for pair, found in places.items() if GAP not in pair}
-        self.counts = {pair: self._weigh(found) for pair, found in self._places.items()}
+        lengths = np.fromiter(map(len, words), np.int64, len(words)) + 1
+        inside = np.ones(lengths.sum(), bool)
+        inside[lengths.cumsum() - 1] = False
+        ids = np.full(len(inside), GAP)
+        ids[inside] = np.frombuffer(b"".join(words), np.uint8)
+        weights = np.repeat(np.fromiter(words.values(), np.int64, len(words)), lengths)
+        self._ids: list[int] = ids.tolist()
+        self._weights: list[int] = weights.tolist()
+        self._next = list(range(1, len(ids) + 1))
+        self._previous = list(range(-1, len(ids) - 1))
 
-    def _weigh(self, places: list[int]) -> int:
-        return sum(map(self._weights.__getitem__, places))
+        places = np.flatnonzero(inside[:-1] & inside[1:])
+        keys = ids[places] * 256 + ids[places + 1]
+        order = np.argsort(keys, kind="stable")
+        distinct, starts = np.unique(keys[order], return_index=True)
+        by_pair = [found.tolist() for found in np.split(places[order], starts[1:])]
+        pairs: list[Pair] = [divmod(key, 256) for key in distinct.tolist()]
+        self._places = dict(zip(pairs, by_pair, strict=False))  # of no pairs, np.split makes one empty part
+        self.counts = {pair: sum(map(self._weights.__getitem__, found)) for pair, found in self._places.items()}
 
-    def merge(self, pair: Pair, made: int) -> Iterator[tuple[int, Pair]]:
-        """Puts the id `made` wherever `pair` stands, left to right; returns the new pairs that are frequent enough."""
+    def merge(self, pair: Pair, made: int) -> list[tuple[int, Pair]]:
+        """Puts the id `made` wherever `pair` stands, left to right.
+
+        Returns the pairs that came to be and are frequent enough, each after its count, negative.
+        """
         left, right = pair
         ids, following, previous, weights, counts = self._ids, self._next, self._previous, self._weights, self.counts
         before: defaultdict[int, list[int]] = defaultdict(list)
@@ -117,24 +124,34 @@ class _Stretches:
             second = following[place]
             if ids[place] != left or ids[second] != right:
                 continue
-            third, first = following[second], previous[place]
+            first, third = previous[place], following[second]
             ids[place], ids[second] = made, GONE
             following[place], previous[third] = third, place
             neighbour = ids[first]
-            if neighbour != GAP:
+            if neighbour >= 0:
                 if neighbour != made:
                     counts[neighbour, left] -= weights[place]
                 before[neighbour].append(first)
             neighbour = ids[third]
-            if neighbour != GAP:
+            if neighbour >= 0:
                 counts[right, neighbour] -= weights[place]
                 after[neighbour].append(place)
         if left in after:  # some of these neighbours were the left half of the next place, and merged after all
             after[left] = [place for place in after[left] if ids[following[place]] == left]
-        created = [((neighbour, made), found) for neighbour, found in before.items()]
-        created += [((made, neighbour), found) for neighbour, found in after.items()]
-        for fresh, found in created:
-            counts[fresh] = count = sum(map(weights.__getitem__, found))
+        return self._enter(
+            chain(
+                (((neighbour, made), found) for neighbour, found in before.items()),
+                (((made, neighbour), found) for neighbour, found in after.items()),
+            )
+        )
+
+    def _enter(self, found: Iterable[tuple[Pair, list[int]]]) -> list[tuple[int, Pair]]:
+        """Notes new pairs; their places only if they are frequent enough to be merged one day."""
+        weight = self._weights.__getitem__
+        frequent = []
+        for pair, places in found:
+            self.counts[pair] = count = sum(map(weight, places))
             if count >= self._min_count:
-                self._places[fresh] = found
-                yield count, fresh
+                self._places[pair] = places
+                frequent.append((-count, pair))
+        return frequent

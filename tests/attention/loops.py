@@ -20,9 +20,7 @@ def dot(scale: float) -> Score:
 def additive(vectors: Tensor) -> Score:
     """v . tanh(q + k), with one v per head."""
     rows = vectors.tolist()
-    return lambda head, query, key: sum(
-        v * math.tanh(q + k) for v, q, k in zip(rows[head], query, key, strict=True)
-    )
+    return lambda head, query, key: sum(v * math.tanh(q + k) for v, q, k in zip(rows[head], query, key, strict=True))
 
 
 def attention(

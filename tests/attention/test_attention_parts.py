@@ -125,7 +125,7 @@ def test_attentions_of_one_shape_share_the_models_position() -> None:
     MultiHead(heads=2).build(site)
     assert shared.shape == (2, 8)
     MultiHead(heads=2, kv_heads=1).build(site)
-    with pytest.raises(PartError, match="4 heads of width 4 cannot share .* 2 heads of width 8"):
+    with pytest.raises(PartError, match=r"4 heads of width 4 cannot share .* 2 heads of width 8"):
         MultiHead(heads=4).build(site)
     MultiHead(heads=4, position=use("alibi")).build(site)
     assert shared.shape == (2, 8)

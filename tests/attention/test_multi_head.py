@@ -126,9 +126,7 @@ def test_attention_equals_loops_over_separate_heads(
     score_name, causal, window, padding, packed, biased, kv_heads
 ) -> None:
     score, cap = SCORES[score_name]()
-    module = attention(
-        score, kv_heads, causal=causal, window=window, position=Ramp() if biased else None, soft_cap=cap
-    )
+    module = attention(score, kv_heads, causal=causal, window=window, position=Ramp() if biased else None, soft_cap=cap)
     x = torch.randn(B, T, C)
     documents = PACKED if packed else None
     flow = replace(causal_flow(T), padding=padding, documents=documents)
@@ -323,9 +321,7 @@ def rms(x: Tensor) -> Tensor:
 def test_queries_and_keys_are_normalised_before_they_are_rotated(over: str) -> None:
     spans = (1, 1) if over == "head" else (H, 2)
     norms = tuple(nn.RMSNorm(D * span, eps=0.0) for span in spans)
-    module = attention(
-        kv_heads=2, position=Quarter(), norms=norms, norm_before_split=over == "width", biased=()
-    )
+    module = attention(kv_heads=2, position=Quarter(), norms=norms, norm_before_split=over == "width", biased=())
     for norm in norms:
         nn.init.uniform_(norm.weight, 0.5, 1.5)
     x = torch.randn(B, T, C)

@@ -57,7 +57,7 @@ def test_a_knob_without_default_is_required_and_a_slot_says_where_its_parts_are_
     output = call("parts", "model", "net").output
     assert "width   a whole number greater than 0, required" in output
     assert 'position = "still"   a position' in output
-    assert "see `partwise parts position`" in output
+    assert "See `partwise parts position`." in output
 
 
 def test_a_part_without_knobs_says_so(call) -> None:

@@ -6,10 +6,12 @@ its own `examples()`, and whether it fits a site is asked by building it there o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
+
+import pytest
 
 from partwise import Part, PartError
 from partwise.assembly import skeleton
@@ -89,7 +91,7 @@ def sites(part: Part) -> dict[str, Any]:
 
 
 def fits(part: Part, site: Any) -> bool:
-    """Whether a part says it can stand at a site. Any other failure to build counts as fitting: a check will show it."""
+    """Whether a part says that it can stand at a site. To fail otherwise counts as fitting: a check will show it."""
     try:
         skeleton(part, site)
     except PartError:
@@ -97,6 +99,23 @@ def fits(part: Part, site: Any) -> bool:
     except Exception:
         return True
     return True
+
+
+def every_example(kind: str | None = None, failing: Mapping[str, str] | None = None) -> pytest.MarkDecorator:
+    """Parametrises a test over the examples of a kind, as `part`.
+
+    `failing` names examples that are known to fail, with the reason; should one pass, that is an error.
+    """
+    reasons = dict(failing or {})
+    params = []
+    for entry in entries(kind):
+        for index, part in enumerate(examples(entry.part)):
+            name = f"{identity(entry)}[{index}]"
+            reason = reasons.pop(name, None)
+            marks = () if reason is None else pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)
+            params.append(pytest.param(part, id=name, marks=marks))
+    assert not reasons, f"known to fail, but not there: {sorted(reasons)}"
+    return pytest.mark.parametrize("part", params)
 
 
 @cache
@@ -107,12 +126,10 @@ def cases(*kinds: str) -> tuple[Case, ...]:
 
 @cache
 def module_cases(*kinds: str) -> tuple[Case, ...]:
-    """As `cases`, without encoders' places where the same example fits a decoder's: enough for what no place changes."""
+    """As `cases`, but in an encoder only what fits no decoder: enough for what the place does not change."""
     fitting = {(identity(case.entry), case.index) for case in cases(*kinds) if case.place == "decoder"}
     return tuple(
-        case
-        for case in cases(*kinds)
-        if case.place != "encoder" or (identity(case.entry), case.index) not in fitting
+        case for case in cases(*kinds) if case.place != "encoder" or (identity(case.entry), case.index) not in fitting
     )
 
 

@@ -6,6 +6,7 @@ positions. Where a check says nothing about a site (causality in an encoder), `a
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -75,7 +76,7 @@ def check_cached_decoding(part: Part, site: Any) -> None:
     for cuts in (ones, [0, T - 1, T], [0, 1, 4, T], [0, 3, 4, 6, T]):
         state = empty_state(part, module, site, B, T + 2)
         places = [tensor.data_ptr() for tensor in tensors_of(state)]
-        parts = [step(module, site, x, start, end, state) for start, end in zip(cuts, cuts[1:], strict=False)]
+        parts = [step(module, site, x, start, end, state) for start, end in pairwise(cuts)]
         close(torch.cat(parts, 1), full, f"in pieces cut at {cuts} and in one")
         assert places == [t.data_ptr() for t in tensors_of(state)], "the state is replaced, not updated in place"
 
@@ -142,7 +143,7 @@ def check_decoding_after_left_padding(part: Part, site: Any) -> None:
         pieces = [module(x[:, :first], flow_of(0, first, memory, padding), state)]
         pieces += [module(x[:, t : t + 1], flow_of(t, t + 1, memory, padding), state) for t in range(first, T)]
         whole = run(module, site, x, padding=padding)
-        close(torch.cat(pieces, 1)[padding], whole[padding], f"decoded after a padded prompt of {first}, and in one pass")
+        close(torch.cat(pieces, 1)[padding], whole[padding], f"a padded prompt of {first} decoded, and in one pass")
 
 
 def check_packed_documents_are_apart(part: Part, site: Any) -> None:

@@ -49,13 +49,12 @@ def check_loss_is_cross_entropy_of_the_logits(part: Any, site: Any) -> None:
     batch = replace(batch, targets=targets)
     log_probabilities = model(batch).log_softmax(-1)
     expected = sum(
-        -log_probabilities[row, t, targets[row, t]]
-        for row in range(B)
-        for t in range(T)
-        if targets[row, t] != IGNORED
+        -log_probabilities[row, t, targets[row, t]] for row in range(B) for t in range(T) if targets[row, t] != IGNORED
     )
     close(model.loss(batch), expected, "loss and the sum of -log p(target)")
-    close(_rows(batch, model, lambda one: model.loss(one)).sum(), model.loss(batch), "loss of the rows and of the batch")
+    close(
+        _rows(batch, model, lambda one: model.loss(one)).sum(), model.loss(batch), "loss of the rows and of the batch"
+    )
 
 
 def check_padding_on_the_right_costs_nothing(part: Any, site: Any) -> None:
@@ -70,7 +69,10 @@ def check_padding_on_the_right_costs_nothing(part: Any, site: Any) -> None:
         padding=padding,
     )
     alone = torch.stack(
-        [model.loss(_row(replace(prompt_of(batch, n), targets=batch.targets[:, :n]), i)) for i, n in enumerate((5, T, 2))]
+        [
+            model.loss(_row(replace(prompt_of(batch, n), targets=batch.targets[:, :n]), i))
+            for i, n in enumerate((5, T, 2))
+        ]
     )
     close(model.loss(short), alone.sum(), "loss of padded rows and of the rows by themselves")
     logits = model(short)
@@ -164,4 +166,3 @@ def _row(batch: Batch, row: int) -> Batch:
 
 def _rows(batch: Batch, model: Any, result: Any) -> Tensor:
     return torch.stack([result(_row(batch, row)) for row in range(len(batch.tokens))])
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterable
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -161,7 +162,9 @@ def first(data: Any, split: Split, most: int = MOST) -> list[Example]:
     return list(islice(data.examples(split), most))
 
 
+@cache
 def data_of(part: Part) -> Any:
+    """The data set, built once for all checks: some are large."""
     return part.assemble(DataSite())
 
 
@@ -175,20 +178,23 @@ def check_examples_are_sound(part: Part) -> None:
         for example in found:
             assert any(piece.scored and piece.text for piece in example.pieces), f"nothing to learn in {example}"
             for piece in example.pieces:
-                assert piece.text == piece.text.encode("utf-8", "replace").decode(), f"{piece.text!r} is no Unicode text"
+                assert piece.text == piece.text.encode("utf-8", "replace").decode(), (
+                    f"{piece.text!r} is no Unicode text"
+                )
             assert example.ends or data.form == "stream", "an example that does not end"
 
 
 def check_it_yields_the_same_each_time(part: Part) -> None:
     """A fixed order, from the start at each call; nothing drawn from or left in the global random state."""
-    data = data_of(part)
+    data, again = data_of(part), part.assemble(DataSite())
     for split in SPLITS:
         one = first(data, split)
         random.seed(9)
         before = random.getstate()
         assert first(data, split) == one, f"a second pass over {split} gives something else"
-        assert first(data_of(part), split) == one, f"built again it gives something else for {split}"
+        assert first(again, split) == one, f"built again it gives something else for {split}"
         assert random.getstate() == before, "it draws from the global random state"
+    assert again.identity() == data.identity(), "the identity of the same data changes"
 
 
 def check_splits_share_nothing(part: Part, whole: Callable[[Example], str]) -> None:
@@ -202,9 +208,8 @@ def check_splits_share_nothing(part: Part, whole: Callable[[Example], str]) -> N
 
 
 def check_identity(part: Part, others: Iterable[Part]) -> None:
-    """The same for the same data, and another for other data."""
+    """Other data has another identity."""
     data = data_of(part)
-    assert data.identity() == data_of(part).identity(), "the identity of the same data changes"
     mine = [first(data, split, 50) for split in SPLITS]
     for other in others:
         theirs = data_of(other)

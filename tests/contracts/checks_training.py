@@ -149,7 +149,9 @@ class Killed(Exception):
     """Stands for a process that ends at once."""
 
 
-def trained(part: Part, directory: Path, seed: int = 0, die_at: int | None = None) -> tuple[Run, list[Progress], list[int]]:
+def trained(
+    part: Part, directory: Path, seed: int = 0, die_at: int | None = None
+) -> tuple[Run, list[Progress], list[int]]:
     """A run of the trainer, what it reported, and the steps at which it kept a checkpoint."""
     reports: list[Progress] = []
     kept: list[int] = []
@@ -183,7 +185,9 @@ def check_it_trains_to_the_end(part: Part, directory: Path) -> None:
     """It finishes its run, reports every step with the figures promised, and leaves weights that have learned."""
     run, reports, _ = trained(part, directory)
     assert run.finished, "it leaves its run unfinished"
-    assert [progress.step for progress in reports] == list(range(1, reports[-1].steps + 1)), "not every step is reported"
+    assert [progress.step for progress in reports] == list(range(1, reports[-1].steps + 1)), (
+        "not every step is reported"
+    )
     for progress in reports:
         missing = {"loss", "lr", "grad_norm", "tokens_per_second"} - set(progress.metrics)
         assert not missing, f"a report lacks {missing}"

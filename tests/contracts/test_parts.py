@@ -14,13 +14,8 @@ from partwise.registry import Entry
 from . import catalogue, checks_parts
 
 ENTRIES = catalogue.entries()
-EXAMPLES = [
-    pytest.param(part, id=f"{catalogue.identity(entry)}[{index}]")
-    for entry in ENTRIES
-    for index, part in enumerate(catalogue.examples(entry.part))
-]
 every_part = pytest.mark.parametrize("entry", ENTRIES, ids=catalogue.identity)
-every_example = pytest.mark.parametrize("part", EXAMPLES)
+every_example = catalogue.every_example()
 
 
 @every_part

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from partwise import Part
 
 from . import catalogue, checks_samplers, checks_training
-from .catalogue import Case
 
-
-def every(kind: str) -> pytest.MarkDecorator:
-    examples = [
-        pytest.param(part, id=f"{catalogue.identity(entry)}[{index}]")
-        for entry in catalogue.entries(kind)
-        for index, part in enumerate(catalogue.examples(entry.part))
-    ]
-    return pytest.mark.parametrize("part", examples)
+every = catalogue.every_example
 
 
 @every("schedule")

@@ -20,8 +20,8 @@ def gpt2(theirs: Weights) -> dict[str, Tensor]:
     }
     for i in _layers(theirs, r"transformer\.h\.(\d+)\."):
         block, layer = f"stack.blocks.{i}", f"transformer.h.{i}"
-        ours |= _pair(f"{block}.mixer_residual.norm", theirs, f"{layer}.ln_1")
-        ours |= _pair(f"{block}.feedforward_residual.norm", theirs, f"{layer}.ln_2")
+        ours |= _pair(f"{block}.mixer_norm", theirs, f"{layer}.ln_1")
+        ours |= _pair(f"{block}.feedforward_norm", theirs, f"{layer}.ln_2")
         ours |= _pair(f"{block}.mixer.project.linear", theirs, f"{layer}.attn.c_attn", transpose=True)
         ours |= _pair(f"{block}.mixer.output", theirs, f"{layer}.attn.c_proj", transpose=True)
         ours |= _pair(f"{block}.feedforward.up", theirs, f"{layer}.mlp.c_fc", transpose=True)
@@ -35,8 +35,8 @@ def llama(theirs: Weights) -> dict[str, Tensor]:
     for i in _layers(theirs, r"model\.layers\.(\d+)\."):
         block, layer = f"stack.blocks.{i}", f"model.layers.{i}"
         ours |= _llama_branches(theirs, block, layer)
-        ours[f"{block}.mixer_residual.norm.weight"] = theirs[f"{layer}.input_layernorm.weight"]
-        ours[f"{block}.feedforward_residual.norm.weight"] = theirs[f"{layer}.post_attention_layernorm.weight"]
+        ours[f"{block}.mixer_norm.weight"] = theirs[f"{layer}.input_layernorm.weight"]
+        ours[f"{block}.feedforward_norm.weight"] = theirs[f"{layer}.post_attention_layernorm.weight"]
     return ours
 
 
@@ -47,10 +47,10 @@ def gemma2(theirs: Weights) -> dict[str, Tensor]:
         block, layer = f"stack.blocks.{i}", f"model.layers.{i}"
         ours |= _llama_branches(theirs, block, layer)
         for here, there in {
-            "mixer_residual.before": "input_layernorm",
-            "mixer_residual.after": "post_attention_layernorm",
-            "feedforward_residual.before": "pre_feedforward_layernorm",
-            "feedforward_residual.after": "post_feedforward_layernorm",
+            "mixer_norm": "input_layernorm",
+            "mixer_output_norm": "post_attention_layernorm",
+            "feedforward_norm": "pre_feedforward_layernorm",
+            "feedforward_output_norm": "post_feedforward_layernorm",
         }.items():
             ours[f"{block}.{here}.weight"] = theirs[f"{layer}.{there}.weight"]
     return ours
@@ -140,14 +140,14 @@ def t5(theirs: Weights) -> dict[str, Tensor]:
         for i in _layers(theirs, rf"{stack}\.block\.(\d+)\."):
             block, layers = f"{stack}.blocks.{i}", f"{stack}.block.{i}.layer"
             ours |= _t5_attention(theirs, f"{block}.mixer", f"{layers}.0.SelfAttention", ("q", "k", "v"))
-            ours[f"{block}.mixer_residual.norm.weight"] = theirs[f"{layers}.0.layer_norm.weight"]
+            ours[f"{block}.mixer_norm.weight"] = theirs[f"{layers}.0.layer_norm.weight"]
             last = 1
             if stack == "decoder":
                 ours |= _t5_attention(theirs, f"{block}.cross", f"{layers}.1.EncDecAttention", ("k", "v"))
                 ours[f"{block}.cross.query.weight"] = theirs[f"{layers}.1.EncDecAttention.q.weight"]
-                ours[f"{block}.cross_residual.norm.weight"] = theirs[f"{layers}.1.layer_norm.weight"]
+                ours[f"{block}.cross_norm.weight"] = theirs[f"{layers}.1.layer_norm.weight"]
                 last = 2
-            ours[f"{block}.feedforward_residual.norm.weight"] = theirs[f"{layers}.{last}.layer_norm.weight"]
+            ours[f"{block}.feedforward_norm.weight"] = theirs[f"{layers}.{last}.layer_norm.weight"]
             for here, there in (("gate", "wi_0"), ("up", "wi_1"), ("down", "wo")):
                 ours[f"{block}.feedforward.{here}.weight"] = theirs[f"{layers}.{last}.DenseReluDense.{there}.weight"]
     return ours

@@ -149,10 +149,8 @@ def _show_one(entry: Entry) -> None:
     click.echo()
     if not part["knobs"]:
         paragraph("It has no knobs.", indent=2)
-    for knob in part["knobs"]:
+    for knob in sorted(part["knobs"], key=lambda knob: not knob["required"]):
         default = "" if knob["required"] else f" = {json.dumps(knob['default'], ensure_ascii=False)}"
         line = Text.assemble((f"  {knob['name']}", "bold"), default, f"   {knob['type']}")
         show(Text.assemble(line, ", required" if knob["required"] else ""))
-        paragraph(knob["about"], indent=6)
-        if knob["slot"]:
-            paragraph(f"see `partwise parts {knob['slot']}`", indent=6)
+        paragraph(f"{knob['about']} See `partwise parts {knob['slot']}`." if knob["slot"] else knob["about"], indent=6)

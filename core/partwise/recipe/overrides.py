@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from partwise.parts import Path
 
-from .diagnostics import Problem, RejectedError, dotted
+from .diagnostics import Problem, RejectedError, cut, dotted
 from .knobs import Shape, kind_at, takes_null
 from .merge import as_object, merge
 from .names import did_you_mean, knob_list, name_of
@@ -78,7 +78,7 @@ def read_override(option: str) -> Override:
         marks.append(mark)
         at += len(segment) + 1
     if "=" not in text:
-        _fail(f"says no value: write {option}=VALUE", Mark(source, len(text), len(text)))
+        _fail(f"says no value: write {cut(option)}=VALUE", Mark(source, len(text), len(text)))
     return Override(tuple(path), tuple(marks), _value(source, len(head) + 1))
 
 

@@ -1,0 +1,87 @@
+"""Ranks of public encodings: those that tiktoken knows by name, and files of its format.
+
+A file has one line per token: the token's bytes in base64, a space, its rank.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from pathlib import Path
+
+import tiktoken
+
+from partwise import PartError
+
+from .bpe import problem_with
+
+ENCODINGS = {
+    "gpt2": ("gpt2", 50_256),
+    "r50k_base": ("gpt2", 50_256),
+    "p50k_base": ("gpt2", 50_281),
+    "cl100k_base": ("cl100k", 100_256),
+    "o200k_base": ("o200k", 199_998),
+}
+"""Name of an encoding -> name of its pattern, number of ranks."""
+
+
+def named_ranks(name: str) -> list[bytes | None]:
+    """Tokens by rank of an encoding that tiktoken knows; its own special tokens are left out.
+
+    Raises:
+        PartError: the ranks are not on this machine and cannot be downloaded.
+    """
+    try:
+        ranks = tiktoken.get_encoding(name)._mergeable_ranks
+    except Exception as error:  # whatever the network, the proxy or the disk may raise
+        raise PartError(
+            f"the ranks of {name} are not on this machine, and downloading them failed ({type(error).__name__}: "
+            f"{_first_line(error)}); point the environment variable TIKTOKEN_CACHE_DIR to a directory where tiktoken "
+            'has them, or download the .tiktoken file elsewhere and name it with "ranks"'
+        ) from error
+    return _by_rank(ranks)
+
+
+def read_ranks(path: Path) -> list[bytes | None]:
+    """Tokens by rank from a file.
+
+    Raises:
+        PartError: there is no such file, or it is no file of ranks.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise PartError(
+            f"ranks: cannot read {path} ({error.strerror}); "
+            "give the path of a .tiktoken file, absolute or relative to the recipe's directory"
+        ) from error
+    ranks: dict[bytes, int] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            token, rank = line.split()
+            ranks[base64.b64decode(token, validate=True)] = int(rank)
+        except (ValueError, binascii.Error) as error:
+            raise PartError(
+                f"ranks: {path}:{number}: expected a token in base64, a space and its rank, found {line[:60]!r}"
+            ) from error
+    count = sum(1 for line in lines if line)
+    if len(ranks) < count or len(set(ranks.values())) < count or min(ranks.values(), default=0) < 0:
+        raise PartError(f"ranks: {path}: a token or a rank occurs twice, or a rank is negative")
+    if max(ranks.values(), default=0) > 2 * count + 256:
+        raise PartError(f"ranks: {path}: ranks run up to {max(ranks.values())}, but there are only {count} tokens")
+    tokens = _by_rank(ranks)
+    problem = problem_with(tokens)
+    if problem is not None:
+        raise PartError(f"ranks: {path}: {problem}")
+    return tokens
+
+
+def _by_rank(ranks: dict[bytes, int]) -> list[bytes | None]:
+    tokens: list[bytes | None] = [None] * (max(ranks.values(), default=-1) + 1)
+    for token, rank in ranks.items():
+        tokens[rank] = token
+    return tokens
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or ["no details"])[0][:200]
