@@ -32,6 +32,15 @@ PATTERNS = {
 }
 """Name -> pattern, for the engines of tiktoken (Rust) and of the `regex` library."""
 
+ENCODINGS = {
+    "gpt2": ("gpt2", 50_256),
+    "r50k_base": ("gpt2", 50_256),
+    "p50k_base": ("gpt2", 50_281),
+    "cl100k_base": ("cl100k", 100_256),
+    "o200k_base": ("o200k", 199_998),
+}
+"""Name of an encoding -> name of its pattern, number of ranks."""
+
 _ASCII = {
     r"\p{Lu}": "A-Z",
     r"\p{Ll}": "a-z",

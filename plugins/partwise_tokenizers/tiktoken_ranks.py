@@ -15,15 +15,6 @@ from partwise import PartError
 
 from .bpe import problem_with
 
-ENCODINGS = {
-    "gpt2": ("gpt2", 50_256),
-    "r50k_base": ("gpt2", 50_256),
-    "p50k_base": ("gpt2", 50_281),
-    "cl100k_base": ("cl100k", 100_256),
-    "o200k_base": ("o200k", 199_998),
-}
-"""Name of an encoding -> name of its pattern, number of ranks."""
-
 
 def named_ranks(name: str) -> list[bytes | None]:
     """Tokens by rank of an encoding that tiktoken knows; its own special tokens are left out.
@@ -49,7 +40,7 @@ def read_ranks(path: Path) -> list[bytes | None]:
         PartError: there is no such file, or it is no file of ranks.
     """
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().strip().splitlines()
     except OSError as error:
         raise PartError(
             f"ranks: cannot read {path} ({error.strerror}); "
@@ -58,17 +49,18 @@ def read_ranks(path: Path) -> list[bytes | None]:
     ranks: dict[bytes, int] = {}
     for number, line in enumerate(lines, start=1):
         try:
-            token, rank = line.split()
-            ranks[base64.b64decode(token, validate=True)] = int(rank)
+            encoded, rank = line.split()
+            token = base64.b64decode(encoded, validate=True)
+            value = int(rank)
         except (ValueError, binascii.Error) as error:
             raise PartError(
                 f"ranks: {path}:{number}: expected a token in base64, a space and its rank, found {line[:60]!r}"
             ) from error
-    count = sum(1 for line in lines if line)
-    if len(ranks) < count or len(set(ranks.values())) < count or min(ranks.values(), default=0) < 0:
-        raise PartError(f"ranks: {path}: a token or a rank occurs twice, or a rank is negative")
-    if max(ranks.values(), default=0) > 2 * count + 256:
-        raise PartError(f"ranks: {path}: ranks run up to {max(ranks.values())}, but there are only {count} tokens")
+        if token in ranks or not 0 <= value <= 2 * len(lines):
+            raise PartError(f"ranks: {path}:{number}: the token is there twice, or rank {value} is out of all order")
+        ranks[token] = value
+    if len(set(ranks.values())) < len(ranks):
+        raise PartError(f"ranks: {path}: two tokens have the same rank")
     tokens = _by_rank(ranks)
     problem = problem_with(tokens)
     if problem is not None:

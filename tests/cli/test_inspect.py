@@ -1,26 +1,30 @@
 from __future__ import annotations
 
+import io
 import json
+import sys
 
 import pytest
 
 from partwise import workflow
 from partwise.inspection import Inspection, Row
-from partwise_cli.inspect import guides, with_totals
+from partwise_cli.tree import guides, with_totals
 
 
 def row(path: str, level: int, parameters: int, count: int = 1, type: str = "Layer", **more) -> Row:
-    return Row(path, level, count, type, "", more.get("output"), more.get("weights", {}), parameters)
+    return Row(
+        path, level, count, type, more.get("detail", ""), more.get("output"), more.get("weights", {}), parameters
+    )
 
 
 ROWS = (
     row("", 0, 1000, type="Model", output=("B", "T", 50)),
-    row("input", 1, 200, type="Table", output=("B", "T", 4), weights={"weight": (50, 4)}),
+    row("input", 1, 200, type="Table", output=("B", "T", 4), weights={"weight": (50, 4)}, detail="50, 4"),
     row("blocks", 1, 800, type="ModuleList"),
     row("blocks.0", 2, 800, count=8, type="Block", output=("B", "T", 4)),
     row("blocks.0.mixer", 3, 60, type="Mixer", weights={"a": (4, 3), "b": (4,), "c": (4,), "d": (4,), "e": (4,)}),
     row("blocks.0.norm", 3, 40, type="Norm"),
-    row("last", 1, 0, type="Identity"),
+    row("last", 1, 0, type="Softener", detail="soft"),
 )
 
 
@@ -33,8 +37,7 @@ def inspected(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def figures(output: str, name: str) -> list[str]:
-    (line,) = (line for line in output.splitlines() if name in line.split())
-    return line.split()
+    return next(line.split() for line in output.splitlines() if name in line.split())
 
 
 @pytest.mark.usefixtures("inspected")
@@ -101,13 +104,37 @@ def test_inspect_as_json_has_every_row_and_total(call, recipe) -> None:
         "level": 1,
         "count": 1,
         "type": "Table",
-        "detail": "",
+        "detail": "50, 4",
         "output": ["B", "T", 4],
         "weights": {"weight": [50, 4]},
         "parameters": 200,
     }
     assert found["vocabulary_is"] == "assumed"
     assert (found["parameters"], found["vocabulary"], found["context"]) == (1000, 256, 8)
+
+
+@pytest.mark.usefixtures("inspected")
+def test_settings_are_shown_where_no_weights_tell_them(call, recipe) -> None:
+    output = call("inspect", recipe()).output
+    assert "└─ last Softener(soft)" in output
+    assert "Table(" not in output
+
+
+@pytest.mark.usefixtures("inspected")
+def test_a_label_that_is_too_long_goes_on_beside_the_guides(call, recipe) -> None:
+    lines = call("inspect", recipe(), env={"COLUMNS": "56"}).output.splitlines()
+    start = next(index for index, line in enumerate(lines) if "mixer" in line)
+    assert lines[start].startswith("│  ├─ mixer")
+    assert lines[start + 1].startswith("│  │     ")
+
+
+@pytest.mark.usefixtures("inspected")
+def test_a_terminal_of_ascii_gets_a_tree_of_ascii(monkeypatch) -> None:
+    class Ascii(io.StringIO):
+        encoding = "ascii"  # type: ignore[assignment]
+
+    monkeypatch.setattr(sys, "stdout", Ascii())
+    assert guides([0, 1, 2, 1]) == ["", "|- ", "|  `- ", "`- "]
 
 
 def test_guides_draw_the_tree() -> None:

@@ -139,7 +139,7 @@ def test_figures_of_start_and_end_come_from_the_rows() -> None:
     assert after == {"train_loss": 19.5, "valid_loss": 3.0, "valid_perplexity": 20.1, "valid_bits_per_byte": None}
     assert comparison(before, after)[1:] == [
         ("valid loss (nats per token)", "5.000", "3.000"),
-        ("valid perplexity", "148.400", "20.100"),
+        ("valid perplexity", "148.4", "20.10"),
         ("valid bits per byte", "-", "-"),
     ]
 

@@ -288,7 +288,7 @@ def test_evaluation_is_shown_as_figures(call, run, pretended) -> None:
     assert asked(pretended, "evaluate") == [("test", 3)]
     assert [line.split(maxsplit=3)[:2] for line in result.stdout.splitlines()] == [
         ["loss", "3.000"],
-        ["perplexity", "20.085"],
+        ["perplexity", "20.09"],
         ["bits", "per"],
         ["tokens", "1,234"],
     ]

@@ -59,8 +59,19 @@ def test_durations_read_like_a_clock(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
-@pytest.mark.parametrize(("value", "words"), [(None, "-"), (3.21449, "3.214"), (20_481.3, "20,481"), (0.0, "0.000")])
-def test_figures_have_three_decimals_unless_they_are_large(value: float | None, words: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "-"),
+        (3.21449, "3.214"),
+        (28.506, "28.51"),
+        (342.76, "342.8"),
+        (20_481.3, "20,481"),
+        (0.0, "0.000"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_figures_have_four_digits_or_as_many_as_they_need(value: float | None, words: str) -> None:
     assert figure(value) == words
 
 

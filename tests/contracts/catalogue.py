@@ -106,16 +106,33 @@ def every_example(kind: str | None = None, failing: Mapping[str, str] | None = N
 
     `failing` names examples that are known to fail, with the reason; should one pass, that is an error.
     """
-    reasons = dict(failing or {})
-    params = []
-    for entry in entries(kind):
-        for index, part in enumerate(examples(entry.part)):
-            name = f"{identity(entry)}[{index}]"
-            reason = reasons.pop(name, None)
-            marks = () if reason is None else pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)
-            params.append(pytest.param(part, id=name, marks=marks))
-    assert not reasons, f"known to fail, but not there: {sorted(reasons)}"
-    return pytest.mark.parametrize("part", params)
+    known = failing or {}
+    named = {
+        f"{identity(entry)}[{index}]": part
+        for entry in entries(kind)
+        for index, part in enumerate(examples(entry.part))
+    }
+    return pytest.mark.parametrize("part", params(named, known))
+
+
+def params(values: Mapping[str, Any], failing: Mapping[str, str]) -> list[Any]:
+    """Parameters by name, of which some are known to fail; one of those that passes, or is not there, is an error."""
+    unknown = failing.keys() - values.keys()
+    assert not unknown, f"known to fail, but not there: {sorted(unknown)}"
+    return [
+        pytest.param(
+            *(value if isinstance(value, tuple) else (value,)),
+            id=name,
+            marks=pytest.mark.xfail(reason=failing[name], strict=True, raises=AssertionError)
+            if name in failing
+            else (),
+        )
+        for name, value in values.items()
+    ]
+
+
+def _known(reason: str) -> pytest.MarkDecorator:
+    return pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)
 
 
 @cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import torch
 from pydantic import ValidationError
@@ -17,6 +17,7 @@ from torch import nn
 
 from partwise import InputError, Part, PartError
 from partwise.assembly import materialise
+from partwise.recipe.knobs import members, shape_of
 from partwise.sites import OptimizerSite, ScheduleSite
 
 from . import catalogue, checks_samplers, checks_text, checks_training
@@ -42,9 +43,10 @@ def pairs(part: type[Part], knob: str) -> Iterator[tuple[Part, Part]]:
     examples = catalogue.examples(part)
     values = [getattr(example, knob) for example in examples]
     if not part.model_fields[knob].is_required():
-        values.insert(0, default_of(part, knob))
+        values.append(default_of(part, knob))
     values += [2 * value for value in values if type(value) is int]
-    for example in examples:
+    values += [option for member in members(shape_of(part.model_fields[knob])) for option in _options(member)]
+    for example in reversed(examples):  # the first is often the largest
         mine = getattr(example, knob)
         for value in values:
             if type(value) is type(mine) and value == mine:
@@ -54,6 +56,11 @@ def pairs(part: type[Part], knob: str) -> Iterator[tuple[Part, Part]]:
                 yield example, part.model_validate({**knobs, knob: value})
             except ValidationError:
                 continue
+
+
+def _options(member: Any) -> tuple[Any, ...]:
+    """What a knob may be that is one of a few words."""
+    return get_args(member) if get_origin(member) is Literal else ()
 
 
 def observe(part: Part) -> dict[str, Any]:

@@ -136,22 +136,26 @@ def check_gradient_formula(part: Part, site: Any) -> None:
 
 
 def check_initializer(part: Part, site: Any) -> None:
-    """It fills every linear and embedding layer, leaves modules that it does not know, and is a function of the seed."""
+    """It draws linear and embedding layers by the seed alone, and leaves what it does not know."""
 
-    def network() -> nn.Module:
+    def network(seed: int, initializer: Any = None) -> nn.Module:
         layers = [nn.Linear(5, 7), nn.Linear(7, 5, bias=False), nn.Embedding(6, 5), nn.LayerNorm(5), nn.Identity()]
         result = nn.Sequential(*layers)
-        result.initializer = part.assemble(site)
-        return materialise(result, 4)
+        result.initializer = initializer
+        return materialise(result, seed)
 
     torch.rand(1)
     with _memory_full_of_nonsense():
-        first = network()
-    _equal_tensors(first, network(), "two first weights from one seed")
-    plain = materialise(nn.Sequential(*(layer for layer in first)), 4)
-    for index in (0, 1, 2):
-        assert not first[index].weight.equal(plain[index].weight) or first[index].weight.isfinite().all()
-    assert first[3].weight.equal(torch.ones(5)), "it draws gains of a norm"
+        first = network(4, part.assemble(site))
+    _equal_tensors(first, network(4, part.assemble(site)), "two first weights from one seed")
+    plain, other = network(4), network(5, part.assemble(site))
+    for index in range(3):
+        assert not first[index].weight.equal(plain[index].weight), (
+            f"it leaves a {type(first[index]).__name__} as it was"
+        )
+        assert not first[index].weight.equal(other[index].weight), "another seed gives the same weights"
+        assert first[index].weight.isfinite().all(), f"a {type(first[index]).__name__} is left as memory was found"
+    assert first[3].weight.equal(torch.ones(5)), "it draws the gains of a norm"
 
 
 @contextmanager

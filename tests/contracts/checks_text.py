@@ -13,11 +13,22 @@ from partwise import Part
 from partwise.interfaces import Example, Split
 from partwise.sites import DataSite, TokenizerSite
 
+
+def _prose(words: int) -> str:
+    """Words of a made-up language, the short ones frequent, in sentences."""
+    draw = random.Random(0)
+    syllables = [consonant + vowel for consonant in "bdfgklmnprstvw" for vowel in "aeiou"]
+    lexicon = ["".join(draw.choices(syllables, k=1 + rank // 20)) for rank in range(80)]
+    text = draw.choices(lexicon, weights=[1 / rank for rank in range(1, 81)], k=words)
+    return " ".join(word + (".\n" if index % 11 == 10 else "") for index, word in enumerate(text))
+
+
 CORPUS = (
-    "The quick brown fox jumps over the lazy dog. It doesn't mind: 1234 lazy dogs, 99 foxes!\n",
-    "low lower lowest, new newer newest; wide wider widest.\tTabs  and   spaces\n\n",
-    "Ein Käse, drei Käse. Наука и жизнь. 日本語のテキスト。 عربى. עברית. 🙂🙂 naïve café ﬁn\n",
+    _prose(600),
+    "The quick brown fox jumps over the lazy dog; it doesn't mind: 12 lazy dogs\tand  2  foxes\n\n",
+    "naïve café, Käse, 日本, жук 🙂\n",
 )
+"""A plain text, with a few characters that are rare."""
 TEXTS = (
     "",
     " ",
@@ -112,7 +123,10 @@ def check_bytes_of_tokens_join_to_the_text(part: Part) -> None:
     for text in (*TEXTS, *CORPUS):
         ids = tokenizer.encode(text)
         joined = b"".join(tokenizer.token_bytes(token) for token in ids).decode("utf-8", "replace")
-        assert joined == tokenizer.decode(ids), f"bytes join to {joined!r}, decode gives {tokenizer.decode(ids)!r}"
+        decoded = tokenizer.decode(ids)
+        if not tokenizer.lossless:  # a word brings a space along, which the beginning of a text does without
+            joined, decoded = joined.removeprefix(" "), decoded.removeprefix(" ")
+        assert joined == decoded, f"bytes join to {joined!r}, decode gives {decoded!r}"
 
 
 def check_every_token_has_a_label(part: Part) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -145,14 +146,16 @@ def batches() -> Batches:
     return Batches(encoded, "sequence", CONTEXT, 0)
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a process that ends at once."""
 
 
-def trained(
-    part: Part, directory: Path, seed: int = 0, die_at: int | None = None
-) -> tuple[Run, list[Progress], list[int]]:
-    """A run of the trainer, what it reported, and the steps at which it kept a checkpoint."""
+Trained = tuple[Run, list[Progress], list[int]]
+"""A run, what was reported, and the steps at which a checkpoint was kept."""
+
+
+def trained(part: Part, directory: Path, seed: int = 0, die_at: int | None = None) -> Trained:
+    """Trains, or continues to; `die_at` is the step after which the process is killed."""
     reports: list[Progress] = []
     kept: list[int] = []
     run = Run.create(directory, {}, {}, {})
@@ -167,7 +170,7 @@ def trained(
     def report(progress: Progress) -> None:
         reports.append(progress)
         if progress.step == die_at:
-            raise Killed
+            raise KilledError
 
     trainer: Any = part.assemble(None)
     trainer.fit(Training(Bigrams(), batches(), run, seed, torch.device("cpu"), report))
@@ -194,7 +197,8 @@ def check_it_trains_to_the_end(part: Part, directory: Path) -> None:
     last = run.rows()[-1]
     missing = {"valid_loss", "valid_perplexity", "valid_bits_per_byte"} - set(last)
     assert not missing, f"the last row lacks {missing}"
-    assert any(not one.equal(other) for one, other in zip(weights(run).values(), Bigrams().state_dict().values()))
+    first = Bigrams().state_dict()
+    assert any(not tensor.equal(first[name]) for name, tensor in weights(run).items()), "it trains nothing"
 
 
 def check_training_is_a_function_of_the_seed(part: Part, directory: Path) -> None:
@@ -213,10 +217,8 @@ def check_a_killed_run_ends_with_the_same_bits(part: Part, directory: Path) -> N
     whole, reports, _ = trained(part, directory / "whole")
     for step in range(1, len(reports) + 1):
         place = directory / f"killed-{step}"
-        try:
+        with suppress(KilledError):
             trained(part, place, die_at=step)
-        except Killed:
-            pass
         again, *_ = trained(part, place)
         for name, tensor in weights(whole).items():
             assert tensor.equal(weights(again)[name]), f"killed after step {step} and resumed, {name} differs"

@@ -33,7 +33,11 @@ def test_it_has_a_schema(entry: Entry) -> None:
     checks_parts.check_schema(entry.part)
 
 
-@every_part
+UNSHOWN = {"tokenizer/tiktoken": "its ranks are downloaded when an encoding is named"}
+"""Parts whose examples cannot show every knob, with the reason. Should they, that is an error."""
+
+
+@pytest.mark.parametrize("entry", catalogue.params({catalogue.identity(one): one for one in ENTRIES}, UNSHOWN))
 def test_its_examples_cover_every_knob(entry: Entry) -> None:
     checks_parts.check_examples_cover_every_knob(entry.part, catalogue.examples(entry.part))
 

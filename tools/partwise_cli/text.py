@@ -53,8 +53,9 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def figure(value: float | None, digits: int = 3) -> str:
-    """A metric: `3.214`, `20,481`; a dash if there is none."""
+def figure(value: float | None) -> str:
+    """A metric to four digits: `3.214`, `28.51`, `20,481`; a dash if there is none."""
     if value is None:
         return "-"
-    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:,.{digits}f}"
+    digits = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0
+    return f"{value:,.{digits}f}"

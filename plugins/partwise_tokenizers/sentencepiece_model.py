@@ -1,0 +1,132 @@
+"""SentencePiece: subwords learned from raw text, by byte pairs or by a unigram model.
+
+Kudo and Richardson, "SentencePiece" (2018); Kudo, "Subword regularization" (2018) for the unigram model.
+
+SentencePiece writes a space as U+2581, and a U+2581 in a text would come back as a space; so that sign is spelled
+in bytes here, or is unknown where the model has no bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import sentencepiece
+
+from partwise import PartError
+
+from . import saved as read
+from .table import REPLACEMENT, TokenTable, whole
+
+SPACE = "\u2581"
+# Comes back changed from every normalisation SentencePiece offers.
+_PROBE = " \n\tA ﬁ①  Ｆé e\u0301\u200b\r\n\u00a0 "
+
+
+class SentencePieceTokenizer(TokenTable):
+    """The pieces of a SentencePiece model by id, then the end token.
+
+    `unknown` is the model's own, unless the model has a piece for every byte and so knows every text. Whether
+    a model is lossless is found by trying: one from a file may normalise or begin every text with a space.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        """`model` is the content of a `.model` file; raises ValueError if it is none."""
+        self._model = model
+        self._processor = processor = _processor(model)
+        ids = range(processor.get_piece_size())
+        super().__init__([_piece_bytes(processor, token) for token in ids])
+        self.unknown = None if any(map(processor.is_byte, ids)) else processor.unk_id()
+        spelled = [processor.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE.encode()]
+        self._space_sign = spelled if self.unknown is None else [self.unknown]
+        # Such a model has its own idea of where a text begins, so a text cannot be encoded in parts.
+        self._begins_with_space = processor.encode("a", out_type=str)[0].startswith(SPACE)
+        known = _PROBE if self.unknown is None else "".join(filter(self._knows, _PROBE))
+        self.lossless = not self._begins_with_space and self.decode(self.encode(known)) == known
+
+    def _knows(self, character: str) -> bool:
+        return self.unknown not in self.encode(character)
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text."""
+        text = whole(text)
+        if SPACE not in text or self._begins_with_space:
+            return self._encoded(text)
+        first, *others = text.split(SPACE)
+        ids = self._encoded(first)
+        for part in others:
+            ids += self._space_sign
+            ids += self._encoded(part)
+        return ids
+
+    def _encoded(self, text: str) -> list[int]:
+        ids: list[int] = self._processor.encode(text, out_type=int)
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of ids, without special tokens and without the space that some models put before every text."""
+        text = super().decode(ids)
+        return text.removeprefix(" ") if self._begins_with_space else text
+
+    def label(self, token: int) -> str:
+        """A token as people read it; control tokens by their own name."""
+        if token != self.end and self._processor.is_control(token):
+            return str(self._processor.id_to_piece(token))
+        return super().label(token)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of the `.model` file in base64."""
+        return {"model": base64.b64encode(self._model).decode()}
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> SentencePieceTokenizer:
+        """The tokenizer that `to_json` described.
+
+        Raises:
+            InputError: `saved` is nothing that `to_json` gives.
+        """
+        try:
+            return cls(read.binary(read.field(saved, "model", str), "model"))
+        except ValueError as error:
+            raise read.damaged(f"'model' is no SentencePiece model ({error})") from error
+
+
+def _processor(model: bytes) -> Any:
+    processor = sentencepiece.SentencePieceProcessor()
+    try:
+        processor.load_from_serialized_proto(model)
+    except (RuntimeError, OSError) as error:
+        raise ValueError(str(error)) from error
+    if not processor.get_piece_size():
+        raise ValueError("it has no pieces")
+    return processor
+
+
+def _piece_bytes(processor: Any, token: int) -> bytes:
+    piece: str = processor.id_to_piece(token)
+    if processor.is_unknown(token):
+        return REPLACEMENT.encode()
+    if processor.is_control(token):
+        return b""
+    if processor.is_byte(token):
+        return bytes([int(piece[3:5], 16)])
+    return piece.replace(SPACE, " ").encode()
+
+
+def read_model(path: Path) -> SentencePieceTokenizer:
+    """The tokenizer of a `.model` file.
+
+    Raises:
+        PartError: there is no such file, or it is no SentencePiece model.
+    """
+    try:
+        return SentencePieceTokenizer(path.read_bytes())
+    except OSError as error:
+        raise PartError(
+            f"file: cannot read {path} ({error.strerror}); "
+            "give the path of a .model file, absolute or relative to the recipe's directory"
+        ) from error
+    except ValueError as error:
+        raise PartError(f"file: {path} is no SentencePiece model ({error})") from error
