@@ -18,16 +18,16 @@ import re
 import traceback
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from .parts import Part
-
 if TYPE_CHECKING:
     import click
+
+    from .parts import Part
 
 GROUP = "partwise"
 DISTRIBUTION = "partwise"
@@ -125,8 +125,9 @@ def load_plugins() -> list[LoadedPlugin]:
 
 
 def _described(entry: importlib.metadata.EntryPoint) -> tuple[Plugin, importlib.metadata.EntryPoint]:
-    name = entry.dist.metadata["Name"] if entry.dist else "unknown"
-    version = entry.dist.version if entry.dist else "unknown"
+    # Damaged metadata may lack either.
+    name = (entry.dist and entry.dist.metadata["Name"]) or "unknown"
+    version = (entry.dist and entry.dist.metadata["Version"]) or "unknown"
     return Plugin(entry.name, entry.value, name, version), entry
 
 
@@ -140,13 +141,10 @@ def _load(plugin: Plugin, entry: importlib.metadata.EntryPoint) -> LoadedPlugin:
         manager.register(entry.load(), plugin.namespace)
     except (Exception, SystemExit) as error:
         return LoadedPlugin(_broken(plugin, _one_line(error), traceback.format_exc()), None)
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        misspelt = sorted({word for word in re.findall(r"partwise_\w+", str(error)) if not hasattr(_Hooks, word)})
+    misspelt = sorted(name for name, caller in vars(manager.hook).items() if not caller.has_spec())
+    if misspelt:
         known = ", ".join(sorted(name for name in vars(_Hooks) if name.startswith(GROUP)))
-        warning = f"unknown hook {', '.join(misspelt)}; the hooks are {known}"
-        plugin = Plugin(plugin.namespace, plugin.module, plugin.distribution, plugin.version, warning=warning)
+        plugin = replace(plugin, warning=f"unknown hook {', '.join(misspelt)}; the hooks are {known}")
     return LoadedPlugin(plugin, manager.hook)
 
 
@@ -161,7 +159,7 @@ def _specifications() -> type[_Hooks]:
 
 
 def _broken(plugin: Plugin, problem: str, details: str = "") -> Plugin:
-    return Plugin(plugin.namespace, plugin.module, plugin.distribution, plugin.version, problem, None, details)
+    return replace(plugin, problem=problem, warning=None, details=details)
 
 
 def _one_line(error: BaseException) -> str:

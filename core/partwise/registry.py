@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -35,14 +36,15 @@ class Registry:
         self._recipe_directories: list[tuple[Path, Plugin]] = []
         for one in loaded:
             parts, plugin = one.call("partwise_parts")
-            problem = _first_problem(parts)
-            if problem is not None:
-                plugin = replace(plugin, problem=problem)
-            self._plugins.append(plugin)
+            directories: list[Any] = []
             if plugin.problem is None:
+                directories, plugin = one.call("partwise_recipes")
+            if plugin.problem is None:
+                plugin = replace(plugin, problem=_first_problem(parts) or _no_directory(directories))
+            self._plugins.append(plugin)
+            if plugin.problem is None:  # all of it or nothing
                 for part in parts:
                     self._add(part, plugin)
-                directories, _ = one.call("partwise_recipes")
                 self._recipe_directories += [(Path(directory), plugin) for directory in directories]
 
     def _add(self, part: type[Part], plugin: Plugin) -> None:
@@ -117,14 +119,22 @@ def _first_problem(parts: list[Any]) -> str | None:
     for part in parts:
         if not (isinstance(part, type) and issubclass(part, Part)):
             return f"partwise_parts() gave {part!r}, which is not a subclass of partwise.Part"
-        if not kinds_of(part):
+        if not kinds_of(part) or not isinstance(part.kind, str):
             return f"part {part.__name__} has no kind: derive it from one of partwise.kinds, or set `kind`"
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", getattr(part, "name", "")):
+        name = getattr(part, "name", None)
+        if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             return f"part {part.__name__} needs a `name` of lower-case letters, digits and _"
         key = (_family(part), part.name)
         if key in seen:
             return f"registers two parts named {part.name!r}: {seen[key].__name__} and {part.__name__}"
         seen[key] = part
+    return None
+
+
+def _no_directory(directories: list[Any]) -> str | None:
+    for directory in directories:
+        if not isinstance(directory, str | os.PathLike):
+            return f"partwise_recipes() gave {directory!r}, which is not a path"
     return None
 
 

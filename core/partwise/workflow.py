@@ -245,7 +245,7 @@ def torch_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"no device {name!r} here: {str(error).splitlines()[0]}; use cpu or auto") from error
+        raise InputError(f"no device {name!r} here; use cpu or auto") from error
     return device
 
 

@@ -135,5 +135,10 @@ class MultiHeadAttention(nn.Module):
             query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=causal, scale=self.scale
         )
 
+    def extra_repr(self) -> str:
+        shape = f"heads={self.kv_heads * self.groups}, kv_heads={self.kv_heads}, head_width={self.head_width}"
+        seen = "memory" if self.reads_memory else "causal" if self.causal else "bidirectional"
+        return f"{shape}, {seen}{f', window={self.window}' if self.window else ''}"
+
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
         return empty_cache(batch, self.kv_heads, length, self.head_width, like)

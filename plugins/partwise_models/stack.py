@@ -88,14 +88,14 @@ class Head(nn.Module):
 
 def positions_of(batch: Batch) -> Tensor:
     """Position of each token of a batch in its own text: [T], or [B, T] with padding or packed documents."""
-    steps = torch.arange(batch.tokens.shape[1], device=batch.tokens.device)
+    positions = torch.arange(batch.tokens.shape[1], device=batch.tokens.device)
     if batch.padding is not None:
-        return (batch.padding.cumsum(1) - 1).clamp_min(0)
+        positions = (batch.padding.cumsum(1) - 1).clamp_min(0)
     if batch.documents is not None:
         first = torch.ones_like(batch.documents, dtype=torch.bool)
         first[:, 1:] = batch.documents[:, 1:] != batch.documents[:, :-1]
-        return steps - (steps * first).cummax(1).values
-    return steps
+        positions = positions - (positions * first).cummax(1).values
+    return positions
 
 
 def flow_of_prompt(prompt: Batch, memory: Tensor | None = None) -> Flow:
@@ -123,10 +123,7 @@ def decoding_after(prompt: Batch, states: list[State], room: int, memory: Tensor
 def flow_of_step(decoding: Decoding, device: torch.device) -> Flow:
     """The flow of one more token per row."""
     start = decoding.length
-    if decoding.positions is None:
-        positions = torch.tensor([start], device=device)
-    else:
-        positions = decoding.positions[:, None]
+    positions = torch.tensor([start], device=device) if decoding.positions is None else decoding.positions[:, None]
     padding = None if decoding.padding is None else decoding.padding[:, : start + 1]
     return Flow(
         positions=positions,

@@ -1,8 +1,14 @@
 """The built-in sampling parts."""
 
-from collections.abc import Iterable
+from __future__ import annotations
 
-from partwise import Part, hook
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from partwise import hook
+
+if TYPE_CHECKING:
+    from partwise import Part
 
 
 @hook

@@ -199,8 +199,10 @@ def test_the_module_runs_like_the_command() -> None:
 
 
 def test_output_passes_a_terminal_that_only_knows_ascii() -> None:
-    done = partwise("recipes", LC_ALL="C", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
-    assert done.returncode == 0, done.stderr
+    odd = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    done = partwise("diff", "gpt", "--set", r'about="na\u00efve"', **odd)
+    assert done.returncode == 1, done.stderr
+    assert "na\\xefve" in done.stdout
     assert done.stdout.isascii()
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from partwise.interfaces import Progress
 from partwise_cli import progress
-from partwise_cli.progress import Bar, Lines, before_and_after, comparison, watcher
+from partwise_cli.figures import before_and_after, comparison
+from partwise_cli.progress import Bar, Lines, watcher
 
 
 class Clock:

@@ -11,11 +11,13 @@ from partwise.recipe import locate
 
 @pytest.fixture(autouse=True)
 def assembles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Toy models assemble, except those that are 13 wide."""
+    """Toy models assemble, except those that are 13 wide; those of 14 break."""
 
     def check(loaded) -> None:
         if loaded.recipe.model.width == 13:
             raise locate(loaded, PartError("13 is unlucky", ("model", "width")))
+        if loaded.recipe.model.width == 14:
+            raise ZeroDivisionError("by nought")
 
     monkeypatch.setattr(workflow, "check", check)
 
@@ -39,6 +41,16 @@ def test_what_does_not_assemble_is_wrong(call, recipe) -> None:
     assert result.exit_code == 2
     assert "13 is unlucky" in result.stderr
     assert "at model.width" in result.stderr
+
+
+def test_a_part_that_breaks_does_not_hide_the_other_files_and_exits_with_1(call, recipe) -> None:
+    result = call("check", recipe("a", width=14), recipe("b"))
+    assert (result.exit_code, result.stdout) == (1, "b.json: ok\n")
+    assert "ZeroDivisionError: by nought" in result.stderr
+
+
+def test_a_wrong_file_counts_for_more_than_a_part_that_breaks(call, recipe) -> None:
+    assert call("check", recipe("a", width=13), recipe("b", width=14), "--json").exit_code == 2
 
 
 def test_schema_only_does_not_assemble(call, recipe) -> None:
@@ -73,8 +85,16 @@ def test_equal_recipes_have_no_difference_whatever_is_spelt_out(call, recipe) ->
 def test_a_difference_is_shown_on_both_sides_and_exits_with_1(call, recipe) -> None:
     result = call("diff", recipe("a"), recipe("b", width=6))
     assert result.exit_code == 1
-    rows = [line.split() for line in result.stdout.splitlines()]
-    assert rows == [["a.json", "b.json"], ["name", '"a"', '"b"'], ["model.width", "4", "6"]]
+    assert result.stdout.splitlines() == [
+        "--- a.json",
+        "+++ b.json",
+        "name",
+        '- "a"',
+        '+ "b"',
+        "model.width",
+        "- 4",
+        "+ 6",
+    ]
 
 
 def test_a_recipe_can_be_compared_with_itself_under_a_change(call, recipe) -> None:

@@ -173,6 +173,7 @@ def test_where_the_data_asks_for_answers_the_sample_shows_right_and_wrong_ones(c
     lines = call("train", recipe()).stdout.splitlines()
     assert "abc -> cba   (right)" in lines
     assert "a\\n -> cba   (expected b)" in lines
+    assert lines[-1].endswith("-s0 --prompt abc")
 
 
 # --- generate

@@ -15,7 +15,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from partwise.assembly import assemble
+from partwise.assembly import assemble, skeleton
 from partwise.flow import IGNORED, Batch
 from partwise.recipe import load
 from partwise.sites import ModelSite
@@ -211,6 +211,25 @@ def greedy(model: Any, prompt: Batch, steps: int) -> Tensor:
     while len(written) < steps:
         written.append(model.step(written[-1], decoding).argmax(-1))
     return torch.stack(written, 1)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "parameters"),
+    [
+        ("gpt2-small", 124_439_808),
+        ("llama3-8b", 8_030_261_248),
+        ("mistral-7b", 7_241_732_096),
+        ("qwen3-0.6b", 596_049_920),
+        ("gemma2-2b", 2_614_341_888),
+        ("pythia-160m", 162_322_944),
+        ("gptj-6b", 6_050_882_784),
+        ("t5-v1.1-small", 76_961_152),
+    ],
+)
+def test_full_size_recipes_have_the_published_number_of_parameters(recipe: str, parameters: int) -> None:
+    loaded = load(f"families/{recipe}").recipe
+    site = ModelSite(loaded.tokenizer.planned_vocabulary() or 0)
+    assert sum(parameter.numel() for parameter in skeleton(loaded.model, site).parameters()) == parameters
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from partwise.errors import InputError
+from partwise.errors import PartwiseError
 
 from . import options
-from .output import print_json
+from .failures import unexpected
+from .output import print_json, write
 from .text import visible
 
 
@@ -25,29 +26,30 @@ def command(
     """Check recipes: files, or names of shipped ones.
 
     Every model is assembled without memory for its weights, so that what passes here assembles. All files
-    are reported; the exit code is 2 if any is wrong.
+    are reported; the exit code is 2 if any is wrong, and 1 if a part breaks while it is assembled.
 
     \b
     Examples:
       partwise check mine.json
       partwise check recipes/*.json --schema-only
     """
-    wrong, reports = False, []
+    exit_code, reports = 0, []
     for file in files:
-        error = _problem(file, overrides, schema_only)
-        wrong = wrong or error is not None
+        error, code = _checked(file, overrides, schema_only)
+        exit_code = max(exit_code, code)
         if as_json:
             reports.append(described(file, error))
         elif error is None:
-            click.echo(f"{visible(file)}: ok")
+            write(f"{visible(file)}: ok")
         else:
-            click.echo(visible(str(error)), err=True)
+            write(visible(_text(error)), err=True)
     if as_json:
         print_json(reports)
-    context.exit(2 if wrong else 0)
+    context.exit(exit_code)
 
 
-def _problem(file: str, overrides: tuple[str, ...], schema_only: bool) -> InputError | None:
+def _checked(file: str, overrides: tuple[str, ...], schema_only: bool) -> tuple[Exception | None, int]:
+    """What is wrong with a file, and the exit code for it; a part that breaks must not hide the other files."""
     from partwise.recipe import load
 
     try:
@@ -56,15 +58,21 @@ def _problem(file: str, overrides: tuple[str, ...], schema_only: bool) -> InputE
             from partwise import workflow
 
             workflow.check(loaded)
-    except InputError as error:
-        return error
-    return None
+    except PartwiseError as error:
+        return error, error.exit_code
+    except Exception as error:
+        return error, 1
+    return None, 0
 
 
-def described(file: str, error: InputError | None) -> dict[str, Any]:
+def _text(error: Exception) -> str:
+    return str(error) if isinstance(error, PartwiseError) else unexpected(error)
+
+
+def described(file: str, error: Exception | None) -> dict[str, Any]:
     """What is wrong with a file, as JSON; `problems` is empty if only `text` can tell."""
     problems = [_described_problem(problem) for problem in getattr(error, "problems", ())]
-    return {"file": file, "ok": error is None, "text": str(error) if error else None, "problems": problems}
+    return {"file": file, "ok": error is None, "text": _text(error) if error else None, "problems": problems}
 
 
 def _described_problem(problem: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .output import print_json, show_columns
+from .output import heading, print_json, show_line, write
 
 if TYPE_CHECKING:
     from partwise.recipe import Difference
@@ -40,11 +40,23 @@ def command(context: click.Context, left: str, right: str | None, overrides: tup
     if as_json:
         print_json([_described(one) for one in found])
     elif not found:
-        click.echo("no difference")
+        write("no difference")
     else:
-        header = ("", left, " ".join([right or left, *(f"--set {one}" for one in overrides)]))
-        show_columns([(".".join(map(str, one.path)), _shown(one.left), _shown(one.right)) for one in found], header)
+        changes = "".join(f" --set {one}" for one in overrides)
+        _show(found, left, f"{right or left}{changes}")
     context.exit(1 if found else 0)
+
+
+def _show(found: list[Difference], left: str, right: str) -> None:
+    from partwise.recipe import ABSENT
+
+    show_line("---", left, "bold red")
+    show_line("+++", right, "bold green")
+    for one in found:
+        heading(".".join(map(str, one.path)))
+        for sign, side, style in (("-", one.left, "red"), ("+", one.right, "green")):
+            if side is not ABSENT:
+                show_line(sign, json.dumps(side, ensure_ascii=False), style)
 
 
 def _described(one: Difference) -> dict[str, Any]:
@@ -54,10 +66,3 @@ def _described(one: Difference) -> dict[str, Any]:
     left, right = (None if side is ABSENT else side for side in (one.left, one.right))
     only_in = "a" if one.right is ABSENT else "b" if one.left is ABSENT else None
     return {"path": list(one.path), "a": left, "b": right, "only_in": only_in}
-
-
-def _shown(value: Any) -> str:
-    """A value as a recipe has it."""
-    from partwise.recipe import ABSENT
-
-    return "absent" if value is ABSENT else json.dumps(value, ensure_ascii=False)

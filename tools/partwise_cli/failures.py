@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from .output import write
 from .text import visible
 
 TRACEBACK = "PARTWISE_TRACEBACK"
@@ -17,7 +18,7 @@ TRACEBACK = "PARTWISE_TRACEBACK"
 
 def fail(message: str, exit_code: int) -> NoReturn:
     """Ends the command with a message and an exit code."""
-    click.echo(visible(message), err=True)
+    write(visible(message), err=True)
     raise click.exceptions.Exit(exit_code)
 
 

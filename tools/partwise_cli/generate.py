@@ -12,6 +12,7 @@ import click
 from partwise.errors import InputError
 
 from . import options
+from .output import write
 from .runs import directory_of
 from .text import visible
 
@@ -64,15 +65,15 @@ def command(
     for text in texts:
         pieces = workflow.generate(reopened, text, tokens, seed, chosen)
         if as_json:
-            click.echo(json.dumps({"prompt": text, "text": "".join(pieces)}))
+            write(json.dumps({"prompt": text, "text": "".join(pieces)}))
             continue
         if len(texts) > 1 and not answers:
-            click.echo("---")
+            write("---")
         if not answers:
-            click.echo(visible(text), nl=False)
+            write(visible(text), end="")
         for piece in pieces:
-            click.echo(visible(piece).replace("\n", "\\n") if answers else visible(piece), nl=False)
-        click.echo()
+            write(visible(piece).replace("\n", "\\n") if answers else visible(piece), end="")
+        write()
 
 
 def _texts(prompts: tuple[str, ...], answers: bool) -> Iterator[str]:
@@ -99,9 +100,14 @@ def _sampler(reopened: Reopened, text: str) -> SamplerPart:
     Raises:
         InputError: there is no such sampler, or a knob of it is wrong.
     """
-    from partwise.recipe import load
+    from partwise.recipe import RejectedError, load
 
     try:
         return load(reopened.run.recipe, [f"sampler={text}"]).recipe.sampler
-    except InputError as error:
-        raise InputError(str(error).replace("--set sampler", "--sampler")) from error
+    except RejectedError as error:
+        lines = [
+            line
+            for problem in error.problems
+            for line in (f"--sampler: {problem.message}", *(f"  {note}" for note in problem.notes))
+        ]
+        raise InputError("\n".join(lines)) from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
-from .output import heading, paragraph, print_json, show_columns
+from .output import heading, paragraph, print_json, show_columns, write
 from .text import in_bytes, in_words
 from .tree import show_tree
 
@@ -44,9 +44,9 @@ def command(recipe: str, overrides: tuple[str, ...], vocabulary: int | None, as_
         return
     heading(loaded.recipe.name)
     paragraph(loaded.recipe.about)
-    click.echo()
+    write()
     show_tree(found)
-    click.echo()
+    write()
     show_columns(_totals(found, source))
 
 

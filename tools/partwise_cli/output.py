@@ -9,8 +9,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from .text import visible
 
 if TYPE_CHECKING:
@@ -18,6 +16,11 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 1000
 """Columns of what is piped, unless COLUMNS says otherwise: an entry a line, for grep and the like."""
+
+
+def write(text: str = "", end: str = "\n", err: bool = False) -> None:
+    """Prints text at once. (`click.echo` would send UTF-8 even to a terminal that says it only knows ASCII.)"""
+    print(text, end=end, file=sys.stderr if err else sys.stdout, flush=True)
 
 
 def console(stderr: bool = False) -> Console:
@@ -38,7 +41,7 @@ def show(renderable: RenderableType) -> None:
     with out.capture() as captured:
         out.print(renderable)
     for line in captured.get().splitlines():
-        click.echo(line.rstrip())
+        write(line.rstrip())
 
 
 Rows = Iterable[Sequence[str]]
@@ -71,6 +74,18 @@ def heading(text: str) -> None:
     show(Text(visible(text), style="bold"))
 
 
+def show_line(sign: str, text: str, style: str) -> None:
+    """Prints text with a sign before it; wrapped, it stays to the right of the sign."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(sign, style), Text(visible(text), style))
+    show(grid)
+
+
 def paragraph(text: str, indent: int = 0) -> None:
     """Prints text, wrapped to the width there is."""
     from rich.padding import Padding
@@ -81,7 +96,7 @@ def paragraph(text: str, indent: int = 0) -> None:
 
 def print_json(value: Any) -> None:
     """Prints one JSON value, in ASCII so that it passes any terminal; figures that are not finite become null."""
-    click.echo(json.dumps(_finite(value), indent=2, default=str, allow_nan=False))
+    write(json.dumps(_finite(value), indent=2, default=str, allow_nan=False))
 
 
 def _finite(value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .output import heading, paragraph, print_json, show, show_columns
+from .output import heading, paragraph, print_json, show, show_columns, write
 from .text import first_line
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _show_list(entries: tuple[Entry, ...]) -> None:
     for kind, group in groupby(entries, key=lambda entry: entry.part.kind):
         heading(f"{kind}: {first_line(registry().kinds()[kind].__doc__)}")
         show_columns([(f"  {entry.name}".ljust(widest + 2), _line(entry)) for entry in group])
-        click.echo()
+        write()
     paragraph(f"From partwise {version('partwise')}, where no other source is given in brackets.")
     for plugin in registry().broken:
         paragraph(f"Plugin {plugin} failed to load: {plugin.problem}")
@@ -146,7 +146,7 @@ def _show_one(entry: Entry) -> None:
     heading(f"{part['kind']} {part['name']}")
     paragraph(inspect.cleandoc(entry.part.__doc__ or "no description"), indent=2)
     paragraph(f"from {part['distribution']} {part['version']}, {part['source']}", indent=2)
-    click.echo()
+    write()
     if not part["knobs"]:
         paragraph("It has no knobs.", indent=2)
     for knob in sorted(part["knobs"], key=lambda knob: not knob["required"]):

@@ -7,9 +7,8 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-import click
-
-from .text import duration, figure, visible
+from .output import console, write
+from .text import duration, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -46,8 +45,6 @@ class Watcher(Protocol):
 
 def watcher(stderr: bool = False) -> Watcher:
     """A bar if the stream is a terminal that can draw one; else lines."""
-    from .output import console
-
     out = console(stderr)
     terminal = (sys.stderr if stderr else sys.stdout).isatty() and not out.is_dumb_terminal
     return Bar(stderr) if terminal else Lines(stderr)
@@ -68,7 +65,7 @@ class Lines:
         pass
 
     def say(self, line: str) -> None:
-        click.echo(visible(line), err=self._stderr)
+        write(visible(line), err=self._stderr)
 
     def report(self, progress: Progress) -> None:
         now = monotonic()
@@ -109,8 +106,6 @@ class Bar:
     def __init__(self, stderr: bool = False) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        from .output import console
-
         self.started_at: int | None = None
         self._last = 0.0
         self._task: TaskID | None = None
@@ -148,30 +143,3 @@ class Bar:
             self._task = self._bar.add_task("", completed=progress.step, total=progress.steps, figures=figures)
         else:
             self._bar.update(self._task, completed=progress.step, figures=figures)
-
-
-def before_and_after(rows: list[dict[str, Any]]) -> tuple[dict[str, float | None], dict[str, float | None]]:
-    """The figures of a run at its start and at its end, from its rows.
-
-    The train loss at the end is the mean over the last 20 updates, since that of one batch is mostly chance.
-    """
-    first: dict[str, float | None] = {}
-    last: dict[str, float | None] = {}
-    losses = [row["loss"] for row in rows if row.get("loss") is not None]
-    first["train_loss"] = losses[0] if losses else None
-    last["train_loss"] = sum(losses[-20:]) / len(losses[-20:]) if losses else None
-    for name in ("valid_loss", "valid_perplexity", "valid_bits_per_byte"):
-        values = [row[name] for row in rows if row.get(name) is not None]
-        first[name], last[name] = (values[0], values[-1]) if values else (None, None)
-    return first, last
-
-
-def comparison(before: dict[str, float | None], after: dict[str, float | None]) -> list[tuple[str, str, str]]:
-    """The rows of the table that ends a training."""
-    names = {
-        "train_loss": "train loss (nats per token)",
-        "valid_loss": "valid loss (nats per token)",
-        "valid_perplexity": "valid perplexity",
-        "valid_bits_per_byte": "valid bits per byte",
-    }
-    return [(label, figure(before[name]), figure(after[name])) for name, label in names.items()]

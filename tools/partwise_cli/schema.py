@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .output import print_json
+from .output import print_json, write
 
 
 @click.command("schema")
@@ -30,4 +30,4 @@ def command(out: Path | None) -> None:
     from partwise.files import write_json
 
     write_json(out, schema)
-    click.echo(f"wrote {out}")
+    write(f"wrote {out}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import options
 from .failures import fail
-from .output import heading, print_json, show_columns
+from .output import heading, print_json, show_columns, write
+from .text import visible
 
 if TYPE_CHECKING:
     from partwise.recipe import LoadedRecipe
@@ -46,7 +48,7 @@ def command(
     """
     from partwise.recipe import load
 
-    from .progress import before_and_after, comparison
+    from .figures import before_and_after, comparison
 
     loaded = load(recipe, overrides)
     run, started_at = _train(loaded, seed, out, device, stderr=as_json)
@@ -54,12 +56,15 @@ def command(
     if as_json:
         print_json(_described(run, started_at, before, after, _samples(run, device)))
         return
-    click.echo()
+    write()
     show_columns(comparison(before, after), header=("", "before", "after"), right=(1, 2))
     heading("\nsample")
+    prompt = ""
     for sample in _samples(run, device):
-        click.echo(f"{sample}")
-    click.echo(f"\nrun:  {run.directory}\nnext: partwise generate {run.directory}")
+        prompt = prompt or sample.prompt
+        write(f"{sample}")
+    asking = f" --prompt {quote(visible(prompt))}" if prompt else ""
+    write(f"\nrun:  {run.directory}\nnext: partwise generate {quote(str(run.directory))}{asking}")
 
 
 def _train(
