@@ -2,13 +2,14 @@
 # make test   sets everything up and runs the tests
 # make check  what must pass before a commit: formatting, types, import rules, tests
 # make bench  speed, as ratios against named peers in the same run
+# make figures   trains the five models and prints the README's table of them (about ten minutes)
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check lint bench format clean
+.PHONY: demo test check lint bench figures format clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "partwise needs Python 3.11 or newer; say PYTHON=... to make")'
@@ -32,6 +33,9 @@ check: lint test
 
 bench: $(READY)
 	$(BIN)/python tools/bench/main.py
+
+figures: $(READY)
+	$(BIN)/python tools/figures.py
 
 format: $(READY)
 	$(BIN)/ruff format .

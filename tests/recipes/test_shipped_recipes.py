@@ -61,9 +61,10 @@ def test_resolving_a_shipped_recipe_changes_nothing(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
-        # The figures that the models' authors publish: 124,439,808 for GPT-2 small, 8,030,261,248 for Llama 3 8B.
+        # The figures that the models' authors publish: 124,439,808 for GPT-2 small, 8,030,261,248 and 405,853,388,800 for Llama 3.1.
         ("families/gpt2-small", 124_439_808),
         ("families/llama3-8b", 8_030_261_248),
+        ("families/llama3-405b", 405_853_388_800),
     ],
 )
 def test_a_family_has_as_many_parameters_as_its_authors_say(name: str, parameters: int) -> None:
