@@ -8,7 +8,6 @@ held-out examples that come out exactly right.
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 
 from partwise.decoding import generate_texts, source_prompt
 from partwise.recipe import load
-from partwise.workflow import Reopened, prepare, reopen, train
+from partwise.workflow import Reopened, evaluate, prepare, reopen, train
 
 MODELS = ("char-rnn", "word-gru", "lstm-attention", "transformer", "gpt")
 RUNS = Path("runs/figures")
@@ -38,15 +37,13 @@ def main() -> None:
 
 def _figures(reopened: Reopened) -> str:
     batches = prepare(reopened.loaded, tokenizer=reopened.tokenizer).batches
-    rows = [json.loads(line) for line in (reopened.run.directory / "metrics.jsonl").read_text().splitlines()]
-    last = [row for row in rows if "valid_loss" in row][-1]
-    per_byte = last["valid_bits_per_byte"]
+    measured = evaluate(reopened, "valid")
     cells = [
         f"{sum(parameter.numel() for parameter in reopened.model.parameters()):,}",
         f"{_unigram_entropy(batches.encoded['valid']):.3f}",
-        f"{last['valid_loss']:.3f}",
-        f"{last['valid_perplexity']:.2f}",
-        "-" if per_byte is None else f"{per_byte:.3f}",
+        f"{measured.loss:.3f}",
+        f"{measured.perplexity:.2f}",
+        "-" if measured.bits_per_byte is None else f"{measured.bits_per_byte:.3f}",
         f"{_exact_match(reopened):.1%}" if reopened.recipe.model.reads == "pair" else "-",
     ]
     return " | ".join(cells)
@@ -54,9 +51,8 @@ def _figures(reopened: Reopened) -> str:
 
 def _unigram_entropy(split: Any) -> float:
     """Nats per scored token of the distribution of the split's own scored tokens."""
-    tokens = (
-        np.asarray(split.tokens)[1:] if split.scored is None else np.asarray(split.tokens)[np.asarray(split.scored)]
-    )
+    tokens = np.asarray(split.tokens)
+    tokens = tokens[1:] if split.scored is None else tokens[np.asarray(split.scored)]
     shares = np.bincount(tokens) / len(tokens)
     shares = shares[shares > 0]
     return float(-(shares * np.log(shares)).sum())

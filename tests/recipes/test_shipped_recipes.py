@@ -61,7 +61,7 @@ def test_resolving_a_shipped_recipe_changes_nothing(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
-        # The figures that the models' authors publish: 124,439,808 for GPT-2 small, 8,030,261,248 and 405,853,388,800 for Llama 3.1.
+        # As Hugging Face transformers counts the published checkpoints.
         ("families/gpt2-small", 124_439_808),
         ("families/llama3-8b", 8_030_261_248),
         ("families/llama3-405b", 405_853_388_800),

@@ -60,7 +60,16 @@ def training() -> Callable[[], tuple[float, float]]:
 
 
 def encoding() -> Callable[[], tuple[float, float]]:
-    """Both encode the same texts with their own vocabulary of the same size; the peer uses every core."""
+    """Both encode the same texts, one after the other, with their own vocabulary of the same size."""
+    ours, theirs = _train_ours(), _train_theirs()
+    return lambda: (
+        _rate(lambda: [ours.encode(text) for text in _texts()]),
+        _rate(lambda: [theirs.encode(text).ids for text in _texts()]),
+    )
+
+
+def encoding_in_batches() -> Callable[[], tuple[float, float]]:
+    """The same, the peer with every core at once: what it can do at best against one text after the other."""
     ours, theirs = _train_ours(), _train_theirs()
     return lambda: (
         _rate(lambda: [ours.encode(text) for text in _texts()]),
