@@ -60,11 +60,9 @@ def materialise(model: Model, seed: int, device: torch.device | str = "cpu") -> 
         WorkError: the device has not the memory, or a module has parameters and no `reset_parameters()`.
     """
     module = cast(nn.Module, model)
-    needed = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(module))
-    _refuse_if_too_large(needed, torch.device(device))
-    # Not `to_empty`, whose `empty_like` of a meta tensor also imports PyTorch's compiler.
-    module._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device=device))
-    initializer = getattr(module, "initializer", None)
+    refuse_if_too_large(model, torch.device(device))
+    _give_memory(module, device)
+    initializer = getattr(module, "initializer", None)  # a lone block, in a test, has none
     devices = [] if torch.device(device).type == "cpu" else [torch.device(device)]
     with torch.random.fork_rng(devices), torch.no_grad():
         for path, child in _children_first(module):
@@ -84,6 +82,19 @@ def seed_for(seed: int, *path: str | int) -> int:
     """A seed of its own for each (seed, path): 63 bits of a hash, so that no two are related."""
     text = "/".join(map(str, (seed, *path)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def _give_memory(module: nn.Module, device: torch.device | str) -> None:
+    """Empty tensors for meta ones; places that share a parameter share it afterwards, too (`to_empty` parts them)."""
+    places: dict[int, list[tuple[nn.Module, str]]] = {}
+    for child in module.modules():
+        for name, parameter in child.named_parameters(recurse=False, remove_duplicate=False):
+            places.setdefault(id(parameter), []).append((child, name))
+    # Not `to_empty`, whose `empty_like` of a meta tensor also imports PyTorch's compiler.
+    module._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device=device))
+    for (first, name), *others in places.values():
+        for other, its_name in others:
+            setattr(other, its_name, getattr(first, name))
 
 
 def _children_first(
@@ -119,7 +130,12 @@ def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
     yield from module.buffers()
 
 
-def _refuse_if_too_large(needed: int, device: torch.device) -> None:
+def refuse_if_too_large(model: Model, device: torch.device) -> None:
+    """
+    Raises:
+        WorkError: the device has not the memory for the model's weights.
+    """
+    needed = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(cast(nn.Module, model)))
     free = _free_memory(device)
     if free is not None and needed > free:
         raise WorkError(

@@ -83,10 +83,11 @@ class EncodedSplit:
         return (nats_per_token * self.scored_tokens / math.log(2) + spelling) / self.text_bytes
 
 
-def encode(data: Data, tokenizer: Tokenizer, split: Split, cache: Path | None = None) -> EncodedSplit:
+def encode(data: Data, tokenizer: Tokenizer, split: Split, cache: Path | None = None, code: str = "") -> EncodedSplit:
     """A split as token ids: from the cache, or encoded now and put there.
 
-    Any number of processes may do this at once. `cache` is `cache_directory()` unless given.
+    Any number of processes may do this at once. `cache` is `cache_directory()` unless given;
+    `code` changes when what reads and encodes the texts does.
 
     Raises:
         InputError: the cache directory cannot be made; or what reading the data raises.
@@ -99,7 +100,7 @@ def encode(data: Data, tokenizer: Tokenizer, split: Split, cache: Path | None = 
         raise InputError(
             f"cannot make the cache directory {folder}: {error.strerror}; name another one in {CACHE}"
         ) from error
-    entry = folder / f"{split}-{_key(data, tokenizer, split)}"
+    entry = folder / f"{split}-{_key(data, tokenizer, split, code)}"
     for _ in range(3):  # more than once only if others keep damaging what was just written
         manifest = _intact(entry)
         with suppress(OSError, ValueError):
@@ -134,9 +135,9 @@ def cache_directory() -> Path:
 # --- reading an entry ----------------------------------------------------------------------------------
 
 
-def _key(data: Data, tokenizer: Tokenizer, split: Split) -> str:
+def _key(data: Data, tokenizer: Tokenizer, split: Split, code: str) -> str:
     vocabulary = hashlib.sha256(json.dumps(tokenizer.to_json(), sort_keys=True).encode()).hexdigest()
-    facts = json.dumps([FORMAT, data.identity(), vocabulary, split])
+    facts = json.dumps([FORMAT, data.identity(), vocabulary, split, code])
     return hashlib.sha256(facts.encode()).hexdigest()[:32]
 
 

@@ -27,7 +27,7 @@ class Metrics:
     perplexity: float
     """exp(loss): as unsure as if choosing among this many tokens."""
     bits_per_byte: float | None
-    """Bits the model needs per byte of text; None where the tokenizer cannot say how many bytes a token stands for."""
+    """Bits the model needs per byte of text; None where the tokenizer loses text, or cannot spell an unknown."""
     tokens: int
     """Scored tokens."""
 
@@ -40,7 +40,9 @@ def evaluate(
     limit: int | None = None,
     device: torch.device | str = "cpu",
 ) -> Metrics:
-    """Evaluates `model`, which is on `device`, in float32 on the first `limit` batches of `size` rows; None: on all.
+    """Evaluates `model`, which is on `device`, in float32, on batches of `size` rows.
+
+    A `limit` is how many batches at most, spread over the split; None takes all.
 
     Dropout is off meanwhile, nothing random is drawn, and the model's mode is as before when it returns.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     Raises:
         WorkError: it could not be written (a full disk, no permission); what stood at `path` is untouched.
     """
-    temporary = path.with_name(f".{path.name}.partial")
+    # A name of its own for each writer: of several at once, the last to finish stands, whole.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
         write(temporary)
         flush_to_disk(temporary)

@@ -201,7 +201,11 @@ class Block(Protocol):
 
 
 class Initializer(Protocol):
-    """Draws the first weights of one module, under random state that the assembly has seeded for it."""
+    """Draws the first weights of one module, under random state that the assembly has seeded for it.
+
+    Two attributes, which a module may set on a linear layer, tell it more: `ends_residual_branch = True` if the
+    layer's output is added to the residual stream; `stacked = [sizes]` if its rows are several layers in one.
+    """
 
     def __call__(self, module: nn.Module) -> None: ...
 
@@ -217,6 +221,11 @@ class Model(Protocol):
     @property
     def vocabulary(self) -> int:
         """V."""
+        ...
+
+    @property
+    def initializer(self) -> Initializer | None:
+        """Called on every module after its `reset_parameters()`; None leaves them as they are."""
         ...
 
     def __call__(self, batch: Batch) -> Tensor:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import PositiveInt
+
 from .parts import Part
 from .sites import (
     DataSite,
@@ -43,8 +45,12 @@ class TokenizerPart(Part):
         raise NotImplementedError
 
     def planned_vocabulary(self) -> int | None:
-        """Size of the vocabulary as far as the knobs tell it, without any text; None if only text can tell."""
+        """Most ids it can have as far as the knobs tell, without any text; None if only text can tell."""
         return None
+
+    def learns(self) -> bool:
+        """Whether it is trained on the texts (which is worth keeping), or read from a file that may change."""
+        return True
 
 
 class EmbeddingPart(Part):
@@ -184,6 +190,9 @@ class TrainerPart(Part):
     """Runs the training of a model."""
 
     kind = "trainer"
+
+    batch_size: PositiveInt = 16
+    """Rows that are processed at once. Every trainer has this knob."""
 
     def build(self, site: None) -> interfaces.Trainer:
         raise NotImplementedError

@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
+import sys
 import traceback
 from collections import Counter
 from collections.abc import Iterable
@@ -54,6 +55,9 @@ def partwise_recipes() -> Iterable[Path]:
 def partwise_commands() -> Iterable[click.Command]:
     """Commands added to the `partwise` command line. Import what they need inside them."""
     return ()
+
+
+HOOKS = ("partwise_commands", "partwise_parts", "partwise_recipes")
 
 
 @dataclass(frozen=True)
@@ -136,26 +140,16 @@ def _load(plugin: Plugin, entry: importlib.metadata.EntryPoint) -> LoadedPlugin:
         problem = f"namespace {plugin.namespace!r} is not a name: use lower-case letters, digits, - and _"
         return LoadedPlugin(_broken(plugin, problem), None)
     manager = pluggy.PluginManager(GROUP)
-    manager.add_hookspecs(_specifications())
+    manager.add_hookspecs(sys.modules[__name__])
     try:
         manager.register(entry.load(), plugin.namespace)
     except (Exception, SystemExit) as error:
         return LoadedPlugin(_broken(plugin, _one_line(error), traceback.format_exc()), None)
     misspelt = sorted(name for name, caller in vars(manager.hook).items() if not caller.has_spec())
     if misspelt:
-        known = ", ".join(sorted(name for name in vars(_Hooks) if name.startswith(GROUP)))
+        known = ", ".join(HOOKS)
         plugin = replace(plugin, warning=f"unknown hook {', '.join(misspelt)}; the hooks are {known}")
     return LoadedPlugin(plugin, manager.hook)
-
-
-class _Hooks:
-    partwise_parts = staticmethod(partwise_parts)
-    partwise_recipes = staticmethod(partwise_recipes)
-    partwise_commands = staticmethod(partwise_commands)
-
-
-def _specifications() -> type[_Hooks]:
-    return _Hooks
 
 
 def _broken(plugin: Plugin, problem: str, details: str = "") -> Plugin:

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from .parts import Part
 from .plugins import LoadedPlugin, Plugin, load_plugins
@@ -124,6 +124,9 @@ def _first_problem(parts: list[Any]) -> str | None:
         name = getattr(part, "name", None)
         if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             return f"part {part.__name__} needs a `name` of lower-case letters, digits and _"
+        lists = [knob for knob, field in part.model_fields.items() if get_origin(field.annotation) is list]
+        if lists:
+            return f"knob {lists[0]} of {part.__name__} is a list; parts cannot change, so make it a tuple"
         key = (_family(part), part.name)
         if key in seen:
             return f"registers two parts named {part.name!r}: {seen[key].__name__} and {part.__name__}"

@@ -23,7 +23,7 @@ from torch import nn
 from . import assembly
 from .batches import Batches
 from .decoding import generate_text
-from .encoding import cache_directory, encode, training_texts
+from .encoding import cache_directory, data_hash, encode, training_texts
 from .errors import InputError, PartError, PartwiseError
 from .evaluation import Metrics
 from .evaluation import evaluate as evaluate_model
@@ -31,13 +31,13 @@ from .files import read_json, write_json
 from .inspection import Inspection, inspect_model
 from .interfaces import Data, Model, Progress, Split, Tokenizer, Training
 from .kinds import SamplerPart
-from .provenance import lock
+from .provenance import lock, source_hash
 from .recipe import LoadedRecipe, Recipe, load, locate
 from .run import Run
 from .sites import DataSite, ModelSite, TokenizerSite
 
 if TYPE_CHECKING:
-    from .kinds import TokenizerPart
+    pass
 
 Say = Callable[[str], None]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
@@ -63,20 +63,24 @@ def prepare(loaded: LoadedRecipe, say: Say = lambda line: None, tokenizer: Token
     """
     recipe = loaded.recipe
     with _at(loaded, "data"):
-        data = recipe.data.assemble(DataSite(loaded.directory))
+        data = recipe.data.assemble(DataSite(loaded.directory_of("data")))
     if tokenizer is None:
         with _at(loaded, "tokenizer"):
-            tokenizer = _tokenizer(recipe.tokenizer, data, loaded.directory, say)
-    cache = cache_directory()
-    encoded = {split: encode(data, tokenizer, split, cache) for split in SPLITS}
+            tokenizer = _tokenizer(loaded, data, say)
+    cache, code = cache_directory(), _code(recipe)
+    encoded = {split: encode(data, tokenizer, split, cache, code) for split in SPLITS}
     with _at(loaded, "data"):
         batches = Batches(encoded, recipe.model.reads, recipe.model.context, tokenizer.end)
     return Prepared(data, tokenizer, batches)
 
 
-def _tokenizer(part: TokenizerPart, data: Data, directory: Path, say: Say) -> Tokenizer:
+def _tokenizer(loaded: LoadedRecipe, data: Data, say: Say) -> Tokenizer:
     """The tokenizer trained on the data, kept beside the encoded texts so that it is trained once."""
-    key = json.dumps([1, part.model_dump(mode="json"), data.identity(), str(directory)], sort_keys=True)
+    part = loaded.recipe.tokenizer
+    site = TokenizerSite(lambda: training_texts(data), loaded.directory_of("tokenizer"))
+    if not part.learns():
+        return part.assemble(site)
+    key = json.dumps([_code(loaded.recipe), part.model_dump(mode="json"), data.identity()], sort_keys=True)
     kept = cache_directory() / "tokenizers" / f"{sha256(key.encode()).hexdigest()[:24]}.json"
     if kept.is_file():
         try:
@@ -84,10 +88,15 @@ def _tokenizer(part: TokenizerPart, data: Data, directory: Path, say: Say) -> To
         except (PartwiseError, ValueError):
             kept.unlink(missing_ok=True)
     say(f"training the tokenizer ({part.name})")
-    tokenizer = part.assemble(TokenizerSite(lambda: training_texts(data), directory))
+    tokenizer = part.assemble(site)
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_json(kept, tokenizer.to_json())
     return tokenizer
+
+
+def _code(recipe: Recipe) -> str:
+    """Changes when the code that reads and encodes texts does."""
+    return source_hash(type(recipe.data)) + source_hash(type(recipe.tokenizer))
 
 
 def assemble_model(loaded: LoadedRecipe, site: ModelSite, seed: int, device: torch.device) -> Model:
@@ -96,8 +105,12 @@ def assemble_model(loaded: LoadedRecipe, site: ModelSite, seed: int, device: tor
     Raises:
         RecipeError: a part does not fit its place; the message shows where in the file.
     """
+    return assembly.materialise(_skeleton(loaded, site), seed, device)
+
+
+def _skeleton(loaded: LoadedRecipe, site: ModelSite) -> Model:
     with _at(loaded, "model"):
-        return assembly.assemble(loaded.recipe.model, site, seed, device)
+        return assembly.skeleton(loaded.recipe.model, site)
 
 
 def train(
@@ -126,18 +139,19 @@ def train(
     chosen = torch_device(device)
     check(loaded)
     prepared = prepare(loaded, say)
-    site = ModelSite(prepared.tokenizer.vocab_size, prepared.tokenizer.end)
-    model = assemble_model(loaded, site, recipe.seed, chosen)
-    run = Run.create(
-        out or default_directory(loaded), recipe.resolved(), prepared.tokenizer.to_json(), lock(loaded, prepared.data)
-    )
-    if run.lock.get("data") != prepared.data.identity():
+    tokenizer, texts = prepared.tokenizer, data_hash(prepared.batches.encoded)
+    # Before the run has a directory: what does not fit the machine leaves none behind.
+    model = _skeleton(loaded, ModelSite(tokenizer.vocab_size, tokenizer.end))
+    assembly.refuse_if_too_large(model, chosen)
+    run = Run.create(out or default_directory(loaded), recipe.resolved(), tokenizer.to_json(), lock(loaded, texts))
+    if run.lock.get("data") != texts:
         raise InputError(
             f"the data has changed since the run in {run.directory} was started; train into another directory (--out)"
         )
     if run.finished:
         say("this run is finished; nothing is left to do")
         return run
+    assembly.materialise(model, recipe.seed, chosen)
     with _at(loaded, "trainer"):
         trainer = recipe.trainer.assemble(None)
         trainer.fit(Training(model, prepared.batches, run, recipe.seed, chosen, report))
@@ -187,10 +201,19 @@ def reopen(directory: Path, device: str = "auto") -> Reopened:
 
 
 def evaluate(reopened: Reopened, split: Split = "valid", limit: int | None = None) -> Metrics:
-    """Loss, perplexity and bits per byte of a run's model on a split; `limit` batches at most."""
-    prepared = prepare(reopened.loaded, tokenizer=reopened.tokenizer)
-    size = getattr(reopened.recipe.trainer, "batch_size", 16)
-    return evaluate_model(reopened.model, prepared.batches, split, size, limit, reopened.device)
+    """Loss, perplexity and bits per byte of a run's model on a split; on `limit` batches at most, spread over it.
+
+    Raises:
+        InputError: the data is no longer what the run was trained on.
+    """
+    batches = prepare(reopened.loaded, tokenizer=reopened.tokenizer).batches
+    if reopened.run.lock.get("data") != data_hash(batches.encoded):
+        raise InputError(
+            f"the data has changed since the run in {reopened.run.directory} was trained, so that its figures could "
+            "not be compared with the run's own; restore the data, or train again"
+        )
+    size = reopened.recipe.trainer.batch_size
+    return evaluate_model(reopened.model, batches, split, size, limit, reopened.device)
 
 
 def generate(
@@ -203,20 +226,21 @@ def generate(
 
 
 def planned_vocabulary(recipe: Recipe) -> tuple[int, bool]:
-    """Size of the vocabulary without reading any text, and whether that is what it will be."""
+    """Most tokens the vocabulary can have, without reading any text; and whether that is known, or assumed."""
     planned = recipe.tokenizer.planned_vocabulary()
     return (ASSUMED_VOCABULARY, False) if planned is None else (planned, True)
 
 
 def check(loaded: LoadedRecipe) -> None:
-    """Assembles the recipe's model on the meta device, and its other parts as far as that needs no data.
+    """Assembles the recipe's model on the meta device, and its other parts as far as that reads no text.
 
     Raises:
         RecipeError: something does not fit its place.
     """
     vocabulary, _ = planned_vocabulary(loaded.recipe)
-    with _at(loaded, "model"):
-        assembly.skeleton(loaded.recipe.model, ModelSite(vocabulary))
+    with _at(loaded, "data"):
+        loaded.recipe.data.assemble(DataSite(loaded.directory_of("data")))
+    _skeleton(loaded, ModelSite(vocabulary))
     with _at(loaded, "trainer"):
         loaded.recipe.trainer.assemble(None)
     with _at(loaded, "sampler"):

@@ -19,6 +19,7 @@ class FusedLinear(nn.Module):
         self.sizes = list(sizes)
         self.biased = list(biased)
         self.linear = nn.Linear(width, sum(sizes), bias=all(biased))
+        self.linear.stacked = list(sizes)  # type: ignore[assignment]
         mixed = any(biased) and not all(biased)
         length = sum(size for size, has in zip(sizes, biased, strict=True) if has)
         self.some_bias = nn.Parameter(torch.zeros(length)) if mixed else None

@@ -28,7 +28,9 @@ class XavierInitializer:
 
     def __call__(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
+            # Each of several layers stacked into one has its own fan-out.
+            for rows in module.weight.split(getattr(module, "stacked", [module.out_features])):
+                nn.init.xavier_uniform_(rows)
             _zero_bias(module)
         elif isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from partwise.flow import IGNORED, Batch, Decoding, State
+from partwise.flow import Batch, Decoding, State
 from partwise.interfaces import Initializer
 
-from .stack import Head, Input, Stack, advance, decoding_after, flow_of_prompt, flow_of_step
+from .stack import Head, Input, Stack, advance, decoding_after, flow_of_prompt, flow_of_step, summed_loss
 
 
 class LanguageModel(nn.Module):
@@ -34,7 +33,7 @@ class LanguageModel(nn.Module):
     def loss(self, batch: Batch) -> Tensor:
         # Training rows are padded on the right, where a causal model never looks: the fast path stays open.
         logits = self(replace(batch, padding=None))
-        return F.cross_entropy(logits.flatten(0, -2), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum")
+        return summed_loss(logits, batch.targets)
 
     def begin(self, prompt: Batch, room: int) -> tuple[Tensor, Decoding]:
         states = self.empty_states(len(prompt.tokens), room)

@@ -10,7 +10,7 @@ from annotated_types import Ge, Le, Lt, MinLen
 from pydantic import PositiveFloat, PositiveInt
 
 from partwise import PartError, slots, use
-from partwise.kinds import BlockPart, EmbeddingPart, InitializerPart, ModelPart, NormPart, PositionPart
+from partwise.kinds import BlockPart, EmbeddingPart, InitializerPart, ModelPart
 from partwise.sites import EmbeddingSite, LayerSite, ModelSite, PositionSite, SharedPosition, WidthSite
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class _Common(ModelPart):
             )
         return Head(self.width, site.vocabulary, self.tie, self.head_bias, self.logit_cap)
 
-    def _stack(self, blocks: tuple[BlockPart, ...], depth: int | None, site: LayerSite, norm: NormPart) -> Stack:
+    def _stack(self, blocks: tuple[BlockPart, ...], depth: int | None, site: LayerSite) -> Stack:
         from .stack import Stack
 
         pattern = [layer for block in blocks for layer in block.unrolled()]
@@ -137,11 +137,12 @@ class _Common(ModelPart):
         shared = SharedPosition(self.position)
         places = [replace(site, layer=index, depth=depth, position=shared) for index in range(depth)]
         built = [pattern[index % len(pattern)].assemble(place) for index, place in enumerate(places)]
-        position = self._position(self.position, shared, site)
+        position = self._position(shared, site)
         acts_inside = bool(self.position.acts & {"rotate", "bias"})
-        return Stack(built, position, acts_inside, norm.assemble(WidthSite(self.width)), self.dropout)
+        return Stack(built, position, acts_inside, self.final_norm.assemble(WidthSite(self.width)), self.dropout)
 
-    def _position(self, part: PositionPart, shared: SharedPosition, site: LayerSite) -> PositionEncoder:
+    def _position(self, shared: SharedPosition, site: LayerSite) -> PositionEncoder:
+        part = self.position
         if part.acts & {"rotate", "bias"} and shared.shape is None:
             raise PartError(
                 f"position {part.name!r} acts inside attention, and no layer here has an attention that uses it; "
@@ -167,7 +168,7 @@ class LanguageModelPart(_Common):
 
         place = LayerSite(width=self.width, context=self.context)
         input = self._input(site)
-        stack = self._stack(self.blocks, self.depth, place, self.final_norm)
+        stack = self._stack(self.blocks, self.depth, place)
         initializer: Initializer = self.initializer.assemble(replace(place, depth=len(stack.blocks)))
         return LanguageModel(input, stack, self._head(site, input), self.context, site.vocabulary, initializer)
 
@@ -220,10 +221,10 @@ class Seq2SeqPart(_Common):
         place = LayerSite(width=self.width, context=self.context)
         encoder_input = self._input(site)
         decoder_input = encoder_input if self.share_embedding else self._input(site)
-        encoder = self._stack(self.encoder, self.encoder_depth, replace(place, causal=False), self.final_norm)
+        encoder = self._stack(self.encoder, self.encoder_depth, replace(place, causal=False))
         over_memory = replace(place, memory_width=self.width)
-        decoder = self._stack(self.decoder, self.decoder_depth, over_memory, self.final_norm)
-        layers = len(encoder.blocks) + len(decoder.blocks)
+        decoder = self._stack(self.decoder, self.decoder_depth, over_memory)
+        layers = max(len(encoder.blocks), len(decoder.blocks))  # each stack has a residual stream of its own
         return Seq2Seq(
             encoder_input,
             encoder,

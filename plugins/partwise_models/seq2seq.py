@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from partwise.flow import IGNORED, Batch, Decoding, Flow, State
+from partwise.flow import Batch, Decoding, Flow, State
 from partwise.interfaces import Initializer
 
-from .stack import Head, Input, Stack, advance, decoding_after, flow_of_prompt, flow_of_step, positions_of
+from .stack import Head, Input, Stack, advance, decoding_after, flow_of_prompt, flow_of_step, positions_of, summed_loss
 
 
 class Seq2Seq(nn.Module):
@@ -53,7 +52,7 @@ class Seq2Seq(nn.Module):
     def loss(self, batch: Batch) -> Tensor:
         # Targets are padded on the right, where the causal decoder never looks.
         logits = self(replace(batch, padding=None))
-        return F.cross_entropy(logits.flatten(0, -2), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum")
+        return summed_loss(logits, batch.targets)
 
     def begin(self, prompt: Batch, room: int) -> tuple[Tensor, Decoding]:
         memory = self.encode(prompt)

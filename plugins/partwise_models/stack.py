@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from partwise.flow import Batch, Decoding, Flow, State
+from partwise.flow import IGNORED, Batch, Decoding, Flow, State
 from partwise.interfaces import Block, Embedding, PositionEncoder
 
 
@@ -84,6 +84,11 @@ class Head(nn.Module):
             assert table is not None
             logits = nn.functional.linear(x, table, self.bias)
         return logits if self.cap is None else self.cap * torch.tanh(logits / self.cap)
+
+
+def summed_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy in nats of logits [B, T, V] against targets [B, T], summed over those that are scored."""
+    return nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=IGNORED, reduction="sum")
 
 
 def positions_of(batch: Batch) -> Tensor:

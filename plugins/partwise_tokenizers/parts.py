@@ -150,6 +150,9 @@ class Tiktoken(TokenizerPart):
 
         return BytePairTokenizer.from_json(saved)
 
+    def learns(self) -> bool:
+        return False
+
     def planned_vocabulary(self) -> int | None:
         from .patterns import ENCODINGS
 
@@ -189,6 +192,9 @@ class SentencePiece(TokenizerPart):
         from .sentencepiece_model import SentencePieceTokenizer
 
         return SentencePieceTokenizer.from_json(saved)
+
+    def learns(self) -> bool:
+        return self.file is None
 
     def planned_vocabulary(self) -> int | None:
         return self.vocab_size if self.file is None else None

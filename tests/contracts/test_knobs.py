@@ -6,7 +6,7 @@ import pytest
 
 from partwise import Part
 
-from . import catalogue, checks_knobs
+from . import catalogue, checks_knobs, parametrising
 
 SILENT = {
     "tokenizer/tiktoken.encoding": "its ranks would have to be downloaded",
@@ -24,6 +24,6 @@ EVERY_KNOB = {
 }
 
 
-@pytest.mark.parametrize(("part", "knob"), catalogue.params(EVERY_KNOB, SILENT))
+@pytest.mark.parametrize(("part", "knob"), parametrising.params(EVERY_KNOB, SILENT))
 def test_it_makes_a_difference(part: type[Part], knob: str) -> None:
     checks_knobs.check_knob(part, knob)

@@ -11,11 +11,11 @@ import pytest
 from partwise import Part
 from partwise.registry import Entry
 
-from . import catalogue, checks_parts
+from . import catalogue, checks_parts, parametrising
 
 ENTRIES = catalogue.entries()
 every_part = pytest.mark.parametrize("entry", ENTRIES, ids=catalogue.identity)
-every_example = catalogue.every_example()
+every_example = parametrising.every_example()
 
 
 @every_part
@@ -37,7 +37,7 @@ UNSHOWN = {"tokenizer/tiktoken": "its ranks are downloaded when an encoding is n
 """Parts whose examples cannot show every knob, with the reason. Should they, that is an error."""
 
 
-@pytest.mark.parametrize("entry", catalogue.params({catalogue.identity(one): one for one in ENTRIES}, UNSHOWN))
+@pytest.mark.parametrize("entry", parametrising.params({catalogue.identity(one): one for one in ENTRIES}, UNSHOWN))
 def test_its_examples_cover_every_knob(entry: Entry) -> None:
     checks_parts.check_examples_cover_every_knob(entry.part, catalogue.examples(entry.part))
 

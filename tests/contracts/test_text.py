@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from partwise import Part
 from partwise.interfaces import Example
 
-from . import catalogue, checks_text
+from . import catalogue, checks_text, parametrising
 
-every_tokenizer, every_data = catalogue.every_example("tokenizer"), catalogue.every_example("data")
-but_for_one = catalogue.every_example(
+every_tokenizer, every_data = parametrising.every_example("tokenizer"), parametrising.every_example("data")
+but_for_one = parametrising.every_example(
     "data", failing={"data/pairs[1]": "its example names one file to validate and to test on, as a user may"}
 )
 

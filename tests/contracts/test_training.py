@@ -6,9 +6,9 @@ from pathlib import Path
 
 from partwise import Part
 
-from . import catalogue, checks_samplers, checks_training
+from . import checks_samplers, checks_training, parametrising
 
-every = catalogue.every_example
+every = parametrising.every_example
 
 
 @every("schedule")

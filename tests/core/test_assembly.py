@@ -192,3 +192,13 @@ assert not heavy, heavy
 )
 def test_sizes_in_words(count: float, words: str) -> None:
     assert size_in_words(count) == words
+
+
+def test_tied_parameters_of_someone_elses_module_stay_tied() -> None:
+    with torch.device("meta"):
+        table, head = nn.Embedding(5, 3), nn.Linear(3, 5, bias=False)
+        head.weight = table.weight
+        both = nn.ModuleDict({"table": table, "head": head})
+    materialise(both, seed=0)  # type: ignore[arg-type]
+    assert head.weight is table.weight
+    assert len(list(both.parameters())) == 1

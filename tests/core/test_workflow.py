@@ -149,3 +149,30 @@ def test_a_model_too_large_for_the_machine_is_checked_but_not_trained(tmp_path: 
         train(loaded, tmp_path / "run", device="cpu")
     assert not (tmp_path / "run").exists()
     assert getattr(caught.value, "exit_code", None) == 1
+
+
+def test_evaluating_on_other_data_than_was_trained_on_is_refused(tmp_path: Path) -> None:
+    run = train(_own_text(tmp_path), tmp_path / "run", device="cpu")
+    (tmp_path / "fox.txt").write_text("The quick brown dog jumps over the lazy fox.\n" * 200)
+    with pytest.raises(InputError, match="data has changed"):
+        evaluate(reopen(run.directory, "cpu"))
+
+
+def test_a_data_file_named_by_an_extended_recipe_is_found_beside_that_recipe(tmp_path: Path) -> None:
+    _own_text(tmp_path)
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "child.json").write_text('{"extends": "../fox.json", "name": "child"}')
+    check(load(tmp_path / "deeper" / "child.json", SMALL))
+
+
+def test_a_data_file_named_by_an_option_is_relative_to_the_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here.txt").write_text("some text\n" * 100)
+    monkeypatch.chdir(tmp_path)
+    check(load("gpt", ['data={"use": "text", "files": ["here.txt"]}']))
+
+
+def test_a_missing_data_file_is_found_by_check(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere"):
+        check(_own_text(tmp_path, 'data.files=["nowhere.txt"]'))

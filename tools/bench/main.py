@@ -33,6 +33,7 @@ def rows() -> list[Row]:
     """Every row, in the order of the design's table."""
     import generation
     import tokenizing
+
     import training
 
     hand, hugging_face, tokenizers = "hand-written PyTorch GPT", "transformers", "tokenizers"

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
 from partwise.kinds import TokenizerPart
 from partwise.parts import fit_part
 from partwise.sites import TokenizerSite
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 VOCABULARY, SIZE = 4096, 10_000_000
 

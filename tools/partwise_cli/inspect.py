@@ -54,7 +54,7 @@ def _totals(found: Inspection, source: str) -> list[tuple[str, str]]:
     per_token, fixed = found.state_bytes_per_token, found.state_bytes_fixed
     state = [f"{in_bytes(per_token)} per token"] if per_token or not fixed else []
     state += [f"{in_bytes(fixed)} however long the text"] if fixed else []
-    why = {"given": "as given", "exact": "exact", "assumed": "assumed: only the text can tell; see --vocabulary"}
+    why = {"given": "as given", "exact": "at most", "assumed": "assumed: only the text can tell; see --vocabulary"}
     return [
         ("parameters", f"{found.parameters:,}" + f" ({in_words(found.parameters)})" * (found.parameters >= 1_000_000)),
         ("weights", f"{in_bytes(4 * found.parameters)} in float32, {in_bytes(2 * found.parameters)} in bfloat16"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
@@ -21,7 +21,7 @@ from .merge import merge
 from .overrides import override_all
 from .reader import parse
 from .recipe import Recipe
-from .source import Node, Source
+from .source import Mark, Node, Source
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,23 @@ class LoadedRecipe:
     """What the names of data files are relative to."""
     overrides: tuple[str, ...] = ()
     """The changes that were made to what the file says."""
+
+    def directory_of(self, key: str) -> FilePath:
+        """What file names in the recipe's `key` ("data", "tokenizer") are relative to: the directory of the file that
+        writes them, which may be one that the recipe extends; for an option, the current directory.
+
+        Raises:
+            RecipeError: they are written in several directories.
+        """
+        node = self.node.members.get(key)
+        marks = [] if node is None else list(_strings(node))
+        places = {_directory(mark) or self.directory for mark in marks}
+        if len(places) > 1:
+            told = ", ".join(sorted(map(displayed, places)))
+            raise RejectedError(
+                [Problem(f"file names would be relative to several directories ({told})", marks[-1], (key,))]
+            )
+        return places.pop() if places else self.directory
 
 
 def load(source: str | FilePath | Mapping[str, Any], overrides: Sequence[str] = ()) -> LoadedRecipe:
@@ -103,6 +120,25 @@ def _extended(node: Node, path: FilePath | None, directory: FilePath) -> Node:
     while layers:
         whole = merge(whole, layers.pop(), Recipe)
     return whole
+
+
+def _strings(node: Node, key: str = "") -> Iterator[Mark]:
+    """Where the strings within a node are written that may name a file."""
+    if isinstance(node.value, str) and key != "use":
+        yield node.mark
+    elif isinstance(node.value, dict):
+        for name, item in node.value.items():
+            yield from _strings(item, name)
+    elif isinstance(node.value, tuple):
+        for item in node.value:
+            yield from _strings(item)
+
+
+def _directory(mark: Mark) -> FilePath | None:
+    """Of the file that a mark is in; the current one for an option, None for an object made in Python."""
+    if mark.source.path is not None:
+        return mark.source.path.absolute().parent
+    return None if mark.source.numbered else FilePath.cwd()
 
 
 def _layer(node: Node) -> Node:
