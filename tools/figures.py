@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from partwise.decoding import generate_texts, source_prompt
+from partwise.decoding import Decoder, source_prompt
 from partwise.recipe import load
 from partwise.workflow import Reopened, evaluate, prepare, reopen, train
 
@@ -66,10 +67,9 @@ def _exact_match(reopened: Reopened) -> float:
     right = 0
     for start in range(0, len(pairs), TOGETHER):
         sources, targets = zip(*pairs[start : start + TOGETHER], strict=True)
-        answers = [""] * len(sources)
-        limit = reopened.model.context
-        for pieces in generate_texts(reopened.model, tokenizer, source_prompt(tokenizer, sources), sampler, limit):
-            answers = [answer + piece for answer, piece in zip(answers, pieces, strict=True)]
+        decoder = Decoder(reopened.model, source_prompt(tokenizer, sources), tokenizer.end, reopened.model.context)
+        written = list(sampler.generate(decoder, reopened.model.context, torch.Generator()))
+        answers = [tokenizer.decode(row) for row in torch.stack(written, dim=1).tolist()]
         right += sum(answer == target for answer, target in zip(answers, targets, strict=True))
     return right / len(pairs)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -34,6 +35,22 @@ def skeleton(part: ModelPart, site: ModelSite) -> Model:
         return part.assemble(site)
 
 
+@contextmanager
+def countable() -> Iterator[None]:
+    """
+    Raises:
+        PartError: in place of PyTorch's own errors for a tensor of more bytes than 64 bits count.
+    """
+    try:
+        yield
+    except (RuntimeError, TypeError) as error:
+        if "overflow" not in str(error).lower():
+            raise
+        raise PartError(
+            "a tensor here would have more bytes than 64 bits can count; make the model smaller (width, context ...)"
+        ) from error
+
+
 class _NothingToFill(TorchFunctionMode):
     """Skips filling tensors on the meta device, which have no content.
 
@@ -46,7 +63,8 @@ class _NothingToFill(TorchFunctionMode):
             tensor = args[0] if args else kwargs["tensor"]
             if tensor.is_meta:
                 return tensor
-        return func(*args, **(kwargs or {}))
+        with countable():
+            return func(*args, **(kwargs or {}))
 
 
 _FILLS = {Tensor.normal_, Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.trunc_normal_}

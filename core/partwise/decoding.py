@@ -144,9 +144,13 @@ def generate_text(
         InputError: a source is empty, or longer than the model's context.
     """
     begin = source_prompt if pairs else text_prompt
+    # A tokenizer of words puts a space before each, which at the beginning of a text is none of it.
+    at_beginning = (pairs or not prompt) and not tokenizer.lossless
     for (piece,) in generate_texts(model, tokenizer, begin(tokenizer, [prompt]), sampler, limit, seed, device):
-        if piece:
-            yield piece
+        text = piece.lstrip(" ") if at_beginning else piece
+        if text:
+            at_beginning = False
+            yield text
 
 
 def generate_texts(

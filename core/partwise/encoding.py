@@ -93,13 +93,7 @@ def encode(data: Data, tokenizer: Tokenizer, split: Split, cache: Path | None = 
         InputError: the cache directory cannot be made; or what reading the data raises.
         WorkError: the disk is full, or fails otherwise; nothing half-written stays.
     """
-    folder = (cache or cache_directory()) / "encoded"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot make the cache directory {folder}: {error.strerror}; name another one in {CACHE}"
-        ) from error
+    folder = made_in_cache((cache or cache_directory()) / "encoded")
     entry = folder / f"{split}-{_key(data, tokenizer, split, code)}"
     for _ in range(3):  # more than once only if others keep damaging what was just written
         manifest = _intact(entry)
@@ -130,6 +124,21 @@ def cache_directory() -> Path:
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"], "partwise")
     return Path.home() / ".cache" / "partwise"
+
+
+def made_in_cache(folder: Path) -> Path:
+    """`folder`, made if it is not there.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot make the cache directory {folder}: {error.strerror}; name another one in {CACHE}"
+        ) from error
+    return folder
 
 
 # --- reading an entry ----------------------------------------------------------------------------------

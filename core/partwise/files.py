@@ -57,7 +57,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WorkError(f"{path} is damaged or was not written by partwise: {error}") from error
     if not isinstance(value, dict):
         raise WorkError(f"{path} was not written by partwise: it holds no JSON object")

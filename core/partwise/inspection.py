@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from .assembly import skeleton
+from .assembly import countable, skeleton
 from .flow import IGNORED, Batch, State, tensors_of
 from .interfaces import Model
 from .kinds import ModelPart
@@ -65,8 +65,9 @@ def inspect_model(part: ModelPart, site: ModelSite) -> Inspection:
     model = skeleton(part, site)
     module = cast(nn.Module, model)
     module.eval()
-    shapes, flops = _forward(model, part)
-    per_token, fixed = _state_bytes(model, part)
+    with countable():
+        shapes, flops = _forward(model, part)
+        per_token, fixed = _state_bytes(model, part)
     return Inspection(
         rows=tuple(_rows(module, shapes)),
         parameters=sum(parameter.numel() for parameter in module.parameters()),

@@ -99,7 +99,9 @@ class LoadedPlugin:
             return [], self.plugin
         try:
             return [item for result in getattr(self.hooks, name)() for item in result], self.plugin
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit, or what a test framework skips with
             return [], _broken(self.plugin, f"{name}() failed: {_one_line(error)}", traceback.format_exc())
 
 
@@ -143,7 +145,9 @@ def _load(plugin: Plugin, entry: importlib.metadata.EntryPoint) -> LoadedPlugin:
     manager.add_hookspecs(sys.modules[__name__])
     try:
         manager.register(entry.load(), plugin.namespace)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return LoadedPlugin(_broken(plugin, _one_line(error), traceback.format_exc()), None)
     misspelt = sorted(name for name, caller in vars(manager.hook).items() if not caller.has_spec())
     if misspelt:

@@ -8,18 +8,23 @@ checkpoint-STEP/    where an interrupted run continues: model.safetensors, optim
 model.safetensors   the final weights: there once the run is finished
 
 Files are replaced whole, and a checkpoint appears by renaming its finished directory, so that a run killed
-at any moment holds a good checkpoint. (Importing this module imports no torch: reports only read rows.)
+at any moment holds a good checkpoint. One process at a time trains in it (`alone_in`). (Importing this module
+imports no torch: reports only read rows.)
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import InputError, WorkError
+from .errors import InputError, PartwiseError, WorkError
 from .files import flush_to_disk, read_json, write_json
 from .rows import Row, Rows
 
@@ -31,6 +36,10 @@ RECIPE, TOKENIZER, LOCK, METRICS = "recipe.json", "tokenizer.json", "lock.json",
 WEIGHTS, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
 NOT_TRAINED = ("name", "about", "sampler")
 """Labels, and what acts after training: two recipes that differ only here train the same thing."""
+
+_PARTIAL = re.compile(
+    rf"\.({'|'.join(map(re.escape, (RECIPE, TOKENIZER, LOCK, METRICS, WEIGHTS)))}|checkpoint-\d+)\..*partial"
+)
 
 
 class Run:
@@ -49,7 +58,8 @@ class Run:
     def create(cls, directory: Path, recipe: dict[str, Any], tokenizer: dict[str, Any], lock: dict[str, Any]) -> Run:
         """Starts a run, or takes up the one that `directory` holds if it is of the same recipe.
 
-        Of a run taken up, the lock stays the one it was started with.
+        Of a run taken up, the lock stays the one it was started with; one that has trained nothing yet is started
+        anew, on whatever the data is now.
 
         Raises:
             InputError: the directory holds a run of another recipe, or files of something else.
@@ -58,17 +68,17 @@ class Run:
         files = {TOKENIZER: tokenizer, LOCK: lock}
         if (directory / RECIPE).exists():
             _refuse_another(directory, read_json(directory / RECIPE), recipe)
-            if (directory / TOKENIZER).exists() and read_json(directory / TOKENIZER) != _as_json(tokenizer):
+            if not (_checkpoints(directory) or (directory / WEIGHTS).exists()):
+                for name in files:
+                    (directory / name).unlink(missing_ok=True)
+            elif (directory / TOKENIZER).exists() and read_json(directory / TOKENIZER) != _as_json(tokenizer):
                 raise InputError(
                     f"{directory} holds a run whose tokenizer is another: the texts have changed since it was "
                     "started; train into another directory"
                 )
         else:
             _refuse_foreign(directory)
-            try:
-                directory.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise WorkError(f"cannot make the directory {directory}: {error.strerror}") from error
+            _make(directory)
             write_json(directory / RECIPE, recipe)
         for name, content in files.items():
             if not (directory / name).exists():
@@ -96,7 +106,7 @@ class Run:
     @property
     def step(self) -> int:
         """Updates that the newest checkpoint holds; 0 if there is none."""
-        return max(self._checkpoints(), default=0)
+        return max(_checkpoints(self.directory), default=0)
 
     def log(self, row: Row) -> None:
         """Appends a row to the metrics; `step`, the updates done, is in every row."""
@@ -132,7 +142,7 @@ class Run:
             shutil.rmtree(partial, ignore_errors=True)
             reason = str(error) if isinstance(error, WorkError) else f"cannot write {place}: {error.strerror}"
             raise WorkError(f"{reason}; {self._last_good()}") from error
-        for older in self._checkpoints():
+        for older in _checkpoints(self.directory):
             if older < step:
                 shutil.rmtree(self._checkpoint(older), ignore_errors=True)
 
@@ -149,9 +159,16 @@ class Run:
             from .weights import fill_model, fill_optimizer, read_tensors
 
             place = self._checkpoint(step)
-            state = read_json(place / STATE)
-            fill_model(model, read_tensors(place / WEIGHTS), place / WEIGHTS)
-            fill_optimizer(model, optimizer, read_tensors(place / OPTIMIZER), state["optimizer"])
+            try:
+                state = read_json(place / STATE)
+                fill_model(model, read_tensors(place / WEIGHTS), place / WEIGHTS)
+                fill_optimizer(model, optimizer, read_tensors(place / OPTIMIZER), state["optimizer"])
+            except PartwiseError as error:
+                raise WorkError(f"{error}; to train from the start, remove {place}") from error
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise WorkError(
+                    f"{place} is damaged, or was not written by partwise; to train from the start, remove it"
+                ) from error
         self._metrics.forget_after(step or -1)
         return step
 
@@ -172,17 +189,79 @@ class Run:
         path = self.directory / WEIGHTS if self.finished else self._checkpoint(self.step) / WEIGHTS
         if not path.is_file():
             raise WorkError(f"{self.directory} holds no weights yet: its training has not reached a checkpoint")
-        fill_model(model, read_tensors(path), path)
+        try:
+            fill_model(model, read_tensors(path), path)
+        except PartwiseError as error:
+            raise WorkError(
+                f"{error}; restore it from a copy, or remove it and train again with the command that made the run"
+            ) from error
 
     def _checkpoint(self, step: int) -> Path:
         return self.directory / f"checkpoint-{step}"
 
-    def _checkpoints(self) -> list[int]:
-        names = (re.fullmatch(r"checkpoint-(\d+)", path.name) for path in self.directory.iterdir())
-        return sorted(int(match[1]) for match in names if match)
-
     def _last_good(self) -> str:
         return f"the checkpoint of step {self.step} is intact" if self.step else "there is no earlier checkpoint"
+
+
+def _checkpoints(directory: Path) -> list[int]:
+    """The steps that there are checkpoints of."""
+    names = (re.fullmatch(r"checkpoint-(\d+)", path.name) for path in directory.iterdir())
+    return sorted(int(match[1]) for match in names if match)
+
+
+@contextmanager
+def alone_in(directory: Path) -> Iterator[None]:
+    """Keeps other processes from training in `directory`, which is made if need be, for the length of a `with` block.
+
+    Two would write the same files at once. The system ends the claim with the process, however it ends. What a
+    process that was killed left half-written is removed.
+
+    Raises:
+        InputError: it is a file.
+        WorkError: another process is training in it, or it cannot be made.
+    """
+    if sys.platform == "win32":  # has no such lock
+        _make(directory)
+        yield
+        return
+    import fcntl
+
+    _make(directory)
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise WorkError(
+                f"another process is training in {directory}; wait until it ends, or train into another directory"
+            ) from None
+        except OSError:  # some network file systems have no locks
+            pass
+        else:
+            _sweep(directory)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise InputError(f"{directory} is a file; a run needs a directory") from None
+    except OSError as error:
+        raise WorkError(f"cannot make the directory {directory}: {error.strerror}") from error
+
+
+def _sweep(directory: Path) -> None:
+    """Removes what was being written when a process was killed."""
+    for left in directory.iterdir():
+        if not _PARTIAL.fullmatch(left.name):
+            continue
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def _as_json(value: dict[str, Any]) -> dict[str, Any]:
@@ -205,8 +284,6 @@ def _trained(recipe: dict[str, Any]) -> dict[str, Any]:
 
 def _refuse_foreign(directory: Path) -> None:
     """Refuses a directory without a recipe where files would be overwritten that are not this run's."""
-    if directory.exists() and not directory.is_dir():
-        raise InputError(f"{directory} is a file; a run needs a directory")
     for name in (TOKENIZER, LOCK, METRICS, WEIGHTS):
         if (directory / name).exists():
             raise InputError(

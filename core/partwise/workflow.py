@@ -23,7 +23,7 @@ from torch import nn
 from . import assembly
 from .batches import Batches
 from .decoding import generate_text
-from .encoding import cache_directory, data_hash, encode, training_texts
+from .encoding import cache_directory, data_hash, encode, made_in_cache, training_texts
 from .errors import InputError, PartError, PartwiseError
 from .evaluation import Metrics
 from .evaluation import evaluate as evaluate_model
@@ -33,7 +33,7 @@ from .interfaces import Data, Model, Progress, Split, Tokenizer, Training
 from .kinds import SamplerPart
 from .provenance import lock, source_hash
 from .recipe import LoadedRecipe, Recipe, load, locate
-from .run import Run
+from .run import Run, alone_in
 from .sites import DataSite, ModelSite, TokenizerSite
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _tokenizer(loaded: LoadedRecipe, data: Data, say: Say) -> Tokenizer:
             kept.unlink(missing_ok=True)
     say(f"training the tokenizer ({part.name})")
     tokenizer = part.assemble(site)
-    kept.parent.mkdir(parents=True, exist_ok=True)
+    made_in_cache(kept.parent)
     write_json(kept, tokenizer.to_json())
     return tokenizer
 
@@ -143,18 +143,20 @@ def train(
     # Before the run has a directory: what does not fit the machine leaves none behind.
     model = _skeleton(loaded, ModelSite(tokenizer.vocab_size, tokenizer.end))
     assembly.refuse_if_too_large(model, chosen)
-    run = Run.create(out or default_directory(loaded), recipe.resolved(), tokenizer.to_json(), lock(loaded, texts))
-    if run.lock.get("data") != texts:
-        raise InputError(
-            f"the data has changed since the run in {run.directory} was started; train into another directory (--out)"
-        )
-    if run.finished:
-        say("this run is finished; nothing is left to do")
-        return run
-    assembly.materialise(model, recipe.seed, chosen)
-    with _at(loaded, "trainer"):
-        trainer = recipe.trainer.assemble(None)
-        trainer.fit(Training(model, prepared.batches, run, recipe.seed, chosen, report))
+    directory = default_directory(loaded) if out is None else out
+    with alone_in(directory):
+        run = Run.create(directory, recipe.resolved(), tokenizer.to_json(), lock(loaded, texts))
+        if run.lock.get("data") != texts:
+            raise InputError(
+                f"the data has changed since the run in {directory} was started; train into another directory (--out)"
+            )
+        if run.finished:
+            say("this run is finished; nothing is left to do")
+            return run
+        assembly.materialise(model, recipe.seed, chosen)
+        with _at(loaded, "trainer"):
+            trainer = recipe.trainer.assemble(None)
+            trainer.fit(Training(model, prepared.batches, run, recipe.seed, chosen, report))
     return run
 
 
@@ -267,6 +269,8 @@ def torch_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type == "meta":  # where tensors have no content
+            raise RuntimeError
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"no device {name!r} here; use cpu or auto") from error

@@ -53,6 +53,8 @@ def _suggestion(missing: Path) -> str:
 
 def _size(path: Path) -> int:
     try:
+        if not path.is_file():  # a pipe could be read once only, a device for ever
+            raise PartError(f"{path} is no regular file, and texts are read more than once; put them into a file")
         with path.open("rb"):
             return path.stat().st_size
     except OSError as error:

@@ -95,11 +95,13 @@ def _tsv(line: str) -> tuple[str, str]:
 
 
 def _jsonl(line: str) -> tuple[str, str]:
+    wanted = 'expected an object with the strings "source" and "target"'
     try:
         pair = json.loads(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from None
-    wanted = 'expected an object with the strings "source" and "target"'
+    except RecursionError:
+        raise ValueError(f"{wanted}, found values nested too deep") from None
     if not isinstance(pair, dict):
         raise ValueError(f"{wanted}, found {line[:40]}")
     source, target = pair.get("source"), pair.get("target")

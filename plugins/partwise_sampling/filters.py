@@ -10,9 +10,15 @@ from torch import Tensor
 _LOOKS = (128, 2048)
 """Likeliest tokens that `top_p` looks at first; as a rule they are enough, and sorting all is 30 times slower."""
 
+_COLD = 1e-6
+"""Temperatures below which dividing logits needs care."""
+
 
 def temperature(logits: Tensor, temperature: float) -> Tensor:
     """Divides: below 1 sharpens the distribution, above 1 flattens it."""
+    if temperature < _COLD:  # the quotient could overflow: the likeliest is made 0 first
+        logits = logits - logits.amax(-1, keepdim=True)
+        temperature = max(temperature, torch.finfo(logits.dtype).tiny)
     return logits / temperature
 
 

@@ -67,6 +67,8 @@ class StandardTrainer:
                 done += 1
                 if done == self.steps or _due(done, self.evaluate_every):
                     figures |= self._evaluate(training)
+                    if not math.isfinite(figures["valid_loss"]):
+                        raise updates.diverged(done, "validation loss", figures["valid_loss"], figures["grad_norm"])
                 run.log({"step": done, **figures})
                 stop = interrupted()
                 if stop or done == self.steps or _due(done, self.checkpoint_every):
@@ -109,7 +111,7 @@ class _Updates:
         # The one wait for the device in an update; made before the weights change, so that they stay sound.
         loss, norm = torch.stack((mean_loss, get_total_norm(gradients).float())).tolist()
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise self._diverged(step, loss, norm)
+            raise self.diverged(step + 1, "loss", loss, norm)
         if self.settings.clip is not None and norm > self.settings.clip:
             clip_grads_with_norm_(self.parameters, self.settings.clip, torch.tensor(norm))
         self.optimizer.step()
@@ -138,12 +140,13 @@ class _Updates:
             return nullcontext()
         return torch.autocast(self.training.device.type, torch.bfloat16)
 
-    def _diverged(self, step: int, loss: float, norm: float) -> WorkError:
+    def diverged(self, step: int, what: str, loss: float, norm: float) -> WorkError:
+        """The error for a loss or gradient that is no longer finite, with what may help."""
         run = self.training.run
         kept = f"the checkpoint of step {run.step} is kept" if run.step else "there was no checkpoint yet"
         rate = self.optimizer.param_groups[0]["lr"]
         return WorkError(
-            f"training diverged at step {step + 1}: loss {loss:g}, gradient norm {norm:g}, learning rate {rate:g}; "
+            f"training diverged at step {step}: {what} {loss:g}, gradient norm {norm:g}, learning rate {rate:g}; "
             "try a smaller optimizer.lr, a longer warm-up in the schedule, "
             + ("a `clip` such as 1.0" if self.settings.clip is None else f"a `clip` below {self.settings.clip:g}")
             + (" or precision float32" if self.settings.precision != "float32" else "")

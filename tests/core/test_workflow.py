@@ -176,3 +176,11 @@ def test_a_data_file_named_by_an_option_is_relative_to_the_current_directory(
 def test_a_missing_data_file_is_found_by_check(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         check(_own_text(tmp_path, 'data.files=["nowhere.txt"]'))
+
+
+def test_an_answer_in_words_begins_without_a_space(tmp_path: Path) -> None:
+    small = ["trainer.steps=300", "trainer.checkpoint_every=null", "trainer.evaluate_batches=2", "data.max_length=4"]
+    run = train(load("lstm-attention", [*small, "model.width=64", "data.size=2000"]), tmp_path / "run", device="cpu")
+    answer = "".join(generate(reopen(run.directory, "cpu"), "a b c d", limit=6))
+    assert answer
+    assert not answer.startswith(" ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from types import FrameType
 from typing import NoReturn
@@ -26,9 +27,24 @@ def unexpected(error: Exception) -> str:
     """What to say of an error that nobody raised for the user: whose code it arose in, and how to see more."""
     if os.environ.get(TRACEBACK):
         return "".join(traceback.format_exception(error)).rstrip()
+    if (told := out_of_memory(error)) is not None:
+        return told
     text = f"{type(error).__name__}: {error}".rstrip(": ").replace("\n", "\n  ")
     whose, place = _origin(error)
     return f"unexpected error in {whose}: {text}\n  at {place}\n  {TRACEBACK}=1 shows the whole traceback"
+
+
+def out_of_memory(error: Exception) -> str | None:
+    """What to say if the memory did not suffice, of the machine or of its accelerator; None if it is something else."""
+    text = str(error)
+    if not isinstance(error, MemoryError) and not re.search("out of memory|can't allocate memory", text, re.IGNORECASE):
+        return None
+    reason = text.strip().partition("\n")[0]
+    return (
+        f"out of memory: {reason}\n  what takes less: a smaller trainer.batch_size (and as much more of "
+        "trainer.accumulate, for the same updates), a shorter context, a narrower model; when writing, fewer --tokens "
+        "or a narrower beam"
+    )
 
 
 def _origin(error: Exception) -> tuple[str, str]:

@@ -87,6 +87,8 @@ def _texts(prompts: tuple[str, ...], answers: bool) -> Iterator[str]:
 
 
 def _standard_input() -> str:
+    if sys.stdin is None:
+        raise InputError('there is no standard input to read; give the prompt itself in place of "-"')
     try:
         return sys.stdin.buffer.read().decode("utf-8")
     except UnicodeDecodeError as error:

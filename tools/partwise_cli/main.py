@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -13,6 +15,7 @@ import click
 from partwise.errors import PartwiseError
 
 from .failures import fail, unexpected
+from .output import write
 from .plugged import plugged
 
 SECTIONS = {
@@ -76,6 +79,8 @@ class Commands(click.Group):
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # whoever read our output has seen enough; click ends quietly
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+                raise  # the output goes to a disk that is full
             fail(unexpected(error), 1)
 
 
@@ -103,9 +108,25 @@ def cli() -> None:
 
 def run() -> None:
     """What the console command `partwise` calls."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller, who wants none of it
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             # A terminal that cannot show a character gets its escape, rather than the command an error.
             reconfigure(errors="backslashreplace")
-    cli(prog_name="partwise")
+    try:
+        cli(prog_name="partwise")
+    except OSError as error:  # while it showed help or an error: there is nowhere to show anything
+        if error.errno != errno.EPIPE:
+            with suppress(OSError):
+                write(f"cannot write the output: {error.strerror}", err=True)
+        _discard_output()
+        sys.exit(1)
+
+
+def _discard_output() -> None:
+    """So that what is still buffered raises no further error when the interpreter ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,6 +22,13 @@ def whole(least: int) -> Callable[[Any], int]:
         return number
 
     return convert
+
+
+def directory(value: str) -> Path:
+    """The type of an option that takes a directory: an empty text, which would mean the current one, is a mistake."""
+    if not value:
+        raise click.BadParameter("an empty name is no directory; the current one is .")
+    return Path(value)
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

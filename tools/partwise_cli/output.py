@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 1000
 """Columns of what is piped, unless COLUMNS says otherwise: an entry a line, for grep and the like."""
 
+NARROWEST = 24
+"""Columns that text keeps before it is wrapped, however narrow the terminal."""
+
 
 def write(text: str = "", end: str = "\n", err: bool = False) -> None:
     """Prints text at once. (`click.echo` would send UTF-8 even to a terminal that says it only knows ASCII.)"""
@@ -32,9 +35,11 @@ def console(stderr: bool = False) -> Console:
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=width)
 
 
-def show(renderable: RenderableType) -> None:
-    """Prints something of rich's; without a terminal, without the blanks that pad its lines."""
+def show(renderable: RenderableType, least: int = 0) -> None:
+    """Prints something of rich's, on `least` columns at least; without a terminal, without the blanks that pad its
+    lines."""
     out = console()
+    out.width = max(out.width, least)
     if out.is_terminal:
         out.print(renderable)
         return
@@ -64,7 +69,12 @@ def show_columns(rows: Rows, header: Sequence[str] = (), right: Sequence[int] = 
         )
     for line in lines:
         table.add_row(*line)
-    show(table)
+    # A terminal that is too narrow breaks the lines itself; cut off, figures would be others.
+    widths = [max((cell.cell_len for cell in column), default=0) for column in zip(*lines, strict=True)]
+    widths = [max(len(title), width) for title, width in zip(header, widths, strict=True)] if header else widths
+    if widths:
+        widths[wraps] = min(widths[wraps], NARROWEST)
+    show(table, least=sum(widths) + 2 * len(widths))
 
 
 def heading(text: str) -> None:

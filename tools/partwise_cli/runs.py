@@ -14,8 +14,11 @@ def directory_of(run: str) -> Path:
         InputError: there is no run; says which there are, or how to make one.
     """
     for path in (Path(run), Path("runs") / run):
-        if (path / "recipe.json").is_file():
-            return path
+        try:
+            if (path / "recipe.json").is_file():
+                return path
+        except OSError as error:  # no permission, or a name too long
+            raise InputError(f"cannot read {path}: {error.strerror}") from error
     raise InputError(f"{run} holds no run: there is no recipe.json in it{_hint(run)}")
 
 

@@ -51,7 +51,7 @@ def _prompts(reopened: Reopened) -> Iterator[tuple[str, str]]:
     """What is only read and what is learned of each example, where there is something to read."""
     from partwise.sites import DataSite
 
-    data = reopened.recipe.data.assemble(DataSite(reopened.loaded.directory))
+    data = reopened.recipe.data.assemble(DataSite(reopened.loaded.directory_of("data")))
     if data.form == "examples":
         for example in islice(data.examples("valid"), ANSWERS):
             read, learned = ("".join(p.text for p in example.pieces if p.scored is scored) for scored in (False, True))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=options.directory,
     metavar="DIR",
     help="Keep the run there, not in runs/NAME-FINGERPRINT-sSEED.",
 )
