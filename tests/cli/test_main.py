@@ -113,6 +113,24 @@ def test_an_unexpected_error_in_a_plugin_names_the_plugin(call, plugins, monkeyp
     assert "plugin acme (acme-parts 0.3.1): KeyError" in call("boom").stderr
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 7.28 TiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 64 bytes."),
+        RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB.\nMore of it."),
+    ],
+)
+def test_too_little_memory_is_no_defect_but_something_to_change(call, plugins, monkeypatch, error) -> None:
+    monkeypatch.delenv("PARTWISE_TRACEBACK", raising=False)
+    plugins(commands=[raising(error)])
+    result = call("boom")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("out of memory: ")
+    assert "a smaller trainer.batch_size" in result.stderr
+    assert "unexpected" not in result.stderr
+
+
 def test_a_plugin_of_a_similar_name_is_not_blamed(call, plugins, monkeypatch) -> None:
     monkeypatch.delenv("PARTWISE_TRACEBACK", raising=False)
     code: dict[str, object] = {"__name__": "acme_module_other", "click": click}
@@ -215,6 +233,27 @@ def test_a_reader_that_leaves_early_causes_no_noise() -> None:
     os.close(reading)
     _, errors = process.communicate(timeout=120)
     assert errors == ""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.parametrize("arguments", [("--help",), ("parts", "norm"), ("schema",)])
+def test_output_that_cannot_be_written_is_one_line_and_exit_code_1(arguments: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "partwise_cli", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "cannot write the output: No space left on device\n"
+
+
+@pytest.mark.parametrize("arguments", ["--help", "parts norm", "check gpt --schema-only"])
+def test_it_runs_with_its_output_closed(arguments: str) -> None:
+    command = f'"{sys.executable}" -m partwise_cli {arguments} >&- 2>&-'
+    assert subprocess.run(["sh", "-c", command], timeout=60).returncode == 0
 
 
 def test_no_color_is_honoured(tmp_path: Path) -> None:

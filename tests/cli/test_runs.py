@@ -14,6 +14,7 @@ from partwise import WorkError, workflow
 from partwise.evaluation import Metrics
 from partwise.interfaces import Example, Piece, Progress
 from partwise.recipe import load
+from partwise_cli import generate
 
 RESOLVED = {
     "partwise": 1,
@@ -155,6 +156,13 @@ def test_training_that_fails_exits_with_1(call, recipe, pretended) -> None:
     assert (result.exit_code, result.stderr) == (1, "training diverged at step 2\n")
 
 
+def test_an_empty_directory_name_does_not_mean_the_current_one(call, recipe, pretended) -> None:
+    result = call("train", recipe(), "--out", "")
+    assert result.exit_code == 2
+    assert "an empty name is no directory" in result.stderr
+    assert asked(pretended, "train") == []
+
+
 def test_a_wrong_recipe_exits_with_2_before_anything_is_trained(call, recipe, pretended) -> None:
     assert call("train", recipe(width=-1)).exit_code == 2
     assert not pretended.calls
@@ -260,7 +268,20 @@ def test_generate_as_json_is_an_object_per_prompt_with_the_text_as_it_is(call, r
     ]
 
 
+def test_where_there_is_no_standard_input_none_is_read(call, run, pretended, monkeypatch) -> None:
+    monkeypatch.setattr(generate, "sys", SimpleNamespace(stdin=None))
+    result = call("generate", run, "--prompt", "-")
+    assert result.exit_code == 2
+    assert "there is no standard input" in result.stderr
+
+
 # --- which run
+
+
+def test_a_name_too_long_for_a_file_is_a_wrong_call(call, run) -> None:
+    result = call("generate", "x" * 300)
+    assert result.exit_code == 2
+    assert "File name too long" in result.stderr
 
 
 def test_a_run_in_the_folder_of_runs_may_be_named_without_it(call, run, pretended) -> None:

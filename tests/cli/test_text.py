@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from partwise_cli.output import show_columns
 from partwise_cli.text import duration, figure, first_line, in_bytes, in_words, visible
 
 
@@ -77,3 +78,10 @@ def test_figures_have_four_digits_or_as_many_as_they_need(value: float | None, w
 
 def test_the_first_line_of_no_docstring_is_empty() -> None:
     assert (first_line(None), first_line("\n  One.\n\n  Two.")) == ("", "One.")
+
+
+def test_a_terminal_that_is_too_narrow_for_figures_gets_them_whole(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    show_columns([("valid loss (nats per token)", "3.294", "3.113")], header=("", "before", "after"), right=(1, 2))
+    expected = "before after valid loss (nats per token) 3.294 3.113"
+    assert " ".join(capsys.readouterr().out.split()) == expected

@@ -202,3 +202,10 @@ def test_tied_parameters_of_someone_elses_module_stay_tied() -> None:
     materialise(both, seed=0)  # type: ignore[arg-type]
     assert head.weight is table.weight
     assert len(list(both.parameters())) == 1
+
+
+@pytest.mark.parametrize("width", [10**12, 2**64 - 1])
+def test_sizes_beyond_what_can_be_counted_are_refused_in_words(width: int) -> None:
+    with pytest.raises(PartError, match="more bytes than 64 bits can count; make the model smaller") as caught:
+        skeleton(model(width=width), SITE)
+    assert caught.value.path is not None

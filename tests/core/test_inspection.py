@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from partwise import PartError
 from partwise.assembly import assemble
 from partwise.flow import Batch, tensors_of
 from partwise.inspection import Inspection, inspect_model
@@ -120,3 +121,9 @@ def test_inspecting_leaves_no_trace_in_the_random_state() -> None:
     before = torch.get_rng_state()
     inspect_model(model(dropout=0.5), SITE)
     assert torch.get_rng_state().equal(before)
+
+
+@pytest.mark.parametrize("context", [10**15, 2**64 - 1])
+def test_a_context_beyond_what_can_be_counted_is_refused_in_words(context: int) -> None:
+    with pytest.raises(PartError, match="more bytes than 64 bits can count"):
+        inspect_model(model(context=context), ModelSite(7))

@@ -153,6 +153,7 @@ BROKEN = [
         part("name = 'strange'; kind = None", "Part"),
         "part Strange has no kind: derive it from one of partwise.kinds, or set `kind`",
     ),
+    ("class Skipped(BaseException): pass\nraise Skipped('not here')", "Skipped: not here"),
 ]
 """Sources, and the problem that is reported."""
 

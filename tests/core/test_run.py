@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from partwise import InputError, WorkError
-from partwise.run import Run, first_difference
+from partwise.run import Run, alone_in, first_difference
 
 RECIPE = {"partwise": 1, "name": "tiny", "seed": 0, "trainer": {"use": "standard", "steps": 600, "betas": [0.9, 0.99]}}
 TOKENIZER = {"characters": ["a", "\ud800", "é"]}
@@ -83,7 +83,9 @@ def test_a_created_run_opens_with_all_it_was_given(tmp_path: Path) -> None:
 
 
 def test_creating_again_takes_up_the_run_and_keeps_its_lock(tmp_path: Path) -> None:
-    created(tmp_path).log({"step": 0, "loss": 1.0})
+    begun = created(tmp_path)
+    begun.log({"step": 0, "loss": 1.0})
+    begun.save_checkpoint(1, *model_and_optimizer())
     told_otherwise = {**RECIPE, "name": "other", "about": "said otherwise", "sampler": {"use": "greedy"}}
     run = Run.create(tmp_path, told_otherwise, TOKENIZER, {"python": "3.14"})
     assert run.lock == LOCK
@@ -98,9 +100,15 @@ def test_a_run_of_another_recipe_is_refused_and_the_difference_named(tmp_path: P
 
 
 def test_a_run_with_another_tokenizer_is_refused(tmp_path: Path) -> None:
-    created(tmp_path)
+    created(tmp_path).save_checkpoint(1, *model_and_optimizer())
     with pytest.raises(InputError, match="tokenizer is another"):
         Run.create(tmp_path, RECIPE, {"characters": ["b"]}, LOCK)
+
+
+def test_a_run_that_has_trained_nothing_yet_is_started_anew_on_the_data_as_it_is_now(tmp_path: Path) -> None:
+    created(tmp_path)
+    run = Run.create(tmp_path, RECIPE, {"characters": ["b"]}, {"python": "3.14"})
+    assert (run.tokenizer, run.lock) == ({"characters": ["b"]}, {"python": "3.14"})
 
 
 def test_tuples_in_a_recipe_equal_the_lists_they_are_written_as(tmp_path: Path) -> None:
@@ -406,3 +414,62 @@ def test_files_can_be_read_by_whom_the_umask_allows(tmp_path: Path) -> None:
 )
 def test_the_first_difference_is_put_in_words(there: object, here: object, words: str | None) -> None:
     assert first_difference(json.loads(json.dumps(there)), here) == words
+
+
+# --- one at a time
+
+
+def test_only_one_trains_in_a_directory_at_a_time(tmp_path: Path) -> None:
+    with alone_in(tmp_path / "run"):
+        with (
+            pytest.raises(WorkError, match=r"another process is training in .*run; wait until it ends"),
+            alone_in(tmp_path / "run"),
+        ):
+            pass
+        with alone_in(tmp_path / "other"):
+            pass
+    with alone_in(tmp_path / "run"):
+        pass
+
+
+def test_what_a_killed_process_left_half_written_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    created(tmp_path).save_checkpoint(3, *model_and_optimizer())
+    kept = names(tmp_path) | {".mine.partial", "notes.partial"}
+    left = (".model.safetensors.0a1b.partial", ".metrics.jsonl.0a1b.partial", ".mine.partial", "notes.partial")
+    for name in left:
+        (tmp_path / name).touch()
+    (tmp_path / ".checkpoint-5.partial").mkdir()
+    (tmp_path / ".checkpoint-5.partial" / "model.safetensors").touch()
+    with alone_in(tmp_path):
+        assert names(tmp_path) == kept
+
+
+def test_a_file_or_an_impossible_name_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is a file; a run needs a directory"), alone_in(tmp_path / "file"):
+        pass
+    with pytest.raises(WorkError, match="cannot make the directory"), alone_in(tmp_path / ("x" * 300)):
+        pass
+
+
+# --- damage, and what to do about it
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
+@pytest.mark.parametrize("content", ["", "{}", "[" * 100_000, None])
+def test_a_damaged_checkpoint_says_what_to_remove(tmp_path: Path, name: str, content: str | None) -> None:
+    run = created(tmp_path)
+    run.save_checkpoint(3, *model_and_optimizer())
+    damaged = tmp_path / "checkpoint-3" / name
+    damaged.unlink()
+    if content is not None:
+        damaged.write_text(content)
+    with pytest.raises(WorkError, match=r"to train from the start, remove .*checkpoint-3|checkpoint-3 .*, remove it"):
+        run.load_checkpoint(*model_and_optimizer())
+
+
+def test_damaged_weights_say_how_to_have_them_again(tmp_path: Path) -> None:
+    run = created(tmp_path)
+    (tmp_path / "model.safetensors").write_text("no weights")
+    with pytest.raises(WorkError, match=r"is damaged.*remove it and train again"):
+        run.load_weights(Tied())

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from partwise import InputError, RecipeError
+from partwise import InputError, RecipeError, WorkError
 from partwise.recipe import LoadedRecipe, load
-from partwise.workflow import check, default_directory, evaluate, generate, reopen, train
+from partwise.run import alone_in
+from partwise.workflow import check, default_directory, evaluate, generate, reopen, torch_device, train
 
 SMALL = [
     "model.width=24",
@@ -184,3 +185,30 @@ def test_an_answer_in_words_begins_without_a_space(tmp_path: Path) -> None:
     answer = "".join(generate(reopen(run.directory, "cpu"), "a b c d", limit=6))
     assert answer
     assert not answer.startswith(" ")
+
+
+def test_data_that_was_too_little_to_begin_with_can_be_added_to(tmp_path: Path) -> None:
+    loaded = _own_text(tmp_path)
+    (tmp_path / "fox.txt").write_text("The quick brown fox jumps over the lazy dog.\n")
+    with pytest.raises(InputError, match="give it more"):
+        train(loaded, tmp_path / "run", device="cpu")
+    (tmp_path / "fox.txt").write_text("The quick brown fox jumps over the lazy dog!\n" * 200)
+    assert train(loaded, tmp_path / "run", device="cpu").finished
+
+
+def test_two_trainings_do_not_share_a_directory(tmp_path: Path) -> None:
+    with alone_in(tmp_path / "run"), pytest.raises(WorkError, match="another process is training"):
+        train(_own_text(tmp_path), tmp_path / "run", device="cpu")
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_made_is_named_with_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PARTWISE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(InputError, match=r"cannot make the cache directory .*name another one in PARTWISE_CACHE"):
+        train(_own_text(tmp_path), tmp_path / "run", device="cpu")
+
+
+def test_a_device_where_tensors_have_no_content_is_no_device() -> None:
+    with pytest.raises(InputError, match="no device 'meta' here; use cpu or auto"):
+        torch_device("meta")

@@ -85,6 +85,7 @@ def test_a_format_overrules_the_suffix(tmp_path: Path) -> None:
         ("a.tsv", "one\ttwo\tthree", "found 2 tabs"),
         ("a.tsv", "\ttarget", "the source is empty"),
         ("a.jsonl", '{"source": "a", "target"}', "not JSON: Expecting ':' delimiter at column 25"),
+        ("a.jsonl", "[" * 100_000, "nested too deep"),
         ("a.jsonl", '["a", "b"]', 'expected an object with the strings "source" and "target", found .*a'),
         ("a.jsonl", '{"source": "a", "answer": "b"}', "found the keys source, answer"),
         ("a.jsonl", '{"source": "a", "target": 3}', "found the keys source, target"),

@@ -111,6 +111,7 @@ def test_a_name_with_the_signs_of_a_glob_is_found_as_it_is(tmp_path: Path) -> No
         ("*.csv", r"no file matches '\*\.csv' in .*relative to the recipe"),
         ("sub", r"is a directory; name the files in it, for example 'sub/\*\.txt'"),
         ("empty.txt", r"empty\.txt is empty"),
+        ("pipe", r"pipe is no regular file.*put them into a file"),
         ("empty*", r"only empty files or directories match 'empty\*'"),
     ],
 )
@@ -118,6 +119,7 @@ def test_files_that_cannot_serve_are_named_with_the_fix(tmp_path: Path, pattern:
     (tmp_path / "input.txt").write_text("text")
     (tmp_path / "empty.txt").touch()
     (tmp_path / "sub").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(PartError, match=message):
         Text(files=(pattern,)).assemble(DataSite(tmp_path))
 

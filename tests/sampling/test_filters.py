@@ -106,3 +106,11 @@ def test_what_was_filtered_out_before_stays_out() -> None:
     logits = torch.tensor([[3.0, 2.0, -torch.inf, 0.0]])
     for filtered in (filters.top_k(logits, 4), filters.top_p(logits, 1.0), filters.min_p(logits, 1e-9)):
         assert kept(logits, filtered) == {0, 1, 3}
+
+
+@pytest.mark.parametrize("cold", [1e-7, 1e-30, 1e-45, 5e-324])
+def test_however_cold_the_likeliest_is_left_and_no_number_overflows(cold: float) -> None:
+    logits = torch.tensor([[3.0, -torch.inf, 5.0, -60.0], [-1.0, -1.0, -9.0, -2.0]])
+    assert torch.equal(
+        filters.temperature(logits, cold).softmax(-1), torch.tensor([[0.0, 0.0, 1.0, 0.0], [0.5, 0.5, 0.0, 0.0]])
+    )

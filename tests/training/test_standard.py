@@ -368,6 +368,14 @@ def test_a_loss_that_is_no_number_stops_before_anything_worse_is_written(tmp_pat
     assert all(parameter.isfinite().all() for parameter in model.parameters())
 
 
+def test_an_update_that_ruins_the_weights_is_found_by_the_evaluation_and_not_kept(tmp_path: Path) -> None:
+    only = settings(steps=1, optimizer=parts.Sgd(lr=1e38), clip=None, checkpoint_every=1)
+    other = training(tmp_path / "other")
+    with pytest.raises(WorkError, match=r"diverged at step 1: validation loss"):
+        only.assemble(None).fit(other)
+    assert (other.run.finished, other.run.step) == (False, 0)
+
+
 def test_a_schedule_that_does_not_fit_is_named_with_its_place() -> None:
     with pytest.raises(PartError, match=r"at schedule: a warm-up of 100 updates does not fit in 12"):
         settings(schedule=parts.WarmupCosine(warmup=100)).assemble(None)
