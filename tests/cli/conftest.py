@@ -116,7 +116,9 @@ def call(plugins: Any) -> Callable[..., Result]:
     """Calls `partwise` in this process, in the small world."""
 
     def invoke(*arguments: str, **more: Any) -> Result:
-        return CliRunner().invoke(cli, list(arguments), prog_name="partwise", **more)
+        # A width of its own, whatever the terminal that runs the tests (under xdist there is none).
+        environment = {"COLUMNS": "160", **more.pop("env", {})}
+        return CliRunner().invoke(cli, list(arguments), prog_name="partwise", env=environment, **more)
 
     return invoke
 
