@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
     from torch import Generator, Tensor, nn
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from .decoding import Decoder
     from .flow import Batch, Decoding, Flow, State
     from .run import Run
+    from .studies.jobs import Job, JobProgress, JobResult
 
 Split = Literal["train", "valid", "test"]
 
@@ -313,5 +316,36 @@ class Sampler(Protocol):
         """Yields the tokens [B] that are appended, at most `limit` times, until every row has ended.
 
         A row that has ended yields the end token. A search yields once it has decided.
+        """
+        ...
+
+
+# --- around the runs ----------------------------------------------------------------------------------
+
+
+class Tracker(Protocol):
+    """Told of one run. What it raises ends no training: it is reported once, and the tracker left alone."""
+
+    def begin(self, run: Run, step: int) -> None:
+        """A run begins, or is continued after update `step`; it may be one this tracker was told of before."""
+        ...
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """The figures of an update that are numbers."""
+        ...
+
+    def end(self, state: Literal["finished", "interrupted", "failed"]) -> None:
+        """Nothing more will be told."""
+        ...
+
+
+class Engine(Protocol):
+    """Does jobs, several at once, each in a process of its own, so that what befalls one harms no other."""
+
+    def run(self, jobs: Sequence[Job], place: Path, report: Callable[[JobProgress], None]) -> Iterator[JobResult]:
+        """Yields what came of each job, once each, as they end; what a job was to write is then in `place`
+        (or, if the engine works on other machines, what the result holds is all there is).
+
+        A failed job is a result like any other. Closing the iterator ends what is still running.
         """
         ...

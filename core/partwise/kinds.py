@@ -205,3 +205,21 @@ class SamplerPart(Part):
 
     def build(self, site: None) -> interfaces.Sampler:
         raise NotImplementedError
+
+
+class TrackerPart(Part):
+    """Is told of the progress of a run, besides the run's own files."""
+
+    kind = "tracker"
+
+    def build(self, site: None) -> interfaces.Tracker:
+        raise NotImplementedError
+
+
+class EnginePart(Part):
+    """Runs the jobs of a study, on this machine or on many."""
+
+    kind = "engine"
+
+    def build(self, site: None) -> interfaces.Engine:
+        raise NotImplementedError

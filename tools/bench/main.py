@@ -14,11 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from measuring import Measure
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: `measure` gives (units per second of partwise, of the peer) for one round."""
+    """One line of the table: what `prepare` gives measures it."""
 
     name: str
     what: str
@@ -26,7 +27,7 @@ class Row:
     unit: str
     wanted: float | None
     rounds: int
-    prepare: Callable[[], Callable[[], tuple[float, float]]]
+    prepare: Callable[[], Measure]
 
 
 def rows() -> list[Row]:
@@ -48,6 +49,15 @@ def rows() -> list[Row]:
             1.4,
             9,
             training.hugging_face,
+        ),
+        Row(
+            "train-hugging-face-exact",
+            "training step, float32",
+            f"{hugging_face} GPT2LMHeadModel, with the exact GELU",
+            "tokens/s",
+            None,
+            9,
+            training.hugging_face_exact,
         ),
         Row(
             "generate", "cached generation, batch 1", f"{hugging_face} generate", "tokens/s", 2.0, 7, generation.cached
@@ -74,21 +84,19 @@ def main() -> None:
         sys.exit(f"no row {', '.join(unknown)}; the rows are {', '.join(known)}")
     torch.set_num_threads(min(2, torch.get_num_threads()))
     print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    print(f"{'row':<20} {'partwise':>12} {'peer':>12} {'unit':<9} {'ratio':>6} {'range':>13} {'wanted':>7}  peer")
+    print(f"{'row':<25} {'partwise':>12} {'peer':>12} {'unit':<9} {'ratio':>6} {'range':>13} {'wanted':>7}  peer")
     for row in known.values():
         if not chosen or row.name in chosen:
             _show(row)
 
 
 def _show(row: Row) -> None:
-    measure = row.prepare()
-    measure()  # warm-up, not counted
-    pairs = [measure() for _ in range(row.rounds)]
+    pairs = row.prepare()(row.rounds)
     ratios = [ours / theirs for ours, theirs in pairs]
     ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
     spread = f"{min(ratios):.2f}-{max(ratios):.2f}"
     print(
-        f"{row.name:<20} {ours:>12,.1f} {theirs:>12,.1f} {row.unit:<9} {statistics.median(ratios):>6.2f} "
+        f"{row.name:<25} {ours:>12,.1f} {theirs:>12,.1f} {row.unit:<9} {statistics.median(ratios):>6.2f} "
         f"{spread:>13} {row.wanted or '-':>7}  {row.peer}",
         flush=True,
     )

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from measuring import Measure, one_by_one
+
 from partwise.kinds import TokenizerPart
 from partwise.parts import fit_part
 from partwise.sites import TokenizerSite
@@ -52,25 +54,29 @@ def _rate(work: Callable[[], object]) -> float:
     return _megabytes() / (time.perf_counter() - start)
 
 
-def training() -> Callable[[], tuple[float, float]]:
+def training() -> Measure:
     """Both learn a vocabulary of the same size from the same texts; the peer uses every core."""
     _texts()
-    return lambda: (_rate(_train_ours), _rate(_train_theirs))
+    return one_by_one(lambda: (_rate(_train_ours), _rate(_train_theirs)))
 
 
-def encoding() -> Callable[[], tuple[float, float]]:
+def encoding() -> Measure:
     """Both encode the same texts, one after the other, with their own vocabulary of the same size."""
     ours, theirs = _train_ours(), _train_theirs()
-    return lambda: (
-        _rate(lambda: [ours.encode(text) for text in _texts()]),
-        _rate(lambda: [theirs.encode(text).ids for text in _texts()]),
+    return one_by_one(
+        lambda: (
+            _rate(lambda: [ours.encode(text) for text in _texts()]),
+            _rate(lambda: [theirs.encode(text).ids for text in _texts()]),
+        )
     )
 
 
-def encoding_in_batches() -> Callable[[], tuple[float, float]]:
+def encoding_in_batches() -> Measure:
     """The same, the peer with every core at once: what it can do at best against one text after the other."""
     ours, theirs = _train_ours(), _train_theirs()
-    return lambda: (
-        _rate(lambda: [ours.encode(text) for text in _texts()]),
-        _rate(lambda: [encoding.ids for encoding in theirs.encode_batch(_texts())]),
+    return one_by_one(
+        lambda: (
+            _rate(lambda: [ours.encode(text) for text in _texts()]),
+            _rate(lambda: [encoding.ids for encoding in theirs.encode_batch(_texts())]),
+        )
     )

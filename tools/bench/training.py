@@ -1,7 +1,8 @@
 """The training rows: the nanoGPT CPU setting (4 layers, 4 heads, width 128, context 64, batch 12, 65 characters).
 
 Partwise is timed through its own trainer, everything included: batches, learning rate, clipping, optimizer,
-metrics. The peers are timed through the loop one writes around them, without metrics.
+metrics. The peers are timed through the loop one writes around them, without metrics. All rounds are of one
+training on either side, as users train: the peer makes its steps while partwise's trainer reports one of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from measuring import Measure, Pair
 from plain_gpt import PlainGPT
 
 from partwise.assembly import assemble
@@ -30,34 +32,43 @@ from partwise.run import Run
 from partwise.sites import DataSite, ModelSite, TokenizerSite
 
 VOCABULARY, WIDTH, HEADS, LAYERS, CONTEXT, BATCH = 65, 128, 4, 4, 64, 12
-STEPS, SKIPPED = 40, 4
-MODEL: dict[str, Any] = {
-    "use": "language_model",
-    "width": WIDTH,
-    "depth": LAYERS,
-    "context": CONTEXT,
-    "position": "learned",
-    "blocks": [{"use": "pre_norm", "mixer": {"use": "multi_head", "heads": HEADS}, "feedforward": "gelu"}],
-}
+STEPS, SETTLED = 40, 100
+"""Steps of each side in a round; and those that partwise makes before the first, while memory is first touched."""
 
 
-def float32() -> Callable[[], tuple[float, float]]:
+def _model(gelu: str) -> dict[str, Any]:
+    feedforward = {"use": "gelu", "form": gelu}
+    block = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": HEADS}, "feedforward": feedforward}
+    return {"use": "language_model", "width": WIDTH, "depth": LAYERS, "context": CONTEXT, "position": "learned",
+            "blocks": [block]}  # fmt: skip
+
+
+def float32() -> Measure:
     """Against the hand-written GPT."""
-    return _against(_plain(), "float32")
+    return _against(_plain(), "float32", "exact")
 
 
-def bfloat16() -> Callable[[], tuple[float, float]]:
+def bfloat16() -> Measure:
     """In bfloat16, against the hand-written GPT in float32."""
-    return _against(_plain(), "bfloat16")
+    return _against(_plain(), "bfloat16", "exact")
 
 
-def hugging_face() -> Callable[[], tuple[float, float]]:
-    """Against transformers' GPT-2 of the same size and activation."""
+def hugging_face() -> Measure:
+    """Against transformers' GPT-2 of the same size, both with GPT-2's own activation, GELU by a tanh."""
+    return _against(_hugging_face("gelu_new"), "float32", "tanh")
+
+
+def hugging_face_exact() -> Measure:
+    """Against transformers' GPT-2 with the exact GELU in place of its own, which torch has a kernel for."""
+    return _against(_hugging_face("gelu"), "float32", "exact")
+
+
+def _hugging_face(activation: str) -> Callable[[], None]:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     config = GPT2Config(
         vocab_size=VOCABULARY, n_positions=CONTEXT, n_embd=WIDTH, n_layer=LAYERS, n_head=HEADS,
-        activation_function="gelu", resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+        activation_function=activation, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -69,7 +80,7 @@ def hugging_face() -> Callable[[], tuple[float, float]]:
         rows = torch.stack([tokens[i : i + CONTEXT] for i in torch.randint(len(tokens) - CONTEXT, (BATCH,))])
         _update(model(input_ids=rows, labels=rows).loss, model, optimizer)
 
-    return _against(step, "float32")
+    return step
 
 
 def _plain() -> Callable[[], None]:
@@ -97,37 +108,43 @@ def _tokens() -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(0).integers(0, VOCABULARY, 1_000_000))
 
 
-def _against(peer_step: Callable[[], None], precision: str) -> Callable[[], tuple[float, float]]:
-    def measure() -> tuple[float, float]:
-        ours = _partwise(precision)
-        for _ in range(SKIPPED):
-            peer_step()
-        start = time.perf_counter()
-        for _ in range(STEPS):
-            peer_step()
-        return ours, STEPS * BATCH * CONTEXT / (time.perf_counter() - start)
+def _against(peer_step: Callable[[], None], precision: str, gelu: str) -> Measure:
+    """Tokens per second of the `standard` trainer and of `peer_step`, round by round."""
+
+    def measure(rounds: int) -> list[Pair]:
+        trainer = fit_part(
+            TrainerPart,
+            {"use": "standard", "steps": SETTLED + rounds * (STEPS + 1), "batch_size": BATCH, "precision": precision,
+             "clip": 1.0, "optimizer": {"use": "adamw", "lr": 1e-3}, "evaluate_every": None, "checkpoint_every": None},
+        ).assemble(None)  # fmt: skip
+        model = assemble(fit_part(ModelPart, _model(gelu)), ModelSite(VOCABULARY), seed=0)
+        pairs: list[Pair] = []
+        begun = 0.0
+
+        def report(progress: Progress) -> None:
+            nonlocal begun
+            place = (progress.step - SETTLED) % (STEPS + 1)
+            if progress.step >= SETTLED and place == 0 and len(pairs) < rounds:
+                peer_step()
+                begun = time.perf_counter()
+                for _ in range(STEPS):
+                    peer_step()
+                pairs.append((0.0, _rate(begun)))
+            elif progress.step > SETTLED and place == 1:  # one step to settle after the peer's
+                begun = time.perf_counter()
+            elif progress.step > SETTLED and place == STEPS:
+                pairs[-1] = (_rate(begun) * (STEPS - 1) / STEPS, pairs[-1][1])
+
+        with tempfile.TemporaryDirectory() as place:
+            run = Run.create(Path(place) / "run", {"name": "bench"}, {}, {})
+            trainer.fit(Training(model, _batches(), run, 0, torch.device("cpu"), report))
+        return pairs
 
     return measure
 
 
-def _partwise(precision: str) -> float:
-    """Tokens per second of the `standard` trainer, its first steps not counted."""
-    trainer = fit_part(
-        TrainerPart,
-        {"use": "standard", "steps": STEPS + SKIPPED + 1, "batch_size": BATCH, "precision": precision, "clip": 1.0,
-         "optimizer": {"use": "adamw", "lr": 1e-3}, "evaluate_every": None, "checkpoint_every": None},
-    ).assemble(None)  # fmt: skip
-    model = assemble(fit_part(ModelPart, MODEL), ModelSite(VOCABULARY), seed=0)
-    moments: list[float] = []
-
-    def report(progress: Progress) -> None:
-        moments.append(time.perf_counter())
-
-    with tempfile.TemporaryDirectory() as place:
-        run = Run.create(Path(place) / "run", {"name": "bench"}, {}, {})
-        trainer.fit(Training(model, _batches(), run, 0, torch.device("cpu"), report))
-    first, last = SKIPPED, SKIPPED + STEPS
-    return STEPS * BATCH * CONTEXT / (moments[last] - moments[first])
+def _rate(begun: float) -> float:
+    return STEPS * BATCH * CONTEXT / (time.perf_counter() - begun)
 
 
 @cache

@@ -1,0 +1,158 @@
+"""What came of a study's runs: the one table that analysis and reports read, as JSON on disk.
+
+A study's results are facts only (which variant, which seed, what was measured, what failed); every statistic
+is computed from them anew, so that a report can be rebuilt from this file alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from partwise.errors import WorkError
+from partwise.files import read_json, write_json
+
+State = Literal["done", "diverged", "failed", "waiting"]
+Goal = Literal["min", "max"]
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Metric(_Facts):
+    """What is compared."""
+
+    name: str
+    """`bits_per_byte`, `loss`, `perplexity` ..."""
+    split: Literal["train", "valid", "test"]
+    goal: Goal
+    smallest_effect: float | None = None
+    """Smallest difference that matters, in the metric's unit; None: none was declared, so nothing is equivalent."""
+
+    @property
+    def label(self) -> str:
+        """As a column heading: `bits per byte (valid)`."""
+        return f"{self.name.replace('_', ' ')} ({self.split})"
+
+
+class Variant(_Facts):
+    """One recipe of the study."""
+
+    name: str
+    """`base`, `position=rope`, `position=rope, norm=rms_norm`."""
+    levels: dict[str, str]
+    """Factor -> label of its level, for every factor."""
+    parameters: int
+    flops_per_token: float
+    tokens: int
+    """Training tokens a run sees."""
+    matched: dict[str, Any] = {}
+    """Knob path -> value that was solved for to match the budget."""
+    tuned: dict[str, Any] = {}
+    """Knob path -> value that tuning chose."""
+
+
+class Trial(_Facts):
+    """One tuning run: not compared, only used to choose a knob's value."""
+
+    variant: str
+    value: Any
+    """Of the tuned knob."""
+    seed: int
+    state: State
+    metric: float | None = None
+
+
+class Outcome(_Facts):
+    """One run."""
+
+    variant: str
+    seed: int
+    identity: str
+    """Hash of what was trained; equal for runs that are one and the same."""
+    state: State
+    metric: float | None = None
+    """The study's metric after training; None unless done."""
+    curve: list[tuple[int, float]] = []
+    """(step, metric) of the evaluations during training, in order."""
+    seconds: float | None = None
+    """Of wall time."""
+    attempts: int = 1
+    error: str | None = None
+    """Why it failed, in a line: `timed out after 600 s`, `killed by signal 9`, `out of memory` ..."""
+    output: str | None = None
+    """The end of what a failed run wrote."""
+    directory: str | None = None
+    """Where it was trained, if on a disk the study can see."""
+
+
+class Look(_Facts):
+    """A declared moment to look at the results."""
+
+    seeds: int
+    """Seeds finished per variant by then."""
+    alpha: float
+    """Share of the error rate spent at this look."""
+
+
+class Results(_Facts):
+    """A study and what came of it."""
+
+    partwise_results: Literal[1] = 1
+    study: str
+    about: str = ""
+    metric: Metric
+    design: Literal["one_at_a_time", "leave_one_out", "grid", "list"]
+    baseline: str
+    """Name of the base variant."""
+    factors: dict[str, list[str]]
+    """Factor -> labels of its levels, the baseline's first."""
+    variants: list[Variant]
+    """The baseline first."""
+    seeds: list[int]
+    outcomes: list[Outcome]
+    """One per variant and seed."""
+    trials: list[Trial] = []
+    tuned_knob: str | None = None
+    looks: list[Look] = []
+    alpha: float = 0.05
+    provenance: dict[str, Any] = {}
+    """`command`, `git` (revision, dirty diff), `environment`, `data` (hash), `started`, `finished` ..."""
+
+    def values(self, variant: str) -> dict[int, float]:
+        """Seed -> metric of the variant's runs that are done."""
+        return {
+            outcome.seed: outcome.metric
+            for outcome in self.outcomes
+            if outcome.variant == variant and outcome.state == "done" and outcome.metric is not None
+        }
+
+    def of(self, variant: str) -> list[Outcome]:
+        """The variant's runs, by seed."""
+        return sorted((o for o in self.outcomes if o.variant == variant), key=lambda outcome: outcome.seed)
+
+    def save(self, path: Path) -> None:
+        """Writes the file whole, or not at all.
+
+        Raises:
+            WorkError: it cannot be written.
+        """
+        write_json(path, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Reads what `save` wrote.
+
+        Raises:
+            InputError, WorkError: there is no such file, or it is not one of these.
+        """
+        try:
+            return cls.model_validate(read_json(path))
+        except ValueError as error:
+            raise WorkError(f"{path} holds no results of a study, or is damaged: {error}") from error
+
+
+__all__ = ["Goal", "Look", "Metric", "Outcome", "Results", "State", "Trial", "Variant"]
