@@ -23,9 +23,10 @@ BYTES = tuple(bytes([byte]) for byte in range(256))
 class BytePairTokenizer(TokenTable):
     """Tokens by rank, then the end token. The rank is the id; a rank that nobody uses is None and adds nothing."""
 
-    def __init__(self, tokens: Sequence[bytes | None], pattern: str) -> None:
-        """`tokens` must be distinct and hold every single byte; `pattern` names one of `PATTERNS`, which cuts texts."""
-        super().__init__([token or b"" for token in tokens])
+    def __init__(self, tokens: Sequence[bytes | None], pattern: str, end: int | None = None) -> None:
+        """`tokens` must be distinct and hold every single byte; `pattern` names one of `PATTERNS`, which cuts texts.
+        `end`, if given, is a rank that is None and stands for the end token in place of one more id."""
+        super().__init__([token or b"" for token in tokens], end)
         self._tokens = list(tokens)
         self._pattern = pattern
         ranks = {token: rank for rank, token in enumerate(tokens) if token is not None}
@@ -38,9 +39,10 @@ class BytePairTokenizer(TokenTable):
         return self._encoding.encode_ordinary(whole(text))
 
     def to_json(self) -> dict[str, Any]:
-        """The name of the pattern, and the tokens by rank in base64."""
+        """The name of the pattern, and the tokens by rank in base64; the end token's id if it is one of them."""
         tokens = [None if token is None else base64.b64encode(token).decode() for token in self._tokens]
-        return {"pattern": self._pattern, "tokens": tokens}
+        own_end = {"end": self.end} if self.end < len(tokens) else {}
+        return {"pattern": self._pattern, "tokens": tokens, **own_end}
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> BytePairTokenizer:
@@ -59,7 +61,10 @@ class BytePairTokenizer(TokenTable):
         problem = problem_with(tokens)
         if problem is not None:
             raise read.damaged(problem)
-        return cls(tokens, pattern)
+        end = read.field(saved, "end", int) if "end" in saved else None
+        if end is not None and not (0 <= end < len(tokens) and tokens[end] is None):
+            raise read.damaged(f"'end' should be the id of a token without bytes, found {end}")
+        return cls(tokens, pattern, end)
 
 
 def problem_with(tokens: Sequence[bytes | None]) -> str | None:

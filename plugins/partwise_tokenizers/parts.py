@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from partwise import PartError
 from partwise.kinds import TokenizerPart
@@ -163,6 +163,39 @@ class Tiktoken(TokenizerPart):
         yield cls(ranks=str(SAMPLES / "small.tiktoken"), pattern="cl100k")
 
 
+class TokenizerJson(TokenizerPart):
+    """Byte pairs of a public checkpoint: the `tokenizer.json` beside its weights (GPT-2, Llama 3, Qwen)."""
+
+    name = "tokenizer_json"
+    file: str = "tokenizer.json"
+    """Path of the file; relative to the recipe's directory."""
+    end: NonNegativeInt | None = None
+    """Id of the token that ends a text. null: the file's last special token."""
+    vocab_size: PositiveInt | None = None
+    """Number of ids, of which some may stand for nothing. null: as many as the file has."""
+
+    def build(self, site: TokenizerSite) -> BytePairTokenizer:
+        from .tokenizer_json import read_tokenizer_json
+
+        return read_tokenizer_json(site.directory / self.file, self.end, self.vocab_size)
+
+    def restore(self, saved: dict[str, Any]) -> BytePairTokenizer:
+        from .bpe import BytePairTokenizer
+
+        return BytePairTokenizer.from_json(saved)
+
+    def learns(self) -> bool:
+        return False
+
+    def planned_vocabulary(self) -> int | None:
+        return self.vocab_size
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(file=str(SAMPLES / "small-tokenizer.json"))
+        yield cls(file=str(SAMPLES / "small-tokenizer.json"), end=301, vocab_size=320)
+
+
 class SentencePiece(TokenizerPart):
     """Pieces of raw text, by byte pairs or a unigram model (Kudo and Richardson 2018), trained here or from a file."""
 
@@ -206,4 +239,4 @@ class SentencePiece(TokenizerPart):
         yield cls(file=str(SAMPLES / "small.model"))
 
 
-PARTS = (Char, Word, Bpe, Tiktoken, SentencePiece)
+PARTS = (Char, Word, Bpe, Tiktoken, TokenizerJson, SentencePiece)

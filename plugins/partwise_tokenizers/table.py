@@ -24,17 +24,18 @@ def whole(text: str) -> str:
 class TokenTable:
     """Base of the tokenizers: ids back to text. A subclass adds `encode` and `to_json`.
 
-    The last id is the special token that ends a text. It adds no bytes to a text, and no text encodes to it.
+    The special token that ends a text adds no bytes to a text, and no text encodes to it.
     """
 
     unknown: int | None = None
     unknown_bits: float | None = None
     lossless: bool = True
 
-    def __init__(self, tokens: Sequence[bytes]) -> None:
-        """`tokens` are the UTF-8 bytes of the ids from 0, the end token left out; they may split a character."""
-        self._bytes = [*tokens, b""]
-        self.end = len(tokens)
+    def __init__(self, tokens: Sequence[bytes], end: int | None = None) -> None:
+        """`tokens` are the UTF-8 bytes of the ids from 0; they may split a character. The end token is one more
+        id, after them, unless `end` says which of them it is (which should then have no bytes)."""
+        self._bytes = [*tokens, b""] if end is None else list(tokens)
+        self.end = len(tokens) if end is None else end
         self.vocab_size = len(self._bytes)
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -6,7 +6,7 @@ other side but the weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,22 +16,22 @@ import transformers
 from torch import Tensor, nn
 
 from partwise.assembly import assemble, skeleton
+from partwise.exchange.config_map import values_at
+from partwise.exchange.family import families
 from partwise.flow import IGNORED, Batch
 from partwise.recipe import load
 from partwise.sites import ModelSite
-
-from . import weights
 
 V, B, T = 61, 2, 40
 
 
 @dataclass(frozen=True)
 class Family:
-    """A recipe and how it is made small; Hugging Face's class and the same sizes in its words."""
+    """A recipe, its weight map, how it is made small; Hugging Face's class and the same sizes in its words."""
 
     recipe: str
     model: str
-    convert: Callable[[weights.Weights], dict[str, Tensor]]
+    weights: str
     theirs: dict[str, Any]
     sizes: dict[str, Any]
     overrides: Sequence[str]
@@ -52,9 +52,13 @@ class Family:
                 # Large enough that every piece matters to the logits; gains around 1.
                 parameter.normal_(std=0.15).add_(1.0 if parameter.ndim == 1 and "bias" not in name else 0.0)
         small = {"extends": f"families/{self.recipe}", "name": "small", "model": self.sizes}
-        part = load(small, [*self.overrides, *more]).recipe.model
-        ours = assemble(part, ModelSite(V), seed=0).eval()
-        ours.load_state_dict(self.convert(theirs.state_dict()), strict=True)
+        recipe = load(small, [*self.overrides, *more]).recipe
+        ours = assemble(recipe.model, ModelSite(V), seed=0).eval()
+        resolved = recipe.resolved()
+        tensors = families()[self.weights].weights.to_ours(
+            theirs.state_dict(), ours, lambda path: next(values_at(resolved, path))
+        )
+        ours.load_state_dict(tensors, strict=False)  # what is tied stands once in the map, and is checked by it
         return theirs, ours
 
 
@@ -73,7 +77,7 @@ FAMILIES = {
     "gpt2": Family(
         "gpt2-small",
         "GPT2",
-        weights.gpt2,
+        "gpt2",
         {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64},
         OUR_SIZES,
         HEADS[:1],
@@ -82,7 +86,7 @@ FAMILIES = {
     "llama3": Family(
         "llama3-8b",
         "Llama",
-        weights.llama,
+        "llama",
         LLAMA_SIZES,
         OUR_SIZES,
         (*HEADS, "model.position.scaling.original_context=16"),
@@ -103,7 +107,7 @@ FAMILIES = {
     "mistral": Family(
         "mistral-7b",
         "Mistral",
-        weights.llama,
+        "mistral",
         LLAMA_SIZES,
         OUR_SIZES,
         (*HEADS, "model.blocks.*.mixer.window=7"),
@@ -113,7 +117,7 @@ FAMILIES = {
     "qwen3": Family(
         "qwen3-0.6b",
         "Qwen3",
-        weights.llama,
+        "qwen3",
         LLAMA_SIZES,
         OUR_SIZES,
         (*HEADS, "model.blocks.*.mixer.head_width=12"),
@@ -123,7 +127,7 @@ FAMILIES = {
     "gemma2": Family(
         "gemma2-2b",
         "Gemma2",
-        weights.gemma2,
+        "gemma2",
         LLAMA_SIZES,
         OUR_SIZES,
         (
@@ -146,7 +150,7 @@ FAMILIES = {
     "pythia": Family(
         "pythia-160m",
         "GPTNeoX",
-        weights.neox(4),
+        "pythia",
         {
             "hidden_size": 64,
             "num_hidden_layers": 3,
@@ -161,7 +165,7 @@ FAMILIES = {
     "gptj": Family(
         "gptj-6b",
         "GPTJ",
-        weights.gptj,
+        "gptj",
         {"n_embd": 64, "n_layer": 3, "n_head": 4, "rotary_dim": 4, "n_positions": 64},
         {"width": 64, "depth": 3, "context": 64},
         HEADS[:1],
@@ -171,7 +175,7 @@ FAMILIES = {
 T5 = Family(
     "t5-v1.1-small",
     "T5",
-    weights.t5,
+    "t5",
     {
         "d_model": 32,
         "d_kv": 12,

@@ -20,7 +20,7 @@ from .plugged import plugged
 
 SECTIONS = {
     "Recipes": ("recipes", "check", "inspect", "diff"),
-    "Runs": ("train", "generate", "evaluate"),
+    "Runs": ("train", "generate", "evaluate", "import", "export"),
     "What is installed": ("parts", "plugins", "schema"),
 }
 BUILT_IN = tuple(name for names in SECTIONS.values() for name in names)

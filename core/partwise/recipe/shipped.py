@@ -82,7 +82,7 @@ def _json_files(directory: Path) -> list[Path]:
     found = []
     for folder, folders, files in os.walk(directory):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(folder, name) for name in files if name.endswith(".json") and not name.startswith(".")]
+        found += [Path(folder, name) for name in files if _is_recipe(name)]
     return sorted(found, key=lambda path: (len(path.relative_to(directory).parts), path))
 
 
@@ -94,3 +94,7 @@ def _about(path: Path) -> str:
     except RecipeError:  # a listing shows what there is, whatever state it is in
         return ""
     return about.value if about is not None and isinstance(about.value, str) else ""
+
+
+def _is_recipe(name: str) -> bool:
+    return name.endswith(".json") and not name.startswith(".") and not name.endswith(".weights.json")

@@ -1,0 +1,213 @@
+"""Checkpoints in, checkpoints out: nothing is lost, and what cannot be told is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+import partwise_tokenizers
+import tokenizers
+from partwise import InputError, PartwiseError, workflow
+from partwise.exchange.trade import export_run, import_checkpoint
+from partwise.flow import Batch
+from partwise.recipe import load
+
+TOKENIZER = Path(partwise_tokenizers.__file__).parent / "samples" / "small-tokenizer.json"
+V, END = 302, 301
+LLAMA: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+}
+STRETCHED = {
+    "rope_type": "llama3",
+    "rope_theta": 500_000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 16,
+}
+CHECKPOINTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "gpt2": ("GPT2", {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}),
+    "gpt2-exact-gelu": (
+        "GPT2",
+        {"n_embd": 32, "n_layer": 2, "n_head": 2, "activation_function": "gelu", "n_inner": 48},
+    ),
+    "llama": ("Llama", LLAMA),
+    "llama-wide-heads": ("Llama", {**LLAMA, "head_dim": 12, "tie_word_embeddings": True}),
+    "llama-stretched": ("Llama", {**LLAMA, "rope_parameters": STRETCHED}),
+}
+
+SMALL = (
+    "model.width=32",
+    "model.depth=2",
+    "model.context=32",
+    "model.blocks.*.mixer.heads=2",
+    "trainer.steps=2",
+    "trainer.schedule=constant",
+    "trainer.evaluate_batches=1",
+)
+
+
+def model_class(kind: str) -> Any:
+    return getattr(transformers, kind + ("LMHeadModel" if kind == "GPT2" else "ForCausalLM"))
+
+
+def checkpoint(name: str, place: Path, dtype: torch.dtype = torch.float32) -> Any:
+    """A checkpoint directory as transformers writes it, with every weight random, and the model it is of."""
+    kind, settings = CHECKPOINTS[name]
+    config = getattr(transformers, kind + "Config")(vocab_size=V, bos_token_id=END, eos_token_id=END, **settings)
+    model = model_class(kind)(config).eval()
+    with torch.no_grad():
+        for parameter_name, parameter in model.named_parameters():
+            gain = 1.0 if parameter.ndim == 1 and "bias" not in parameter_name else 0.0
+            parameter.normal_(std=0.15).add_(gain)
+    model = model.to(dtype)
+    model.save_pretrained(place)
+    shutil.copy(TOKENIZER, place / "tokenizer.json")
+    return model
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("name", CHECKPOINTS)
+@torch.no_grad()
+def test_what_goes_in_and_out_again_is_the_same_to_the_bit(name: str, dtype: torch.dtype, tmp_path: Path) -> None:
+    checkpoint(name, tmp_path / "in", dtype)
+    kind = model_class(CHECKPOINTS[name][0])
+    run = import_checkpoint(tmp_path / "in", tmp_path / "run")
+    tokens = torch.randint(V, (2, 20))
+    ours = workflow.reopen(run.directory, "cpu").model(Batch(tokens, tokens))
+    theirs = kind.from_pretrained(tmp_path / "in", dtype=torch.float32).eval()
+    torch.testing.assert_close(ours, theirs(tokens).logits, rtol=1e-5, atol=2e-5)
+    export_run(run.directory, tmp_path / "out")
+    before, after = (load_file(tmp_path / place / "model.safetensors") for place in ("in", "out"))
+    assert {n: t.dtype for n, t in after.items()} == {n: t.dtype for n, t in before.items()}
+    assert all(after[tensor].equal(before[tensor]) for tensor in before)
+    first, again = (kind.from_pretrained(tmp_path / place).eval()(tokens).logits for place in ("in", "out"))
+    assert again.dtype == dtype
+    assert again.equal(first)
+
+
+def test_an_imported_run_reads_and_writes_text_as_the_checkpoints_own_tokenizer_does(tmp_path: Path) -> None:
+    checkpoint("gpt2", tmp_path / "in")
+    reopened = workflow.reopen(import_checkpoint(tmp_path / "in", tmp_path / "run").directory, "cpu")
+    theirs = tokenizers.Tokenizer.from_file(str(TOKENIZER))
+    for text in ("The fox and the grapes.", "naïve 東京 🙂\n\n  x", "<|end|>"):
+        assert reopened.tokenizer.encode(text) == theirs.encode(text).ids
+        assert reopened.tokenizer.decode(theirs.encode(text).ids) == text
+    assert reopened.tokenizer.end == END
+    assert "".join(workflow.generate(reopened, "The ", 8))
+
+
+def test_an_imported_run_can_be_judged_on_its_recipes_data(tmp_path: Path) -> None:
+    checkpoint("gpt2", tmp_path / "in")
+    reopened = workflow.reopen(import_checkpoint(tmp_path / "in", tmp_path / "run").directory, "cpu")
+    assert workflow.evaluate(reopened, "valid", limit=1).loss > 1
+
+
+def test_shards_are_read_together(tmp_path: Path) -> None:
+    checkpoint("llama", tmp_path / "in")
+    tensors = load_file(tmp_path / "in" / "model.safetensors")
+    names = sorted(tensors)
+    whole = import_checkpoint(tmp_path / "in", tmp_path / "whole")
+    (tmp_path / "in" / "model.safetensors").unlink()
+    shards = {name: f"model-{i % 2}.safetensors" for i, name in enumerate(names)}
+    for file in set(shards.values()):
+        save_file({n: tensors[n] for n in names if shards[n] == file}, tmp_path / "in" / file)
+    (tmp_path / "in" / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
+    run = import_checkpoint(tmp_path / "in", tmp_path / "run")
+    a, b = (load_file(one.directory / "model.safetensors") for one in (whole, run))
+    assert a.keys() == b.keys()
+    assert all(a[name].equal(b[name]) for name in a)
+
+
+def test_an_index_cannot_name_files_elsewhere(tmp_path: Path) -> None:
+    checkpoint("llama", tmp_path / "in")
+    (tmp_path / "in" / "model.safetensors").rename(tmp_path / "stolen.safetensors")
+    (tmp_path / "in" / "model.safetensors.index.json").write_text('{"weight_map": {"x": "../stolen.safetensors"}}')
+    with pytest.raises(InputError, match="no file of the directory"):
+        import_checkpoint(tmp_path / "in", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_checkpoints_without_the_head_leave_the_prefix_out(tmp_path: Path) -> None:
+    theirs = checkpoint("gpt2", tmp_path / "in")
+    theirs.transformer.save_pretrained(tmp_path / "bare")
+    shutil.copy(TOKENIZER, tmp_path / "bare" / "tokenizer.json")
+    assert "wte.weight" in load_file(tmp_path / "bare" / "model.safetensors")
+    runs = [import_checkpoint(tmp_path / place, tmp_path / f"run-{place}") for place in ("in", "bare")]
+    a, b = (load_file(run.directory / "model.safetensors") for run in runs)
+    assert all(a[name].equal(b[name]) for name in a)
+
+
+def test_a_run_trained_here_becomes_a_gpt2_for_transformers(tmp_path: Path) -> None:
+    small = [
+        "model.width=32",
+        "model.depth=2",
+        "model.context=32",
+        "model.blocks.*.mixer.heads=2",
+        "trainer.steps=2",
+        "trainer.schedule=constant",
+    ]
+    loaded = load("variants/char-gpt", [*small, "model.position=learned", "trainer.evaluate_batches=1"])
+    run = workflow.train(loaded, tmp_path / "run", device="cpu")
+    assert export_run(run.directory, tmp_path / "out").model_type == "gpt2"
+    reopened = workflow.reopen(run.directory, "cpu")
+    theirs = transformers.GPT2LMHeadModel.from_pretrained(tmp_path / "out").eval()
+    tokens = torch.randint(reopened.tokenizer.vocab_size, (2, 20))
+    with torch.no_grad():
+        torch.testing.assert_close(reopened.model(Batch(tokens, tokens)), theirs(tokens).logits, rtol=1e-5, atol=1e-5)
+
+
+def test_a_model_that_no_family_has_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    small = [
+        "model.width=32",
+        "model.depth=2",
+        "model.context=32",
+        "model.blocks.*.mixer.heads=2",
+        "trainer.steps=2",
+        "trainer.schedule=constant",
+    ]
+    loaded = load("variants/char-gpt", [*small, "model.position=alibi", "trainer.evaluate_batches=1"])
+    run = workflow.train(loaded, tmp_path / "run", device="cpu")
+    with pytest.raises(InputError, match=r"gpt2: model\.position: learned -> alibi"):
+        export_run(run.directory, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("config.json", {"model_type": "mamba"}, "model_type 'mamba' cannot be traded.*gpt2, llama"),
+        ("config.json", {}, "does not say which model_type"),
+        ("config.json", {"model_type": "gpt2", "add_cross_attention": True}, "add_cross_attention is true"),
+        ("config.json", {"model_type": "gpt2", "activation_function": "swish"}, 'nothing is known of.*"swish"'),
+        ("config.json", {"model_type": "gpt2", "n_embd": 30, "n_head": 4, "vocab_size": V}, "heads"),
+        ("tokenizer.json", {"model": {"type": "Unigram", "vocab": {}}}, "not of byte-level pairs"),
+        ("tokenizer.json", {}, "no tokenizer.json"),
+    ],
+)
+def test_what_is_not_known_is_refused_by_name(file: str, content: Any, message: str, tmp_path: Path) -> None:
+    checkpoint("gpt2", tmp_path / "in")
+    (tmp_path / "in" / file).write_text(json.dumps(content))
+    with pytest.raises(PartwiseError, match=message):
+        import_checkpoint(tmp_path / "in", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_that_do_not_fit_the_settings_are_refused_by_name(tmp_path: Path) -> None:
+    checkpoint("gpt2", tmp_path / "in")
+    config = json.loads((tmp_path / "in" / "config.json").read_text())
+    (tmp_path / "in" / "config.json").write_text(json.dumps({**config, "n_layer": 3}))
+    with pytest.raises(InputError, match=r"lacks transformer\.h\.2|says nothing"):
+        import_checkpoint(tmp_path / "in", tmp_path / "run")

@@ -1,0 +1,43 @@
+"""`partwise export`: a run as a checkpoint for transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from . import options
+from .output import print_json, write
+from .runs import directory_of
+
+
+@click.command("export")
+@options.run
+@click.argument("out", type=options.directory, metavar="DIR")
+@click.option("--family", metavar="NAME", help="Family to write it as; the first that fits unless given.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    help="Type of the tensors: float32, or what the run was imported with, unless given.",
+)
+@options.as_json
+def command(
+    run: str, out: Path, family: str | None, dtype: Literal["float32", "bfloat16", "float16"] | None, as_json: bool
+) -> None:
+    """Write a run as a checkpoint that transformers loads.
+
+    Leaves config.json and model.safetensors. That works where a family of transformers has every choice of the
+    run's recipe: GPT-2 has those of `gpt`. If none has, the message says for each where they part.
+
+    \b
+    Example:
+      partwise export runs/gpt-1f0c2d3e4b-s0 exported/gpt
+    """
+    from partwise.exchange.trade import export_run
+
+    written = export_run(directory_of(run), out, family, dtype)
+    if as_json:
+        print_json({"checkpoint": str(out), "model_type": written.model_type, "architecture": written.architecture})
+        return
+    write(f"checkpoint: {out}\nto load it: transformers.{written.architecture}.from_pretrained({str(out)!r})")

@@ -1,0 +1,34 @@
+"""`partwise import`: a public checkpoint as a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shlex import quote
+
+import click
+
+from . import options
+from .output import print_json, write
+
+
+@click.command("import")
+@click.argument("checkpoint", type=options.directory, metavar="CHECKPOINT")
+@click.option("--out", type=options.directory, metavar="DIR", help="Keep the run there, not in runs/NAME.")
+@options.as_json
+def command(checkpoint: Path, out: Path | None, as_json: bool) -> None:
+    """Make a run of a Hugging Face checkpoint directory.
+
+    It holds config.json, model.safetensors (or shards with their index) and tokenizer.json. Its settings become
+    the run's recipe, whose parts can then be swapped; its tensors become the run's weights.
+
+    \b
+    Example:
+      partwise import ~/models/gpt2 --out runs/gpt2
+    """
+    from partwise.exchange.trade import import_checkpoint
+
+    run = import_checkpoint(checkpoint, out)
+    if as_json:
+        print_json({"run": str(run.directory), "name": run.recipe["name"], "checkpoint": str(checkpoint)})
+        return
+    write(f"run:  {run.directory}\nnext: partwise generate {quote(str(run.directory))} --prompt 'Once upon a time'")
