@@ -1,7 +1,68 @@
-"""The vocabulary of this plugin."""
+"""Trackers: who is told of the progress of a run, besides the JSON lines that every run writes."""
 
 from __future__ import annotations
 
-from partwise import Part
+from collections.abc import Iterable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Self
 
-PARTS: tuple[type[Part], ...] = ()
+from pydantic import PositiveInt
+
+from partwise import PartError
+from partwise.kinds import TrackerPart
+
+if TYPE_CHECKING:
+    from .mlflow_runs import MlflowTracker
+    from .tensorboard_events import TensorBoardTracker
+
+
+class TensorBoard(TrackerPart):
+    """Writes event files for TensorBoard; needs `pip install 'partwise[tensorboard]'`."""
+
+    name = "tensorboard"
+    directory: str | None = None
+    """Where the event files of all runs are gathered, each in a folder of its run's name. null: in the run itself."""
+    every: PositiveInt = 1
+    """Updates between two that are written; evaluations are written always."""
+
+    def build(self, site: None) -> TensorBoardTracker:
+        _require("tensorboard", self.name)
+        from .tensorboard_events import TensorBoardTracker
+
+        return TensorBoardTracker(self.directory, self.every)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls()
+        yield cls(directory="board", every=3)
+
+
+class Mlflow(TrackerPart):
+    """Tells an MLflow server, or a database file; needs `pip install 'partwise[mlflow]'`."""
+
+    name = "mlflow"
+    uri: str | None = None
+    """Address of the server, or a database such as "sqlite:///mlflow.db". null: as MLflow's own settings have it."""
+    experiment: str = "partwise"
+    """Experiment under which the run is filed; made if it is not there."""
+    every: PositiveInt = 10
+    """Updates between two that are told; evaluations are told always."""
+
+    def build(self, site: None) -> MlflowTracker:
+        _require("mlflow", self.name)
+        from .mlflow_runs import MlflowTracker
+
+        return MlflowTracker(self.uri, self.experiment, self.every)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(uri="sqlite:///mlflow.db")
+        yield cls(uri="sqlite:///mlflow.db", experiment="positions", every=3)
+
+
+def _require(package: str, name: str) -> None:
+    if find_spec(package) is None:
+        raise PartError(f"{name} needs the package {package}, which is not installed: pip install 'partwise[{name}]'")
+
+
+PARTS = (Mlflow, TensorBoard)

@@ -146,7 +146,7 @@ def test_agrees_with_load_on_thousands_of_slips(schema: dict[str, Any], base: di
     rng = random.Random(0)
     resolved = load(base).recipe.resolved()
     outcomes = []
-    for number in range(900):
+    for number in range(1200):
         value = mutations(base if number % 2 else resolved, rng)
         if number % 3 == 0:
             value = mutations(value, rng)

@@ -42,6 +42,8 @@ class Recipe(BaseModel):
     """How it is trained."""
     sampler: slots.Sampler = use("temperature")
     """How text is written with it, unless the command says otherwise."""
+    trackers: tuple[slots.Tracker, ...] = ()
+    """Who is told of the progress of training, besides the run's own files."""
     seed: NonNegativeInt = 0
     """Seed of everything random; two runs that differ only in it are repetitions of one experiment."""
 
@@ -66,8 +68,8 @@ class Recipe(BaseModel):
 
         A hash of data, tokenizer, model and trainer with every default written out, so neither the order of
         keys nor whether a default is spelt out matters. Name and about are left out because they are labels;
-        the sampler because it acts after training; the seed because runs that differ only in it are
-        repetitions of one experiment, and a study finds them by their common fingerprint.
+        the sampler because it acts after training, the trackers because they only watch it; the seed because runs
+        that differ only in it are repetitions of one experiment, and a study finds them by their common fingerprint.
         """
         trained = {key: value for key, value in self.resolved().items() if key in TRAINED}
         canonical = json.dumps(trained, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,80 @@
+"""Runs of an MLflow server or database, through its client (not its global state, which other code may use)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from mlflow.entities import Metric, Param
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from partwise.files import read_json, write_json
+from partwise.run import Run
+
+from .deciding import worth_telling
+
+FILE = "mlflow.json"
+"""Beside the run: which of MLflow's runs it is."""
+LONGEST_PARAMETER, MOST_PARAMETERS = 500, 100
+_STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
+
+
+class MlflowTracker:
+    """One run of MLflow per run: the recipe's choices as parameters, every figure as a metric."""
+
+    def __init__(self, uri: str | None, experiment: str, every: int) -> None:
+        self.uri = uri
+        self.experiment = experiment
+        self.every = every
+
+    def begin(self, run: Run, step: int) -> None:
+        self.client = MlflowClient(tracking_uri=self.uri)
+        self.id = self._taken_up(run) or self._started(run)
+        # A run that is continued makes the same updates again from its checkpoint on, to the bit.
+        known = self.client.get_metric_history(self.id, "loss")
+        self.told = max((metric.step for metric in known), default=0)
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        if step > self.told and worth_telling(step, metrics, self.every):
+            now = int(time.time() * 1000)
+            self.client.log_batch(self.id, [Metric(name, value, now, step) for name, value in metrics.items()])
+
+    def end(self, state: Literal["finished", "interrupted", "failed"]) -> None:
+        self.client.set_terminated(self.id, _STATUS[state])
+
+    def _taken_up(self, run: Run) -> str | None:
+        """MLflow's run that this one was before it was interrupted."""
+        if not (run.directory / FILE).is_file():
+            return None
+        known = read_json(run.directory / FILE).get("run_id")
+        try:
+            self.client.update_run(str(known), status="RUNNING")
+        except MlflowException:  # another server, or deleted there
+            return None
+        return str(known)
+
+    def _started(self, run: Run) -> str:
+        experiment = self.client.get_experiment_by_name(self.experiment)
+        place = experiment.experiment_id if experiment else self.client.create_experiment(self.experiment)
+        started = self.client.create_run(place, run_name=run.directory.name)
+        id = str(started.info.run_id)
+        parameters = [Param(path, value[:LONGEST_PARAMETER]) for path, value in _choices(run.recipe)]
+        for start in range(0, len(parameters), MOST_PARAMETERS):
+            self.client.log_batch(id, params=parameters[start : start + MOST_PARAMETERS])
+        write_json(run.directory / FILE, {"uri": self.uri, "experiment": self.experiment, "run_id": id})
+        return id
+
+
+def _choices(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """A resolved recipe as parameters: `model.blocks.0.mixer.heads`, "6"."""
+    if isinstance(value, dict) and value:
+        for key, one in value.items():
+            yield from _choices(one, f"{path}.{key}" if path else key)
+    elif isinstance(value, list | tuple) and value:
+        for index, one in enumerate(value):
+            yield from _choices(one, f"{path}.{index}")
+    else:
+        yield path, value if isinstance(value, str) else json.dumps(value)
