@@ -20,7 +20,8 @@ from .plugged import plugged
 
 SECTIONS = {
     "Recipes": ("recipes", "check", "inspect", "diff"),
-    "Runs": ("train", "generate", "evaluate", "import", "export"),
+    "Runs": ("train", "runs", "show", "generate", "evaluate", "import", "export"),
+    "Studies": ("ablate", "report"),
     "What is installed": ("parts", "plugins", "schema"),
 }
 BUILT_IN = tuple(name for names in SECTIONS.values() for name in names)

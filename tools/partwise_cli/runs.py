@@ -1,10 +1,76 @@
-"""Runs as they are named on the command line."""
+"""`partwise runs`: the runs there are; and how other commands find the one that is meant."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from partwise.errors import InputError
+
+from . import options
+from .output import print_json, show_columns, write
+from .text import figure
+
+if TYPE_CHECKING:
+    from partwise.run_list import Listed
+
+
+@click.command("runs")
+@click.argument("directory", type=options.directory, default="runs", metavar="[DIR]")
+@options.as_json
+def command(directory: Path, as_json: bool) -> None:
+    """List runs: recipe, seed, state, step, loss, bits per byte, age.
+
+    Those in the directory `runs` and below, or in DIR; the one written last comes first.
+
+    \b
+    Examples:
+      partwise runs
+      partwise runs studies --json
+    """
+    from partwise.run_list import runs_in
+
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"{directory} is a file; runs are kept in directories")
+    found = runs_in(directory) if directory.is_dir() else []
+    if as_json:
+        print_json([described(run) for run in found])
+    elif not found:
+        write(f"no runs in {directory}; to make one: partwise train char-rnn")
+    else:
+        header = ("run", "recipe", "seed", "state", "step", "valid loss", "bits per byte", "age")
+        show_columns(map(_line, found), header, right=(2, 4, 5, 6, 7), wraps=0)
+        for run in found:
+            if run.problem:
+                write(f"damaged: {run.problem}", err=True)
+
+
+def _line(run: Listed) -> tuple[str, ...]:
+    return (
+        str(run.directory),
+        run.name,
+        "-" if run.seed is None else str(run.seed),
+        run.state,
+        "-" if run.step is None else f"{run.step} / {run.steps}" if run.steps else str(run.step),
+        figure(run.loss),
+        figure(run.bits_per_byte),
+        age(run.seconds_ago),
+    )
+
+
+def described(run: Listed) -> dict[str, Any]:
+    """A run as JSON values."""
+    return {**vars(run), "directory": str(run.directory)}
+
+
+def age(seconds: float) -> str:
+    """`12 s`, `5 min`, `3 h`, `4 d`."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def directory_of(run: str) -> Path:

@@ -1,0 +1,91 @@
+"""The runs in a directory, each in a few figures. Imports no torch: it reads only what stands beside the weights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from .claim import holder
+from .errors import PartwiseError
+from .layout import MANIFEST, METRICS, RECIPE
+from .run import Run
+
+DEEPEST = 3
+"""Levels of directories below the one asked for that are looked into."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One run."""
+
+    directory: Path
+    name: str
+    """Of its recipe."""
+    seed: int | None
+    state: Literal["finished", "training", "diverged", "interrupted", "stopped", "damaged"]
+    """`stopped`: not finished, and no process is training in it (it was killed, or its machine was)."""
+    step: int | None
+    """Of the newest figures."""
+    steps: int | None
+    """Updates in all, if the trainer's recipe says."""
+    loss: float | None
+    """Nats per token on the valid split, at the newest evaluation."""
+    bits_per_byte: float | None
+    seconds_ago: float
+    """Since something of it was last written."""
+    problem: str | None = None
+    """What is damaged."""
+
+
+def runs_in(directory: Path) -> list[Listed]:
+    """Every run in `directory` and below, the one written last first."""
+    return sorted(map(listed, set(_found(directory, DEEPEST))), key=lambda run: (run.seconds_ago, run.directory))
+
+
+def listed(directory: Path) -> Listed:
+    """The figures of one run, whatever state it is in."""
+    age = time.time() - max((file.stat().st_mtime for file in _files(directory)), default=time.time())
+    try:
+        run = Run.open(directory)
+        rows = run.rows()
+    except PartwiseError as error:
+        return Listed(directory, directory.name, None, "damaged", None, None, None, None, max(age, 0.0), str(error))
+    newest: dict[str, Any] = {}
+    for row in rows:
+        newest |= {key: value for key, value in row.items() if value is not None}
+    state = run.state
+    trainer = run.recipe.get("trainer")
+    return Listed(
+        directory,
+        str(run.recipe.get("name", directory.name)),
+        run.recipe.get("seed"),
+        "stopped" if state == "training" and holder(directory) is None else state,
+        newest.get("step", run.step),
+        trainer.get("steps") if isinstance(trainer, dict) else None,
+        newest.get("valid_loss"),
+        newest.get("valid_bits_per_byte"),
+        max(age, 0.0),
+    )
+
+
+def _found(directory: Path, depth: int) -> Iterator[Path]:
+    if (directory / RECIPE).is_file() and ((directory / MANIFEST).exists() or (directory / METRICS).exists()):
+        yield directory
+        return
+    if depth:
+        try:
+            below = sorted(path for path in directory.iterdir() if path.is_dir() and not path.name.startswith("."))
+        except OSError:  # not ours to read
+            return
+        for path in below:
+            yield from _found(path, depth - 1)
+
+
+def _files(directory: Path) -> list[Path]:
+    return [path for path in directory.iterdir() if path.is_file()]
+
+
+__all__ = ["Listed", "listed", "runs_in"]

@@ -1,0 +1,61 @@
+"""`partwise show`: one run, with its learning curve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import options
+from .output import console, heading, print_json, show_columns, write
+from .runs import directory_of
+
+
+@click.command("show")
+@options.run
+@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Draw the curve there.")
+@options.as_json
+def command(run: str, svg: Path | None, as_json: bool) -> None:
+    """Show a run: its state, its figures and its learning curve.
+
+    The curve is also drawn as a picture, learning-curve.svg in the run's directory unless --svg names another file.
+
+    \b
+    Example:
+      partwise show runs/gpt-1f0c2d3e4b-s0
+    """
+    from partwise.files import write_text
+    from partwise.learning_curve import as_svg, in_letters, learning_curves
+    from partwise.run import Run
+    from partwise.run_list import listed
+
+    from .figures import before_and_after, comparison
+    from .runs import described
+
+    directory = directory_of(run)
+    found, opened = listed(directory), Run.open(directory)
+    rows = opened.rows()
+    if as_json:
+        before, after = before_and_after(rows)
+        print_json({**described(found), "before": before, "after": after, "rows": rows})
+        return
+    heading(f"{found.name}, seed {found.seed}: {state_of(found.state)}, {progress_of(found.step, found.steps)}")
+    show_columns(comparison(*before_and_after(rows)), header=("", "first", "last"), right=(1, 2))
+    curves = learning_curves(rows)
+    if not curves:
+        write("\nno update has been made yet: there is no curve to draw")
+        return
+    write(f"\n{in_letters(curves, min(console().width, 100))}")
+    place = svg or directory / "learning-curve.svg"
+    write_text(place, as_svg(found.name, curves))
+    write(f"\ncurve: {place}")
+
+
+def state_of(state: str) -> str:
+    """A state in words."""
+    return {"stopped": "stopped; the command that started it continues it"}.get(state, state)
+
+
+def progress_of(step: int | None, steps: int | None) -> str:
+    """`step 400 of 600`."""
+    return f"step {step or 0}" + (f" of {steps}" if steps else "")
