@@ -13,14 +13,19 @@ order that depends on the file system, and silently skips a second plugin of the
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -33,6 +38,9 @@ if TYPE_CHECKING:
 GROUP = "partwise"
 DISTRIBUTION = "partwise"
 RESTRICTION = "PARTWISE_PLUGINS"
+PATIENCE = "PARTWISE_PLUGIN_SECONDS"
+SECONDS = 60.0
+"""What importing one plugin may take, unless the environment variable above says otherwise."""
 
 hookspec = pluggy.HookspecMarker(GROUP)
 hook = pluggy.HookimplMarker(GROUP)
@@ -143,17 +151,54 @@ def _load(plugin: Plugin, entry: importlib.metadata.EntryPoint) -> LoadedPlugin:
         return LoadedPlugin(_broken(plugin, problem), None)
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(sys.modules[__name__])
+    printed = io.StringIO()
     try:
-        manager.register(entry.load(), plugin.namespace)
+        # What it prints would stand in the middle of a command's output, which may be JSON.
+        with redirect_stdout(printed), _at_most(_patience()):
+            manager.register(entry.load(), plugin.namespace)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         return LoadedPlugin(_broken(plugin, _one_line(error), traceback.format_exc()), None)
+    warnings = []
+    if printed.getvalue().strip():
+        first = printed.getvalue().strip().splitlines()[0][:60]
+        warnings.append(f"it prints when it is imported ({first!r}); a plugin should do nothing then")
     misspelt = sorted(name for name, caller in vars(manager.hook).items() if not caller.has_spec())
     if misspelt:
-        known = ", ".join(HOOKS)
-        plugin = replace(plugin, warning=f"unknown hook {', '.join(misspelt)}; the hooks are {known}")
-    return LoadedPlugin(plugin, manager.hook)
+        warnings.append(f"unknown hook {', '.join(misspelt)}; the hooks are {', '.join(HOOKS)}")
+    return LoadedPlugin(replace(plugin, warning="; ".join(warnings) or None), manager.hook)
+
+
+def _patience() -> float:
+    try:
+        return float(os.environ.get(PATIENCE, SECONDS))
+    except ValueError:
+        return SECONDS
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Ends what takes longer, where that can be done: in the main thread of a system with alarms.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    able = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    if not able or seconds <= 0 or signal.getitimer(signal.ITIMER_REAL)[0]:  # somebody else's alarm is set
+        yield
+        return
+
+    def give_up(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"importing it took more than {seconds:g} s and was given up ({PATIENCE} sets the limit)")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _broken(plugin: Plugin, problem: str, details: str = "") -> Plugin:

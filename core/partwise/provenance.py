@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import sys
 from functools import cache
@@ -11,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .parts import Part, parts_within
+from .recipe.recipe import TRAINED
 from .registry import registry
 
 if TYPE_CHECKING:
-    from .recipe import LoadedRecipe
+    from .recipe import LoadedRecipe, Recipe
 
 
-def lock(loaded: LoadedRecipe, data_hash: str) -> dict[str, Any]:
+def lock(loaded: LoadedRecipe, data_hash: str | None) -> dict[str, Any]:
     """Every part of the recipe with the distribution, version and source it comes from, and the surroundings."""
     import torch
 
@@ -31,6 +33,20 @@ def lock(loaded: LoadedRecipe, data_hash: str) -> dict[str, Any]:
         "data": data_hash,
         "parts": dict(sorted(_origin(part) for part in parts)),
     }
+
+
+def run_identity(recipe: Recipe, seed: int, data_hash: str) -> str:
+    """Twenty hexadecimal digits that change with whatever decides what a run comes to: what is trained, the seed,
+    the texts, and the code of the parts. Runs of one identity, in whichever study, are one run."""
+    trained = {key: getattr(recipe, key) for key in TRAINED}
+    parts = {type(part) for one in trained.values() for part in (one, *(inner for _, inner in parts_within(one)))}
+    facts = {
+        "recipe": {key: one.model_dump(mode="json") for key, one in trained.items()},
+        "seed": seed,
+        "data": data_hash,
+        "code": sorted([f"{part.kind} {registry().name_of(part)}", source_hash(part)] for part in parts),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def _origin(part: type[Part]) -> tuple[str, dict[str, str]]:
@@ -62,3 +78,29 @@ def _hash_of(module: str) -> str:
         digest.update(str(source.relative_to(place.parent)).encode())
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What is not as it was when a run was started, in words, from two locks."""
+    told = [
+        f"{name} {then[name]} is {now[name]} now"
+        for name in ("partwise", "python", "torch", "platform")
+        if name in then and then[name] != now[name]
+    ]
+    before, after = then.get("parts", {}), now.get("parts", {})
+    changed: dict[str, list[str]] = {}
+    for name, was in before.items() if isinstance(before, dict) else ():
+        is_now = after.get(name, was)
+        if was.get("version") != is_now.get("version"):
+            what = f"{was.get('distribution')} {was.get('version')} is {is_now.get('version')} now"
+        elif was.get("source") != is_now.get("source"):
+            what = f"{was.get('distribution')} {was.get('version')} has other code now"
+        else:
+            continue
+        changed.setdefault(what, []).append(name)
+    return told + [f"{what} ({_some(names)})" for what, names in changed.items()]
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more

@@ -31,6 +31,7 @@ class Registry:
 
     def __init__(self, loaded: Iterable[LoadedPlugin]) -> None:
         self._entries: dict[tuple[type[Part], str], Entry] = {}
+        self._aliases: dict[tuple[type[Part], str], Entry] = {}
         self._names: dict[type[Part], str] = {}
         self._plugins: list[Plugin] = []
         self._recipe_directories: list[tuple[Path, Plugin]] = []
@@ -48,9 +49,12 @@ class Registry:
                 self._recipe_directories += [(Path(directory), plugin) for directory in directories]
 
     def _add(self, part: type[Part], plugin: Plugin) -> None:
-        name = part.name if plugin.builtin else f"{plugin.namespace}/{part.name}"
-        self._entries[_family(part), name] = Entry(name, part, plugin)
-        self._names[part] = name
+        head = "" if plugin.builtin else f"{plugin.namespace}/"
+        entry = Entry(head + part.name, part, plugin)
+        self._entries[_family(part), entry.name] = entry
+        self._names[part] = entry.name
+        for alias in part.aliases:
+            self._aliases[_family(part), head + alias] = entry
 
     @property
     def plugins(self) -> tuple[Plugin, ...]:
@@ -77,8 +81,9 @@ class Registry:
         return sorted(entry.name for entry in self.entries(kind))
 
     def find(self, kind: type[Part], name: str) -> type[Part] | None:
-        """The part of `kind` called `name`, or None."""
-        entry = self._entries.get((_family(kind), name))
+        """The part of `kind` called `name` today or before, or None."""
+        key = (_family(kind), name)
+        entry = self._entries.get(key) or self._aliases.get(key)
         return entry.part if entry and issubclass(entry.part, kind) else None
 
     def of_any_kind(self, name: str) -> tuple[type[Part], ...]:
@@ -124,13 +129,20 @@ def _first_problem(parts: list[Any]) -> str | None:
         name = getattr(part, "name", None)
         if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             return f"part {part.__name__} needs a `name` of lower-case letters, digits and _"
+        wrong = [alias for alias in part.aliases if not re.fullmatch(r"[a-z][a-z0-9_]*", alias)]
+        if wrong:
+            return f"part {part.__name__} has the alias {wrong[0]!r}; use lower-case letters, digits and _"
+        if type(part.version) is not int or part.version < 1:
+            return f"part {part.__name__} has version {part.version!r}; versions are 1, 2, 3 ..."
+        if part.version > 1 and "version" in part.model_fields:
+            return f"part {part.__name__} has a knob `version`, the word by which recipes name the version of a part"
         lists = [knob for knob, field in part.model_fields.items() if get_origin(field.annotation) is list]
         if lists:
             return f"knob {lists[0]} of {part.__name__} is a list; parts cannot change, so make it a tuple"
-        key = (_family(part), part.name)
-        if key in seen:
-            return f"registers two parts named {part.name!r}: {seen[key].__name__} and {part.__name__}"
-        seen[key] = part
+        for known in (part.name, *part.aliases):
+            other = seen.setdefault((_family(part), known), part)
+            if other is not part:
+                return f"registers two parts named {known!r}: {other.__name__} and {part.__name__}"
     return None
 
 

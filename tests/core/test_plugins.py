@@ -394,3 +394,23 @@ def test_installing_a_plugin_does_not_change_what_a_built_in_name_means(machine:
         assert registry().find(NormPart, "rms_norm").__module__ == "partwise_norms.parts"
         assert registry().find(NormPart, "acme/rms_norm").__module__ == "acme"
     """)
+
+
+def test_a_plugin_that_hangs_when_imported_is_given_up_and_named(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.install("acme-sleep", "import time\ntime.sleep(100)", sleep="acme_sleep")
+    machine.install("acme-good", GOOD, good="acme_good")
+    monkeypatch.setenv("PARTWISE_PLUGIN_SECONDS", "0.5")
+    seen = machine.show()
+    assert "took more than 0.5 s" in seen["plugins"]["sleep (acme-sleep 1.0)"][0]
+    assert seen["parts"] == ["good/double"]
+
+
+def test_what_a_plugin_prints_when_imported_disturbs_no_output_and_is_told(machine: Machine) -> None:
+    machine.install("acme-loud", 'print("hello, I am loud")\n' + textwrap.dedent(GOOD), loud="acme_loud")
+    seen = machine.show()  # reads the whole output as JSON
+    problem, warning, _ = seen["plugins"]["loud (acme-loud 1.0)"]
+    assert problem is None
+    assert "prints when it is imported ('hello, I am loud')" in warning
+    assert seen["parts"] == ["loud/double"]
