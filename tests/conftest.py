@@ -1,9 +1,11 @@
-"""For every test: one thread, and random numbers that are the same each time."""
+"""For every test: one thread, random numbers that are the same each time, and a browser if asked for."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+
+from .browser import browser as browser
 
 torch.set_num_threads(1)
 

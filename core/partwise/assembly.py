@@ -11,6 +11,7 @@ recipe changes only the weights of what it changes, which is what pairs the seed
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from .errors import PartError, WorkError
+from .foreign import filled_by_others
 from .interfaces import Model
 from .kinds import ModelPart
 from .sites import ModelSite
@@ -29,10 +31,18 @@ def skeleton(part: ModelPart, site: ModelSite) -> Model:
     """The network on the meta device: every shape, no content, next to no memory.
 
     Raises:
-        PartError: some part does not fit its place; `path` begins at the model.
+        PartError: some part does not fit its place (`path` begins at the model), or a module could not be filled.
     """
     with torch.device("meta"), _NothingToFill():
-        return part.assemble(site)
+        built = part.assemble(site)
+    if isinstance(built, nn.Module):
+        others_fill = filled_by_others(built)
+        for path, module in built.named_modules():
+            if module not in others_fill:
+                _refuse_unfillable(path, module)
+    elif isinstance(part, ModelPart):
+        raise PartError(f"model {part.name!r} builds a {type(built).__name__}, and a model is a torch.nn.Module")
+    return built
 
 
 @contextmanager
@@ -74,20 +84,26 @@ _FILLS |= {nn.init.kaiming_normal_, nn.init.kaiming_uniform_, nn.init.xavier_nor
 def materialise(model: Model, seed: int, device: torch.device | str = "cpu") -> Model:
     """Gives a skeleton memory on `device` and its first weights; changes and returns `model`.
 
+    They are drawn on the CPU and then moved: one seed gives the same weights on every device, and to processes
+    that share a model.
+
     Raises:
         WorkError: the device has not the memory, or a module has parameters and no `reset_parameters()`.
     """
     module = cast(nn.Module, model)
     refuse_if_too_large(model, torch.device(device))
-    _give_memory(module, device)
+    _give_memory(module)
     initializer = getattr(module, "initializer", None)  # a lone block, in a test, has none
-    devices = [] if torch.device(device).type == "cpu" else [torch.device(device)]
-    with torch.random.fork_rng(devices), torch.no_grad():
+    with torch.random.fork_rng([]), torch.no_grad():
+        others_fill = filled_by_others(module)
         for path, child in _children_first(module):
-            torch.manual_seed(seed_for(seed, path))
+            if child in others_fill:
+                continue
+            torch.default_generator.manual_seed(seed_for(seed, path))
             _reset(path, child)
             if initializer is not None:
                 initializer(child)
+    module.to(device)
     return model
 
 
@@ -102,14 +118,14 @@ def seed_for(seed: int, *path: str | int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def _give_memory(module: nn.Module, device: torch.device | str) -> None:
-    """Empty tensors for meta ones; places that share a parameter share it afterwards, too (`to_empty` parts them)."""
+def _give_memory(module: nn.Module) -> None:
+    """Empty tensors on the CPU for meta ones; places that share a parameter share it afterwards, too."""
     places: dict[int, list[tuple[nn.Module, str]]] = {}
     for child in module.modules():
         for name, parameter in child.named_parameters(recurse=False, remove_duplicate=False):
             places.setdefault(id(parameter), []).append((child, name))
-    # Not `to_empty`, whose `empty_like` of a meta tensor also imports PyTorch's compiler.
-    module._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device=device))
+    # Not `to_empty`, which parts them, and whose `empty_like` of a meta tensor also imports PyTorch's compiler.
+    module._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu"))
     for (first, name), *others in places.values():
         for other, its_name in others:
             setattr(other, its_name, getattr(first, name))
@@ -128,10 +144,14 @@ def _children_first(
 
 
 def _reset(path: str, module: nn.Module) -> None:
+    _refuse_unfillable(path, module)
     reset = getattr(module, "reset_parameters", None)
     if callable(reset):
         reset()
-    elif any(True for _ in _own_tensors(module)):
+
+
+def _refuse_unfillable(path: str, module: nn.Module) -> None:
+    if any(True for _ in _own_tensors(module)) and not callable(getattr(module, "reset_parameters", None)):
         raise PartError(
             f"module {path} ({type(module).__name__}) has parameters or buffers of its own but no "
             "reset_parameters() to fill them; give it one, as every module of PyTorch has"
@@ -154,7 +174,7 @@ def refuse_if_too_large(model: Model, device: torch.device) -> None:
         WorkError: the device has not the memory for the model's weights.
     """
     needed = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(cast(nn.Module, model)))
-    free = _free_memory(device)
+    free = free_memory(device)
     if free is not None and needed > free:
         raise WorkError(
             f"this model's weights need {size_in_words(needed)} and {device.type} has {size_in_words(free)} free; "
@@ -162,7 +182,7 @@ def refuse_if_too_large(model: Model, device: torch.device) -> None:
         )
 
 
-def _free_memory(device: torch.device) -> int | None:
+def free_memory(device: torch.device) -> int | None:
     """Bytes free on a device; None if there is no telling."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
@@ -171,9 +191,20 @@ def _free_memory(device: torch.device) -> int | None:
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
             facts: dict[str, Any] = dict(line.split(":", 1) for line in lines)
-        return int(facts["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
+        return min(int(facts["MemAvailable"].split()[0]) * 1024, _allowed())
+    except (ImportError, OSError, KeyError, ValueError):
         return None
+
+
+def _allowed() -> int:
+    """Bytes that this process may still ask for under the limit it was given (`ulimit -v`)."""
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return max(0, limit - int(file.read().split()[0]) * resource.getpagesize())
 
 
 def size_in_words(count: float) -> str:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from .distributed import processes
 from .errors import InputError
 from .interfaces import Model, Split
 
 if TYPE_CHECKING:
     from .batches import Batches
+    from .flow import Batch
 
 
 @dataclass(frozen=True)
@@ -39,28 +42,48 @@ def evaluate(
     size: int,
     limit: int | None = None,
     device: torch.device | str = "cpu",
+    loss: Callable[[Batch], Tensor] | None = None,
 ) -> Metrics:
     """Evaluates `model`, which is on `device`, in float32, on batches of `size` rows.
 
-    A `limit` is how many batches at most, spread over the split; None takes all.
+    A `limit` is how many batches at most, spread over the split; None takes all. `loss`, if given, takes the place
+    of the model's own: for one that several processes hold together. Processes that train together share the
+    batches out; the figures are the same to the last bit for any number of them.
 
     Dropout is off meanwhile, nothing random is drawn, and the model's mode is as before when it returns.
 
     Raises:
         InputError: the split holds nothing that is scored.
     """
-    losses: list[torch.Tensor] = []
-    tokens = 0
+    losses: list[Tensor] = []
+    tokens: list[int] = []
+    together = processes()
     # Not inference_mode: a table that a module computes once and keeps must still serve training afterwards.
     with evaluating(model), torch.no_grad():
-        for batch in batches.evaluation(split, size, limit):
-            tokens += int(batch.scored)
-            losses.append(model.loss(batch.to(device)))
-    if not tokens:
+        for group in _in_groups(batches.evaluation(split, size, limit), together.count):
+            # All take part in every round, as a sharded model needs: who has no batch left looks at another's.
+            batch = group[min(together.rank, len(group) - 1)]
+            mine = together.rank < len(group)
+            nats = (loss or model.loss)(batch.to(device))
+            losses.append(nats if mine else torch.zeros_like(nats))
+            tokens.append(int(batch.scored) if mine else 0)
+    # One transfer from the device in all; summed in double precision, in the order of the batches.
+    table = torch.zeros(len(losses), together.count, 2, dtype=torch.float64)
+    if losses:
+        table[:, together.rank, 0] = torch.stack(losses).cpu().double()
+        table[:, together.rank, 1] = torch.tensor(tokens, dtype=torch.float64)
+    together.sum(table)
+    scored = int(table[..., 1].sum())
+    if not scored:
         raise InputError(f"the {split} split holds no token to be scored: give the data more text, or evaluate another")
-    # One transfer from the device in all; summed in double precision, in a fixed order.
-    loss = float(torch.stack(losses).cpu().double().sum()) / tokens
-    return Metrics(loss, perplexity(loss), batches.encoded[split].bits_per_byte(loss), tokens)
+    mean = math.fsum(table[..., 0].flatten().tolist()) / scored
+    return Metrics(mean, perplexity(mean), batches.encoded[split].bits_per_byte(mean), scored)
+
+
+def _in_groups(batches: Iterator[Batch], count: int) -> Iterator[list[Batch]]:
+    """The batches, `count` at a time; fewer the last time."""
+    while group := list(islice(batches, count)):
+        yield group
 
 
 def perplexity(loss: float) -> float:

@@ -7,12 +7,14 @@ memory, C width, H heads, D head width, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
+
+from .lazily import cached_property
+from .masks import Bias, Mask, Sight
 
 if TYPE_CHECKING:
     from .interfaces import PositionEncoder
@@ -45,8 +47,9 @@ class Flow:
     """The position encoder in force inside attention."""
     angles: tuple[Tensor, ...] | None = None
     """What `encoder.angles` gave for these positions; computed once per pass, used by every layer."""
-    bias: Tensor | None = None
-    """[H, T, S] what `encoder.bias` gave for these positions."""
+    bias: Bias | None = None
+    """What `encoder` adds to scores; computed once per pass, used by every layer."""
+    _masks: dict[Sight, Mask] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def length(self) -> int:
@@ -60,9 +63,47 @@ class Flow:
 
     def placed_by(self, encoder: PositionEncoder) -> Flow:
         """The same pass with `encoder` in force: its angles and bias computed for these positions."""
-        indices = torch.arange(self.end, device=self.positions.device)
-        bias = encoder.bias(indices[self.start :], indices)
+        # Between tokens of one text, places in the cache are as far apart as positions.
+        table = encoder.bias_table(torch.arange(1 - self.end, self.length, device=self.positions.device))
+        bias = None if table is None else Bias(table, self.length)
         return replace(self, encoder=encoder, angles=encoder.angles(self.positions), bias=bias)
+
+    def mask(self, sight: Sight) -> Mask:
+        """Which tokens so far this pass's tokens see; made once per pass, shared by all layers of equal sight."""
+        if sight not in self._masks:
+            by_row = self.documents if self.padding is None else self.padding
+            self._masks[sight] = Mask(
+                rule=sight.rule(self.start, self.padding, self.documents),
+                hides=self._hidden_from(sight),
+                queries=self.length,
+                keys=self.end,
+                rows=None if by_row is None else by_row.shape[0],
+                device=self.positions.device,
+            )
+        return self._masks[sight]
+
+    @cached_property
+    def memory_mask(self) -> Mask:
+        """Which tokens of the memory this pass's tokens see: all but padding."""
+        padding = self.memory_padding
+        if padding is None:
+            return Mask(lambda row, head, query, key: key >= 0, "nothing", self.length, 0, None, self.positions.device)
+        return Mask(
+            rule=lambda row, head, query, key: padding[row, key],
+            hides="more",
+            queries=self.length,
+            keys=padding.shape[1],
+            rows=padding.shape[0],
+            device=self.positions.device,
+        )
+
+    def _hidden_from(self, sight: Sight) -> Literal["nothing", "future", "more"]:
+        narrow = sight.window is not None and sight.window < self.end
+        if narrow or self.padding is not None or self.documents is not None:
+            return "more"
+        if not sight.causal or self.length == 1:  # a single token, the last so far, sees all there is
+            return "nothing"
+        return "future" if self.start == 0 else "more"
 
     def rotate(self, heads: Tensor) -> Tensor:
         """Queries or keys [B, H, T, D], rotated to their positions if the encoder in force rotates."""

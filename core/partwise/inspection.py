@@ -1,7 +1,9 @@
 """What a model is made of, read off its skeleton on the meta device: no weights are allocated.
 
 FLOPs are those of matrix multiplications, two per multiply-add, as PyTorch's own counter sees them; the
-backward pass costs about twice the forward one.
+backward pass costs about twice the forward one. Attention counts with every query over every key, whatever a mask
+hides and whichever kernel computes it: variants of a model are counted alike, and a short window (or causality)
+takes less than is counted where the kernel leaves out what is hidden.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ Shapes: B batch, T positions, S positions so far, C width, H heads, D head width
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
-    from torch import Generator, Tensor, nn
+    from torch import Tensor, nn
 
     from .batches import Batches
     from .decoding import Decoder
@@ -154,8 +154,12 @@ class PositionEncoder(Protocol):
         """Queries or keys [B, H, T, D], rotated; keeps the dtype of `heads`."""
         ...
 
-    def bias(self, query_positions: Tensor, key_positions: Tensor) -> Tensor | None:
-        """[H, T, S] to be added to scores, from positions [T] and [S]; depends on their difference only."""
+    def bias_table(self, offsets: Tensor) -> Tensor | None:
+        """[H, N] to be added to scores, for N offsets from a query to a key (negative: the key comes first).
+
+        Of the offset alone, so that no pass needs to write out one number per query and key. A bias of anything
+        else, of what stands there or of where, belongs into an attention, or into its score.
+        """
         ...
 
 
@@ -284,7 +288,9 @@ class Progress:
     """Updates in all."""
     metrics: Mapping[str, float | int | str | None]
     """Figures of this moment: always `loss` (nats per token, on the step's batch), `lr`, `grad_norm`,
-    `tokens_per_second`; after an evaluation also `valid_loss`, `valid_perplexity`, `valid_bits_per_byte`."""
+    `tokens_per_second`; after an evaluation also `valid_loss`, `valid_perplexity`, `valid_bits_per_byte`; where they
+    are known `flops_utilisation` (share of what the machine can do at best), `data_wait` (share of the step spent
+    waiting for batches) and `peak_memory` (bytes)."""
 
 
 @dataclass(frozen=True)
@@ -299,6 +305,8 @@ class Training:
     device: torch.device
     report: Callable[[Progress], None]
     """To be called after every step; cheap."""
+    flops_per_token: Callable[[], float] | None = None
+    """Counts those of the forward pass, as `inspect` does, which takes a second; None if nobody can."""
 
 
 class Trainer(Protocol):
@@ -312,7 +320,7 @@ class Trainer(Protocol):
 class Sampler(Protocol):
     """Chooses what is written."""
 
-    def generate(self, decoder: Decoder, limit: int, generator: Generator) -> Iterator[Tensor]:
+    def generate(self, decoder: Decoder, limit: int, generator: torch.Generator) -> Iterator[Tensor]:
         """Yields the tokens [B] that are appended, at most `limit` times, until every row has ended.
 
         A row that has ended yields the end token. A search yields once it has decided.
@@ -342,10 +350,13 @@ class Tracker(Protocol):
 class Engine(Protocol):
     """Does jobs, several at once, each in a process of its own, so that what befalls one harms no other."""
 
-    def run(self, jobs: Sequence[Job], place: Path, report: Callable[[JobProgress], None]) -> Iterator[JobResult]:
+    def run(
+        self, jobs: Iterable[Job], place: Path, report: Callable[[JobProgress], None]
+    ) -> Generator[JobResult, None, None]:
         """Yields what came of each job, once each, as they end; what a job was to write is then in `place`
         (or, if the engine works on other machines, what the result holds is all there is).
 
-        A failed job is a result like any other. Closing the iterator ends what is still running.
+        The next of `jobs` is asked for only when there is room for it, in the caller's thread. A failed job is a
+        result like any other. Closing the generator ends what is still running.
         """
         ...

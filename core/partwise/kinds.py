@@ -6,11 +6,13 @@ kind of your own, derive from `Part` (or from a kind) and set `kind`; nothing he
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
-from .parts import Part
+from .parts import Part, parts_within
 from .sites import (
     DataSite,
     EmbeddingSite,
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from . import interfaces
+
+_LAYER = LayerSite(width=16, layer=1, depth=2, context=16)
+"""Where the contract tests build what a layer is made of."""
 
 
 class TokenizerPart(Part):
@@ -61,6 +66,10 @@ class EmbeddingPart(Part):
     def build(self, site: EmbeddingSite) -> interfaces.Embedding:
         raise NotImplementedError
 
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"model": EmbeddingSite(vocabulary=13, width=16)}
+
 
 Act = Literal["embed", "rotate", "bias"]
 
@@ -76,6 +85,13 @@ class PositionPart(Part):
     def build(self, site: PositionSite) -> interfaces.PositionEncoder:
         raise NotImplementedError
 
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {
+            "decoder": PositionSite(width=16, context=16, heads=4, head_width=4),
+            "encoder": PositionSite(width=16, context=16, heads=4, head_width=4, causal=False),
+        }
+
 
 class ScorePart(Part):
     """Says how well a query matches a key."""
@@ -84,6 +100,10 @@ class ScorePart(Part):
 
     def build(self, site: HeadSite) -> interfaces.Score:
         raise NotImplementedError
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"head": HeadSite(heads=4, head_width=4)}
 
 
 class MixerPart(Part):
@@ -94,6 +114,14 @@ class MixerPart(Part):
     def build(self, site: LayerSite) -> interfaces.Mixer:
         raise NotImplementedError
 
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {
+            "decoder": _LAYER,
+            "encoder": replace(_LAYER, causal=False),
+            "cross": replace(_LAYER, memory_width=12).over_memory(),
+        }
+
 
 class AttentionPart(MixerPart):
     """A mixer that weighs every position by how well it matches; can also read an encoder's states."""
@@ -102,6 +130,11 @@ class AttentionPart(MixerPart):
 
     def build(self, site: LayerSite) -> interfaces.Attention:
         raise NotImplementedError
+
+    def sees_order(self) -> bool:
+        """Whether, in an encoder, it tells one order of positions from another: by a position encoder of its own,
+        unless overridden. An attention that does not is equivariant to permutations."""
+        return any(isinstance(part, PositionPart) for _, part in parts_within(self))
 
 
 class FeedForwardPart(Part):
@@ -112,6 +145,10 @@ class FeedForwardPart(Part):
     def build(self, site: LayerSite) -> nn.Module:
         raise NotImplementedError
 
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"layer": _LAYER}
+
 
 class NormPart(Part):
     """Brings the features of each position to a common scale."""
@@ -121,11 +158,19 @@ class NormPart(Part):
     def build(self, site: WidthSite) -> nn.Module:
         raise NotImplementedError
 
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"layer": WidthSite(16)}
+
 
 class BlockPart(Part):
     """Arranges mixer, feed-forward, norms and residual connections into one layer."""
 
     kind = "block"
+
+    keeps_stream: ClassVar[bool] = True
+    """Whether it adds to what comes in, and does nothing else to it: with branches that give zeros, it is then the
+    identity. False where sums are normalised (post-norm) or where there is no residual connection."""
 
     def build(self, site: LayerSite) -> interfaces.Block:
         raise NotImplementedError
@@ -133,6 +178,10 @@ class BlockPart(Part):
     def unrolled(self) -> tuple[BlockPart, ...]:
         """The layers it stands for: itself, unless it is a group."""
         return (self,)
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"decoder": replace(_LAYER, memory_width=12), "encoder": replace(_LAYER, causal=False)}
 
 
 class InitializerPart(Part):
@@ -142,6 +191,10 @@ class InitializerPart(Part):
 
     def build(self, site: LayerSite) -> interfaces.Initializer:
         raise NotImplementedError
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"model": _LAYER}
 
 
 class ModelPart(Part):
@@ -157,6 +210,10 @@ class ModelPart(Part):
 
     def build(self, site: ModelSite) -> interfaces.Model:
         raise NotImplementedError
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"recipe": ModelSite(vocabulary=13)}
 
 
 class DataPart(Part):
@@ -184,6 +241,10 @@ class SchedulePart(Part):
 
     def build(self, site: ScheduleSite) -> interfaces.Schedule:
         raise NotImplementedError
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"trainer": ScheduleSite(steps=20)}
 
 
 class TrainerPart(Part):
@@ -220,6 +281,13 @@ class EnginePart(Part):
     """Runs the jobs of a study, on this machine or on many."""
 
     kind = "engine"
+
+    timeout: PositiveFloat | None = None
+    """Seconds of wall time that a run may take; null: any. Every engine has this knob and the next two."""
+    memory: PositiveFloat | None = None
+    """Memory that the process of a run may take, in GB (10^9 bytes); null: any. Enforced on Linux."""
+    retries: NonNegativeInt = 0
+    """How often a run that failed is tried again; one that diverged is not."""
 
     def build(self, site: None) -> interfaces.Engine:
         raise NotImplementedError

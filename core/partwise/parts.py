@@ -7,9 +7,10 @@ listing, checking and comparing recipes stays fast.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from pydantic import (
@@ -59,6 +60,26 @@ class Part(BaseModel):
     name: ClassVar[str]
     """The name a recipe uses, without its plugin's namespace."""
 
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Names the part had before; recipes that use one still mean this part, and are resolved to its name of today."""
+
+    version: ClassVar[int] = 1
+    """Raised when knobs are renamed or change their meaning; `migrate` then reads the knobs of earlier versions.
+
+    A recipe says `"version": 2` beside `use` for knobs of version 2. One that says nothing was written for
+    version 1: so an update never changes what a recipe means. Resolved recipes always say it.
+    """
+
+    @classmethod
+    def migrate(cls, knobs: dict[str, Any], version: int) -> dict[str, Any]:
+        """The knobs of today for those of an earlier `version`, as recipes write them. Knobs it does not know
+        (they may be of today already) it leaves as they are.
+
+        Raises:
+            ValueError: they can no longer be had; says what to write instead.
+        """
+        return knobs
+
     def build(self, site: Any, /) -> Any:
         """Makes what the part stands for, at `site`. Authors write this; parents call `assemble`."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it is built")
@@ -86,11 +107,41 @@ class Part(BaseModel):
         """The settings under which the contract tests build this part; its defaults unless overridden."""
         yield cls()
 
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        """Small sites at which the contract tests build parts of this kind, by the names of the places.
+
+        Kinds say this, not parts. Numbers should differ wherever code could mistake one for another.
+        """
+        return {"anywhere": None}
+
+    @classmethod
+    def checks(cls) -> Iterable[Callable[..., None]]:
+        """What parts of this kind must hold besides the contract of every part; see `partwise.testing`.
+
+        Each is a function of a part and a site whose docstring says what must hold.
+        """
+        return ()
+
+    @classmethod
+    def equals(cls) -> Iterable[tuple[Self, Self]]:
+        """Pairs of settings that must do the same, such as `kv_heads` left out and `kv_heads` = `heads`."""
+        return ()
+
+    def inputs(self, site: Any, rows: int, length: int) -> tuple[Any, ...] | None:
+        """Tensors to call the built module with in contract tests; a kind of your own says this, if it has modules."""
+        return None
+
+    known_failures: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """What the part is known not to hold: name of a check, or "check[case]", to the reason. Strict: see
+    `partwise.testing`."""
+
     @model_serializer(mode="wrap")
     def _dump(self, knobs: SerializerFunctionWrapHandler) -> dict[str, Any]:
         from .registry import registry
 
-        return {"use": registry().name_of(type(self)), **knobs(self)}
+        head = {"use": registry().name_of(type(self))}
+        return {**head, **({"version": self.version} if self.version > 1 else {}), **knobs(self)}
 
 
 @dataclass(frozen=True)
@@ -186,7 +237,30 @@ def fit_part(kind: type[Part], value: Any) -> Part:
             "unknown {kind} {name}",
             {"kind": kind.kind, "name": repr(name), "given": name, "installed": registry().names(kind)},
         )
-    return cls.model_validate({knob: _frozen(item) for knob, item in value.items() if knob != "use"})
+    knobs = {knob: item for knob, item in value.items() if knob != "use"}
+    return cls.model_validate({knob: _frozen(item) for knob, item in _of_today(cls, name, knobs).items()})
+
+
+def _of_today(cls: type[Part], name: str, knobs: dict[str, Any]) -> dict[str, Any]:
+    """The knobs as the installed version of a part takes them."""
+    if cls.version == 1:
+        return knobs  # a `version` is then a knob like any other
+    written = knobs.pop("version", 1)
+    facts = {"name": repr(name), "written": written, "installed": cls.version}
+    if type(written) is not int or written < 1:
+        raise PydanticCustomError("version_wrong", "version of {name}: expected 1 to {installed}", facts)
+    if written > cls.version:
+        raise PydanticCustomError(
+            "version_newer",
+            "{name} is written for version {written}, and version {installed} is installed; update the plugin",
+            facts,
+        )
+    try:
+        return knobs if written == cls.version else cls.migrate(knobs, written)
+    except ValueError as error:
+        raise PydanticCustomError(
+            "migration", "{name}, version {written}: {reason}", facts | {"reason": str(error)}
+        ) from error
 
 
 def _wrong_kind(name: str, cls: type[Part], kind: type[Part]) -> PydanticCustomError:

@@ -1,89 +1,95 @@
-"""A run: one recipe trained with one seed, as a directory.
+"""A run: one recipe trained with one seed, as a directory (its files are listed in `layout`).
 
-recipe.json         the resolved recipe, every default written out
-tokenizer.json      the tokenizer, to be restored without its texts
-lock.json           what it was trained with: distributions, versions, platform, hash of the data
-metrics.jsonl       one row per line; ends identical whether or not the run was ever interrupted
-checkpoint-STEP/    where an interrupted run continues: model.safetensors, optimizer.safetensors, state.json
-model.safetensors   the final weights: there once the run is finished
-
-Files are replaced whole, and a checkpoint appears by renaming its finished directory, so that a run killed
-at any moment holds a good checkpoint. One process at a time trains in it (`alone_in`). (Importing this module
-imports no torch: reports only read rows.)
+Files are replaced whole, and a checkpoint appears by renaming its finished directory, so that a run killed at any
+moment holds a good checkpoint. Everything is verified against the manifests before it is used. One process at a
+time trains in it (`alone_in`).
 """
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import shutil
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, cast
 
+from . import ending
+from .beginning import begin, first_difference, identity
+from .checkpoints import Checkpoints
+from .claim import alone_in, holder
 from .errors import InputError, PartwiseError, WorkError
-from .files import flush_to_disk, read_json, write_json
+from .files import read_json, write_json
+from .layout import LOCK, MANIFEST, METRICS, RECIPE, STATUS, TOKENIZER, WEIGHTS
+from .manifest import Manifest
 from .rows import Row, Rows
+from .saved import Saved
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from torch.optim import Optimizer
 
-RECIPE, TOKENIZER, LOCK, METRICS = "recipe.json", "tokenizer.json", "lock.json", "metrics.jsonl"
-WEIGHTS, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
-NOT_TRAINED = ("name", "about", "sampler")
-"""Labels, and what acts after training: two recipes that differ only here train the same thing."""
+    from .weights import OptimizerState
 
-_PARTIAL = re.compile(
-    rf"\.({'|'.join(map(re.escape, (RECIPE, TOKENIZER, LOCK, METRICS, WEIGHTS)))}|checkpoint-\d+)\..*partial"
-)
+State = Literal["finished", "training", "diverged", "interrupted"]
+Say = Callable[[str], None]
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where training goes on."""
+
+    step: int = 0
+    """Updates done; 0 if there is no checkpoint."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """What the trainer had saved of its own."""
 
 
 class Run:
     """A run's directory; make one with `Run.create` or `Run.open`."""
 
     def __init__(
-        self, directory: Path, recipe: dict[str, Any], tokenizer: dict[str, Any], lock: dict[str, Any]
+        self,
+        directory: Path,
+        recipe: dict[str, Any],
+        tokenizer: dict[str, Any],
+        lock: dict[str, Any],
+        say: Say = lambda line: None,
     ) -> None:
         self.directory = directory
         self.recipe = recipe
         self.tokenizer = tokenizer
         self.lock = lock
+        self._say = say
         self._metrics = Rows(directory / METRICS)
+        self._checkpoints = Checkpoints(directory, identity(recipe, lock))
 
     @classmethod
-    def create(cls, directory: Path, recipe: dict[str, Any], tokenizer: dict[str, Any], lock: dict[str, Any]) -> Run:
+    def create(
+        cls,
+        directory: Path,
+        recipe: dict[str, Any],
+        tokenizer: dict[str, Any],
+        lock: dict[str, Any],
+        say: Say = lambda line: None,
+    ) -> Run:
         """Starts a run, or takes up the one that `directory` holds if it is of the same recipe.
 
         Of a run taken up, the lock stays the one it was started with; one that has trained nothing yet is started
-        anew, on whatever the data is now.
+        anew, on whatever the data is now. What is damaged is mended where that loses nothing, and `say` told of it.
 
         Raises:
             InputError: the directory holds a run of another recipe, or files of something else.
-            WorkError: it cannot be written.
+            WorkError: it cannot be written, or is damaged beyond mending.
         """
-        files = {TOKENIZER: tokenizer, LOCK: lock}
-        if (directory / RECIPE).exists():
-            _refuse_another(directory, read_json(directory / RECIPE), recipe)
-            if not (_checkpoints(directory) or (directory / WEIGHTS).exists()):
-                for name in files:
-                    (directory / name).unlink(missing_ok=True)
-            elif (directory / TOKENIZER).exists() and read_json(directory / TOKENIZER) != _as_json(tokenizer):
-                raise InputError(
-                    f"{directory} holds a run whose tokenizer is another: the texts have changed since it was "
-                    "started; train into another directory"
-                )
-        else:
-            _refuse_foreign(directory)
-            _make(directory)
-            write_json(directory / RECIPE, recipe)
-        for name, content in files.items():
-            if not (directory / name).exists():
-                write_json(directory / name, content, indent=None if name == TOKENIZER else 2)
-        return cls.open(directory)
+        begin(directory, recipe, tokenizer, lock, say)
+        run = cls.open(directory)
+        run._say = say
+        if run.finished:
+            ending.mend(directory, run._checkpoints, say)
+        return run
 
     @classmethod
     def open(cls, directory: Path) -> Run:
@@ -93,8 +99,14 @@ class Run:
             InputError: it holds none.
             WorkError: a file of it is damaged.
         """
-        if not (directory / RECIPE).is_file():
+        if not (directory / RECIPE).is_file() and not (directory / MANIFEST).is_file():
             raise InputError(f"{directory} holds no run: there is no {RECIPE} in it")
+        try:
+            Manifest.read(directory).verify((RECIPE, TOKENIZER, LOCK))
+        except WorkError as error:
+            raise WorkError(
+                f"{error}; the command that trained the run mends what it can, or restore a copy"
+            ) from error
         recipe, tokenizer, lock = (read_json(directory / name) for name in (RECIPE, TOKENIZER, LOCK))
         return cls(directory, recipe, tokenizer, lock)
 
@@ -106,204 +118,160 @@ class Run:
     @property
     def step(self) -> int:
         """Updates that the newest checkpoint holds; 0 if there is none."""
-        return max(_checkpoints(self.directory), default=0)
+        return max(self._checkpoints.steps(), default=0)
+
+    @property
+    def best(self) -> int | None:
+        """The step of the checkpoint with the lowest validation loss; None if none was evaluated."""
+        return self._checkpoints.best()
+
+    @property
+    def state(self) -> State:
+        """`finished`, or why training has stopped, or `training` if nothing is known to have stopped it."""
+        if self.finished:
+            return "finished"
+        try:
+            state = read_json(self.directory / STATUS).get("state")
+        except PartwiseError:
+            return "training"
+        return cast(State, state) if state in ("diverged", "interrupted") else "training"
+
+    def mark(self, state: Literal["diverged", "interrupted"], message: str) -> None:
+        """Notes why training stopped; the next start forgets it. On a full disk there is no note, and no error:
+        what is being told of matters more."""
+        with suppress(WorkError):
+            write_json(self.directory / STATUS, {"state": state, "step": self.step, "message": message})
 
     def log(self, row: Row) -> None:
         """Appends a row to the metrics; `step`, the updates done, is in every row."""
         self._metrics.append(row)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Every row logged so far."""
+        """Every row logged so far.
+
+        Raises:
+            WorkError: the file is damaged; of a finished run any change of it is seen, else what is no row.
+        """
+        if self.finished:
+            manifest = Manifest.read(self.directory)
+            problem = manifest.damage(METRICS) if METRICS in manifest.files else None
+            if problem:
+                raise WorkError(f"{problem}; the command that trained the run mends it, if it still can")
         return self._metrics.all()
 
-    def save_checkpoint(self, step: int, model: nn.Module, optimizer: Optimizer) -> None:
-        """Keeps all that training needs to continue after update `step`, in place of the checkpoint before.
+    def save_checkpoint(
+        self,
+        step: int,
+        model: nn.Module | Mapping[str, Tensor],
+        optimizer: Optimizer | OptimizerState,
+        extra: Mapping[str, Any] = NOTHING,
+        keep: int = 2,
+        best: float | None = None,
+    ) -> None:
+        """Keeps all that training needs to continue after update `step`, and removes checkpoints no longer needed.
+
+        Args:
+            model: or its tensors by name, as `weights.model_tensors` gives them: what several processes have gathered.
+            optimizer: or its state, as `weights.optimizer_state` gives it. (Not as tensors if the model is a module.)
+            extra: JSON values of the trainer that `load_checkpoint` gives back.
+            keep: how many of the newest stay; with 2 there is one to fall back to, should the newest be damaged.
+            best: the validation loss after this update, in nats, if it was evaluated: the checkpoint with the lowest
+                stays too.
 
         Raises:
-            WorkError: it could not be written; the checkpoint before is intact.
+            WorkError: it could not be written; the checkpoints before are intact.
         """
-        from .weights import model_tensors, optimizer_tensors, write_tensors
-
-        place = self._checkpoint(step)
-        if place.exists():
+        place = self._checkpoints.place(step)
+        if place.exists() and self._checkpoints.is_good(step):
             return  # training is deterministic: it is this very checkpoint
-        partial = place.with_name(f".{place.name}.partial")
-        tensors, numbers = optimizer_tensors(model, optimizer)
+        loss = float(best) if best is not None and math.isfinite(best) else None
         try:
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir()
-            write_tensors(partial / WEIGHTS, model_tensors(model))
-            write_tensors(partial / OPTIMIZER, tensors)
-            write_json(partial / STATE, {"step": step, "optimizer": numbers})
-            self._metrics.flush()
-            partial.rename(place)
-            flush_to_disk(self.directory)
+            weights, state = _as_tensors(model, optimizer)
+            self._checkpoints.save(
+                Saved(step, weights, state, self._metrics.content(), dict(extra), loss), max(keep, 1)
+            )
         except (OSError, WorkError) as error:
-            shutil.rmtree(partial, ignore_errors=True)
-            reason = str(error) if isinstance(error, WorkError) else f"cannot write {place}: {error.strerror}"
-            raise WorkError(f"{reason}; {self._last_good()}") from error
-        for older in _checkpoints(self.directory):
-            if older < step:
-                shutil.rmtree(self._checkpoint(older), ignore_errors=True)
+            reason = str(error) if isinstance(error, WorkError) else f"cannot write {place}: {error.strerror or error}"
+            raise WorkError(f"{reason}; {self._last_good(step)}") from error
 
-    def load_checkpoint(self, model: nn.Module, optimizer: Optimizer) -> int:
-        """Restores the newest checkpoint and forgets the rows logged after it; returns its step.
+    def load_checkpoint(self, model: nn.Module, optimizer: Optimizer) -> Checkpoint:
+        """Restores the newest good checkpoint and forgets the rows logged after it.
 
-        Without a checkpoint, forgets all rows and returns 0.
+        Without any, forgets all rows. Of those that are damaged, `say` is told.
 
         Raises:
-            WorkError: the checkpoint is damaged, or another model's.
+            WorkError: there are checkpoints and none is good, or they are another model's; nothing was changed.
         """
-        step = self.step
-        if step:
-            from .weights import fill_model, fill_optimizer, read_tensors
+        from .weights import fill_model, fill_optimizer
 
-            place = self._checkpoint(step)
-            try:
-                state = read_json(place / STATE)
-                fill_model(model, read_tensors(place / WEIGHTS), place / WEIGHTS)
-                fill_optimizer(model, optimizer, read_tensors(place / OPTIMIZER), state["optimizer"])
-            except PartwiseError as error:
-                raise WorkError(f"{error}; to train from the start, remove {place}") from error
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise WorkError(
-                    f"{place} is damaged, or was not written by partwise; to train from the start, remove it"
-                ) from error
-        self._metrics.forget_after(step or -1)
-        return step
+        def use(saved: Saved) -> None:
+            fill_model(model, saved.model, saved.source)
+            fill_optimizer(model, optimizer, saved.optimizer, saved.source)
 
-    def finish(self, model: nn.Module) -> None:
-        """Writes the final weights, which makes the run finished."""
-        from .weights import model_tensors, write_tensors
+        return self.restore(use)
 
-        write_tensors(self.directory / WEIGHTS, model_tensors(model))
+    def restore(self, use: Callable[[Saved], None]) -> Checkpoint:
+        """`load_checkpoint` for those who fill model and optimizer in a way of their own, `use`.
 
-    def load_weights(self, model: nn.Module) -> None:
-        """Fills `model` with the final weights; with those of the newest checkpoint if the run is not finished.
+        `use` raises a PartwiseError to refuse a checkpoint; the one before is then tried.
+        """
+        saved, problems = self._checkpoints.restore(use)
+        for problem in problems:
+            self._say(problem)
+        if saved is None:
+            self._metrics.return_to(b"")
+        else:
+            if problems:
+                self._say(f"continuing from the checkpoint of step {saved.step}")
+            if not self._metrics.return_to(saved.metrics):
+                self._say(f"{self._metrics.path} was damaged or missing; restored from the checkpoint of {saved.step}")
+        (self.directory / STATUS).unlink(missing_ok=True)
+        return Checkpoint(saved.step, saved.extra) if saved else Checkpoint()
+
+    def finish(self, model: nn.Module | Mapping[str, Tensor]) -> None:
+        """Writes the final weights, which makes the run finished.
 
         Raises:
-            WorkError: there are neither, or they are damaged or another model's.
+            WorkError: they could not be written.
+        """
+        from .weights import model_tensors
+
+        self._metrics.flush()
+        ending.finish(self.directory, model if isinstance(model, Mapping) else model_tensors(model))
+        (self.directory / STATUS).unlink(missing_ok=True)
+
+    def load_weights(self, model: nn.Module, best: bool = False) -> None:
+        """Fills `model` with the final weights; with those of the newest good checkpoint if the run is not finished.
+
+        Args:
+            best: those of the checkpoint with the lowest validation loss instead.
+
+        Raises:
+            WorkError: there are none such, or they are damaged or another model's.
         """
         from .weights import fill_model, read_tensors
 
-        path = self.directory / WEIGHTS if self.finished else self._checkpoint(self.step) / WEIGHTS
-        if not path.is_file():
-            raise WorkError(f"{self.directory} holds no weights yet: its training has not reached a checkpoint")
+        place = (ending.best_weights if best else ending.last_weights)(self.directory, self._checkpoints)
         try:
-            fill_model(model, read_tensors(path), path)
+            fill_model(model, read_tensors(place / WEIGHTS), place / WEIGHTS)
         except PartwiseError as error:
-            raise WorkError(
-                f"{error}; restore it from a copy, or remove it and train again with the command that made the run"
-            ) from error
+            raise WorkError(f"{error}; {ending.HAVE_THEM_AGAIN}") from error
 
-    def _checkpoint(self, step: int) -> Path:
-        return self.directory / f"checkpoint-{step}"
-
-    def _last_good(self) -> str:
-        return f"the checkpoint of step {self.step} is intact" if self.step else "there is no earlier checkpoint"
+    def _last_good(self, failed: int) -> str:
+        good = self._checkpoints.newest_good(below=failed)
+        return "there is no earlier checkpoint" if good is None else f"the checkpoint of step {good} is intact"
 
 
-def _checkpoints(directory: Path) -> list[int]:
-    """The steps that there are checkpoints of."""
-    names = (re.fullmatch(r"checkpoint-(\d+)", path.name) for path in directory.iterdir())
-    return sorted(int(match[1]) for match in names if match)
+def _as_tensors(
+    model: nn.Module | Mapping[str, Tensor], optimizer: Optimizer | OptimizerState
+) -> tuple[Mapping[str, Tensor], OptimizerState]:
+    from .weights import OptimizerState, model_tensors, optimizer_state
+
+    if isinstance(optimizer, OptimizerState):
+        return model if isinstance(model, Mapping) else model_tensors(model), optimizer
+    if isinstance(model, Mapping):
+        raise TypeError("an optimizer's state is named by its model: give both as tensors, or neither")
+    return model_tensors(model), optimizer_state(model, optimizer)
 
 
-@contextmanager
-def alone_in(directory: Path) -> Iterator[None]:
-    """Keeps other processes from training in `directory`, which is made if need be, for the length of a `with` block.
-
-    Two would write the same files at once. The system ends the claim with the process, however it ends. What a
-    process that was killed left half-written is removed.
-
-    Raises:
-        InputError: it is a file.
-        WorkError: another process is training in it, or it cannot be made.
-    """
-    if sys.platform == "win32":  # has no such lock
-        _make(directory)
-        yield
-        return
-    import fcntl
-
-    _make(directory)
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise WorkError(
-                f"another process is training in {directory}; wait until it ends, or train into another directory"
-            ) from None
-        except OSError:  # some network file systems have no locks
-            pass
-        else:
-            _sweep(directory)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _make(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise InputError(f"{directory} is a file; a run needs a directory") from None
-    except OSError as error:
-        raise WorkError(f"cannot make the directory {directory}: {error.strerror}") from error
-
-
-def _sweep(directory: Path) -> None:
-    """Removes what was being written when a process was killed."""
-    for left in directory.iterdir():
-        if not _PARTIAL.fullmatch(left.name):
-            continue
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
-
-
-def _as_json(value: dict[str, Any]) -> dict[str, Any]:
-    """As it would be read back: tuples as lists, keys as strings."""
-    read: dict[str, Any] = json.loads(json.dumps(value))
-    return read
-
-
-def _refuse_another(directory: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
-    difference = first_difference(_trained(there), _trained(_as_json(here)))
-    if difference is not None:
-        raise InputError(
-            f"{directory} holds a run of another recipe: {difference}; train into another directory, or remove this one"
-        )
-
-
-def _trained(recipe: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in recipe.items() if key not in NOT_TRAINED}
-
-
-def _refuse_foreign(directory: Path) -> None:
-    """Refuses a directory without a recipe where files would be overwritten that are not this run's."""
-    for name in (TOKENIZER, LOCK, METRICS, WEIGHTS):
-        if (directory / name).exists():
-            raise InputError(
-                f"{directory} holds {name} but no {RECIPE}: it is not a run's; train into another directory"
-            )
-
-
-def first_difference(there: Any, here: Any, path: str = "") -> str | None:
-    """Where two JSON values first differ, in words: `trainer.steps is 600 there and 800 here`; None if nowhere."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        pairs = [(f"{path}.{key}".lstrip("."), there.get(key, ...), here.get(key, ...)) for key in {**there, **here}]
-    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
-        pairs = [(f"{path}.{index}", *pair) for index, pair in enumerate(zip(there, here, strict=True))]
-    elif there == here and type(there) is type(here):
-        return None
-    else:
-        return f"{path} is {_shown(there)} there and {_shown(here)} here"
-    return next((found for name, a, b in pairs if (found := first_difference(a, b, name))), None)
-
-
-def _shown(value: Any) -> str:
-    text = "missing" if value is ... else json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+__all__ = ["METRICS", "Checkpoint", "Run", "Saved", "State", "alone_in", "first_difference", "holder"]

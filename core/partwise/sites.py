@@ -54,6 +54,13 @@ class SharedPosition:
         self.shape = (heads, head_width)
 
 
+class MemoryReaders:
+    """Counts the mixers of a decoder that read the encoder's states: each is counted here while it is built."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 @dataclass(frozen=True)
 class LayerSite(WidthSite):
     """Where a block, a mixer or a feed-forward is fitted."""
@@ -68,6 +75,8 @@ class LayerSite(WidthSite):
     """Whether a position may see only itself and what came before."""
     memory_width: int | None = None
     """Width of the encoder's states, if the stack has an encoder to look at."""
+    memory_readers: MemoryReaders | None = None
+    """Where the mixers that read the encoder's states are counted, if somebody wants to know."""
     reads_memory: bool = False
     """Whether the mixer fitted here moves information from the encoder's states (cross-attention)."""
     position: SharedPosition | None = None
@@ -81,6 +90,8 @@ class LayerSite(WidthSite):
         """
         if self.memory_width is None:
             raise PartError("there is no encoder to attend to here; cross-attention needs a seq2seq model")
+        if self.memory_readers is not None:
+            self.memory_readers.count += 1
         return replace(self, reads_memory=True, causal=False, position=None)
 
 

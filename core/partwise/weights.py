@@ -1,24 +1,29 @@
-"""A model's weights and an optimizer's state as named tensors, to and from safetensors files. Never pickle."""
+"""A model's weights and an optimizer's state as named tensors, to be written to files and read back. Never pickle."""
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .errors import InputError, WorkError
-from .files import write_whole
+from .errors import WorkError
+from .tensor_files import read_tensors, write_tensors
 
 Numbers = dict[str, Any]
-"""What an optimizer keeps besides tensors, as JSON values."""
+"""What an optimizer keeps besides tensors, JSON values: `{"state": {"PARAMETER/KEY": 1}, "groups": [{"lr": 0.1}]}`."""
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    """All that an optimizer remembers: tensors called `PARAMETER/KEY`, and numbers."""
+
+    tensors: Mapping[str, Tensor]
+    numbers: Numbers
 
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -47,8 +52,8 @@ def fill_model(model: nn.Module, tensors: Mapping[str, Tensor], source: Path) ->
             tensor.copy_(tensors[name])
 
 
-def optimizer_tensors(model: nn.Module, optimizer: Optimizer) -> tuple[dict[str, Tensor], Numbers]:
-    """An optimizer's state as tensors called `PARAMETER/KEY`, and whatever else it keeps as numbers.
+def optimizer_state(model: nn.Module, optimizer: Optimizer) -> OptimizerState:
+    """An optimizer's state under the names of the model's parameters.
 
     Raises:
         WorkError: it keeps something that is neither a tensor nor a number.
@@ -68,58 +73,46 @@ def optimizer_tensors(model: nn.Module, optimizer: Optimizer) -> tuple[dict[str,
                     f"optimizer {type(optimizer).__name__} keeps a {type(value).__name__} ({key}) for each parameter; "
                     "only tensors and numbers can be saved in a checkpoint"
                 )
-    return tensors, {"state": numbers, "groups": [_numbers(group) for group in optimizer.param_groups]}
+    groups = [_numbers(group) for group in optimizer.param_groups]
+    return OptimizerState(tensors, {"state": numbers, "groups": groups})
 
 
-def fill_optimizer(model: nn.Module, optimizer: Optimizer, tensors: Mapping[str, Tensor], numbers: Numbers) -> None:
-    """Restores what `optimizer_tensors` gave, bit for bit, into an optimizer built the same way."""
+def fill_optimizer(model: nn.Module, optimizer: Optimizer, saved: OptimizerState, source: Path) -> None:
+    """Restores what `optimizer_state` gave, bit for bit, into an optimizer built the same way.
+
+    Raises:
+        WorkError: it is another optimizer's, or of another model.
+    """
     places = {name: index for index, name in enumerate(_parameter_names(model, optimizer))}
+    numbers = saved.numbers.get("state")
+    if not isinstance(numbers, dict) or not all(map(_is_number, numbers.values())):
+        raise WorkError(f"{source}: what it has of an optimizer's numbers is none")
     state: dict[int, dict[str, Any]] = {}
-    for name, value in [*tensors.items(), *numbers["state"].items()]:
-        parameter, key = name.rsplit("/", 1)
+    for name, value in [*saved.tensors.items(), *numbers.items()]:
+        parameter, _, key = name.rpartition("/")
         if parameter not in places:
-            raise WorkError(f"the checkpoint's optimizer updates {parameter}, which this one does not")
-        state.setdefault(places[parameter], {})[key] = value
+            raise WorkError(f"{source}: its optimizer updates {parameter or name}, which this one does not")
+        # A copy: the tensors of a file are a view of it.
+        state.setdefault(places[parameter], {})[key] = value.clone() if isinstance(value, Tensor) else value
     groups = optimizer.state_dict()["param_groups"]
-    for group, saved in zip(groups, numbers["groups"], strict=True):
-        group.update(saved)
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Writes a safetensors file, whole or not at all.
-
-    Raises:
-        WorkError: it could not be written.
-    """
-    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-
-    def write(place: Path) -> None:
-        place.touch()
-        mode = place.stat().st_mode  # as the user's umask has it; the library makes files that only the owner reads
-        try:
-            save_file(on_cpu, place, metadata={"format": "pt"})
-        except SafetensorError as error:  # the library wraps the system's errors, a full disk among them
-            code = re.search(r"(?:os error|code:) (\d+)", str(error))
-            raise (OSError(int(code[1]), os.strerror(int(code[1]))) if code else OSError(str(error))) from error
-        place.chmod(mode)
-
-    write_whole(path, write)
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file.
-
-    Raises:
-        InputError: the file is not there or cannot be read.
-        WorkError: it is cut short, or no safetensors file.
-    """
+    for group, own in zip(_groups(saved.numbers, optimizer, source), groups, strict=True):
+        own.update(group)
     try:
-        return load_file(path)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (SafetensorError, ValueError) as error:
-        raise WorkError(f"{path} is damaged, or no safetensors file: {error}") from error
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:  # each asks for its own keys
+        raise WorkError(f"{source} is of another optimizer: {type(error).__name__}: {error}") from error
+
+
+def _groups(numbers: Numbers, optimizer: Optimizer, source: Path) -> list[dict[str, float]]:
+    """The saved numbers of each parameter group; they are those that this optimizer's groups have."""
+    groups = numbers.get("groups")
+    own = [_numbers(group) for group in optimizer.param_groups]
+    if not isinstance(groups, list) or len(groups) != len(own):
+        raise WorkError(f"{source}: its optimizer has not {len(own)} groups of parameters, as this one has")
+    for group, known in zip(groups, own, strict=True):
+        if not isinstance(group, dict) or group.keys() != known.keys() or not all(map(_is_number, group.values())):
+            raise WorkError(f"{source} is of another optimizer: this one's numbers are {', '.join(known)}")
+    return groups
 
 
 def _parameter_names(model: nn.Module, optimizer: Optimizer) -> list[str]:
@@ -130,9 +123,13 @@ def _parameter_names(model: nn.Module, optimizer: Optimizer) -> list[str]:
 
 def _numbers(group: Mapping[str, Any]) -> dict[str, float]:
     """Numbers in a parameter group: some optimizers count there. Booleans are how it is built, not its state."""
-    return {
-        key: value for key, value in group.items() if isinstance(value, int | float) and not isinstance(value, bool)
-    }
+    return {key: value for key, value in group.items() if _is_number(value)}
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, float) or abs(value) < 2**63
 
 
 def _some(names: list[str]) -> str:
@@ -142,3 +139,15 @@ def _some(names: list[str]) -> str:
 
 def _shape(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "a scalar"
+
+
+__all__ = [
+    "Numbers",
+    "OptimizerState",
+    "fill_model",
+    "fill_optimizer",
+    "model_tensors",
+    "optimizer_state",
+    "read_tensors",
+    "write_tensors",
+]

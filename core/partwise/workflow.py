@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from torch import nn
@@ -23,23 +23,27 @@ from torch import nn
 from . import assembly
 from .batches import Batches
 from .decoding import generate_text
+from .distributed import Processes, joined, own_device
 from .encoding import cache_directory, data_hash, encode, made_in_cache, training_texts
-from .errors import InputError, PartError, PartwiseError
+from .errors import InputError, PartError, PartwiseError, WorkError
 from .evaluation import Metrics
 from .evaluation import evaluate as evaluate_model
 from .files import read_json, write_json
 from .inspection import Inspection, inspect_model
-from .interfaces import Data, Model, Progress, Split, Tokenizer, Training
-from .kinds import SamplerPart
-from .provenance import lock, source_hash
+from .interfaces import Data, Model, Progress, Split, Tokenizer, Tracker, Training
+from .kinds import SamplerPart, TokenizerPart
+from .profiling import TRACE, profiled
+from .provenance import changes, lock, source_hash
 from .recipe import LoadedRecipe, Recipe, load, locate
 from .run import Run, alone_in
 from .sites import DataSite, ModelSite, TokenizerSite
+from .tracking import telling
 
 if TYPE_CHECKING:
     pass
 
 Say = Callable[[str], None]
+Weights = Literal["last", "best"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 ASSUMED_VOCABULARY = 256
 """For tokenizers that only the texts can tell the size of, where there is no need to read them."""
@@ -120,8 +124,12 @@ def train(
     device: str = "auto",
     report: Callable[[Progress], None] = lambda progress: None,
     say: Say = lambda line: None,
+    profile: int = 0,
 ) -> Run:
     """Trains a recipe, or continues where an interrupted training of it stopped, and returns its run.
+
+    Called by several processes that `torchrun` has started, it trains together with the others; only the first of
+    them reports and says something, and only its run may be read.
 
     Args:
         out: directory of the run; by default `default_directory`.
@@ -129,35 +137,98 @@ def train(
         device: "cpu", "cuda", or "auto" for the best there is.
         report: called after every step.
         say: called with a line about what is going on before the first step.
+        profile: steps of which to write a trace of the time spent, into the run's directory.
 
     Raises:
         PartwiseError: see its subclasses; what was trained before the failure is kept in the directory.
     """
     if seed is not None:
         loaded = replace(loaded, recipe=loaded.recipe.model_copy(update={"seed": seed}))
+    chosen = own_device(torch_device(device))
+    with joined(chosen) as together:
+        if together.first:
+            return _train(loaded, out, chosen, together, report, say, profile)
+        return _train(loaded, out, chosen, together, lambda progress: None, lambda line: None, 0)
+
+
+def _train(
+    loaded: LoadedRecipe,
+    out: Path | None,
+    device: torch.device,
+    together: Processes,
+    report: Callable[[Progress], None],
+    say: Say,
+    profile: int,
+) -> Run:
     recipe = loaded.recipe
-    chosen = torch_device(device)
     check(loaded)
-    prepared = prepare(loaded, say)
-    tokenizer, texts = prepared.tokenizer, data_hash(prepared.batches.encoded)
+    with together.first_before_others():  # who find in the cache what it made
+        prepared = prepare(loaded, say)
+    site = ModelSite(prepared.tokenizer.vocab_size, prepared.tokenizer.end)
     # Before the run has a directory: what does not fit the machine leaves none behind.
-    model = _skeleton(loaded, ModelSite(tokenizer.vocab_size, tokenizer.end))
-    assembly.refuse_if_too_large(model, chosen)
+    model = _skeleton(loaded, site)
+    # Of several processes each may come to hold a share only; the trainer knows.
+    first_device = device if together.count == 1 else torch.device("cpu")
+    assembly.refuse_if_too_large(model, first_device)
     directory = default_directory(loaded) if out is None else out
+    with _run_of(loaded, directory, prepared, together, say) as run:
+        if together.from_first(together.first and run.finished):
+            say("this run is finished; nothing is left to do")
+            return run
+        assembly.materialise(model, recipe.seed, first_device)
+        trackers = _trackers(loaded) if together.first else []
+        with (
+            _at(loaded, "trainer"),
+            telling(trackers, run, report, say) as reported,
+            profiled(directory / TRACE, profile, say) as stepped,
+        ):
+
+            def heard(progress: Progress) -> None:
+                reported(progress)
+                stepped()
+
+            def flops() -> float:
+                return inspect_model(recipe.model, site).flops_per_token
+
+            trainer = recipe.trainer.assemble(None)
+            trainer.fit(Training(model, prepared.batches, run, recipe.seed, device, heard, flops))
+    return run
+
+
+@contextmanager
+def _run_of(loaded: LoadedRecipe, directory: Path, prepared: Prepared, together: Processes, say: Say) -> Iterator[Run]:
+    """The run to train, which no other process may train meanwhile; in processes but the first, no more than its name.
+
+    Raises:
+        InputError: it was started on other data, or is another recipe's.
+        WorkError: another process is training it, or it cannot be written.
+    """
+    resolved, tokenizer, texts = (
+        loaded.recipe.resolved(),
+        prepared.tokenizer.to_json(),
+        data_hash(prepared.batches.encoded),
+    )
+    if not together.first:
+        yield Run(directory, resolved, tokenizer, {})
+        return
     with alone_in(directory):
-        run = Run.create(directory, recipe.resolved(), tokenizer.to_json(), lock(loaded, texts))
+        now = lock(loaded, texts)
+        run = Run.create(directory, resolved, tokenizer, now, say)
+        for change in changes(run.lock, now):
+            say(f"note: since this run was started, {change}")
         if run.lock.get("data") != texts:
             raise InputError(
                 f"the data has changed since the run in {directory} was started; train into another directory (--out)"
             )
-        if run.finished:
-            say("this run is finished; nothing is left to do")
-            return run
-        assembly.materialise(model, recipe.seed, chosen)
-        with _at(loaded, "trainer"):
-            trainer = recipe.trainer.assemble(None)
-            trainer.fit(Training(model, prepared.batches, run, recipe.seed, chosen, report))
-    return run
+        yield run
+
+
+def _trackers(loaded: LoadedRecipe) -> list[tuple[str, Tracker]]:
+    trackers = []
+    for index, part in enumerate(loaded.recipe.trackers):
+        with _at(loaded, "trackers", index):
+            trackers.append((part.name, part.assemble(None)))
+    return trackers
 
 
 def default_directory(loaded: LoadedRecipe, seed: int | None = None) -> Path:
@@ -180,42 +251,72 @@ class Reopened:
     def recipe(self) -> Recipe:
         return self.loaded.recipe
 
+    def changes(self) -> list[str]:
+        """What is not as it was when the run was started, the code of its parts above all; in words."""
+        return changes(self.run.lock, lock(self.loaded, None))
 
-def reopen(directory: Path, device: str = "auto") -> Reopened:
+
+def reopen(directory: Path, device: str = "auto", weights: Weights = "last") -> Reopened:
     """A trained run, ready to write or to be evaluated.
+
+    Args:
+        weights: the last ones, or those of the checkpoint with the lowest validation loss (of any run that has one).
 
     Raises:
         InputError: the directory holds no run, or one that is not finished.
         WorkError: a file of it is damaged.
     """
     run = Run.open(directory)
-    if not run.finished:
+    if not run.finished and weights == "last":
         raise InputError(f"{directory} is not finished; the command that started it continues it")
     loaded = load(run.recipe)
-    loaded = replace(loaded, directory=Path(run.lock.get("directory", ".")))
+    loaded = replace(loaded, directory=Path(str(run.lock.get("directory", "."))))
     chosen = torch_device(device)
     with _at(loaded, "tokenizer"):
-        tokenizer = loaded.recipe.tokenizer.restore(run.tokenizer)
+        tokenizer = restored(loaded.recipe.tokenizer, run.tokenizer)
     model = assemble_model(loaded, ModelSite(tokenizer.vocab_size, tokenizer.end), loaded.recipe.seed, chosen)
-    run.load_weights(cast(nn.Module, model))
+    run.load_weights(cast(nn.Module, model), best=weights == "best")
     model.eval()
     return Reopened(run, loaded, tokenizer, model, chosen)
 
 
-def evaluate(reopened: Reopened, split: Split = "valid", limit: int | None = None) -> Metrics:
+def evaluate(
+    reopened: Reopened, split: Split = "valid", limit: int | None = None, context: int | None = None
+) -> Metrics:
     """Loss, perplexity and bits per byte of a run's model on a split; on `limit` batches at most, spread over it.
+
+    With a `context`, on sequences of that length, which may be longer than those it was trained on.
 
     Raises:
         InputError: the data is no longer what the run was trained on.
     """
     batches = prepare(reopened.loaded, tokenizer=reopened.tokenizer).batches
-    if reopened.run.lock.get("data") != data_hash(batches.encoded):
+    if context is not None:
+        batches = Batches(batches.encoded, reopened.recipe.model.reads, context, reopened.tokenizer.end)
+    # An imported run was trained on texts that nobody here has.
+    if reopened.run.lock.get("data") not in (None, data_hash(batches.encoded)):
         raise InputError(
             f"the data has changed since the run in {reopened.run.directory} was trained, so that its figures could "
             "not be compared with the run's own; restore the data, or train again"
         )
     size = reopened.recipe.trainer.batch_size
     return evaluate_model(reopened.model, batches, split, size, limit, reopened.device)
+
+
+def restored(part: TokenizerPart, content: dict[str, Any]) -> Tokenizer:
+    """A tokenizer from what a run, maybe a stranger's, holds of it.
+
+    Raises:
+        PartwiseError: no tokenizer of this kind ever was like that.
+    """
+    try:
+        return part.restore(content)
+    except PartwiseError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
+        raise WorkError(
+            f"the run's tokenizer.json is not that of a tokenizer {part.name!r}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def generate(
@@ -247,6 +348,7 @@ def check(loaded: LoadedRecipe) -> None:
         loaded.recipe.trainer.assemble(None)
     with _at(loaded, "sampler"):
         loaded.recipe.sampler.assemble(None)
+    _trackers(loaded)
 
 
 def inspect(loaded: LoadedRecipe, vocabulary: int | None = None) -> Inspection:
@@ -278,7 +380,7 @@ def torch_device(name: str) -> torch.device:
 
 
 @contextmanager
-def _at(loaded: LoadedRecipe, *place: str) -> Iterator[None]:
+def _at(loaded: LoadedRecipe, *place: str | int) -> Iterator[None]:
     """Turns the failure of a part assembled within into one that shows its place in the recipe's file."""
     try:
         yield

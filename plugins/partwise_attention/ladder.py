@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from partwise.flow import Flow, State
+from partwise.masks import Sight
 
 from .core import attend, empty_cache, remember
-from .masks import visible
 from .scores import DotScore
 
 
@@ -27,13 +27,13 @@ class SimpleAttention(nn.Module):
 
     def __init__(self, width: int, causal: bool) -> None:
         super().__init__()
-        self.width, self.causal = width, causal
+        self.width, self.sight = width, Sight(causal)
         self.score = DotScore(1.0)
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         head = x.unsqueeze(1)
         keys, values = remember(head, head, flow, state)
-        return attend(head, keys, values, self.score, visible(flow, self.causal)).squeeze(1)
+        return attend(head, keys, values, self.score, flow.mask(self.sight).dense).squeeze(1)
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
         return empty_cache(batch, 1, length, self.width, like)
@@ -44,7 +44,7 @@ class RawHead(nn.Module):
 
     def __init__(self, width: int, head_width: int, causal: bool) -> None:
         super().__init__()
-        self.causal, self.head_width = causal, head_width
+        self.sight, self.head_width = Sight(causal), head_width
         self.query = nn.Parameter(torch.empty(width, head_width))
         self.key = nn.Parameter(torch.empty(width, head_width))
         self.value = nn.Parameter(torch.empty(width, head_width))
@@ -58,7 +58,7 @@ class RawHead(nn.Module):
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         x = x.unsqueeze(1)
         keys, values = remember(x @ self.key, x @ self.value, flow, state)
-        return attend(x @ self.query, keys, values, self.score, visible(flow, self.causal)).squeeze(1)
+        return attend(x @ self.query, keys, values, self.score, flow.mask(self.sight).dense).squeeze(1)
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
         return empty_cache(batch, 1, length, self.head_width, like)
@@ -69,7 +69,7 @@ class LinearHead(nn.Module):
 
     def __init__(self, width: int, head_width: int, causal: bool, bias: bool = False, dropout: float = 0.0) -> None:
         super().__init__()
-        self.causal, self.head_width, self.dropout = causal, head_width, dropout
+        self.sight, self.head_width, self.dropout = Sight(causal), head_width, dropout
         self.query = nn.Linear(width, head_width, bias=bias)
         self.key = nn.Linear(width, head_width, bias=bias)
         self.value = nn.Linear(width, head_width, bias=bias)
@@ -79,7 +79,7 @@ class LinearHead(nn.Module):
         x = x.unsqueeze(1)
         keys, values = remember(self.key(x), self.value(x), flow, state)
         dropout = self.dropout if self.training else 0.0
-        mask = visible(flow, self.causal)
+        mask = flow.mask(self.sight).dense
         return attend(self.query(x), keys, values, self.score, mask, dropout=dropout).squeeze(1)
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:

@@ -6,16 +6,39 @@ built, so that a new one needs no change here.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from partwise.flow import Flow, State
 from partwise.interfaces import PositionEncoder, Score
+from partwise.masks import CAUSAL, Bias, Mask, Sight
 
+from .backends import AUTO, Weighing, flex, sdpa
 from .core import attend, empty_cache, join_heads, remember, split_heads
-from .masks import memory_visible, needs_no_mask, visible
 from .projections import FusedLinear
+
+
+@dataclass(frozen=True)
+class Heads:
+    """How many heads there are, and how wide."""
+
+    query: int
+    """H."""
+    key_value: int
+    """K, a divisor of H: each key and value head serves H / K query heads."""
+    width: int
+    """D."""
+
+
+@dataclass(frozen=True)
+class QueryKeyNorms:
+    """Norms of queries and keys, over each head's features or over those of all heads together."""
+
+    query: nn.Module
+    key: nn.Module
+    over_all_heads: bool = False
 
 
 class MultiHeadAttention(nn.Module):
@@ -25,34 +48,28 @@ class MultiHeadAttention(nn.Module):
         heads = softmax(score(query, key) + bias) value, per head
         y = output(heads side by side)
 
-    Self-attention keeps one fused projection `project` (rows: query, key, value); cross-attention has
-    `query` over x and `project` (rows: key, value) over the memory.
+    Self-attention keeps one fused projection `project` (rows: query, key, value); cross-attention, which is had by
+    a `memory_width`, has `query` over x and `project` (rows: key, value) over the memory. `biased` names the
+    projections that have a bias: query, key, value, output.
     """
 
     def __init__(
         self,
         width: int,
-        heads: int,
-        kv_heads: int,
-        head_width: int,
+        heads: Heads,
         score: Score,
         biased: frozenset[str],
         memory_width: int | None = None,
-        causal: bool = True,
-        window: int | None = None,
+        sight: Sight = CAUSAL,
         position: PositionEncoder | None = None,
-        norms: tuple[nn.Module, nn.Module] | None = None,
-        norm_before_split: bool = False,
-        soft_cap: float | None = None,
-        dropout: float = 0.0,
+        norms: QueryKeyNorms | None = None,
+        weighing: Weighing = AUTO,
     ) -> None:
         super().__init__()
-        self.head_width, self.groups = head_width, heads // kv_heads
-        self.kv_heads = kv_heads
-        self.causal, self.window = causal, window
-        self.soft_cap, self.dropout = soft_cap, dropout
+        self.heads, self.sight, self.weighing = heads, sight, weighing
         self.reads_memory = memory_width is not None
-        sizes = {"query": heads * head_width, "key": kv_heads * head_width, "value": kv_heads * head_width}
+        key_value = heads.key_value * heads.width
+        sizes = {"query": heads.query * heads.width, "key": key_value, "value": key_value}
         if memory_width is None:
             self.project = FusedLinear(width, list(sizes.values()), [name in biased for name in sizes])
         else:
@@ -63,40 +80,30 @@ class MultiHeadAttention(nn.Module):
         self.output.ends_residual_branch = True  # type: ignore[assignment]
         self.score = score
         self.scale = score.scale
-        self.fusible = score.scale is not None and soft_cap is None
         self.position = position
-        self.query_norm = norms[0] if norms else None
-        self.key_norm = norms[1] if norms else None
-        self.norm_before_split = norm_before_split
+        self.query_norm = norms.query if norms else None
+        self.key_norm = norms.key if norms else None
+        self.norm_over_all_heads = norms is not None and norms.over_all_heads
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         if self.reads_memory:
             query = self._heads(self.query(x), self.query_norm)
             key, value = self._memory(flow, state)
-            return self.output(join_heads(self._weigh(query, key, value, memory_visible(flow), None, False)))
-        if self.position is not None:
-            flow = flow.placed_by(self.position)
+            return self.output(join_heads(self._weigh(query, key, value, flow.memory_mask, None)))
+        placed = flow if self.position is None else flow.placed_by(self.position)
         queries, keys, values = self.project(x)
-        query = flow.rotate(self._heads(queries, self.query_norm))
-        key = flow.rotate(self._heads(keys, self.key_norm))
-        key, value = remember(key, split_heads(values, self.head_width), flow, state)
-        plain = needs_no_mask(flow, self.window)
-        # One new token sees all there is; several from the start are the fused kernel's own causal case.
-        fused_causal = plain and self.causal and flow.start == 0 and flow.length > 1
-        open_to_all = plain and (not self.causal or flow.length == 1)
-        if open_to_all or (fused_causal and flow.bias is None and self.fusible):
-            mask = None
-        else:
-            mask, fused_causal = visible(flow, self.causal, self.window), False
-        return self.output(join_heads(self._weigh(query, key, value, mask, flow.bias, fused_causal)))
+        query = placed.rotate(self._heads(queries, self.query_norm))
+        key = placed.rotate(self._heads(keys, self.key_norm))
+        key, value = remember(key, split_heads(values, self.heads.width), flow, state)
+        return self.output(join_heads(self._weigh(query, key, value, flow.mask(self.sight), placed.bias)))
 
     def _heads(self, x: Tensor, norm: nn.Module | None) -> Tensor:
         """[B, T, H * D] to normalised heads [B, H, T, D]."""
         if norm is None:
-            return split_heads(x, self.head_width)
-        if self.norm_before_split:
-            return split_heads(norm(x), self.head_width)
-        return norm(split_heads(x, self.head_width))
+            return split_heads(x, self.heads.width)
+        if self.norm_over_all_heads:
+            return split_heads(norm(x), self.heads.width)
+        return norm(split_heads(x, self.heads.width))
 
     def _memory(self, flow: Flow, state: State | None) -> tuple[Tensor, Tensor]:
         """Keys and values of the memory: projected once, at the first pass, where there is a state to keep them."""
@@ -104,41 +111,35 @@ class MultiHeadAttention(nn.Module):
             return state["keys"], state["values"]
         assert flow.memory is not None, "the decoder's flow carries the encoder's states"
         keys, values = self.project(flow.memory)
-        key, value = self._heads(keys, self.key_norm), split_heads(values, self.head_width)
+        key, value = self._heads(keys, self.key_norm), split_heads(values, self.heads.width)
         if state is not None:
             state["keys"].copy_(key)
             state["values"].copy_(value)
         return key, value
 
-    def _weigh(
-        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, bias: Tensor | None, causal: bool
-    ) -> Tensor:
-        dropout = self.dropout if self.training else 0.0
-        if self.groups > 1:
-            key, value = key.repeat_interleave(self.groups, 1), value.repeat_interleave(self.groups, 1)
-        if not self.fusible:
-            return attend(query, key, value, self.score, mask, bias, self.soft_cap, dropout)
-        if bias is not None:
-            bias = bias.to(query.dtype)
-            mask = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
-        if query.dtype == torch.bfloat16 and query.device.type == "cpu" and torch.is_grad_enabled():
+    def _weigh(self, query: Tensor, key: Tensor, value: Tensor, mask: Mask, bias: Bias | None) -> Tensor:
+        """Queries [B, H, T, D] over keys and values [B, K, S, D] to [B, H, T, D]."""
+        cap, dropout = self.weighing.soft_cap, self.weighing.dropout if self.training else 0.0
+        backend = self.weighing.backend_for(self.scale is not None, query, mask, bias)
+        if backend == "eager" or self.scale is None:
+            added = None if bias is None else bias.dense
+            groups = self.heads.query // self.heads.key_value
+            if groups > 1:
+                key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+            return attend(query, key, value, self.score, mask.dense, added, cap, dropout)
+        if backend == "flex":
+            return flex(query, key, value, self.scale, mask, bias, cap)
+        if value.dtype == torch.bfloat16 and value.device.type == "cpu" and torch.is_grad_enabled():
             # PyTorch's fused backward pass in bfloat16 on a CPU is some seven times slower than in float32.
             with torch.autocast("cpu", enabled=False):
-                mask = mask.float() if mask is not None and mask.is_floating_point() else mask
-                return self._fused(query.float(), key.float(), value.float(), mask, dropout, causal).bfloat16()
-        return self._fused(query, key, value, mask, dropout, causal)
-
-    def _fused(
-        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float, causal: bool
-    ) -> Tensor:
-        return F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=causal, scale=self.scale
-        )
+                return sdpa(query.float(), key.float(), value.float(), self.scale, mask, bias, dropout).bfloat16()
+        return sdpa(query, key, value, self.scale, mask, bias, dropout)
 
     def extra_repr(self) -> str:
-        shape = f"heads={self.kv_heads * self.groups}, kv_heads={self.kv_heads}, head_width={self.head_width}"
-        seen = "memory" if self.reads_memory else "causal" if self.causal else "bidirectional"
-        return f"{shape}, {seen}{f', window={self.window}' if self.window else ''}"
+        heads, sight = self.heads, self.sight
+        shape = f"heads={heads.query}, kv_heads={heads.key_value}, head_width={heads.width}"
+        seen = "memory" if self.reads_memory else "causal" if sight.causal else "bidirectional"
+        return f"{shape}, {seen}{f', window={sight.window}' if sight.window else ''}"
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
-        return empty_cache(batch, self.kv_heads, length, self.head_width, like)
+        return empty_cache(batch, self.heads.key_value, length, self.heads.width, like)

@@ -14,12 +14,12 @@ from partwise.kinds import AttentionPart, PositionPart, ScorePart
 from partwise.sites import HeadSite, LayerSite, PositionSite, WidthSite
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from partwise.interfaces import PositionEncoder
+    from partwise.interfaces import Score as BuiltScore
 
+    from .backends import Weighing
     from .ladder import HeadWrapper, LinearHead, RawHead, SimpleAttention
-    from .multi_head import MultiHeadAttention
+    from .multi_head import MultiHeadAttention, QueryKeyNorms
     from .scores import AdditiveScore, DotScore
 
 Probability = Annotated[float, Ge(0), Lt(1)]
@@ -97,6 +97,9 @@ class MultiHead(AttentionPart):
     """Bounds scores to (-cap, cap) by cap * tanh(score / cap), as Gemma 2 does; null means no bound."""
     dropout: Probability = 0.0
     """Probability that an attention weight is dropped in training."""
+    backend: Literal["auto", "eager", "sdpa", "flex"] = "auto"
+    """What computes it: auto takes the fastest that can; eager writes it out; sdpa and flex are PyTorch's fused
+    kernels, flex (FlexAttention) for bias, window, cap and documents, which trains on a GPU only."""
 
     @field_validator("position")
     @classmethod
@@ -111,7 +114,9 @@ class MultiHead(AttentionPart):
         return position
 
     def build(self, site: LayerSite) -> MultiHeadAttention:
-        from .multi_head import MultiHeadAttention
+        from partwise.masks import Sight
+
+        from .multi_head import Heads, MultiHeadAttention
 
         head_width = self._head_width(site)
         kv_heads = self.kv_heads or self.heads
@@ -120,22 +125,17 @@ class MultiHead(AttentionPart):
         if site.causal and self.mask == "bidirectional":
             raise PartError("a bidirectional mask would show this model the tokens it must predict; use causal or auto")
         self._no_position_over_memory(site)
-        biased = frozenset(Projection.__args__ if self.bias is True else self.bias or ())  # type: ignore[attr-defined]
+        score: BuiltScore = self.score.assemble(HeadSite(self.heads, head_width))
         return MultiHeadAttention(
             width=site.width,
-            heads=self.heads,
-            kv_heads=kv_heads,
-            head_width=head_width,
-            score=self.score.assemble(HeadSite(self.heads, head_width)),
-            biased=biased,
+            heads=Heads(self.heads, kv_heads, head_width),
+            score=score,
+            biased=frozenset(Projection.__args__ if self.bias is True else self.bias or ()),  # type: ignore[attr-defined]
             memory_width=site.memory_width if site.reads_memory else None,
-            causal=site.causal if self.mask == "auto" else self.mask == "causal",
-            window=self.window,
+            sight=Sight(site.causal if self.mask == "auto" else self.mask == "causal", self.window),
             position=self._own_position(site, head_width),
             norms=self._norms(head_width, kv_heads),
-            norm_before_split=self.query_key_norm_over == "width",
-            soft_cap=self.soft_cap,
-            dropout=self.dropout,
+            weighing=self._weighing(score, head_width),
         )
 
     def _head_width(self, site: LayerSite) -> int:
@@ -165,19 +165,53 @@ class MultiHead(AttentionPart):
             site.position.serve(self.heads, head_width)
         return None
 
-    def _norms(self, head_width: int, kv_heads: int) -> tuple[nn.Module, nn.Module] | None:
+    def _norms(self, head_width: int, kv_heads: int) -> QueryKeyNorms | None:
+        from .multi_head import QueryKeyNorms
+
         if self.query_key_norm is None:
             return None
-        spans = (self.heads, kv_heads) if self.query_key_norm_over == "width" else (1, 1)
+        together = self.query_key_norm_over == "width"
+        spans = (self.heads, kv_heads) if together else (1, 1)
         query, key = (self.query_key_norm.assemble(WidthSite(head_width * span)) for span in spans)
-        return query, key
+        return QueryKeyNorms(query, key, together)
+
+    def _weighing(self, score: BuiltScore, head_width: int) -> Weighing:
+        from .backends import NARROWEST, Weighing
+
+        asked, mend = f"backend {self.backend!r}", 'use "auto", which takes it where it can'
+        if self.backend in ("sdpa", "flex") and score.scale is None:
+            raise PartError(f"{asked} scores by a scaled dot product, and {self.score.name!r} is none; {mend}")
+        if self.backend == "sdpa" and self.soft_cap is not None:
+            raise PartError(f"{asked} has no soft_cap; leave soft_cap out, or {mend}")
+        if self.backend == "flex" and self.dropout:
+            raise PartError(f"{asked} drops no attention weights; set dropout to 0, or {mend}")
+        if self.backend == "flex" and head_width < NARROWEST:
+            raise PartError(f"{asked} needs heads of {NARROWEST} features or more, and these have {head_width}; {mend}")
+        return Weighing(self.backend, self.soft_cap, self.dropout)
+
+    def sees_order(self) -> bool:
+        return super().sees_order() or self.window is not None or self.mask == "causal"
+
+    @classmethod
+    def equals(cls) -> Iterable[tuple[Self, Self]]:
+        plain = cls(heads=4)
+        return (
+            (plain, cls(heads=4, kv_heads=4)),
+            (plain, cls(heads=4, head_width=4)),
+            (plain, cls(heads=4, window=16)),
+            (plain, cls(heads=4, bias=("query", "key", "value", "output"))),
+            (plain, cls(heads=4, score=ScaledDot(scale=0.5))),
+            (plain, cls(heads=4, soft_cap=1e6)),
+            (plain, cls(heads=4, backend="eager")),
+            (cls(heads=4, window=3), cls(heads=4, window=3, backend="eager")),
+        )
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
         return (
             cls(heads=4),
-            cls(heads=4, kv_heads=2, head_width=6, bias=("query", "value"), window=3),
-            cls(heads=2, bias=False, score=use("additive"), soft_cap=5.0, mask="causal"),
+            cls(heads=4, kv_heads=2, head_width=6, bias=("query", "value"), window=3, backend="sdpa"),
+            cls(heads=2, bias=False, score=use("additive"), soft_cap=5.0, mask="causal", backend="eager"),
             cls(heads=4, kv_heads=1, position=use("rope"), query_key_norm=use("rms_norm"), dropout=0.2),
             cls(heads=2, query_key_norm=use("layer_norm"), query_key_norm_over="width", position=use("alibi")),
         )
@@ -247,6 +281,9 @@ class Causal(AttentionPart):
         _no_memory(self, site)
         return LinearHead(site.width, site.width, True, self.bias, self.dropout)
 
+    def sees_order(self) -> bool:
+        return True  # it looks back only, in an encoder, too
+
     @classmethod
     def examples(cls) -> Iterable[Self]:
         return cls(), cls(bias=True, dropout=0.2)
@@ -273,6 +310,9 @@ class Wrapper(AttentionPart):
         width = site.width // self.heads
         heads = [LinearHead(site.width, width, True, self.bias, self.dropout) for _ in range(self.heads)]
         return HeadWrapper(heads, site.width)
+
+    def sees_order(self) -> bool:
+        return True  # it looks back only, in an encoder, too
 
     @classmethod
     def examples(cls) -> Iterable[Self]:

@@ -1,7 +1,64 @@
-"""The vocabulary of this plugin."""
+"""The built-in engines: on this machine, and on a Dask cluster."""
 
 from __future__ import annotations
 
-from partwise import Part
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
-PARTS: tuple[type[Part], ...] = ()
+from pydantic import Field, PositiveInt
+
+from partwise import Part
+from partwise.kinds import EnginePart
+
+if TYPE_CHECKING:
+    from partwise.interfaces import Engine
+
+MOST = 4
+"""Slots that are used unless more are asked for: each takes memory."""
+
+
+class Local(EnginePart):
+    """Runs on this machine, several at once, each in a process of its own with its share of the cores."""
+
+    name = "local"
+
+    slots: PositiveInt | None = None
+    """Runs at once; null: one per core, but no more than 4. (Small models gain more from it than from threads.)"""
+
+    def build(self, site: None) -> Engine:
+        from partwise.studies.processes import cores
+
+        from .local import LocalEngine
+
+        return LocalEngine(self.slots or min(cores(), MOST))
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls()
+        yield cls(slots=2, timeout=600.0, memory=4.0, retries=1)
+
+
+class Dask(EnginePart):
+    """Runs on the workers of a running Dask scheduler, which may be many machines; needs partwise[dask] on all."""
+
+    name = "dask"
+    known_failures: ClassVar[Mapping[str, str]] = {
+        "every_knob_makes_a_difference[address]": "there is no other scheduler to try",
+    }
+
+    address: Annotated[str, Field(min_length=1)]
+    """Of the scheduler: `tcp://10.0.0.5:8786`."""
+    slots: PositiveInt = 1
+    """Runs at once on each worker, which share its threads."""
+
+    def build(self, site: None) -> Engine:
+        from .dask_engine import DaskEngine
+
+        return DaskEngine(self.address, self.slots)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(address="tcp://127.0.0.1:8786", slots=2, timeout=600.0, memory=4.0, retries=1)
+
+
+PARTS: tuple[type[Part], ...] = (Dask, Local)

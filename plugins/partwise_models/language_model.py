@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from partwise.flow import Batch, Decoding, State
 from partwise.interfaces import Initializer
 
-from .stack import Head, Input, Stack, advance, decoding_after, flow_of_prompt, flow_of_step, summed_loss
+from .stack import Head, Input, Stack, advance, decoding_after, flow_of_prompt, flow_of_step
 
 
 class LanguageModel(nn.Module):
@@ -27,13 +27,12 @@ class LanguageModel(nn.Module):
         self.initializer = initializer
 
     def forward(self, batch: Batch) -> Tensor:
-        x = self.stack(self.input(batch.tokens), flow_of_prompt(batch))
-        return self._logits(x)
+        return self._logits(self._read(batch))
 
     def loss(self, batch: Batch) -> Tensor:
         # Training rows are padded on the right, where a causal model never looks: the fast path stays open.
-        logits = self(replace(batch, padding=None))
-        return summed_loss(logits, batch.targets)
+        x = self._read(replace(batch, padding=None))
+        return self.head.loss(x, self.input.embedding.weight_for_head(), batch.targets)
 
     def begin(self, prompt: Batch, room: int) -> tuple[Tensor, Decoding]:
         states = self.empty_states(len(prompt.tokens), room)
@@ -47,6 +46,10 @@ class LanguageModel(nn.Module):
 
     def empty_states(self, batch: int, length: int, memory_length: int = 0) -> list[State]:
         return self.stack.empty_states(batch, length, memory_length, like=next(self.parameters()))
+
+    def _read(self, batch: Batch) -> Tensor:
+        x: Tensor = self.stack(self.input(batch.tokens), flow_of_prompt(batch))
+        return x
 
     def _logits(self, x: Tensor) -> Tensor:
         return self.head(x, self.input.embedding.weight_for_head())

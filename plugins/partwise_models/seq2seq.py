@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from partwise.flow import Batch, Decoding, Flow, State
 from partwise.interfaces import Initializer
 
-from .stack import Head, Input, Stack, advance, decoding_after, flow_of_prompt, flow_of_step, positions_of, summed_loss
+from .stack import Head, Input, Stack, advance, decoding_after, flow_of_prompt, flow_of_step, positions_of
 
 
 class Seq2Seq(nn.Module):
@@ -41,18 +41,16 @@ class Seq2Seq(nn.Module):
         if batch.source is None:
             raise ValueError("a seq2seq model reads a source, and this batch has none")
         padding = batch.source_padding
-        positions = positions_of(Batch(batch.source, batch.source))
+        positions = positions_of(Batch(batch.source, batch.source, padding=padding))
         return self.encoder(self.encoder_input(batch.source), Flow(positions, padding=padding))
 
     def forward(self, batch: Batch) -> Tensor:
-        memory = self.encode(batch)
-        x = self.decoder(self.decoder_input(batch.tokens), flow_of_prompt(batch, memory))
-        return self._logits(x)
+        return self._logits(self._read(batch))
 
     def loss(self, batch: Batch) -> Tensor:
         # Targets are padded on the right, where the causal decoder never looks.
-        logits = self(replace(batch, padding=None))
-        return summed_loss(logits, batch.targets)
+        x = self._read(replace(batch, padding=None))
+        return self.head.loss(x, self.decoder_input.embedding.weight_for_head(), batch.targets)
 
     def begin(self, prompt: Batch, room: int) -> tuple[Tensor, Decoding]:
         memory = self.encode(prompt)
@@ -67,6 +65,11 @@ class Seq2Seq(nn.Module):
 
     def empty_states(self, batch: int, length: int, memory_length: int = 0) -> list[State]:
         return self.decoder.empty_states(batch, length, memory_length, like=next(self.parameters()))
+
+    def _read(self, batch: Batch) -> Tensor:
+        memory = self.encode(batch)
+        x: Tensor = self.decoder(self.decoder_input(batch.tokens), flow_of_prompt(batch, memory))
+        return x
 
     def _logits(self, x: Tensor) -> Tensor:
         return self.head(x, self.decoder_input.embedding.weight_for_head())

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from partwise.flow import IGNORED, Batch, Decoding, Flow, State
 from partwise.interfaces import Block, Embedding, PositionEncoder
 
+from .cross_entropy import MOST_LOGITS, chunked_cross_entropy
+
 
 class Input(nn.Module):
     """Token ids [B, T] to vectors [B, T, C]: embedding, projection if its width is not C, scale."""
@@ -85,10 +87,18 @@ class Head(nn.Module):
             logits = nn.functional.linear(x, table, self.bias)
         return logits if self.cap is None else self.cap * torch.tanh(logits / self.cap)
 
+    def loss(self, x: Tensor, table: Tensor | None, targets: Tensor) -> Tensor:
+        """Cross-entropy in nats of the logits of x [B, T, C] against targets [B, T], summed over those that are scored.
 
-def summed_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy in nats of logits [B, T, V] against targets [B, T], summed over those that are scored."""
-    return nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=IGNORED, reduction="sum")
+        In chunks where the logits would be many: a batch of 16 rows of 1024 has 3.3 GB of them at a vocabulary of
+        50,000, and their gradient as many again.
+        """
+        weight, bias = (table, self.bias) if self.linear is None else (self.linear.weight, self.linear.bias)
+        assert weight is not None
+        x, targets = x.flatten(0, -2), targets.flatten()
+        if len(x) * len(weight) > MOST_LOGITS:
+            return chunked_cross_entropy(x, weight, bias, self.cap, targets, max(1, MOST_LOGITS // len(weight)))
+        return nn.functional.cross_entropy(self(x, table), targets, ignore_index=IGNORED, reduction="sum")
 
 
 def positions_of(batch: Batch) -> Tensor:

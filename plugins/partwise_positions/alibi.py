@@ -23,10 +23,9 @@ class LinearBiases(Encoder):
         super().__init__()
         self.slopes = Constant(partial(slopes, heads))
 
-    def bias(self, query_positions: Tensor, key_positions: Tensor) -> Tensor:
-        """[H, T, S], float32."""
-        distances = (query_positions[:, None] - key_positions).abs()
-        return -self.slopes.values[:, None, None] * distances
+    def bias_table(self, offsets: Tensor) -> Tensor:
+        """[H, N], float32."""
+        return -self.slopes.values[:, None] * offsets.abs()
 
 
 def slopes(heads: int) -> Tensor:

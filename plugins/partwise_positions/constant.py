@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -20,7 +21,9 @@ class Constant(nn.Module):
     def __init__(self, compute: Callable[[], Tensor]) -> None:
         super().__init__()
         self.compute = compute
-        self.register_buffer("values", compute(), persistent=False)
+        with torch.device("cpu"):  # a few numbers; to make them on the meta device, PyTorch imports SymPy
+            known = compute()
+        self.register_buffer("values", known.to(torch.get_default_device()), persistent=False)
 
     def reset_parameters(self) -> None:
         self.values.copy_(self.compute())

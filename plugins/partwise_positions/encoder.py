@@ -19,5 +19,5 @@ class Encoder(nn.Module):
     def rotate(self, heads: Tensor, angles: tuple[Tensor, ...]) -> Tensor:
         return heads
 
-    def bias(self, query_positions: Tensor, key_positions: Tensor) -> Tensor | None:
+    def bias_table(self, offsets: Tensor) -> Tensor | None:
         return None

@@ -6,7 +6,7 @@ bias on attention's scores (alibi, t5_bias).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from annotated_types import Ge, Gt, Le
@@ -17,6 +17,8 @@ from partwise.kinds import PositionPart
 from partwise.sites import PositionSite
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .alibi import LinearBiases
     from .encoder import Encoder
     from .frequencies import LinearScaling, Llama3Scaling, Scaling
@@ -75,6 +77,15 @@ class RopeScalingPart(Part):
 
     def build(self, site: PositionSite) -> Scaling:
         raise NotImplementedError
+
+    @classmethod
+    def sites(cls) -> Mapping[str, PositionSite]:
+        return PositionPart.sites()
+
+    def inputs(self, site: PositionSite, rows: int, length: int) -> tuple[Tensor]:
+        import torch
+
+        return (1.0 / 100 ** torch.linspace(0, 1, 16),)
 
 
 class LinearRope(RopeScalingPart):

@@ -27,13 +27,10 @@ class BucketBiases(Encoder):
         self.buckets = Constant(partial(bucket_table, buckets, max_distance, bidirectional))
         self.reset_parameters()
 
-    def bias(self, query_positions: Tensor, key_positions: Tensor) -> Tensor:
-        """[H, T, S], of the dtype of the table."""
-        # One value per distance that can differ, then one look-up per pair: no logarithm over T x S.
-        by_distance = self.weight[self.buckets.values].t()
-        offsets = (key_positions - query_positions[:, None]).clamp(-self.max_distance, self.max_distance)
-        chosen = by_distance.index_select(1, (offsets + self.max_distance).flatten())
-        return chosen.unflatten(1, offsets.shape)
+    def bias_table(self, offsets: Tensor) -> Tensor:
+        """[H, N], of the dtype of the table."""
+        known = offsets.clamp(-self.max_distance, self.max_distance) + self.max_distance
+        return self.weight[self.buckets.values[known]].t()
 
     def reset_parameters(self) -> None:
         nn.init.normal_(self.weight, std=self.std)

@@ -6,8 +6,8 @@ gives; sigma is the logistic function, and * multiplies feature by feature.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from annotated_types import Ge, Lt
 from pydantic import FiniteFloat, PositiveInt
@@ -33,6 +33,12 @@ class _Recurrent(MixerPart):
     """Probability that a feature is dropped between two of these layers in training."""
     bidirectional: bool = False
     """Read both ways, each with half of the width; for stacks that may look ahead, such as an encoder."""
+
+    known_failures: ClassVar[Mapping[str, str]] = {
+        "it_compiles_to_one_graph": "torch.compile does not trace PyTorch's recurrent networks by default",
+        "it_can_be_exported": "PyTorch exports its recurrent networks for one length, step by step",
+        "it_can_be_mapped_over_parameters": "PyTorch's recurrent networks have no batching rule for vmap",
+    }
 
     def build(self, site: LayerSite) -> Recurrence | BothWays:
         if site.reads_memory:

@@ -143,7 +143,7 @@ def test_cross_attention_does_not_use_the_models_position() -> None:
 
 @pytest.mark.parametrize(("mask", "causal"), [("auto", False), ("bidirectional", False), ("causal", True)])
 def test_an_encoders_attention_looks_both_ways_unless_told_otherwise(mask, causal: bool) -> None:
-    assert MultiHead(heads=2, mask=mask).build(ENCODER).causal is causal
+    assert MultiHead(heads=2, mask=mask).build(ENCODER).sight.causal is causal
 
 
 def test_cross_attention_reads_a_memory_of_another_width() -> None:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from partwise.flow import causal_flow
 from partwise_attention.ladder import HeadWrapper, LinearHead, RawHead, SimpleAttention
-from partwise_attention.multi_head import MultiHeadAttention
+from partwise_attention.multi_head import Heads, MultiHeadAttention
 from partwise_attention.scores import DotScore
 
 B, T, C = 2, 5, 8
@@ -61,7 +61,7 @@ def test_the_wrapper_equals_fused_multi_head_attention(heads: int) -> None:
     width = C // heads
     wrapper = HeadWrapper([LinearHead(C, width, True, bias=True) for _ in range(heads)], C)
     every = frozenset(("query", "key", "value", "output"))
-    fused = MultiHeadAttention(C, heads, heads, width, DotScore(width**-0.5), every)
+    fused = MultiHeadAttention(C, Heads(heads, heads, width), DotScore(width**-0.5), every)
     rows = [[getattr(head, name) for head in wrapper.heads] for name in ("query", "key", "value")]
     linears: list[nn.Linear] = [linear for row in rows for linear in row]
     fused.load_state_dict(

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from partwise.flow import Flow, causal_flow
-from partwise_attention.multi_head import MultiHeadAttention
+from partwise.masks import Sight
+from partwise_attention.backends import Weighing
+from partwise_attention.multi_head import Heads, MultiHeadAttention, QueryKeyNorms
 from partwise_attention.scores import AdditiveScore, DotScore
 
 from . import loops
@@ -49,9 +51,8 @@ class Ramp(nn.Module):
     def rotate(self, heads: Tensor, angles: tuple[Tensor, ...]) -> Tensor:
         return heads
 
-    def bias(self, query_positions: Tensor, key_positions: Tensor) -> Tensor:
-        distance = (query_positions[:, None] - key_positions[None, :]).double()
-        return torch.stack([torch.sin(distance * (head + 1)) for head in range(H)]).float()
+    def bias_table(self, offsets: Tensor) -> Tensor:
+        return torch.stack([torch.sin(offsets.double() * (head + 1)) for head in range(H)]).float()
 
 
 class Quarter(nn.Module):
@@ -72,12 +73,20 @@ class Quarter(nn.Module):
         a, b, rest = heads[..., 0], heads[..., 1], heads[..., 2:]
         return torch.cat(((a * cos - b * sin).unsqueeze(-1), (a * sin + b * cos).unsqueeze(-1), rest), -1)
 
-    def bias(self, query_positions: Tensor, key_positions: Tensor) -> None:
+    def bias_table(self, offsets: Tensor) -> None:
         return None
 
 
-def attention(score: nn.Module | None = None, kv_heads: int = H, biased: Iterable[str] = ALL, **settings):
-    module = MultiHeadAttention(C, H, kv_heads, D, score or DotScore(D**-0.5), frozenset(biased), **settings)
+def attention(
+    score: nn.Module | None = None,
+    kv_heads: int = H,
+    biased: Iterable[str] = ALL,
+    causal: bool = True,
+    window: int | None = None,
+    **settings,
+) -> MultiHeadAttention:
+    heads, sight, score = Heads(H, kv_heads, D), Sight(causal, window), score or DotScore(D**-0.5)
+    module = MultiHeadAttention(C, heads, score, frozenset(biased), sight=sight, **settings)
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.4)
     return module.eval()
@@ -87,14 +96,14 @@ def by_hand(
     module: MultiHeadAttention, x: Tensor, sees: loops.Sees, score: loops.Score, bias: Tensor | None = None
 ) -> Tensor:
     """Self-attention from the module's weights: separate projections, repeated heads, loops."""
-    K = module.kv_heads
+    K = module.heads.key_value
     weights = module.project.linear.weight.split([H * D, K * D, K * D])
     biases = module.project.linear.bias.split([H * D, K * D, K * D])
     queries, keys, values = (
         loops.heads_of(x, weight, b, heads) for weight, b, heads in zip(weights, biases, (H, K, K), strict=True)
     )
     keys, values = (torch.stack([one[:, h * K // H] for h in range(H)], 1) for one in (keys, values))
-    mixed = loops.attention(queries, keys, values, score, sees, bias, module.soft_cap)
+    mixed = loops.attention(queries, keys, values, score, sees, bias, module.weighing.soft_cap)
     return loops.beside(mixed).float() @ module.output.weight.T + module.output.bias
 
 
@@ -126,7 +135,10 @@ def test_attention_equals_loops_over_separate_heads(
     score_name, causal, window, padding, packed, biased, kv_heads
 ) -> None:
     score, cap = SCORES[score_name]()
-    module = attention(score, kv_heads, causal=causal, window=window, position=Ramp() if biased else None, soft_cap=cap)
+    position = Ramp() if biased else None
+    module = attention(
+        score, kv_heads, causal=causal, window=window, position=position, weighing=Weighing(soft_cap=cap)
+    )
     x = torch.randn(B, T, C)
     documents = PACKED if packed else None
     flow = replace(causal_flow(T), padding=padding, documents=documents)
@@ -139,9 +151,9 @@ def test_attention_equals_loops_over_separate_heads(
             and (padding is None or bool(padding[row, s]))
         )
 
-    steps = torch.arange(T)
+    bias = torch.stack([Ramp().bias_table(torch.arange(T) - t) for t in range(T)], 1)
     formula = loops.additive(score.vector.detach()) if score_name == "additive" else loops.dot(0.5)
-    expected = by_hand(module, x, sees, formula, Ramp().bias(steps, steps) if biased else None)
+    expected = by_hand(module, x, sees, formula, bias if biased else None)
     result = module(x, flow)
     real = torch.ones(B, T, dtype=torch.bool) if padding is None else padding
     torch.testing.assert_close(result[real], expected[real], rtol=1e-4, atol=1e-5)
@@ -176,7 +188,7 @@ def test_cross_attention_equals_pytorchs(masked: bool) -> None:
     M, memory_width = 5, 7
     theirs = nn.MultiheadAttention(C, H, kdim=memory_width, vdim=memory_width, batch_first=True)
     nn.init.normal_(theirs.in_proj_bias)
-    ours = MultiHeadAttention(C, H, H, D, DotScore(D**-0.5), ALL, memory_width=memory_width)
+    ours = MultiHeadAttention(C, Heads(H, H, D), DotScore(D**-0.5), ALL, memory_width=memory_width)
     query_bias, *pair = theirs.in_proj_bias.split(C)
     ours.load_state_dict(
         {
@@ -321,7 +333,7 @@ def rms(x: Tensor) -> Tensor:
 def test_queries_and_keys_are_normalised_before_they_are_rotated(over: str) -> None:
     spans = (1, 1) if over == "head" else (H, 2)
     norms = tuple(nn.RMSNorm(D * span, eps=0.0) for span in spans)
-    module = attention(kv_heads=2, position=Quarter(), norms=norms, norm_before_split=over == "width", biased=())
+    module = attention(kv_heads=2, position=Quarter(), norms=QueryKeyNorms(*norms, over == "width"), biased=())
     for norm in norms:
         nn.init.uniform_(norm.weight, 0.5, 1.5)
     x = torch.randn(B, T, C)
@@ -352,7 +364,7 @@ def test_an_attentions_own_position_takes_the_place_of_the_models() -> None:
 
 
 def test_dropout_acts_in_training_only() -> None:
-    module, x = attention(dropout=0.5), torch.randn(B, T, C)
+    module, x = attention(weighing=Weighing(dropout=0.5)), torch.randn(B, T, C)
     assert module(x, causal_flow(T)).equal(module(x, causal_flow(T)))
     module.train()
     assert not module(x, causal_flow(T)).equal(module(x, causal_flow(T)))

@@ -14,6 +14,7 @@ from partwise import WorkError, workflow
 from partwise.evaluation import Metrics
 from partwise.interfaces import Example, Piece, Progress
 from partwise.recipe import load
+from partwise.run import Run
 from partwise_cli import generate
 
 RESOLVED = {
@@ -39,7 +40,7 @@ class Pretended:
         self.reads = "sequence"
         self.data: list[Example] = []
 
-    def train(self, loaded, out: Path, seed: int | None, device: str, report, say) -> Any:
+    def train(self, loaded, out: Path, seed: int | None, device: str, report, say, profile: int = 0) -> Any:
         self.calls.append(("train", loaded.recipe.name, out, seed, device))
         self.directory(out)
         say("reading the poem")
@@ -52,12 +53,10 @@ class Pretended:
         return SimpleNamespace(directory=out, rows=lambda: rows, recipe=RESOLVED)
 
     def directory(self, place: Path) -> Path:
-        place.mkdir(parents=True, exist_ok=True)
-        for name in ("recipe", "tokenizer", "lock"):
-            (place / f"{name}.json").write_text(json.dumps(RESOLVED))
+        Run.create(place, RESOLVED, RESOLVED, RESOLVED)
         return place
 
-    def reopen(self, directory: Path, device: str) -> Any:
+    def reopen(self, directory: Path, device: str, weights: str = "last") -> Any:
         self.calls.append(("reopen", directory, device))
         loaded = load(RESOLVED)
         data = SimpleNamespace(form="examples" if self.data else "stream", examples=lambda split: iter(self.data))
@@ -65,7 +64,7 @@ class Pretended:
             seed=5, model=SimpleNamespace(reads=self.reads), data=SimpleNamespace(assemble=lambda site: data)
         )
         run = SimpleNamespace(directory=directory, recipe=RESOLVED)
-        return SimpleNamespace(run=run, loaded=loaded, recipe=recipe)
+        return SimpleNamespace(run=run, loaded=loaded, recipe=recipe, changes=list)
 
     def generate(self, reopened, prompt: str, limit: int, seed: int = 0, sampler: Any = None) -> Iterator[str]:
         self.calls.append(("generate", prompt, limit, seed, sampler))

@@ -141,7 +141,7 @@ def test_a_seed_has_63_bits_and_depends_on_every_step_of_the_path() -> None:
 
 
 def test_a_model_too_large_for_the_machine_is_refused_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assembly, "_free_memory", lambda device: 1000)
+    monkeypatch.setattr(assembly, "free_memory", lambda device: 1000)
     with pytest.raises(WorkError, match=r"weights need .* kB and cpu has 1\.0 kB free; make it smaller"):
         assemble(model(), SITE, 0)
 

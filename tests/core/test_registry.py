@@ -111,7 +111,7 @@ def test_no_two_built_in_parts_share_a_name() -> None:
 
 def test_every_built_in_plugin_loads() -> None:
     assert [str(plugin) for plugin in registry().plugins if plugin.builtin and plugin.problem] == []
-    assert len([plugin for plugin in registry().plugins if plugin.builtin]) == 11
+    assert len([plugin for plugin in registry().plugins if plugin.builtin]) == 13
 
 
 def test_positions_say_where_they_act() -> None:

@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from partwise import InputError, WorkError
-from partwise.run import Run, alone_in, first_difference
+from partwise.run import Checkpoint, Run, Saved, alone_in, first_difference
+from partwise.weights import model_tensors, optimizer_state
 
 RECIPE = {"partwise": 1, "name": "tiny", "seed": 0, "trainer": {"use": "standard", "steps": 600, "betas": [0.9, 0.99]}}
 TOKENIZER = {"characters": ["a", "\ud800", "é"]}
@@ -163,8 +164,15 @@ def test_no_temporary_file_is_left(tmp_path: Path) -> None:
     run.log({"step": 1})
     run.save_checkpoint(1, model, optimizer)
     run.finish(model)
-    files = {"recipe.json", "tokenizer.json", "lock.json", "metrics.jsonl", "checkpoint-1", "model.safetensors"}
-    assert names(tmp_path) == files
+    files = {"recipe.json", "tokenizer.json", "lock.json", "manifest.json"}
+    assert names(tmp_path) == files | {"metrics.jsonl", "checkpoint-1", "model.safetensors"}
+    assert names(tmp_path / "checkpoint-1") == {
+        "model.safetensors",
+        "optimizer.safetensors",
+        "state.json",
+        "metrics.jsonl",
+        "manifest.json",
+    }
 
 
 # --- metrics
@@ -221,7 +229,7 @@ def test_a_checkpoint_restores_weights_buffers_and_optimizer_bit_for_bit(tmp_pat
     update(model, optimizer)
 
     other, its_optimizer = model_and_optimizer(seed=1)
-    assert Run.open(tmp_path).load_checkpoint(other, its_optimizer) == 3
+    assert Run.open(tmp_path).load_checkpoint(other, its_optimizer).step == 3
     update(other, its_optimizer)
     for ours, theirs in zip(model.state_dict().items(), other.state_dict().items(), strict=True):
         assert ours[0] == theirs[0]
@@ -279,22 +287,87 @@ def test_state_that_is_neither_tensor_nor_number_is_refused_not_pickled(tmp_path
         run.save_checkpoint(1, model, optimizer)
 
 
-def test_the_newest_checkpoint_replaces_the_one_before(tmp_path: Path) -> None:
+def kept(directory: Path) -> set[int]:
+    return {int(name.removeprefix("checkpoint-")) for name in names(directory) if name.startswith("checkpoint-")}
+
+
+def test_the_newest_checkpoints_are_kept_and_two_unless_told_otherwise(tmp_path: Path) -> None:
     run = created(tmp_path)
     model, optimizer = model_and_optimizer()
-    run.save_checkpoint(9, model, optimizer)
-    run.save_checkpoint(10, model, optimizer)
+    for step in (8, 9, 10):
+        run.save_checkpoint(step, model, optimizer)
     assert run.step == 10
-    assert not (tmp_path / "checkpoint-9").exists()
+    assert kept(tmp_path) == {9, 10}
+    run.save_checkpoint(11, model, optimizer, keep=3)
+    assert kept(tmp_path) == {9, 10, 11}
+    run.save_checkpoint(12, model, optimizer, keep=1)
+    assert kept(tmp_path) == {12}
 
 
-def test_of_two_checkpoints_left_by_a_kill_the_newer_counts(tmp_path: Path) -> None:
+def test_the_best_checkpoint_is_kept_besides_and_the_first_of_equals(tmp_path: Path) -> None:
+    run = created(tmp_path)
+    model, optimizer = model_and_optimizer()
+    losses = {1: 3.0, 2: 2.0, 3: None, 4: 2.0, 5: float("nan"), 6: 2.5}
+    for step, loss in losses.items():
+        run.save_checkpoint(step, model, optimizer, keep=1, best=loss)
+    assert Run.open(tmp_path).best == 2
+    assert kept(tmp_path) == {2, 6}
+    run.save_checkpoint(7, model, optimizer, keep=1, best=1.0)
+    assert run.best == 7
+    assert kept(tmp_path) == {7}
+
+
+def test_the_weights_of_the_best_checkpoint_can_be_had(tmp_path: Path) -> None:
+    run = created(tmp_path)
+    model, optimizer = model_and_optimizer()
+    with pytest.raises(WorkError, match="no best checkpoint: none was evaluated"):
+        run.load_weights(model, best=True)
+    best = model.shared.weight.detach().clone()
+    run.save_checkpoint(1, model, optimizer, best=1.0)
+    update(model, optimizer)
+    run.save_checkpoint(2, model, optimizer, best=2.0)
+    run.finish(model)
+    other = model_and_optimizer(seed=1)[0]
+    run.load_weights(other, best=True)
+    assert torch.equal(other.shared.weight, best)
+    run.load_weights(other)
+    assert torch.equal(other.shared.weight, model.shared.weight)
+    assert not torch.equal(other.shared.weight, best)
+
+
+def test_what_a_trainer_keeps_of_its_own_comes_back(tmp_path: Path) -> None:
+    run = created(tmp_path)
+    model, optimizer = model_and_optimizer()
+    assert run.load_checkpoint(model, optimizer) == Checkpoint(0, {})
+    extra = {"scaler": {"scale": 65536.0, "growth": 3}, "seen": [1, None, "x"]}
+    run.save_checkpoint(4, model, optimizer, extra=extra)
+    assert run.load_checkpoint(model, optimizer) == Checkpoint(4, extra)
+
+
+def test_what_processes_have_gathered_is_saved_as_a_module_and_its_optimizer_would_be(tmp_path: Path) -> None:
+    one, other = created(tmp_path / "one"), created(tmp_path / "other")
+    model, optimizer = model_and_optimizer()
+    update(model, optimizer)
+    one.save_checkpoint(1, model, optimizer)
+    other.save_checkpoint(1, model_tensors(model), optimizer_state(model, optimizer))
+    for name in names(tmp_path / "one" / "checkpoint-1"):
+        contents = [(tmp_path / run / "checkpoint-1" / name).read_bytes() for run in ("one", "other")]
+        assert contents[0] == contents[1], name
+    seen: list[Saved] = []
+    assert other.restore(seen.append).step == 1
+    assert seen[0].model.keys() == model_tensors(model).keys()
+    assert torch.equal(seen[0].optimizer.tensors["head.bias/exp_avg"], optimizer.state[model.head.bias]["exp_avg"])
+    with pytest.raises(TypeError, match="both as tensors, or neither"):
+        other.save_checkpoint(2, model_tensors(model), optimizer)
+
+
+def test_what_a_kill_left_of_a_checkpoint_does_not_count(tmp_path: Path) -> None:
     run = created(tmp_path)
     model, optimizer = model_and_optimizer()
     run.save_checkpoint(10, model, optimizer)
-    (tmp_path / "checkpoint-9").mkdir()
-    (tmp_path / ".checkpoint-11.partial").mkdir()
-    assert run.load_checkpoint(model, optimizer) == 10
+    for left in (".checkpoint-11.partial", ".checkpoint-9.old.partial", "checkpoint-012", "checkpoint-0"):
+        (tmp_path / left).mkdir()
+    assert run.load_checkpoint(model, optimizer).step == 10
 
 
 def test_continuing_forgets_the_rows_after_the_checkpoint(tmp_path: Path) -> None:
@@ -314,7 +387,7 @@ def test_continuing_forgets_the_rows_after_the_checkpoint(tmp_path: Path) -> Non
 def test_without_a_checkpoint_training_begins_anew_with_no_rows(tmp_path: Path) -> None:
     run = created(tmp_path)
     run.log({"step": 0})
-    assert run.load_checkpoint(*model_and_optimizer()) == 0
+    assert run.load_checkpoint(*model_and_optimizer()).step == 0
     assert run.rows() == []
 
 
@@ -338,7 +411,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_intact(tmp_path: Path) -> None
         run.save_checkpoint(2, model, optimizer)
     assert "checkpoint-2" not in names(tmp_path)
     assert not any("partial" in name for name in names(tmp_path))
-    assert run.load_checkpoint(model, optimizer) == 1
+    assert run.load_checkpoint(model, optimizer).step == 1
 
 
 def test_a_full_disk_leaves_no_half_of_the_final_weights(tmp_path: Path) -> None:
@@ -346,7 +419,33 @@ def test_a_full_disk_leaves_no_half_of_the_final_weights(tmp_path: Path) -> None
     with files_limited_to(100), pytest.raises(WorkError, match=r"cannot write .*model\.safetensors: File too large"):
         run.finish(model_and_optimizer()[0])
     assert not run.finished
-    assert names(tmp_path) == {"recipe.json", "tokenizer.json", "lock.json"}
+    assert names(tmp_path) == {"recipe.json", "tokenizer.json", "lock.json", "manifest.json"}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="cannot tell files by their handles here")
+def test_a_checkpoint_is_on_the_disk_itself_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, (model, optimizer) = created(tmp_path), model_and_optimizer()
+    events: list[str] = []
+    flush, rename = os.fsync, os.rename
+
+    def noted_flush(handle: int) -> None:
+        events.append(os.readlink(f"/proc/self/fd/{handle}").removeprefix(f"{tmp_path}/"))
+        flush(handle)
+
+    def noted_rename(old: Path, new: Path) -> None:
+        events.append(f"named {Path(new).name}")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", noted_flush)
+    monkeypatch.setattr(os, "rename", noted_rename)
+    run.save_checkpoint(1, model, optimizer)
+    named = events.index("named checkpoint-1")
+    inside = {"model.safetensors", "optimizer.safetensors", "state.json", "metrics.jsonl", "manifest.json"}
+    assert set(events[:named]) == {".checkpoint-1.partial", *(f".checkpoint-1.partial/{name}" for name in inside)}
+    assert events[named - 1] == ".checkpoint-1.partial", "the directory last, with all its names in it"
+    assert events[named + 1 :] == [str(tmp_path)]
 
 
 # --- final weights
@@ -385,7 +484,7 @@ def test_weights_of_another_model_are_refused_and_the_difference_named(tmp_path:
 def test_a_foreign_weights_file_is_named(tmp_path: Path) -> None:
     run = created(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"not a safetensors file at all")
-    with pytest.raises(WorkError, match=r"model\.safetensors is damaged, or no safetensors file"):
+    with pytest.raises(WorkError, match=r"model\.safetensors is foreign: manifest\.json beside it does not name it"):
         run.load_weights(nn.Linear(3, 2))
 
 
@@ -422,7 +521,9 @@ def test_the_first_difference_is_put_in_words(there: object, here: object, words
 def test_only_one_trains_in_a_directory_at_a_time(tmp_path: Path) -> None:
     with alone_in(tmp_path / "run"):
         with (
-            pytest.raises(WorkError, match=r"another process is training in .*run; wait until it ends"),
+            pytest.raises(
+                WorkError, match=rf"another process is training in .*run \(process {os.getpid()} on .+\); wait until"
+            ),
             alone_in(tmp_path / "run"),
         ):
             pass
@@ -434,14 +535,21 @@ def test_only_one_trains_in_a_directory_at_a_time(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_half_written_is_removed_and_nothing_else(tmp_path: Path) -> None:
     created(tmp_path).save_checkpoint(3, *model_and_optimizer())
-    kept = names(tmp_path) | {".mine.partial", "notes.partial"}
-    left = (".model.safetensors.0a1b.partial", ".metrics.jsonl.0a1b.partial", ".mine.partial", "notes.partial")
+    stay = names(tmp_path) | {".mine.partial", "notes.partial"}
+    left = (
+        ".model.safetensors.0a1b.partial",
+        ".manifest.json.0a1b.partial",
+        ".metrics.jsonl.0a1b.partial",
+        ".mine.partial",
+        "notes.partial",
+    )
     for name in left:
         (tmp_path / name).touch()
     (tmp_path / ".checkpoint-5.partial").mkdir()
     (tmp_path / ".checkpoint-5.partial" / "model.safetensors").touch()
     with alone_in(tmp_path):
-        assert names(tmp_path) == kept
+        assert names(tmp_path) == stay | {".claim.json"}
+    assert names(tmp_path) == stay
 
 
 def test_a_file_or_an_impossible_name_is_refused_before_anything_is_done(tmp_path: Path) -> None:
@@ -464,12 +572,57 @@ def test_a_damaged_checkpoint_says_what_to_remove(tmp_path: Path, name: str, con
     damaged.unlink()
     if content is not None:
         damaged.write_text(content)
-    with pytest.raises(WorkError, match=r"to train from the start, remove .*checkpoint-3|checkpoint-3 .*, remove it"):
-        run.load_checkpoint(*model_and_optimizer())
+    model, optimizer = model_and_optimizer(seed=1)
+    before = model_tensors(model)["shared.weight"].clone()
+    told = rf"no checkpoint to continue from\n  .*checkpoint-3/{name}.*\n  restore one .* or train from the start"
+    with pytest.raises(WorkError, match=told):
+        run.load_checkpoint(model, optimizer)
+    assert torch.equal(model.shared.weight, before), "nothing is touched"
 
 
 def test_damaged_weights_say_how_to_have_them_again(tmp_path: Path) -> None:
     run = created(tmp_path)
+    run.finish(Tied())
     (tmp_path / "model.safetensors").write_text("no weights")
-    with pytest.raises(WorkError, match=r"is damaged.*remove it and train again"):
+    with pytest.raises(
+        WorkError, match=r"is damaged: it has 10 bytes, and .* were written; restore it from a copy, or"
+    ):
         run.load_weights(Tied())
+
+
+# --- why it stopped
+
+
+def test_a_run_says_what_state_it_is_in_and_starting_again_clears_it(tmp_path: Path) -> None:
+    run = created(tmp_path)
+    model, optimizer = model_and_optimizer()
+    assert run.state == "training"
+    run.save_checkpoint(3, model, optimizer)
+    run.mark("diverged", "loss nan at step 4")
+    assert Run.open(tmp_path).state == "diverged"
+    assert json.loads((tmp_path / "status.json").read_text()) == {
+        "state": "diverged",
+        "step": 3,
+        "message": "loss nan at step 4",
+    }
+    run.load_checkpoint(model, optimizer)
+    assert run.state == "training"
+    run.mark("interrupted", "by Ctrl-C")
+    assert run.state == "interrupted"
+    run.finish(model)
+    assert run.state == "finished"
+    assert not (tmp_path / "status.json").exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"state": "excellent"}', '{"state": ["diverged"]}'])
+def test_a_damaged_mark_is_none(tmp_path: Path, content: str) -> None:
+    run = created(tmp_path)
+    (tmp_path / "status.json").write_text(content)
+    assert run.state == "training"
+
+
+def test_a_mark_for_which_there_is_no_room_is_no_further_error(tmp_path: Path) -> None:
+    run = created(tmp_path)
+    with files_limited_to(10):
+        run.mark("diverged", "loss nan")
+    assert run.state == "training"

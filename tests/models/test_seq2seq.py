@@ -102,9 +102,23 @@ def test_the_encoder_sees_the_whole_source_and_the_decoder_not_what_follows() ->
     torch.testing.assert_close(network(batch(later, **facts))[:, :5], before[:, :5])
 
 
-def test_a_decoder_without_cross_attention_does_not_see_the_source() -> None:
-    network, tokens = shaken(seq2seq(decoder=[LAYER])), torch.randint(V, (B, T))
-    assert network(batch(tokens, **sources())).equal(network(batch(tokens, **sources())))
+def test_a_decoder_none_of_whose_layers_reads_the_source_is_refused() -> None:
+    for decoder in ([LAYER], [LAYER, RECURRENCE]):
+        with pytest.raises(PartError, match=r'the source would change nothing; .* "cross": {"use": "multi_head"'):
+            built(seq2seq(decoder=decoder))
+    built(seq2seq(decoder=[LAYER, LAYER | {"cross": ATTENTION}]))
+
+
+@pytest.mark.parametrize("position", ["none", "learned", "sinusoidal", "rope", "alibi", "t5_bias"])
+@pytest.mark.parametrize("side", ["left", "right"])
+@torch.no_grad()
+def test_a_source_is_read_the_same_wherever_its_padding_stands(position: str, side: str) -> None:
+    network, ids = shaken(seq2seq(position=position)), torch.randint(1, V, (1, 4))
+    alone = network.encode(Batch(ids, ids, source=ids))
+    words = torch.tensor([[False, False, True, True, True, True]] if side == "left" else [[True] * 4 + [False] * 2])
+    padded = torch.zeros(1, 6, dtype=torch.int64).masked_scatter(words, ids)
+    states = network.encode(Batch(ids, ids, source=padded, source_padding=words))
+    torch.testing.assert_close(states[words], alone[0], rtol=1e-4, atol=1e-5)
 
 
 def test_the_memory_is_projected_once_per_text() -> None:

@@ -27,7 +27,7 @@ def test_it_acts_where_it_says_and_nowhere_else(part: PositionPart) -> None:
     acts = {
         "embed": not torch.equal(encoder.embed(x, positions), x),
         "rotate": angles is not None and not torch.equal(encoder.rotate(heads, angles), heads),
-        "bias": encoder.bias(positions, positions) is not None,
+        "bias": encoder.bias_table(positions) is not None,
     }
     assert {act for act, does in acts.items() if does} == part.acts
 
@@ -65,7 +65,7 @@ def test_inputs_are_left_as_they_were(part: PositionPart) -> None:
     before = [tensor.clone() for tensor in (x, heads, positions)]
     encoder.embed(x, positions)
     encoder.rotate(heads, encoder.angles(positions) or ())
-    encoder.bias(positions, positions)
+    encoder.bias_table(positions)
     assert all(torch.equal(one, other) for one, other in zip(before, (x, heads, positions), strict=True))
 
 
@@ -83,7 +83,7 @@ def test_it_is_captured_as_one_graph(part: PositionPart) -> None:
             angles = encoder.angles(positions)
             if angles is not None:
                 given.append(encoder.rotate(heads, angles))
-            bias = encoder.bias(positions, positions)
+            bias = encoder.bias_table(positions)
             return given if bias is None else [*given, bias]
 
     inputs = torch.randn(2, 5, 8), torch.randn(2, 2, 5, 4), torch.arange(5)

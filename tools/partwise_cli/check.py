@@ -23,10 +23,11 @@ from .text import visible
 def command(
     context: click.Context, files: tuple[str, ...], overrides: tuple[str, ...], schema_only: bool, as_json: bool
 ) -> None:
-    """Check recipes: files, or names of shipped ones.
+    """Check recipes and studies: files, or names of shipped ones.
 
-    Every model is assembled without memory for its weights, so that what passes here assembles. All files
-    are reported; the exit code is 2 if any is wrong, and 1 if a part breaks while it is assembled.
+    Every model is assembled without memory for its weights, so that what passes here assembles; of a study,
+    every variant's. All files are reported; the exit code is 2 if any is wrong, and 1 if a part breaks while
+    it is assembled.
 
     \b
     Examples:
@@ -51,8 +52,12 @@ def command(
 def _checked(file: str, overrides: tuple[str, ...], schema_only: bool) -> tuple[Exception | None, int]:
     """What is wrong with a file, and the exit code for it; a part that breaks must not hide the other files."""
     from partwise.recipe import load
+    from partwise.recipe.studied import holds_study
 
     try:
+        if holds_study(file):
+            _check_study(file, overrides, schema_only)
+            return None, 0
         loaded = load(file, overrides)
         if not schema_only:
             from partwise import workflow
@@ -63,6 +68,16 @@ def _checked(file: str, overrides: tuple[str, ...], schema_only: bool) -> tuple[
     except Exception as error:
         return error, 1
     return None, 0
+
+
+def _check_study(file: str, overrides: tuple[str, ...], schema_only: bool) -> None:
+    from partwise import InputError
+    from partwise.studies.reading import load_study
+    from partwise.studies.variants import variants
+
+    if overrides:
+        raise InputError(f"{file} is a study, and --set changes recipes; change its base")
+    variants(load_study(file), assemble=not schema_only)
 
 
 def _text(error: Exception) -> str:

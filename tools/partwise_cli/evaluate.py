@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
-from .output import print_json, show_columns
+from .output import print_json, show_columns, write
 from .runs import directory_of
 from .text import figure
 
 if TYPE_CHECKING:
     from partwise.interfaces import Split
+    from partwise.workflow import Weights
 
 
 @click.command("evaluate")
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     help="Texts to judge by.",
 )
 @click.option("--limit", type=options.whole(1), metavar="N", help="Batches at most; all of them unless given.")
+@options.weights
 @options.device
 @options.as_json
-def command(run: str, split: Split, limit: int | None, device: str, as_json: bool) -> None:
+def command(run: str, split: Split, limit: int | None, weights: Weights, device: str, as_json: bool) -> None:
     """Measure loss, perplexity and bits per byte of a trained run.
 
     Bits per byte is the one figure that compares models with different tokenizers.
@@ -39,7 +41,9 @@ def command(run: str, split: Split, limit: int | None, device: str, as_json: boo
     """
     from partwise import workflow
 
-    reopened = workflow.reopen(directory_of(run), device)
+    reopened = workflow.reopen(directory_of(run), device, weights)
+    for change in reopened.changes():
+        write(f"note: since this run was trained, {change}", err=True)
     metrics = workflow.evaluate(reopened, split, limit)
     if as_json:
         print_json({"run": str(reopened.run.directory), "split": split, **asdict(metrics)})

@@ -18,7 +18,7 @@ from .text import visible
 
 if TYPE_CHECKING:
     from partwise.kinds import SamplerPart
-    from partwise.workflow import Reopened
+    from partwise.workflow import Reopened, Weights
 
 
 @click.command("generate")
@@ -35,10 +35,18 @@ if TYPE_CHECKING:
     "--seed", type=options.whole(0), metavar="N", default=0, show_default=True, help="Another seed, another text."
 )
 @click.option("--sampler", metavar="NAME|JSON", help="How to choose tokens, in place of the recipe's sampler.")
+@options.weights
 @options.device
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per prompt, once it is answered.")
 def command(
-    run: str, prompts: tuple[str, ...], tokens: int, seed: int, sampler: str | None, device: str, as_json: bool
+    run: str,
+    prompts: tuple[str, ...],
+    tokens: int,
+    seed: int,
+    sampler: str | None,
+    weights: Weights,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Write text with a trained run.
 
@@ -54,7 +62,9 @@ def command(
     """
     from partwise import workflow
 
-    reopened = workflow.reopen(directory_of(run), device)
+    reopened = workflow.reopen(directory_of(run), device, weights)
+    for change in reopened.changes():
+        write(f"note: since this run was trained, {change}", err=True)
     chosen = _sampler(reopened, sampler) if sampler else None
     answers = reopened.recipe.model.reads == "pair"
     if answers and not prompts:

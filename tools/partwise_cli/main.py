@@ -22,7 +22,8 @@ SECTIONS = {
     "Recipes": ("recipes", "check", "inspect", "diff"),
     "Runs": ("train", "runs", "show", "generate", "evaluate", "import", "export"),
     "Studies": ("ablate", "report"),
-    "What is installed": ("parts", "plugins", "schema"),
+    "What is installed": ("parts", "plugins", "schema", "verify"),
+    "Your own": ("new",),
 }
 BUILT_IN = tuple(name for names in SECTIONS.values() for name in names)
 

@@ -43,6 +43,14 @@ overrides = click.option(
 
 device = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where to compute.")
 
+weights = click.option(
+    "--weights",
+    type=click.Choice(["last", "best"]),
+    default="last",
+    show_default=True,
+    help="The final weights, or those of the checkpoint with the lowest validation loss.",
+)
+
 recipe = click.argument("recipe", metavar="RECIPE")
 
 run = click.argument("run", metavar="RUN")

@@ -1,29 +1,47 @@
-"""`partwise recipes`: the recipes that are found by name."""
+"""`partwise recipes`: the recipes and studies that are found by name."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
 from . import options
-from .output import print_json, show_columns
+from .output import heading, print_json, show_columns, write
+
+if TYPE_CHECKING:
+    from partwise.recipe import Shipped
 
 
 @click.command("recipes")
+@click.option("--studies", "only_studies", is_flag=True, help="List studies only; with --json, in place of recipes.")
 @options.as_json
-def command(as_json: bool) -> None:
-    """List the recipes that come with partwise and with plugins.
+def command(only_studies: bool, as_json: bool) -> None:
+    """List the recipes and studies that are found by name.
 
-    A name stands wherever a command takes a RECIPE, and in "extends".
+    A name stands wherever a command takes a RECIPE (or, of a study, a STUDY), and in "extends" and "base".
 
     \b
     Examples:
       partwise recipes
       partwise train char-rnn
+      partwise ablate positions
     """
-    from partwise.recipe.shipped import recipes
+    from partwise.recipe.shipped import STUDIES, recipes, studies
 
-    found = recipes()
+    found = studies() if only_studies else recipes()
     if as_json:
         print_json([{"name": r.name, "about": r.about, "source": r.source, "path": str(r.path)} for r in found])
         return
-    show_columns([(r.name, r.about if r.source == "partwise" else f"{r.about} [{r.source}]") for r in found])
+    if not only_studies:
+        show_columns([(one.name, _about(one)) for one in found])
+        found = studies()
+        if not found:
+            return
+        write()
+        heading("studies")
+    show_columns([(one.name.replace(f"{STUDIES}/", ""), _about(one)) for one in found])
+
+
+def _about(one: Shipped) -> str:
+    return one.about if one.source == "partwise" else f"{one.about} [{one.source}]"

@@ -1,4 +1,4 @@
-"""`partwise schema`: JSON Schema of every recipe that can be written with what is installed."""
+"""`partwise schema`: JSON Schema of every recipe and study that can be written with what is installed."""
 
 from __future__ import annotations
 
@@ -11,19 +11,27 @@ from .output import print_json, write
 
 @click.command("schema")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file.")
-def command(out: Path | None) -> None:
-    """Print the JSON Schema of recipes, with every part installed.
+@click.option("--study", is_flag=True, help="The schema of studies, in place of that of recipes.")
+def command(out: Path | None, study: bool) -> None:
+    """Print the JSON Schema of recipes, or of studies.
 
-    An editor that is given it completes and checks recipes as you type. Print it anew after installing
+    It has every part that is installed.
+
+    An editor that is given it completes and checks them as you type. Print it anew after installing
     a plugin.
 
     \b
     Example:
       partwise schema --out recipe.schema.json
     """
-    from partwise.recipe import json_schema
+    if study:
+        from partwise.studies.schema import study_schema
 
-    schema = json_schema()
+        schema = study_schema()
+    else:
+        from partwise.recipe import json_schema
+
+        schema = json_schema()
     if out is None:
         print_json(schema)
         return

@@ -31,27 +31,45 @@ if TYPE_CHECKING:
     help="Keep the run there, not in runs/NAME-FINGERPRINT-sSEED.",
 )
 @options.device
+@click.option(
+    "--profile",
+    type=options.whole(1),
+    metavar="STEPS",
+    help="Write a trace of the time that so many steps take to trace.json in the run's directory.",
+)
 @options.as_json
 def command(
-    recipe: str, overrides: tuple[str, ...], seed: int | None, out: Path | None, device: str, as_json: bool
+    recipe: str,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    out: Path | None,
+    device: str,
+    profile: int | None,
+    as_json: bool,
 ) -> None:
     """Train a recipe: a file, or a name that `partwise recipes` lists.
 
     Leaves a run directory with the weights, the tokenizer and the figures. Should it be interrupted, the
     same command continues it, and ends as if it had never stopped. With --json, progress goes to stderr.
+    Under torchrun several processes train it together; trainer.parallel says how.
 
     \b
     Examples:
       partwise train gpt
       partwise train gpt --set model.position=rope --set trainer.steps=200
       partwise train mine.json --seed 1 --out runs/mine
+      torchrun --nproc-per-node 2 -m partwise_cli train gpt
     """
+    from partwise.distributed import one_message, speaks
     from partwise.recipe import load
 
     from .figures import before_and_after, comparison
 
-    loaded = load(recipe, overrides)
-    run, started_at = _train(loaded, seed, out, device, stderr=as_json)
+    with one_message():
+        loaded = load(recipe, overrides)
+    run, started_at = _train(loaded, seed, out, device, profile, stderr=as_json)
+    if not speaks():
+        return
     before, after = before_and_after(run.rows())
     if as_json:
         print_json(_described(run, started_at, before, after, _samples(run, device)))
@@ -68,18 +86,21 @@ def command(
 
 
 def _train(
-    loaded: LoadedRecipe, seed: int | None, out: Path | None, device: str, stderr: bool
+    loaded: LoadedRecipe, seed: int | None, out: Path | None, device: str, profile: int | None, stderr: bool
 ) -> tuple[Run, int | None]:
     """The finished run, and how many updates had been made before; None if all."""
     from partwise import workflow
+    from partwise.distributed import one_message, speaks
 
     from .progress import watcher
 
     directory = out or workflow.default_directory(loaded, seed)
     with watcher(stderr) as watching:
-        watching.say(f"training {loaded.recipe.name} in {directory}")
+        if speaks():
+            watching.say(f"training {loaded.recipe.name} in {directory}")
         try:
-            run = workflow.train(loaded, directory, seed, device, watching.report, watching.say)
+            with one_message():
+                run = workflow.train(loaded, directory, seed, device, watching.report, watching.say, profile or 0)
         except KeyboardInterrupt:
             fail(f"\ninterrupted: {_kept(directory)}; the same command continues", 130)
     return run, watching.started_at

@@ -42,7 +42,7 @@ def find(given: str | Path, directory: Path = Path(), mark: Mark | None = None) 
 
 def _others(text: str, path: Path | None) -> tuple[list[str], tuple[str, ...]]:
     """What else could have been meant: the files beside it, and the shipped recipes."""
-    names = shipped.names()
+    names = [name for name in shipped.names() if not shipped.is_study(name)]
     beside: list[str] = []
     try:
         if path is not None and text.endswith(".json"):

@@ -63,12 +63,20 @@ def load(source: str | FilePath | Mapping[str, Any], overrides: Sequence[str] = 
         RecipeError: all that is wrong with it.
     """
     if isinstance(source, Mapping):
-        path, node = None, _from_object(source)
+        path, node = None, from_object(source)
     else:
         path = find(source)
         node = read(path)
     directory = FilePath.cwd() if path is None else path.absolute().parent
-    node = override_all(_extended(node, path, directory), overrides, Recipe)
+    return validated(override_all(extended(node, path, directory), overrides, Recipe), path, directory, overrides)
+
+
+def validated(node: Node, path: FilePath | None, directory: FilePath, overrides: Sequence[str] = ()) -> LoadedRecipe:
+    """The recipe that a node says, which extends nothing any more.
+
+    Raises:
+        RecipeError: all that is wrong with it.
+    """
     try:
         recipe = fit(Recipe, node)
     except RejectedError as error:
@@ -78,7 +86,7 @@ def load(source: str | FilePath | Mapping[str, Any], overrides: Sequence[str] = 
     return LoadedRecipe(recipe, node, path, directory, tuple(overrides))
 
 
-def _from_object(value: Mapping[str, Any]) -> Node:
+def from_object(value: Mapping[str, Any]) -> Node:
     """An object made in Python is read as the JSON it stands for, so that one reader checks both."""
     try:
         text = json.dumps(dict(value), indent=2, ensure_ascii=False, default=_as_json)
@@ -95,7 +103,7 @@ def _as_json(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
-def _extended(node: Node, path: FilePath | None, directory: FilePath) -> Node:
+def extended(node: Node, path: FilePath | None, directory: FilePath) -> Node:
     """`node` merged onto the recipes that it extends, one after the other.
 
     Raises:

@@ -16,6 +16,7 @@ JSON Schema holds it for one.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -61,6 +62,22 @@ def json_schema() -> Schema:
     }
 
 
+def json_schema_of(model: type[BaseModel], key: str, places: Mapping[str, Schema]) -> Schema:
+    """The schema of a file that is a `model`, called `key`, and has recipes in it.
+
+    `places` replaces the schemas of fields; they may refer to what `json_schema` defines.
+    """
+    kinds = registry().kinds()
+    own = _definitions(model, key, kinds)
+    properties = own[key]["properties"]
+    for name, schema in places.items():
+        properties[name] = {**schema, "description": properties[name].get("description", "")}
+    own[key]["properties"] = {"$schema": _SELF} | properties
+    others = {name: _any_part(kind, "") for name, kind in kinds.items()}
+    title = {"$schema": DIALECT, "title": f"partwise {key}", "$ref": f"#/$defs/{key}"}
+    return {**title, "$defs": {**others, **json_schema()["$defs"], **own}}
+
+
 class _Generator(GenerateJsonSchema):
     """Refers to the definition of a kind wherever there is a slot: following slots into parts would never end."""
 
@@ -80,6 +97,12 @@ class _Generator(GenerateJsonSchema):
 
 
 _SLOT = "partwise-slot"
+_VERSION = "Version of the part that the knobs are written for; 1 if left out."
+
+
+def _former_names(part: type[Part], name: str) -> list[str]:
+    head = name.removesuffix(part.name)
+    return [head + alias for alias in part.aliases]
 
 
 def _definitions(model: type[BaseModel], key: str, kinds: dict[str, type[Part]], name: str | None = None) -> Schema:
@@ -92,9 +115,14 @@ def _definitions(model: type[BaseModel], key: str, kinds: dict[str, type[Part]],
     for knob, field in model.model_fields.items():
         if knob in properties and not field.is_required():
             properties[knob]["default"] = _default(field, properties[knob].get("default"))
-    if name is not None:
-        properties = {"use": {"const": name, "description": inspect.getdoc(model) or name}} | properties
+    if name is not None and issubclass(model, Part):
+        names = {"enum": [name, *_former_names(model, name)]} if model.aliases else {"const": name}
+        properties = {"use": names | {"description": inspect.getdoc(model) or name}} | properties
         required = ["use", *required]
+        if model.version > 1:
+            # Knobs of earlier versions are known to `migrate` alone, so whatever may be one is let through.
+            properties["version"] = {"enum": list(range(1, model.version + 1)), "description": _VERSION}
+            schema, required = schema | {"additionalProperties": True}, ["use"]
     return {key: schema | {"title": name or key, "properties": properties, "required": required}, **inner}
 
 

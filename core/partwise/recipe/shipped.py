@@ -31,12 +31,12 @@ class Shipped:
 
 def recipes() -> list[Shipped]:
     """Every recipe that is found by name, partwise's own first."""
-    return [shipped for shipped in _described() if not _is_study(shipped.name)]
+    return [shipped for shipped in _described() if not is_study(shipped.name)]
 
 
 def studies() -> list[Shipped]:
     """Every study that is found by name, partwise's own first."""
-    return [shipped for shipped in _described() if _is_study(shipped.name)]
+    return [shipped for shipped in _described() if is_study(shipped.name)]
 
 
 def names() -> list[str]:
@@ -56,7 +56,8 @@ def own_directory() -> Path:
     return installed if installed.is_dir() else package.parent.parent / "recipes"
 
 
-def _is_study(name: str) -> bool:
+def is_study(name: str) -> bool:
+    """Whether a name is that of a study."""
     return STUDIES in name.split("/")[:-1]
 
 

@@ -31,11 +31,16 @@ class Metric(_Facts):
     goal: Goal
     smallest_effect: float | None = None
     """Smallest difference that matters, in the metric's unit; None: none was declared, so nothing is equivalent."""
+    context: int | None = None
+    """Length of the sequences it is measured on, in tokens; None: the model's own context."""
+    batches: int | None = None
+    """Batches it is measured on, spread over the split; None: the whole split."""
 
     @property
     def label(self) -> str:
-        """As a column heading: `bits per byte (valid)`."""
-        return f"{self.name.replace('_', ' ')} ({self.split})"
+        """As a column heading: `bits per byte (valid)`, `loss (valid, context 256)`."""
+        length = "" if self.context is None else f", context {self.context}"
+        return f"{self.name.replace('_', ' ')} ({self.split}{length})"
 
 
 class Variant(_Facts):
@@ -117,6 +122,8 @@ class Results(_Facts):
     """One per variant and seed."""
     trials: list[Trial] = []
     tuned_knob: str | None = None
+    tokenizer_varies: bool = False
+    """Between variants; then only bits per byte is comparable."""
     looks: list[Look] = []
     alpha: float = 0.05
     provenance: dict[str, Any] = {}

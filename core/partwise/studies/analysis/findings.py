@@ -7,7 +7,7 @@ the sentences know which direction is good.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Verdict = Literal["better", "worse", "equivalent", "inconclusive", "no verdict"]
 """`no verdict`: fewer than three pairs of seeds, or a rule of the study forbids one; `Contrast.note` says which."""
@@ -58,6 +58,14 @@ class Contrast:
     """For an inconclusive one: seeds that would detect the smallest effect (or, undeclared, the difference seen)."""
     verdict: Verdict
     note: str = ""
+    alpha: float = 0.05
+    """Level of the test and, as 1 - alpha, of the interval; smaller at a declared look."""
+    p_divergence: float | None = None
+    """Fisher's exact test that one diverges more often; None where no run diverged. Part of `p_adjusted`."""
+    needed_for: float | None = None
+    """The difference that `seeds_needed` is about; with it None there, more than 10,000 seeds."""
+    look: int | None = None
+    """Which look was reached, from 1 (a study that declares none has one, at the end); None before the first."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,36 @@ class Effect:
     low: float
     high: float
     p: float
+    p_adjusted: float | None = None
+    """Holm, over the effects of the grid."""
+    alpha: float = 0.05
+    """1 - alpha is the level of the interval."""
+
+
+@dataclass(frozen=True)
+class Anova:
+    """One term of a grid's analysis of variance."""
+
+    term: str
+    """`position`, `position x norm`, `seed`."""
+    df: int
+    f: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What tuning saw of one variant at one value of the knob."""
+
+    variant: str
+    value: Any
+    trials: int
+    """Planned."""
+    done: int
+    mean: float | None
+    """Over those that are done."""
+    sd: float | None
+    chosen: bool
 
 
 @dataclass(frozen=True)
@@ -117,3 +155,7 @@ class Analysis:
     """Factor -> its verdict in a sentence."""
     notes: tuple[str, ...] = ()
     """Limits that a reader must know: survivors only, skewed differences, too few seeds, looks."""
+    anova: tuple[Anova, ...] = ()
+    """Of a grid in which every cell is complete; empty otherwise."""
+    tuning: tuple[Tuning, ...] = ()
+    """By variant and value, in the order of the trials."""

@@ -1,0 +1,98 @@
+"""What `partwise verify` found of a part, read from its JSON or straight from the suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from partwise.errors import InputError, PartwiseError
+from partwise.files import read_json
+from partwise.studies.report.words import printable
+
+Outcome = Literal["passed", "skipped", "expected", "failed"]
+OUTCOMES: Mapping[str, str] = {
+    "passed": "passed",
+    "skipped": "skipped",
+    "expected": "failed as expected",
+    "failed": "failed",
+}
+KEYS = ("kind", "part", "check", "about", "outcome", "message")
+
+
+class AnyResult(Protocol):
+    """As much of a `partwise.testing.Result` as a catalogue tells."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def part(self) -> str: ...
+    @property
+    def check(self) -> str: ...
+    @property
+    def about(self) -> str: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What came of one check of one part."""
+
+    kind: str
+    part: str
+    check: str
+    about: str
+    outcome: str
+    message: str
+
+
+Contracts = Mapping[tuple[str, str], tuple[CheckResult, ...]]
+"""By kind and name of the part, in the order of the checks' names."""
+
+
+def contracts(results: Iterable[AnyResult]) -> Contracts:
+    """Results by part. They come in any order; here they have one."""
+    found: dict[tuple[str, str], list[CheckResult]] = {}
+    for one in results:
+        plain = CheckResult(*(printable(str(getattr(one, key))) for key in KEYS))
+        found.setdefault((one.kind, one.part), []).append(plain)
+    return {key: tuple(sorted(ones, key=lambda one: one.check)) for key, ones in found.items()}
+
+
+def read_results(path: Path) -> Contracts:
+    """What `partwise verify --all --json > path` wrote.
+
+    Raises:
+        InputError: it cannot be read, or is something else.
+    """
+    try:
+        written = read_json(path).get("results")
+        if not isinstance(written, list):
+            raise InputError("it has no list `results`")
+        return contracts(_result(one) for one in written)
+    except PartwiseError as error:
+        raise InputError(
+            f"{path} does not hold the results of a verification: {error}\n"
+            f"  make one with `partwise verify --all --json > {path}`"
+        ) from error
+
+
+def _result(written: Any) -> CheckResult:
+    if not isinstance(written, dict) or not all(isinstance(written.get(key), str) for key in KEYS):
+        raise InputError(f"a result has the texts {', '.join(KEYS)}, and one of these has not")
+    if written["outcome"] not in OUTCOMES:
+        raise InputError(f"an outcome is one of {', '.join(OUTCOMES)}, got {written['outcome']!r}")
+    return CheckResult(*(written[key] for key in KEYS))
+
+
+def counts(results: Iterable[CheckResult]) -> dict[str, int]:
+    """How many checks came out how, every outcome told."""
+    outcomes = [one.outcome for one in results]
+    return {outcome: outcomes.count(outcome) for outcome in OUTCOMES}
+
+
+__all__ = ["OUTCOMES", "CheckResult", "Contracts", "contracts", "counts", "read_results"]

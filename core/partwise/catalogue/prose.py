@@ -1,0 +1,152 @@
+"""Docstrings as markup: paragraphs, lists, formulas, code, and links to the papers they name.
+
+Whatever a docstring holds is shown as text. The only addresses that become links are those made here, of an arXiv
+number or a DOI.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from partwise.studies.report.words import lines
+
+Find = Callable[[str], str | None]
+"""From what stands between backticks to the page about it, if there is one."""
+
+_ARXIV = r"arXiv:\s?(?P<arxiv>\d{4}\.\d{4,5}(?:v\d+)?|[a-z-]{2,12}/\d{7})"
+_DOI = r"(?:doi:\s?)?\b(?P<doi>10\.\d{4,9}/[^\s\"'<>`]*[\w/])"
+_ADDRESS = re.compile(f"{_ARXIV}|{_DOI}", re.IGNORECASE)
+_INLINE = re.compile(rf"(?P<ticks>`{{1,2}})(?P<code>[^`\n]+)(?P=ticks)|{_ADDRESS.pattern}", re.IGNORECASE)
+_NAME = r"[^\W\d_][\w'’-]+"
+_YEAR = re.compile(
+    rf"{_NAME}(?:,? et al\.|(?:, {_NAME}){{0,5}},? (?:&|and) {_NAME})?,? \(?(?:19|20)\d\d[a-z]?\b\)?"
+    rf"(?:,? \(?(?:{_ADDRESS.pattern}))?",
+    re.IGNORECASE,
+)
+_MONTHS = frozenset("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
+_MATHS = re.compile(r"[=^*/+]|\w\(\S")
+_SPEECH = re.compile(r"\b[a-z]{3,} (?:[a-z]+ )?[a-z]{3,}\b")
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What a docstring cites: as it says it, and where that can be read, if it gives a number to find it by."""
+
+    text: str
+    address: str | None
+
+
+def text_of(thing: type) -> str:
+    """A class's own docstring, without its indentation and without what cannot be printed."""
+    return lines(inspect.cleandoc(thing.__doc__ or "")).strip()
+
+
+def first_line(thing: type) -> str:
+    """The one line that a catalogue says of it."""
+    return " ".join(text_of(thing).partition("\n\n")[0].split())
+
+
+def rest(thing: type) -> str:
+    """What follows the one line."""
+    return text_of(thing).partition("\n\n")[2].strip("\n")
+
+
+def inline(text: str, find: Find = lambda _: None) -> Markup:
+    """Text on one line: `code` as code, with a link where there is a page about it; papers with links."""
+    found, at = Markup(), 0
+    for match in _INLINE.finditer(text):
+        found += escape(text[at : match.start()]) + _marked(match, find)
+        at = match.end()
+    return found + escape(text[at:])
+
+
+def _marked(match: re.Match[str], find: Find) -> Markup:
+    code = match["code"]
+    if code is None:
+        return _link(_address(match), match[0])
+    page = find(code)
+    shown = Markup("<code>{}</code>").format(code)
+    return Markup('<a href="{}">{}</a>').format(page, shown) if page else shown
+
+
+def _link(address: str, text: str) -> Markup:
+    return Markup('<a class="out" rel="external noreferrer" href="{}">{}</a>').format(address, text)
+
+
+def _address(match: re.Match[str]) -> str:
+    if match["arxiv"]:
+        return f"https://arxiv.org/abs/{match['arxiv']}"
+    return f"https://doi.org/{match['doi']}"
+
+
+def blocks(text: str, find: Find = lambda _: None) -> Markup:
+    """Text of several paragraphs; those that are indented are formulas or code, those of `- ` lists."""
+    found = Markup()
+    for block in _joined(re.split(r"\n[ \t]*\n", text.strip("\n"))):
+        if not block.strip():
+            continue
+        if all(line.startswith("    ") for line in block.split("\n") if line.strip()):
+            found += Markup('<pre class="formula">{}</pre>\n').format(textwrap.dedent(block).strip("\n"))
+        elif block.lstrip().startswith("- "):
+            items = re.split(r"(?:^|\n)\s*- ", block)
+            found += Markup("<ul>\n")
+            found += Markup("").join(
+                Markup("<li>{}</li>\n").format(inline(_flat(item), find)) for item in items if item.strip()
+            )
+            found += Markup("</ul>\n")
+        else:
+            found += Markup("<p>{}</p>\n").format(inline(_flat(block), find))
+    return found
+
+
+def _joined(parts: list[str]) -> list[str]:
+    """Formulas that follow each other as one."""
+    found: list[str] = []
+    for part in parts:
+        if found and part.startswith("    ") and found[-1].startswith("    "):
+            found[-1] += f"\n\n{part}"
+        else:
+            found.append(part)
+    return found
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def formula(line: str) -> str | None:
+    """The formula in a one-line description: what follows its colon, or stands between its last comma and the paper.
+
+    Only what looks like nothing but a formula is taken for one; the line itself is shown anyway.
+    """
+    line = re.sub(r"\s*\((?:[^()]*\b(?:19|20)\d\d\b[^()]*|[A-Z][^()]* [^()]*)\)", "", line).strip().rstrip(".")
+    for mark in (": ", ", "):
+        _, found, tail = line.partition(mark)
+        tail = re.split(r"[:;] |, (?=[a-z]{3,} )", tail)[0].strip()
+        if found and len(tail) > 3 and _MATHS.search(tail) and not _SPEECH.search(tail):
+            return tail
+    return None
+
+
+def papers(text: str) -> list[Paper]:
+    """The papers that a text names by authors and year, by arXiv number or by DOI, in order and each once."""
+    text, found, taken = _flat(text), dict[str, Paper](), list[tuple[int, int]]()
+    for match in [*_YEAR.finditer(text), *_ADDRESS.finditer(text)]:
+        if any(start <= match.start() < end for start, end in taken):
+            continue
+        taken.append(match.span())
+        if match.re is _YEAR and (not match[0][0].isupper() or match[0][:3] in _MONTHS):
+            continue
+        address = _address(match) if match["arxiv"] or match["doi"] else None
+        shown = match[0].replace("(", "").replace(")", "").strip(" ,")
+        found.setdefault(address or shown, Paper(shown, address))
+    return list(found.values())
+
+
+__all__ = ["Find", "Paper", "blocks", "first_line", "formula", "inline", "papers", "rest", "text_of"]

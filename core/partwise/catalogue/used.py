@@ -1,0 +1,49 @@
+"""The recipes that are found by name, and the parts that each is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from partwise.errors import PartwiseError
+from partwise.parts import Part, parts_within
+from partwise.recipe import Shipped, load, recipes
+from partwise.registry import registry
+from partwise.studies.report.words import lines
+
+
+@dataclass(frozen=True)
+class ReadRecipe:
+    """A recipe by name."""
+
+    name: str
+    about: str
+    source: str
+    text: str
+    """The file, as it is written."""
+    parts: tuple[type[Part], ...]
+    """What it uses, defaults included, each once, in the order of the catalogue; none if it does not hold."""
+    problem: str | None
+    """Why it does not hold with what is installed."""
+
+
+def read_recipes() -> list[ReadRecipe]:
+    """Every recipe that is found by name, those that do not hold included."""
+    return [_read(shipped) for shipped in recipes()]
+
+
+def _read(shipped: Shipped) -> ReadRecipe:
+    parts, problem = set[type[Part]](), None
+    try:
+        parts = {type(part) for _, part in parts_within(load(shipped.path).recipe)}
+    except PartwiseError as error:
+        # Its first line names the place by an absolute path; the recipe's own name is enough here.
+        problem = lines(str(error)).partition("\n")[0].replace(str(shipped.path.parent), "").lstrip("/\\")
+    ordered = tuple(entry.part for entry in registry().entries() if entry.part in parts)
+    try:
+        text = shipped.path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        text = f"cannot be read: {error.strerror}"
+    return ReadRecipe(shipped.name, lines(shipped.about), shipped.source, lines(text).rstrip(), ordered, problem)
+
+
+__all__ = ["ReadRecipe", "read_recipes"]

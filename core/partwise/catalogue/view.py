@@ -1,0 +1,217 @@
+"""What a catalogue says of each part, in words, for the templates to set."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from pydantic.fields import FieldInfo
+
+from partwise.parts import Part
+from partwise.plugins import Plugin
+from partwise.recipe.knobs import in_words, shape_of
+from partwise.registry import Entry, kinds_of, registry
+from partwise.studies.report.words import lines, printable
+
+from . import prose
+from .contract import CheckResult, Contracts, counts
+from .places import Place, Snippets, default_of, kinds_within, places, snippets, taking
+from .used import ReadRecipe, read_recipes
+
+LONGEST_NAME = 120
+"""Characters that a file name may have, before it is cut and told from others by a digest."""
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One knob, as its row says it."""
+
+    name: str
+    type: str
+    required: bool
+    default: str
+    about: str
+    kinds: tuple[type[Part], ...]
+    """Kinds of the parts it holds."""
+
+
+@dataclass(frozen=True)
+class PartView:
+    """One part's page."""
+
+    entry: Entry
+    fitting: tuple[Place, ...]
+    """Where it goes."""
+    recipes: tuple[ReadRecipe, ...]
+    """Recipes that use it."""
+    checks: tuple[CheckResult, ...] | None
+    """What its verification found; None if it was not verified."""
+
+    @property
+    def part(self) -> type[Part]:
+        return self.entry.part
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
+
+    @property
+    def kind(self) -> str:
+        return self.part.kind
+
+    @property
+    def plugin(self) -> Plugin:
+        return self.entry.plugin
+
+    @property
+    def page(self) -> str:
+        """Its file, from the catalogue's directory."""
+        return f"parts/{file_name(f'{self.kind}.{self.name}')}.html"
+
+    @cached_property
+    def line(self) -> str:
+        return prose.first_line(self.part) or "No description."
+
+    @cached_property
+    def rest(self) -> str:
+        return prose.rest(self.part)
+
+    @cached_property
+    def formula(self) -> str | None:
+        """That of its one line, unless the description below sets one."""
+        return None if re.search(r"(?:^|\n)    \S", self.rest) else prose.formula(self.line)
+
+    @cached_property
+    def papers(self) -> list[prose.Paper]:
+        return prose.papers(prose.text_of(self.part))
+
+    @cached_property
+    def knobs(self) -> tuple[Knob, ...]:
+        """Those first that must be set."""
+        knobs = [_knob(name, field) for name, field in self.part.model_fields.items()]
+        return tuple(sorted(knobs, key=lambda knob: not knob.required))
+
+    @cached_property
+    def kinds(self) -> list[type[Part]]:
+        """What it is, the most special kind first."""
+        return kinds_of(self.part)
+
+    @cached_property
+    def snippets(self) -> Snippets | None:
+        return snippets(self.part, list(self.fitting))
+
+    @cached_property
+    def former(self) -> list[str]:
+        """Names it had before."""
+        return [self.name.removesuffix(self.part.name) + alias for alias in self.part.aliases]
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        return counts(self.checks or ())
+
+    @property
+    def verified(self) -> bool | None:
+        """Whether it holds its contract; None if nobody looked."""
+        return None if self.checks is None else not self.counts["failed"]
+
+    @property
+    def source(self) -> str:
+        """`partwise_positions/parts.py:30`."""
+        try:
+            path, line = Path(inspect.getfile(self.part)), inspect.getsourcelines(self.part)[1]
+        except (OSError, TypeError):
+            return self.part.__module__
+        return f"{path.parent.name}/{path.name}:{line}"
+
+
+@dataclass(frozen=True)
+class KindView:
+    """A kind, with its parts."""
+
+    name: str
+    about: str
+    parts: tuple[PartView, ...]
+
+    @property
+    def anchor(self) -> str:
+        return f"kind-{file_name(self.name)}"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything that is installed, as it is when this is made."""
+
+    contracts: Contracts = field(default_factory=dict)
+    origin: str | None = None
+    """Where the results are from, in words; None if there are none."""
+
+    @cached_property
+    def parts(self) -> tuple[PartView, ...]:
+        everywhere = places()
+        return tuple(
+            PartView(
+                entry,
+                tuple(taking(entry.part, everywhere)),
+                tuple(one for one in self.recipes if entry.part in one.parts),
+                self.contracts.get((entry.part.kind, entry.name)),
+            )
+            for entry in registry().entries()
+        )
+
+    @cached_property
+    def kinds(self) -> tuple[KindView, ...]:
+        """Every kind by name, also one that has parts of more special kinds only."""
+        return tuple(
+            KindView(name, prose.first_line(kind), tuple(one for one in self.parts if one.kind == name))
+            for name, kind in registry().kinds().items()
+        )
+
+    @cached_property
+    def recipes(self) -> list[ReadRecipe]:
+        return read_recipes()
+
+    @property
+    def broken(self) -> Sequence[Plugin]:
+        return registry().broken
+
+    def fitting(self, kind: type[Part]) -> list[PartView]:
+        """The parts that may stand where a kind is asked for."""
+        return [one for one in self.parts if issubclass(one.part, kind)]
+
+    def view_of(self, part: type[Part] | None) -> PartView | None:
+        return next((one for one in self.parts if one.part is part), None)
+
+    def called(self, name: str) -> PartView | None:
+        """The part that a name can only mean; None where it could be several, or none."""
+        found = [one for one in self.parts if one.name == name]
+        return found[0] if len(found) == 1 else None
+
+
+def file_name(name: str) -> str:
+    """A name as part of a file's name: no two alike, even where capitals do not count, and nothing but letters."""
+    safe = re.sub(r"[^a-z0-9_./-]|\.(?=\.)|^\.", lambda match: f"~{ord(match[0]):x}~", name).replace("/", ".")
+    if len(safe) > LONGEST_NAME:
+        safe = f"{safe[:LONGEST_NAME]}~{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:16]}"
+    return safe
+
+
+def recipe_page(name: str) -> str:
+    """A recipe's file, from the catalogue's directory."""
+    return f"recipes/{file_name(name)}.html"
+
+
+def _knob(name: str, field: FieldInfo) -> Knob:
+    shape = shape_of(field)
+    default = "" if field.is_required() else json.dumps(default_of(field), ensure_ascii=False)
+    about = " ".join(lines(field.description or "").split())
+    kinds = tuple(kinds_within(shape))
+    return Knob(name, printable(in_words(shape)), field.is_required(), printable(default), about, kinds)
+
+
+__all__ = ["Catalogue", "KindView", "Knob", "PartView", "file_name", "recipe_page"]

@@ -1,0 +1,102 @@
+"""`partwise new plugin`: a small package to start from, with one part of the kind asked for.
+
+It installs, verifies and trains as it is written. Its text is in `templates`: what all packages share in `common`,
+and a part with its recipe in a folder for each kind.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import uuid
+from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from string import Template
+
+from partwise.errors import InputError, WorkError
+
+PARTS: Mapping[str, str] = {
+    "attention": "sinks",
+    "block": "rezero",
+    "data": "brackets",
+    "feedforward": "snake",
+    "mixer": "taps",
+    "norm": "mean_norm",
+    "optimizer": "signum",
+    "position": "decay",
+    "sampler": "epsilon",
+    "schedule": "stairs",
+    "tokenizer": "utf8",
+}
+"""Kind -> name of the example part."""
+
+_NAME = r"[a-z][a-z0-9]*([-_][a-z0-9]+)*"
+_SUFFIX = ".txt"
+
+
+def new_plugin(name: str, kind: str, parent: Path) -> Path:
+    """Writes the package `name`, whose parts recipes call `name/...`, into a directory of that name, and returns it.
+
+    Raises:
+        InputError: the name is none, taken, or the kind is not known; nothing is written then.
+        WorkError: it cannot be written.
+    """
+    _check(name, kind)
+    place = parent / name
+    if place.exists():
+        raise InputError(f"{place} is there already; choose another name, or another place with --in")
+    words = _words(name, kind)
+    partial = parent / f".{name}.{uuid.uuid4().hex}.partial"
+    try:
+        _write(files(__package__) / "templates" / "common", partial, words)
+        _write(files(__package__) / "templates" / kind, partial / words["module"], words)
+        partial.rename(place)
+    except OSError as error:
+        raise WorkError(f"cannot write {place}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return place
+
+
+def _check(name: str, kind: str) -> None:
+    from partwise.registry import registry
+
+    if kind not in PARTS:
+        raise InputError(f"there is no example of kind {kind!r}; the kinds are {', '.join(PARTS)}")
+    if not re.fullmatch(_NAME, name):
+        raise InputError(f"{name!r} is no name for a plugin: use lower-case letters, digits and -, such as acme-sinks")
+    taken = {plugin.namespace: plugin for plugin in registry().plugins}
+    module = name.replace("-", "_")
+    if name in taken:
+        raise InputError(f"the namespace {name} is taken by {taken[name]}, which is installed; choose another name")
+    if module in sys.stdlib_module_names or module in ("partwise", "torch", "tests"):
+        raise InputError(f"a package called {module} would hide another one; choose another name")
+
+
+def _words(name: str, kind: str) -> dict[str, str]:
+    part = PARTS[kind]
+    return {
+        "name": name,
+        "module": name.replace("-", "_"),
+        "kind": kind,
+        "part": part,
+        "partwise": version("partwise"),
+    }
+
+
+def _write(source: Traversable, place: Path, words: Mapping[str, str]) -> None:
+    """A folder of templates as files; a `$$` word may stand in a name, too."""
+    place.mkdir(parents=True, exist_ok=True)
+    for entry in sorted(source.iterdir(), key=lambda entry: entry.name):
+        name = Template(entry.name.removesuffix(_SUFFIX)).substitute(words)
+        if entry.is_dir():
+            _write(entry, place / name, words)
+        else:
+            (place / name).write_text(Template(entry.read_text(encoding="utf-8")).substitute(words), encoding="utf-8")
+
+
+__all__ = ["PARTS", "new_plugin"]

@@ -1,0 +1,132 @@
+"""Every variant against the baseline, at the look that has been reached."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import isnan
+from statistics import StatisticsError, correlation, mean
+
+from partwise.studies.results import Look, Results, Variant
+
+from .findings import Contrast, Verdict
+from .judging import Judged, judge, paired_array
+from .looks import declared_looks
+from .paired import FEWEST_PAIRS
+from .pairs import Pair, after_losses, losses, pair
+from .power import seeds_needed
+from .wording import many
+
+
+def compare(results: Results) -> tuple[Contrast, ...]:
+    """All contrasts, each at the last declared look that it has reached.
+
+    A look uses exactly the first seeds it declares, so that nothing changes between looks, and nothing is said
+    before the first. Without declared looks there is one, at the end.
+    """
+    variants = [v for v in results.variants if v.name != results.baseline]
+    if not variants:  # the baseline alone
+        return ()
+    found = {v.name: unreached(results, v) for v in variants}
+    for number, look in enumerate(declared_looks(results.looks, results.alpha, len(results.seeds)), 1):
+        pairs = [pair(results, v.name, results.seeds[: look.seeds]) for v in variants]
+        judged = judge(
+            [None if p.waiting else paired_array(p.differences) for p in pairs],
+            look.alpha,
+            results.metric.goal,
+            results.metric.smallest_effect,
+            [None if p.waiting else p.divergence for p in pairs],
+        )
+        for i, (variant, both) in enumerate(zip(variants, pairs, strict=True)):
+            if not both.waiting:
+                found[variant.name] = replace(reached(results, variant, both, judged, i, look), look=number)
+    return tuple(found.values())
+
+
+def unreached(results: Results, variant: Variant) -> Contrast:
+    """A contrast before its (first) look: the difference so far, and no claim on it."""
+    both = pair(results, variant.name, results.seeds)
+    first = results.looks[0].seeds if results.looks else len(results.seeds)
+    note = f"runs are waiting, and a verdict before {first} seeds of both are in would be a look that was not declared"
+    return replace(_described(results, variant, both), note=note, alpha=results.alpha)
+
+
+def reached(results: Results, variant: Variant, both: Pair, judged: Judged, i: int, look: Look) -> Contrast:
+    """A finished contrast, with the verdict that its lost runs leave it."""
+    tested, divergence = len(both.seeds) >= FEWEST_PAIRS, both.divergence
+    word: Verdict = judged.verdict[i].item()
+    notes = []
+    if not tested and word == "inconclusive":
+        word = "no verdict"
+        notes.append(f"{many(len(both.seeds), 'pair')} of seeds, and a verdict needs at least {FEWEST_PAIRS}")
+    verdict, withheld = after_losses(word, both.lost)
+    notes += withheld + losses(both, look.seeds)
+    if tested and len(set(both.differences)) == 1:
+        notes.append("the difference is the same on every seed: there is no spread to judge it by")
+    wanting = verdict == word == "inconclusive"  # and not merely withheld
+    needed_for, needed = _more_seeds(results, both, look.alpha) if wanting else (None, None)
+    return replace(
+        _described(results, variant, both),
+        low=_number(judged.low[i]),
+        high=_number(judged.high[i]),
+        p=_number(judged.p[i]),
+        p_adjusted=float(judged.p_adjusted[i]) if tested or divergence is not None else None,
+        p_equivalent=float(judged.p_equivalent[i]) if tested and results.metric.smallest_effect is not None else None,
+        seeds_needed=needed,
+        needed_for=needed_for,
+        verdict=verdict,
+        note=" – ".join(notes),
+        alpha=look.alpha,
+        p_divergence=None if divergence is None else abs(divergence),
+    )
+
+
+def _more_seeds(results: Results, both: Pair, alpha: float) -> tuple[float | None, int | None]:
+    """(effect, seeds that would detect it): the smallest that matters; if these already should, the one seen."""
+    if both.spread is None:
+        return None, None
+    contrasts, seen = len(results.variants) - 1, abs(mean(both.differences))
+    smallest = results.metric.smallest_effect
+    needed = None if smallest is None else seeds_needed(smallest, both.spread, contrasts, alpha)
+    if smallest is None or (needed is not None and needed <= len(both.seeds)):
+        return seen, seeds_needed(seen, both.spread, contrasts, alpha)
+    return smallest, needed
+
+
+def _described(results: Results, variant: Variant, both: Pair) -> Contrast:
+    """What is seen, before anything is claimed."""
+    base = next(v for v in results.variants if v.name == results.baseline)
+    varied = [factor for factor, level in variant.levels.items() if base.levels.get(factor) != level]
+    factor = varied[0] if len(varied) == 1 else None
+    return Contrast(
+        variant=variant.name,
+        factor=factor,
+        level=variant.levels[factor] if factor else variant.name,
+        pairs=len(both.seeds),
+        seeds=both.seeds,
+        differences=both.differences,
+        difference=mean(both.differences) if both.seeds else None,
+        low=None,
+        high=None,
+        p=None,
+        p_adjusted=None,
+        p_equivalent=None,
+        correlation=_correlation(both),
+        seeds_needed=None,
+        verdict="no verdict",
+    )
+
+
+def _correlation(both: Pair) -> float | None:
+    if len(both.seeds) < FEWEST_PAIRS:
+        return None
+    try:
+        return correlation(both.variant, both.baseline)
+    except StatisticsError:  # one of them does not vary
+        return None
+
+
+def _number(value: float) -> float | None:
+    return None if isnan(value) else float(value)
+
+
+__all__ = ["compare", "reached", "unreached"]

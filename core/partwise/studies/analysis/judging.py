@@ -1,0 +1,114 @@
+"""From differences to verdicts, all contrasts of a study at once; over arrays, so that tests can simulate it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from partwise.studies.results import Goal
+
+from .paired import FEWEST_PAIRS, Array, Paired, equivalence_p, holm, paired_t
+
+
+@dataclass(frozen=True)
+class Judged:
+    """All contrasts of a study at one look; arrays of shape (..., contrasts), nan where there is no t-test."""
+
+    mean: Array
+    low: Array
+    high: Array
+    p: Array
+    """Of the t-test."""
+    p_adjusted: Array
+    """Of the t-test and, where runs diverged, the test on how many did; Holm over the contrasts."""
+    p_equivalent: Array
+    """Holm over the contrasts."""
+    verdict: Array
+    """Strings: better, worse, equivalent, inconclusive."""
+
+
+def judge(
+    differences: Sequence[Array | None],
+    alpha: float,
+    goal: Goal,
+    margin: float | None,
+    divergence: Sequence[float | None] | None = None,
+) -> Judged:
+    """Tests every contrast that the study declares, corrected over all of them.
+
+    A contrast that cannot be tested counts as p = 1: those that are missing never make it easier for the rest,
+    and their arrival later can only lower the others' adjusted p.
+
+    Where both tests exist (runs diverged, and enough pairs survived), the contrast stands on the smaller p
+    doubled, so that a null contrast is still called different in at most `alpha` of studies.
+
+    Args:
+        differences: one (..., n) per contrast, or None where there are too few pairs; the n may differ.
+        divergence: signed p per contrast that the numbers of diverged runs differ, positive where the variant
+            has more of them; None where nothing diverged.
+    """
+    shape = next((d.shape[:-1] for d in differences if d is not None), ())
+    nothing = Paired(*(np.full(shape, np.nan) for _ in range(4)))
+    tests = [nothing if d is None else paired_t(d, alpha) for d in differences]
+    mean, low, high, p = (
+        np.stack([getattr(test, name) for test in tests], axis=-1) for name in ("mean", "low", "high", "p")
+    )
+    lost = np.array([np.nan if d is None else d for d in divergence or [None] * len(tests)], dtype=float)
+    if margin is None:
+        p_equivalent = np.ones_like(mean)
+    else:
+        p_equivalent = np.stack(
+            [np.ones(shape) if d is None else equivalence_p(d, margin) for d in differences], axis=-1
+        )
+    p_adjusted, p_equivalent = holm(_either(p, np.abs(lost))), holm(p_equivalent)
+    by_loss = np.abs(np.nan_to_num(lost, nan=2.0)) < np.nan_to_num(p, nan=1.5)
+    good = np.where(by_loss, lost < 0, mean < 0 if goal == "min" else mean > 0)
+    negligible = np.where(by_loss & (p_adjusted < alpha), 1.0, p_equivalent)  # diverging more often never is
+    return Judged(mean, low, high, p, p_adjusted, p_equivalent, verdicts(good, p_adjusted, negligible, alpha))
+
+
+def _either(p: Array, other: Array) -> Array:
+    """One p of two tests: the smaller doubled where both exist, 1 where neither does."""
+    both = np.isfinite(p) & np.isfinite(other)
+    return np.nan_to_num(np.minimum(1.0, np.fmin(p, other) * np.where(both, 2.0, 1.0)), nan=1.0)
+
+
+def verdicts(good: Array, p_adjusted: Array, p_equivalent: Array, alpha: float) -> Array:
+    """One word each.
+
+    Shown to be within the smallest effect comes first: such a difference may be real (a small adjusted p) and is
+    still one that was declared not to matter, so that it is `equivalent`, and the sentence says both. What is
+    significant and not shown to be negligible is `better` or `worse`: a claim on its direction, not that it
+    exceeds the smallest effect, and the sentence says that too. Each of the two claims is corrected over all
+    contrasts.
+    """
+    return np.select(
+        [p_equivalent < alpha, (p_adjusted < alpha) & good, p_adjusted < alpha],
+        ["equivalent", "better", "worse"],
+        "inconclusive",
+    )
+
+
+def divergence_p(variant: tuple[int, int], baseline: tuple[int, int]) -> float | None:
+    """Fisher's exact two-sided p that (diverged, done) differ, negative if the baseline diverged more often.
+
+    None where nothing diverged. Runs that failed otherwise (killed, timed out) say little about the variant, and
+    are not counted here.
+    """
+    from scipy.stats import fisher_exact
+
+    if not variant[0] + baseline[0]:
+        return None
+    p = float(fisher_exact([variant, baseline])[1])
+    more = variant[0] * sum(baseline) >= baseline[0] * sum(variant)
+    return p if more else -p
+
+
+def paired_array(differences: Sequence[float]) -> Array | None:
+    """As an array, or None if too few for a verdict."""
+    return np.array(differences, dtype=float) if len(differences) >= FEWEST_PAIRS else None
+
+
+__all__ = ["Judged", "divergence_p", "judge", "paired_array", "verdicts"]

@@ -1,0 +1,102 @@
+"""A variant beside the baseline, seed by seed, and what lost runs do to a verdict.
+
+A run that diverged or failed counts against its side: a verdict in favour of the side that lost more is withheld,
+because its survivors may be the lucky ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from statistics import stdev
+
+from partwise.studies.results import Results
+
+from .findings import Verdict
+from .judging import divergence_p
+from .wording import many
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What a variant and the baseline did on some seeds."""
+
+    seeds: tuple[int, ...]
+    """Those that both finished."""
+    variant: tuple[float, ...]
+    baseline: tuple[float, ...]
+    diverged: tuple[int, int]
+    """Runs of the variant, of the baseline."""
+    lost: tuple[int, int]
+    """Diverged or failed."""
+    done: tuple[int, int]
+    waiting: bool
+
+    @property
+    def differences(self) -> tuple[float, ...]:
+        return tuple(v - b for v, b in zip(self.variant, self.baseline, strict=True))
+
+    @property
+    def divergence(self) -> float | None:
+        """Signed p that one diverges more often."""
+        return divergence_p((self.diverged[0], self.done[0]), (self.diverged[1], self.done[1]))
+
+    @property
+    def spread(self) -> float | None:
+        """SD within a variant to plan on: unpaired, or what the differences imply if they spread more."""
+        if len(self.seeds) < 2:
+            return None
+        unpaired = sqrt((stdev(self.variant) ** 2 + stdev(self.baseline) ** 2) / 2)
+        return max(unpaired, stdev(self.differences) / sqrt(2))
+
+
+def pair(results: Results, variant: str, seeds: list[int]) -> Pair:
+    """The variant beside the baseline on these seeds."""
+    names = (variant, results.baseline)
+    states = [{o.seed: o.state for o in results.of(name) if o.seed in seeds} for name in names]
+    values = [results.values(name) for name in names]
+    both = [seed for seed in seeds if all(seed in of for of in values)]
+
+    def count(*wanted: str) -> tuple[int, int]:
+        first, second = (sum(state in wanted for state in of.values()) for of in states)
+        return first, second
+
+    return Pair(
+        seeds=tuple(both),
+        variant=tuple(values[0][seed] for seed in both),
+        baseline=tuple(values[1][seed] for seed in both),
+        diverged=count("diverged"),
+        lost=count("diverged", "failed"),
+        done=count("done"),
+        waiting=any(of.get(seed, "waiting") == "waiting" for of in states for seed in seeds),
+    )
+
+
+def after_losses(verdict: Verdict, lost: tuple[int, int]) -> tuple[Verdict, list[str]]:
+    """Withholds a verdict in favour of the side that lost more runs: the survivors may be the lucky ones."""
+    variant, baseline = lost
+    favoured = {"better": variant > baseline, "worse": baseline > variant, "equivalent": variant != baseline}
+    if not favoured.get(verdict, False):
+        return verdict, []
+    more = "variant" if variant > baseline else "baseline"
+    return "inconclusive", [f"{verdict} on the runs that survived, and withheld because the {more} lost more runs"]
+
+
+def losses(both: Pair, seeds: int) -> list[str]:
+    if not any(both.lost):
+        return []
+    told = " and ".join(
+        f"{of} lost {lost} of {seeds} runs ({_ways(diverged, lost - diverged)})"
+        for of, lost, diverged in zip(("the variant", "the baseline"), both.lost, both.diverged, strict=True)
+        if lost
+    )
+    if not both.seeds:
+        return [f"{told}, and no seed was finished by both"]
+    return [f"{told}: the figures are only of the {many(len(both.seeds), 'seed')} that both finished"]
+
+
+def _ways(diverged: int, failed: int) -> str:
+    return ", ".join(f"{count} {way}" for count, way in ((diverged, "diverged"), (failed, "failed")) if count)
+
+
+__all__ = ["Pair", "after_losses", "losses", "pair"]

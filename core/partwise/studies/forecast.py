@@ -1,0 +1,103 @@
+"""What is known of a study before it runs: what is done, what the rest will take, what its seeds can detect."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from statistics import mean, variance
+from typing import TYPE_CHECKING
+
+from partwise.kinds import EnginePart
+
+from .calibration import Estimate, estimate
+from .gathering import Book
+from .plan import Plan
+
+if TYPE_CHECKING:
+    from .ablation import Places
+    from .results import Results
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The figures of a plan."""
+
+    done: dict[str, int]
+    """Variant -> runs that are done."""
+    states: list[str]
+    """Of every run."""
+    trials: int
+    trials_done: int
+    slots: int
+    estimate: Estimate | None
+    """None where there is nothing to do, or no telling."""
+    detectable_sds: float | None
+    """Smallest difference found with 80 % power, in SDs of the paired difference; None below 3 seeds."""
+    detectable: float | None
+    """The same in the metric's unit, if a spread is known."""
+    spread: float | None
+    """SD between seeds."""
+    spread_from: str
+    """How it is known."""
+    seeds_needed: int | None
+    """To find the smallest effect that matters."""
+
+
+def forecast(plan: Plan, where: Places, engine: EnginePart) -> Forecast:
+    """What there is to say of a plan; trains a few steps of each variant to tell the time."""
+    book = Book(plan, where.pool)
+    results = book.results()
+    waiting = Counter(one.variant for one in results.outcomes if one.state in ("waiting", "failed"))
+    waiting.update(one.variant for one in results.trials if one.state in ("waiting", "failed"))
+    slots, threads = slots_of(engine)
+    spread, source = _spread(plan, results)
+    sds, detectable, needed = _power(plan, spread)
+    return Forecast(
+        done=dict(Counter(one.variant for one in results.outcomes if one.state == "done")),
+        states=[one.state for one in results.outcomes],
+        trials=len(results.trials),
+        trials_done=sum(one.state == "done" for one in results.trials),
+        slots=slots,
+        estimate=estimate(plan, dict(waiting), slots, threads) if waiting else None,
+        detectable_sds=sds,
+        detectable=detectable,
+        spread=spread,
+        spread_from=source,
+        seeds_needed=needed,
+    )
+
+
+def slots_of(engine: EnginePart) -> tuple[int, int]:
+    """Runs at once, and the threads that each has."""
+    import os
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    slots = getattr(engine, "slots", None) or min(cores, 4)
+    return slots, max(1, cores // slots)
+
+
+def _spread(plan: Plan, results: Results) -> tuple[float | None, str]:
+    """The SD between seeds: as found in runs that are done, else as the study assumes."""
+    variances = [variance(values) for one in results.variants if len(values := results.values(one.name).values()) > 1]
+    if variances:
+        return mean(variances) ** 0.5, "the spread between seeds found so far"
+    return plan.study.study.metric.spread, "the spread between seeds that the study assumes"
+
+
+def _power(plan: Plan, spread: float | None) -> tuple[float | None, float | None, int | None]:
+    from .analysis import detectable_effect, seeds_needed
+
+    seeds, contrasts, study = len(plan.seeds), plan.contrasts, plan.study.study
+    if seeds < 3 or not contrasts:
+        return None, None, None
+    alpha = study.looks[-1].alpha if study.looks else study.alpha
+    per_sd = detectable_effect(1.0, seeds, contrasts, alpha)
+    if per_sd is None:
+        return None, None, None
+    smallest = study.metric.smallest_effect
+    needed = seeds_needed(smallest, spread, contrasts, alpha) if smallest and spread else None
+    # `detectable_effect` takes the SD of one variant over seeds; a difference of two such has the root of two more.
+    return per_sd / 2**0.5, None if spread is None else per_sd * spread, needed
+
+
+__all__ = ["Forecast", "forecast", "slots_of"]

@@ -1,0 +1,135 @@
+"""Learning curves: the mean over seeds with a band from the lowest to the highest, and the way to the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from partwise.studies.results import Outcome, Results
+
+from .lines import MOST_TOGETHER, Panel, Series, panels
+from .svg import Look, Point
+
+EARLY = 0.1
+"""Share of the steps that does not decide how high the axis of the curves is."""
+EARLY_APART = 0.25
+"""The same for the differences, which are wild at first."""
+CAPTION = (
+    "Mean over seeds; bands reach from the lowest to the highest. "
+    "The first tenth of the steps does not decide the heights"
+)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The drawing, and what must be known to read it."""
+
+    drawing: Markup
+    caption: str
+
+
+def learning_curves(results: Results) -> Curves | None:
+    """None if no run was evaluated twice."""
+    curves = [_curve(results, name, _look(results, name)) for name in _names(results)]
+    shown = [one for one in curves if len(one.points) > 1]
+    if not shown:
+        return None
+    if len(shown) > MOST_TOGETHER:
+        return Curves(_one_by_one(results, shown), f"{CAPTION}, which are each panel's own; steps lie across.")
+    heights = _heights(shown)
+    broken = [one for name in _names(results) for one in _broken(results, name)]
+    keys = [(one.name, one.look) for one in shown]
+    drawn = [Panel(results.metric.label, (*broken, *shown), "step", heights=heights)]
+    apart = _apart(results)
+    if apart:
+        late = _late([point for one in apart for point in one.points], EARLY_APART)
+        band = results.metric.smallest_effect or 0.0
+        drawn.append(Panel(f"difference from {results.baseline}", apart, "step", heights=late, band=band))
+    caption = (
+        f"{CAPTION}, nor their first quarter those of the differences, paired by seed." if apart else f"{CAPTION}."
+    )
+    caption += " Dotted: runs that did not finish, as far as they lie within the picture." if broken else ""
+    return Curves(panels("Learning curves", _description(shown), drawn, len(drawn), 250, keys), caption)
+
+
+def _names(results: Results) -> list[str]:
+    return [variant.name for variant in results.variants]
+
+
+def _look(results: Results, name: str) -> Look:
+    return Look.of(
+        -1 if name == results.baseline else [n for n in _names(results) if n != results.baseline].index(name)
+    )
+
+
+def _curve(results: Results, name: str, look: Look) -> Series:
+    """Over the steps at which every run that is done was evaluated."""
+    runs = [dict(outcome.curve) for outcome in results.of(name) if outcome.state == "done" and outcome.curve]
+    steps = sorted(set.intersection(*(set(run) for run in runs))) if runs else []
+    at = {step: [run[step] for run in runs] for step in steps}
+    points = tuple((float(step), sum(values) / len(values)) for step, values in at.items())
+    if len(runs) < 2:
+        return Series(name, look, points)
+    low = tuple((float(step), min(values)) for step, values in at.items())
+    high = tuple((float(step), max(values)) for step, values in at.items())
+    return Series(name, look, points, low=low, high=high)
+
+
+def _broken(results: Results, name: str) -> list[Series]:
+    """Runs that did not come to their end, each by itself."""
+    look = _look(results, name)
+    return [
+        Series(f"{name}, seed {run.seed}: {run.state}", Look(look.colour, "1 4", "cross"), _points(run))
+        for run in results.of(name)
+        if run.state in ("diverged", "failed") and len(run.curve) > 1
+    ]
+
+
+def _points(run: Outcome) -> tuple[Point, ...]:
+    return tuple((float(step), value) for step, value in run.curve)
+
+
+def _apart(results: Results) -> tuple[Series, ...]:
+    """Mean difference from the baseline's run of the same seed, at the steps that both were evaluated at."""
+    base = {run.seed: dict(run.curve) for run in results.of(results.baseline) if run.state == "done"}
+    found = []
+    for name in _names(results):
+        pairs = [
+            {step: value - base[run.seed][step] for step, value in run.curve if step in base[run.seed]}
+            for run in results.of(name)
+            if run.state == "done" and run.seed in base and name != results.baseline
+        ]
+        steps = sorted(set.intersection(*(set(pair) for pair in pairs))) if pairs else []
+        points = tuple((float(step), sum(pair[step] for pair in pairs) / len(pairs)) for step in steps)
+        if len(points) > 1:
+            found.append(Series(name, _look(results, name), points))
+    return tuple(found)
+
+
+def _late(points: Sequence[Point], early: float) -> tuple[float, ...]:
+    last = max(x for x, _ in points)
+    return tuple(y for x, y in points if x >= early * last)
+
+
+def _heights(shown: Sequence[Series]) -> tuple[float, ...]:
+    return _late([point for one in shown for point in (*one.points, *one.low, *one.high)], EARLY)
+
+
+def _one_by_one(results: Results, shown: Sequence[Series]) -> Markup:
+    """A small panel for each, the baseline in all of them."""
+    base = next((one for one in shown if one.name == results.baseline), None)
+    behind = () if base is None else (Series(base.name, base.look, base.points),)
+    others = [one for one in shown if one.name != results.baseline]
+    drawn = [Panel(one.name, (*behind, one), "", heights=_heights((*behind, one))) for one in others]
+    keys = [(results.baseline, Look.of(-1))] if base else []
+    return panels("Learning curves", _description(shown), drawn, 4, 96, keys)
+
+
+def _description(shown: Sequence[Series]) -> str:
+    ends = "; ".join(f"{one.name}: {one.points[-1][1]:.4g} at step {one.points[-1][0]:.0f}" for one in shown)
+    return f"Mean over the seeds that are done. {ends}."
+
+
+__all__ = ["Curves", "learning_curves"]

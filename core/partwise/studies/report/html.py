@@ -1,0 +1,74 @@
+"""The report as one HTML file: it loads nothing, and its policy forbids it to."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+from markupsafe import Markup
+
+from partwise.page import environment, policy
+
+from . import figures, numbers
+from .row import SURVIVORS, SYMBOLS, Row
+from .view import EffectRow, Report
+from .words import flat
+
+
+def html(report: Report) -> str:
+    """The page, whole: style, script and figures are within it."""
+    templates = environment()
+    templates.globals |= {"n": numbers, "symbols": SYMBOLS, "survivors": SURVIVORS}
+    style, script = _file("report.css"), _file("report.js")
+    page = templates.from_string(_file("report.html")).render(
+        report=report,
+        style=Markup(style),
+        script=Markup(script),
+        policy=policy(script),
+        provenance=flat(report.results.provenance),
+        **_figures(report),
+    )
+    return page + "\n"
+
+
+def _file(name: str) -> str:
+    return (resources.files(__package__) / "style" / name).read_text(encoding="utf-8")
+
+
+def _figures(report: Report) -> dict[str, Any]:
+    results = report.results
+    shown = any(row.summary.done for row in report.rows)
+    rows = [_forest_row(row) for row in report.rows if row.contrast and row.contrast.difference is not None]
+    axis = f"difference in {results.metric.label} from {results.baseline}"
+    band = results.metric.smallest_effect
+    effects = [_effect(one) for one in report.effects]
+    return {
+        "forest": figures.forest(rows, "Differences from the baseline", axis, band, report.sides) if rows else None,
+        "beyond": figures.off_scale(rows, band) if rows else [],
+        "seeds": figures.seed_lines(results, {r.variant.name: r.summary.sd for r in report.rows}) if shown else None,
+        "curves": figures.learning_curves(results),
+        "tuning": figures.sensitivity(results),
+        "lost_trials": figures.lost_trials(results),
+        "interactions": figures.interactions(results) if results.design == "grid" else None,
+        "effects": figures.forest(effects, "Effects", f"effect on {results.metric.label}", band, report.sides)
+        if effects
+        else None,
+    }
+
+
+def _forest_row(row: Row) -> figures.ForestRow:
+    c = row.contrast
+    assert c is not None
+    label = c.level if c.factor else row.name
+    text = f"{row.difference} {row.interval}" if c.low is not None else row.difference
+    return figures.ForestRow(
+        label, c.factor or "several factors", c.difference, c.low, c.high, c.differences, text, c.verdict, row.details
+    )
+
+
+def _effect(one: EffectRow) -> figures.ForestRow:
+    e, text = one.effect, f"{one.estimate} {one.interval}"
+    return figures.ForestRow(one.name, f"{one.kind}s", e.estimate, e.low, e.high, (), text, "", f"{text}, p {one.p}")
+
+
+__all__ = ["html"]

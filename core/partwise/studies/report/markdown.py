@@ -1,0 +1,161 @@
+"""The report as Markdown: for a pull request, a README, a notebook. Its figures are tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from . import numbers
+from .figures import lost_trials
+from .row import SURVIVORS, SYMBOLS, Row
+from .view import Report
+from .words import flat, plain
+
+# What means something to a Markdown reader or, where that reads it, to HTML; much does so only in company, and stands
+# as it is where it is alone, so that the text can be read as it is written.
+_SPECIAL = re.compile(r"[\\`*|~$]|<(?=[A-Za-z/!?])|&(?=[A-Za-z#])|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
+_BEGINNING = re.compile(r"^(?=[#>+=-])|(?<=^\d)(?=[.)])")
+
+
+def markdown(report: Report) -> str:
+    """Sections in the order of the HTML report; those without content are left out."""
+    parts = [f"# {escaped(report.title)}", paragraph(report.about), paragraph(report.setting)]
+    parts += [f"**{escaped(report.progress)}**"] if report.progress else []
+    for one in report.verdicts:
+        parts.append(f"**{escaped(one.factor)}**: {escaped(one.headline or one.clauses[0])}")
+        parts.append(
+            "\n".join(f"- {paragraph(clause)}" for clause in (one.clauses if one.headline else one.clauses[1:]))
+        )
+    parts += ["## Table", _main(report), *(escaped(note) for note in report.footnotes)]
+    parts += _seeds(report) + _tuning(report) + _effects(report) + _pooled(report)
+    parts += _failures(report) + _provenance(report)
+    if report.limits:
+        parts += ["## Limits", "\n".join(f"- {paragraph(note)}" for note in report.limits)]
+    return "\n\n".join(part for part in parts if part).encode("utf-8", "replace").decode() + "\n"
+
+
+def escaped(text: str) -> str:
+    """As it stands, whatever signs it holds, within a line."""
+    return _SPECIAL.sub(r"\\\g<0>", text)
+
+
+def paragraph(text: str) -> str:
+    """The same where it begins a line."""
+    return _BEGINNING.sub(r"\\", escaped(text))
+
+
+def fenced(text: str) -> str:
+    """A block of code, its fence longer than any within it."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text.rstrip()}\n{fence}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """The first columns to the left, the others to the right."""
+    rule = [":--" if number < left else "--:" for number in range(len(head))]
+    cells = [[escaped(cell) for cell in row] for row in (head, *rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (cells[0], rule, *cells[1:]))
+
+
+def _main(report: Report) -> str:
+    head = ["variant", "seeds done", report.results.metric.label, "SD", "difference", report.level, "adjusted p",
+            "verdict", "parameters", "FLOPs / token", "tokens", "time"]  # fmt: skip
+    return table(head, [_cells(row) for row in report.rows])
+
+
+def _cells(row: Row) -> list[str]:
+    p = f"{row.p} (equivalence {row.p_equivalent})" if row.p_equivalent else row.p
+    compared = [row.difference, row.interval, p] if row.contrast else [""] * 3
+    name = f"{row.name} ({'; '.join(row.settings)})" if row.settings else row.name
+    sizes = [
+        f"{numbers.short(value)} ({off})" if off else numbers.short(value)
+        for value, off in (
+            (row.variant.parameters, row.parameters_off),
+            (row.variant.flops_per_token, row.flops_off),
+            (row.variant.tokens, row.tokens_off),
+        )
+    ]
+    mean = f"{row.mean}{SURVIVORS if row.survivors else ''}"
+    verdict = f"{SYMBOLS[row.verdict]} {row.verdict}".strip()
+    return [name, row.seeds, mean, row.sd, *compared, verdict, *sizes, numbers.duration(row.seconds)]
+
+
+def _seeds(report: Report) -> list[str]:
+    r = report.results
+    if not any(outcome.state == "done" for outcome in r.outcomes):
+        return []
+    rows = []
+    for row in report.rows:
+        places = numbers.decimals(row.summary.sd, row.summary.mean)
+        states = {run.seed: run for run in r.of(row.variant.name)}
+        rows.append([row.name, *(_run(states.get(seed), places) for seed in r.seeds)])
+    return ["## Every run", table(["variant", *(f"seed {seed}" for seed in r.seeds)], rows)]
+
+
+def _run(run: object, places: int) -> str:
+    from partwise.studies.results import Outcome
+
+    if not isinstance(run, Outcome):
+        return numbers.NONE
+    return numbers.fixed(run.metric, places) if run.metric is not None else run.state
+
+
+def _tuning(report: Report) -> list[str]:
+    tuned = report.analysis.tuning
+    if not report.results.trials or not tuned:
+        return []
+    rows = [
+        [one.variant, plain(one.value), f"{one.done} of {one.trials}", numbers.with_spread(one.mean, one.sd),
+         "chosen" if one.chosen else ""]
+        for one in tuned
+    ]  # fmt: skip
+    head = ["variant", report.results.tuned_knob or "value", "trials done", report.results.metric.label, ""]
+    lost = lost_trials(report.results)
+    said = [f"No figure: {escaped(numbers.joined(lost))}."] if lost else []
+    return ["## Tuning", escaped(report.tuning), table(head, rows), *said]
+
+
+def _effects(report: Report) -> list[str]:
+    if not report.effects:
+        return []
+    rows = [[one.name, one.kind, one.estimate, one.interval, one.p] for one in report.effects]
+    parts = ["## Interactions", table(["effect", "kind", "estimate", "interval", report.effect_p], rows, left=2)]
+    if report.analysis.anova:
+        terms = [[a.term, str(a.df), numbers.short(a.f), numbers.p_value(a.p)] for a in report.analysis.anova]
+        parts += ["Analysis of variance:", table(["term", "degrees of freedom", "F", "p"], terms)]
+    return parts
+
+
+def _pooled(report: Report) -> list[str]:
+    if not report.pooled:
+        return []
+    rows = [[one.name, one.difference, one.interval, one.p] for one in report.pooled]
+    head = ["variant", "difference", "interval", "adjusted p"]
+    return ["## Second opinion", escaped(report.pooled_gate), table(head, rows)]
+
+
+def _failures(report: Report) -> list[str]:
+    if not report.failures:
+        return []
+    parts = ["## Runs that did not finish"]
+    for one in report.failures:
+        parts.append(f"**{escaped(one.title)}**: {escaped(one.what)}")
+        parts += [fenced(one.output)] if one.output else []
+    return parts
+
+
+def _provenance(report: Report) -> list[str]:
+    facts = flat(report.results.provenance)
+    if not facts:
+        return []
+    parts = ["## Provenance"]
+    single = [(name, text) for name, text in facts if "\n" not in text.strip()]
+    parts += ["\n".join(f"- **{escaped(name)}**: {escaped(text)}" for name, text in single)] if single else []
+    for name, text in facts:
+        if "\n" in text.strip():
+            parts += [f"**{escaped(name)}**:", fenced(text)]
+    return parts
+
+
+__all__ = ["escaped", "fenced", "markdown", "paragraph", "table"]

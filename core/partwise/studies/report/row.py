@@ -1,0 +1,147 @@
+"""A variant as the main table tells it: every cell in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from partwise.studies.analysis.findings import Contrast, Summary
+from partwise.studies.results import Variant
+
+from . import numbers
+from .words import plain, printable
+
+SYMBOLS = {"better": "▲", "baseline": "", "equivalent": "=", "inconclusive": "?", "no verdict": "·", "worse": "▼"}
+"""Beside the word, so that a verdict is seen at a glance and not by its colour alone."""
+SURVIVORS = "†"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant in the main table."""
+
+    variant: Variant
+    summary: Summary
+    contrast: Contrast | None
+    """None for the baseline."""
+    base: Variant
+    seconds: float | None
+    """Of a run, the mean over those that are done."""
+
+    @cached_property
+    def name(self) -> str:
+        return printable(self.variant.name)
+
+    @property
+    def verdict(self) -> str:
+        return self.contrast.verdict if self.contrast else "baseline" if self.variant == self.base else "no verdict"
+
+    @property
+    def order(self) -> int:
+        """From the best verdict to the worst, for sorting."""
+        return [*SYMBOLS].index(self.verdict)
+
+    @property
+    def lost(self) -> int:
+        """Runs that came to no figure, and never will."""
+        return self.summary.diverged + self.summary.failed
+
+    @property
+    def survivors(self) -> bool:
+        """Whether the mean leaves runs out that count against the variant."""
+        return self.lost > 0 and self.summary.done > 0
+
+    @property
+    def done(self) -> str:
+        """`5`, or `4 of 5`."""
+        s = self.summary
+        return f"{s.done}" if s.done == s.planned else f"{s.done} of {s.planned}"
+
+    @property
+    def not_done(self) -> list[str]:
+        """`1 diverged` and the like."""
+        s = self.summary
+        counts = ((s.diverged, "diverged"), (s.failed, "failed"), (s.waiting, "waiting"))
+        return [f"{count} {state}" for count, state in counts if count]
+
+    @property
+    def seeds(self) -> str:
+        """`5`, `4 of 5, 1 diverged`."""
+        return ", ".join([self.done, *self.not_done])
+
+    @property
+    def mean(self) -> str:
+        return numbers.with_spread(self.summary.mean, self.summary.sd)
+
+    @property
+    def sd(self) -> str:
+        return numbers.with_spread(self.summary.sd, self.summary.sd)
+
+    @property
+    def places(self) -> int:
+        """Decimals of the difference: two digits of half its interval."""
+        c = self.contrast
+        if c is None or c.difference is None:
+            return 3
+        half = None if c.low is None or c.high is None else (c.high - c.low) / 2
+        return numbers.decimals(half or self.summary.sd, c.difference)
+
+    @property
+    def difference(self) -> str:
+        return numbers.signed(self.contrast.difference if self.contrast else None, self.places)
+
+    @property
+    def interval(self) -> str:
+        c = self.contrast
+        return numbers.interval(c.low, c.high, self.places) if c else numbers.NONE
+
+    @property
+    def p(self) -> str:
+        return numbers.p_value(self.contrast.p_adjusted if self.contrast else None)
+
+    @property
+    def p_equivalent(self) -> str:
+        """Where that is what the verdict rests on; else empty."""
+        c = self.contrast
+        return numbers.p_value(c.p_equivalent) if c and c.verdict == "equivalent" and c.p_equivalent is not None else ""
+
+    @property
+    def parameters_off(self) -> str:
+        return numbers.percent_off(self.variant.parameters, self.base.parameters)
+
+    @property
+    def flops_off(self) -> str:
+        return numbers.percent_off(self.variant.flops_per_token, self.base.flops_per_token)
+
+    @property
+    def tokens_off(self) -> str:
+        return numbers.percent_off(self.variant.tokens, self.base.tokens)
+
+    @property
+    def settings(self) -> list[str]:
+        """What was chosen for this variant alone."""
+        chosen = (("tuned", self.variant.tuned), ("matched", self.variant.matched))
+        return [f"{how} {printable(knob)} = {plain(v)}" for how, knobs in chosen for knob, v in knobs.items()]
+
+    @property
+    def short_settings(self) -> list[str]:
+        """The same by the knobs' last names: `lr = 0.001 (tuned)`."""
+        chosen = (("tuned", self.variant.tuned), ("matched", self.variant.matched))
+        return [f"{printable(knob).rpartition('.')[2]} = {plain(v)} ({how})" for how, knobs in chosen
+                for knob, v in knobs.items()]  # fmt: skip
+
+    @property
+    def details(self) -> str:
+        """What the table has no column for."""
+        c = self.contrast
+        if c is None:
+            return f"{self.name}: {self.seeds} seeds, mean {self.mean}, SD {self.sd}"
+        facts = [f"{self.name}: {self.difference} {self.interval} over {c.pairs} pairs of seeds"]
+        facts += [f"p {numbers.p_value(c.p)}, adjusted {self.p}"] if c.p is not None else []
+        facts += [f"p of equivalence {numbers.p_value(c.p_equivalent)}"] if c.p_equivalent is not None else []
+        facts += [f"p of diverging {numbers.p_value(c.p_divergence)}"] if c.p_divergence is not None else []
+        facts += [f"correlation by seed {numbers.fixed(c.correlation, 2)}"] if c.correlation is not None else []
+        return "; ".join([*facts, f"verdict: {c.verdict}", *self.settings, *([printable(c.note)] if c.note else [])])
+
+
+__all__ = ["SURVIVORS", "SYMBOLS", "Row"]

@@ -1,0 +1,64 @@
+"""The figures as CSV, every digit of them: one row per run, and one per variant."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from .view import Report
+
+Cell = str | int | float | None
+
+
+def results_csv(report: Report) -> str:
+    """One row per run: its variant's levels and sizes, its seed, what came of it. What is not known is empty."""
+    r = report.results
+    metric = [r.metric.name, r.metric.split]
+    facts = {variant.name: variant for variant in r.variants}
+    head = ["study", "variant", *_factors(report), "seed", "state", "metric", "split", "value", "seconds", "attempts",
+            "parameters", "flops_per_token", "tokens", "identity", "error", "directory"]  # fmt: skip
+    rows = []
+    for run in r.outcomes:
+        variant = facts[run.variant]
+        levels = [variant.levels.get(factor) for factor in r.factors]
+        sizes = [variant.parameters, variant.flops_per_token, variant.tokens]
+        rows.append([r.study, run.variant, *levels, run.seed, run.state, *metric, run.metric, run.seconds, run.attempts,
+                     *sizes, run.identity, run.error, run.directory])  # fmt: skip
+    return _csv(head, rows)
+
+
+def summary_csv(report: Report) -> str:
+    """One row per variant: its runs, its mean, and its contrast with the baseline."""
+    r = report.results
+    head = ["variant", *_factors(report), "planned", "done", "diverged", "failed", "waiting",
+            "mean", "sd", "pairs", "difference", "low", "high", "p", "p_adjusted", "p_equivalent", "correlation",
+            "verdict", "seeds_needed", "parameters", "flops_per_token", "tokens", "seconds", "note"]  # fmt: skip
+    rows = []
+    for row in report.rows:
+        v, s, c = row.variant, row.summary, row.contrast
+        compared: list[Cell] = [None] * 10
+        if c:
+            compared = [c.pairs, c.difference, c.low, c.high, c.p, c.p_adjusted, c.p_equivalent, c.correlation,
+                        c.verdict, c.seeds_needed]  # fmt: skip
+        levels = [v.levels.get(factor) for factor in r.factors]
+        counts = [s.planned, s.done, s.diverged, s.failed, s.waiting]
+        rows.append([v.name, *levels, *counts, s.mean, s.sd, *compared, v.parameters, v.flops_per_token, v.tokens,
+                     row.seconds, c.note if c else None])  # fmt: skip
+    return _csv(head, rows)
+
+
+def _factors(report: Report) -> list[str]:
+    return [f"factor.{factor}" for factor in report.results.factors]
+
+
+def _csv(head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    # Half a surrogate pair, which a name may hold, is no text that a file could.
+    return text.getvalue().encode("utf-8", "replace").decode()
+
+
+__all__ = ["results_csv", "summary_csv"]

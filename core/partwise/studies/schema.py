@@ -1,0 +1,19 @@
+"""JSON Schema of studies, with everything that is installed, so that an editor completes and checks them."""
+
+from __future__ import annotations
+
+from partwise.recipe.schema import Schema, json_schema_of
+
+from .study import Study
+
+_PATCH: Schema = {"$ref": "#/$defs/recipe-patch"}
+
+
+def study_schema() -> Schema:
+    """The schema of studies. What a factor's values may be only the base recipe can tell, so it takes any."""
+    base: Schema = {"anyOf": [{"type": "string", "minLength": 1}, _PATCH]}
+    variants: Schema = {"type": "object", "additionalProperties": _PATCH, "default": {}}
+    return json_schema_of(Study, "study", {"base": base, "variants": variants})
+
+
+__all__ = ["study_schema"]

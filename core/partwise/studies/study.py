@@ -1,0 +1,143 @@
+"""`Study`: the file that people write, validated as recipes are.
+
+What a value means (a part, a number, a patch) only the base recipe can tell; `designs` and `variants` find out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+
+from partwise import slots
+from partwise.parts import use
+from partwise.recipe.recipe import NAME
+
+from . import results
+
+Text = Annotated[str, Field(min_length=1)]
+Design = Literal["one_at_a_time", "leave_one_out", "grid", "list"]
+
+
+class _Choices(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, validate_default=True, use_attribute_docstrings=True
+    )
+
+
+class Factor(_Choices):
+    """One thing that the study varies."""
+
+    at: str | tuple[str, ...] | None = None
+    """Where: `model.position`, `model.blocks.*.norm`, or several such places; null: each value is a patch."""
+    values: tuple[Any, ...] | dict[str, Any] = ()
+    """What stands there: parts, numbers, merge patches; as an array, or as an object that gives each a label."""
+    baseline: Any = None
+    """The value of the base variant; if it is not written, what the base recipe has."""
+    off: Any = None
+    """What stands there when the factor is left out; for the design leave_one_out."""
+
+
+class Metric(_Choices):
+    """What is compared."""
+
+    name: Literal["bits_per_byte", "loss", "perplexity"] = "loss"
+    """bits_per_byte is the one figure that compares tokenizers; loss is in nats per token."""
+    split: Literal["train", "valid", "test"] = "valid"
+    """The texts it is measured on."""
+    goal: Literal["min", "max"] = "min"
+    """Whether less is better, or more."""
+    smallest_effect: PositiveFloat | None = None
+    """Smallest difference that matters, in the metric's unit. Without it nothing can be called equivalent."""
+    spread: PositiveFloat | None = None
+    """Standard deviation between seeds that is expected, to plan with until there are runs."""
+    context: PositiveInt | None = None
+    """Length of the sequences it is measured on, in tokens; null: the model's own context."""
+    batches: PositiveInt | None = None
+    """Batches it is measured on, spread over the split; null: the whole split."""
+
+    def asked(self) -> results.Metric:
+        """As runs and results know it."""
+        return results.Metric(**self.model_dump(exclude={"spread"}))
+
+
+class Matching(_Choices):
+    """A budget that every variant is brought to: that of the base."""
+
+    quantity: Literal["parameters", "flops", "tokens"]
+    """Weights, forward FLOPs per token, or tokens trained on."""
+    knob: Text
+    """Path of the number that is solved for: `model.blocks.*.feedforward.ratio`."""
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Largest difference that is allowed, as a share of the base's."""
+
+
+class Tuning(_Choices):
+    """A knob whose best value is searched for each variant by itself, the base included, on the valid split."""
+
+    at: Text
+    """Path of the knob: `trainer.optimizer.lr`."""
+    values: Annotated[tuple[Any, ...], Field(min_length=2)]
+    """What is tried, for every variant alike."""
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (1000,)
+    """Seeds of the trials; none may be one of the study's."""
+
+
+class Look(_Choices):
+    """A moment, declared beforehand, at which the results may be looked at and the study be ended."""
+
+    seeds: PositiveInt
+    """Seeds that every variant has finished by then."""
+    alpha: Annotated[float, Field(gt=0, lt=1)]
+    """Share of the error rate that is spent on it."""
+
+
+class Study(_Choices):
+    """A study: one JSON file that says which recipe is varied, in what, how often, and what is compared."""
+
+    partwise: Literal[1]
+    """Version of the format."""
+    name: str = Field(max_length=100, json_schema_extra={"pattern": NAME})
+    """Short name; the study is filed under it. Letters, digits, ".", "_" and "-"."""
+    about: str = ""
+    """What the study asks, for people."""
+    base: Text | dict[str, Any]
+    """The recipe that is varied: a name, a file relative to this one, or a recipe (which may extend one)."""
+    factors: dict[Text, Factor] = {}
+    """What is varied, by name."""
+    variants: dict[Text, dict[str, Any]] = {}
+    """For the design list: merge patches of the base, by name."""
+    design: Design = "one_at_a_time"
+    """Which combinations are run: one factor changed; one left out; all combinations; or the listed variants."""
+    seeds: PositiveInt | Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = 5
+    """How many (0, 1, 2 ...), or which."""
+    metric: Metric = Metric()
+    """What is compared."""
+    match: Matching | None = None
+    """A budget that all variants share."""
+    tune: Tuning | None = None
+    """A knob that is tuned for every variant."""
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """Chance of calling anything better or worse in a study in which nothing is."""
+    looks: tuple[Look, ...] = ()
+    """Declared looks, in order; their alphas add up to at most `alpha`."""
+    run: slots.Engine = use("local")
+    """What runs the runs."""
+
+    @field_validator("partwise", mode="before")
+    @classmethod
+    def _a_number(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, bool) else value  # True == 1, but it is no version
+
+    @field_validator("name")
+    @classmethod
+    def _a_slug(cls, value: str) -> str:
+        if not re.fullmatch(NAME, value):
+            raise ValueError(f"expected letters, digits, '.', '_' and '-', the first a letter or digit, got {value!r}")
+        return value
+
+    @property
+    def every_seed(self) -> tuple[int, ...]:
+        """The seeds, one by one."""
+        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds

@@ -1,0 +1,82 @@
+"""What every block must hold besides what a mixer must: what it is when its branches are silent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from partwise import Part
+from partwise.flow import Flow, State
+from partwise.kinds import FeedForwardPart, MixerPart
+from partwise.recipe.knobs import kind_at, shape_of
+from partwise.sites import LayerSite
+from partwise.testing.probes import build, flow_of, numbers
+from partwise.testing.registering import check
+from partwise.testing.violation import close_at_positions, skip
+
+from .mixers import memory_of
+
+
+class Silence(nn.Module):
+    """Gives zeros."""
+
+    def forward(self, x: Tensor, flow: Flow | None = None, state: State | None = None) -> Tensor:
+        return torch.zeros_like(x)
+
+    def empty_state(self, batch: int, length: int, like: Tensor) -> State:
+        return {}
+
+
+class SilentMixer(MixerPart):
+    """A mixer that gives zeros."""
+
+    name = "silent"
+
+    def build(self, site: LayerSite) -> Any:
+        return Silence()
+
+
+class SilentFeedForward(FeedForwardPart):
+    """A feed-forward that gives zeros."""
+
+    name = "silent"
+
+    def build(self, site: LayerSite) -> nn.Module:
+        return Silence()
+
+
+@check("block")
+def with_silent_branches_it_is_the_identity(part: Any, site: Any) -> None:
+    """With branches that give zeros, a block with a residual stream is the identity."""
+    if not part.keeps_stream:
+        skip("it does something to the residual stream itself, and says so (keeps_stream)")
+    block = build(silenced(part), site)
+    x = numbers(3, 6, site.width)
+    output = block(x, flow_of(0, 6, memory_of(site)))
+    close_at_positions(output, x, "with silent branches, and the input")
+
+
+@check("block")
+def nothing_moves_but_through_its_mixers(part: Any, site: Any) -> None:
+    """With silent branches an output depends on its own position only."""
+    block = build(silenced(part), site)
+    x = numbers(3, 6, site.width)
+    whole = block(x, flow_of(0, 6, memory_of(site)))
+    for t in range(6):
+        alone = block(x[:, t : t + 1], flow_of(0, 1, memory_of(site)))
+        close_at_positions(alone, whole[:, t : t + 1], f"with silent branches, the token {t} by itself and in its text")
+
+
+def silenced(part: Part) -> Part:
+    """The part with silence in its slots for mixers and feed-forwards."""
+    silent: dict[str, Part] = {}
+    for knob, field in type(part).model_fields.items():
+        kind = kind_at(shape_of(field))
+        if kind is not None and getattr(part, knob) is not None:
+            if issubclass(kind, MixerPart):
+                silent[knob] = SilentMixer()
+            elif issubclass(kind, FeedForwardPart):
+                silent[knob] = SilentFeedForward()
+    return part.model_copy(update=silent)

@@ -1,0 +1,201 @@
+"""Every knob does something, and settings that mean the same do the same.
+
+What a part does is *observed*: the state dict and outputs of a module (in training mode under one seed, so that
+dropout counts), the texts of a data set, the factors of a schedule, the text a sampler writes, and so on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, get_args, get_origin
+
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from partwise import InputError, Part, PartError
+from partwise.assembly import materialise
+from partwise.recipe.knobs import members, shape_of
+from partwise.sites import OptimizerSite, ScheduleSite
+from partwise.testing import catalogue
+from partwise.testing.probes import build, drawn, in_one, probe
+from partwise.testing.registering import EVERY, check
+from partwise.testing.violation import close, require, skip, violated
+
+from . import data, optimizers, samplers, tokenizers, trainers
+from .parts import default_of
+
+
+@check(EVERY, per="knob", slow=True)
+def every_knob_makes_a_difference(part: type[Part], knob: str) -> None:
+    """Some other value of each knob, in some example, makes a difference that can be seen."""
+    tried = 0
+    for one, other in pairs(part, knob):
+        seen = observe(one), observe(other)
+        shared = seen[0].keys() & seen[1].keys()
+        tried += bool(shared)
+        if any(not _alike(seen[0][place], seen[1][place]) for place in shared):
+            return
+    require(tried, f"no example can be built with another value of {knob}")
+    violated(f"{knob} changes nothing that can be seen")
+
+
+@check(EVERY, per="part")
+def equal_settings_do_the_same(part: type[Part]) -> None:
+    """Settings that the part declares equal (its `equals`) do the same, up to rounding."""
+    declared = list(part.equals())
+    if not declared:
+        skip("it declares no settings that mean the same")
+    for one, other in declared:
+        ones, others = observe(one, training=False), observe(other, training=False)
+        places = ones.keys() & others.keys()
+        require(places, f"{one!r} and {other!r} fit no site together")
+        for place in sorted(places):
+            what = f"{_differing(one, other)}, which should mean the same, at {place}"
+            _nearly(ones[place], others[place], what)
+
+
+def _differing(one: Part, other: Part) -> str:
+    """`kv_heads=None and kv_heads=4`."""
+    knobs = [knob for knob in type(one).model_fields if getattr(one, knob) != getattr(other, knob)]
+    return " and ".join(", ".join(f"{knob}={getattr(part, knob)!r}" for knob in knobs) for part in (one, other))
+
+
+def pairs(part: type[Part], knob: str) -> Iterator[tuple[Part, Part]]:
+    """Examples, each beside itself with another value of the knob: its default, another example's, or twice as much."""
+    examples = catalogue.examples(part)
+    values = [getattr(example, knob) for example in examples]
+    if not part.model_fields[knob].is_required():
+        values.append(default_of(part, knob))
+    values += [2 * value for value in values if type(value) is int]
+    values += [option for member in members(shape_of(part.model_fields[knob])) for option in _options(member)]
+    for example in reversed(examples):  # the first is often the largest
+        mine = getattr(example, knob)
+        for value in values:
+            if type(value) is type(mine) and value == mine:
+                continue
+            knobs = {field: getattr(example, field) for field in part.model_fields}
+            try:
+                yield example, part.model_validate({**knobs, knob: value})
+            except ValidationError:
+                continue
+
+
+def _options(member: Any) -> tuple[Any, ...]:
+    """What a knob may be that is one of a few words."""
+    return get_args(member) if get_origin(member) is Literal else ()
+
+
+def observe(part: Part, training: bool = True) -> dict[str, Any]:
+    """What the part does at each place where it fits; in training, dropout counts."""
+    observer: Callable[[Any, Any, bool], Any] = _OBSERVERS.get(catalogue.family(part), _built)
+    if catalogue.stands_for_others(part):
+        observer = _group
+    seen = {}
+    for place, site in part.sites().items():
+        try:
+            seen[place] = observer(part, site, training)
+        except PartError:
+            continue
+    return seen
+
+
+def _built(part: Part, site: Any, training: bool) -> Any:
+    """Whatever it builds: a module, or something to be called with the kind's `inputs`."""
+    if catalogue.builds_module(type(part)):
+        return _module(part, site, training)
+    inputs = part.inputs(site, 3, 9)
+    if inputs is None:
+        skip(f"what a {catalogue.family(part)} does cannot be observed: its kind has no `inputs`")
+    return in_one(part.assemble(site)(*inputs))
+
+
+def _module(part: Part, site: Any, training: bool) -> Any:
+    module, call = build(part, site, seed=5).train(training), probe(part, site, length=9)
+    torch.manual_seed(drawn(6))
+    weights = {name: one.clone() for name, one in module.state_dict().items()}
+    return {**weights, "output": call(module).detach(), "context": getattr(module, "context", None)}
+
+
+def _group(part: Any, site: Any, training: bool) -> Any:
+    """What a group of layers stands for; a group builds nothing itself."""
+    return [layer.model_dump() for layer in part.unrolled()]
+
+
+def _initializer(part: Part, site: Any, training: bool) -> Any:
+    network: Any = nn.Sequential(nn.Linear(5, 7), nn.Embedding(6, 5), nn.Linear(7, 5))
+    network[2].ends_residual_branch = True
+    network.initializer = part.assemble(site)
+    materialise(network, drawn(4))
+    return network.state_dict()
+
+
+def _tokenizer(part: Any, site: Any, training: bool) -> Any:
+    tokenizer = tokenizers.tokenizer_of(part)
+    texts = [tokenizer.encode(text) for text in (*tokenizers.TEXTS, *tokenizers.CORPUS)]
+    return tokenizer.to_json(), texts, part.planned_vocabulary()
+
+
+def _data(part: Part, site: Any, training: bool) -> Any:
+    try:
+        built = data.data_of(part)
+        splits = [list(built.examples(split)) for split in data.SPLITS]
+    except PartError:
+        raise
+    except InputError as error:  # to read otherwise, and fail, is a difference
+        return str(error)
+    return [(len(split), split[:300]) for split in splits]
+
+
+def _schedule(part: Part, site: ScheduleSite, training: bool) -> Any:
+    schedule: Any = part.assemble(site)
+    return [schedule(step) for step in range(site.steps)]
+
+
+def _optimizer(part: Part, site: Any, training: bool) -> Any:
+    network = optimizers._network()
+    optimizers._steps(network, part.assemble(OptimizerSite(network)), 5)
+    return {name: one.clone() for name, one in network.state_dict().items()}
+
+
+def _sampler(part: Part, site: None, training: bool) -> Any:
+    return [samplers.written(part, samplers.table(seed, end=0.0), [*range(1, 7)] * 3, 8, seed) for seed in range(6)]
+
+
+def _trainer(part: Part, site: None, training: bool) -> Any:
+    with trainers.folder() as directory:
+        run, reports, kept = trainers.trained(part, directory, dropout=0.1 * training)
+        files = sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
+        return {"rows": [len(reports), kept, files, run.rows()], "weights": trainers.weights(run)}
+
+
+_OBSERVERS: dict[str, Callable[[Any, Any, bool], Any]] = {
+    "initializer": _initializer,
+    "tokenizer": _tokenizer,
+    "data": _data,
+    "schedule": _schedule,
+    "optimizer": _optimizer,
+    "sampler": _sampler,
+    "trainer": _trainer,
+}
+
+
+def _alike(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return one.shape == other.shape and torch.equal(one, other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(value, other[key]) for key, value in one.items())
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return bool(one == other)
+
+
+def _nearly(one: Any, other: Any, what: str) -> None:
+    """Outputs and weights are equal up to rounding; what a trainer reports besides may differ."""
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        close(one.double(), other.double(), what, 1e-4, 1e-5)
+    elif isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted((one.keys() & other.keys()) - {"rows"}):
+            _nearly(one[key], other[key], f"{what}: {key}")
+    else:
+        require(_alike(one, other), f"{what}: they differ")

@@ -1,0 +1,103 @@
+"""What every optimizer must hold."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from partwise import Part
+from partwise.sites import OptimizerSite
+from partwise.testing.probes import drawn
+from partwise.testing.registering import check
+from partwise.testing.violation import gap, require
+
+
+def _network() -> nn.Module:
+    torch.manual_seed(drawn(1))
+    network = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.LayerNorm(8), nn.Linear(8, 3))
+    network[3].bias.requires_grad_(False)
+    return network
+
+
+def _loss(network: nn.Module, seed: int = 2) -> Tensor:
+    x = torch.randn(16, 4, generator=torch.Generator().manual_seed(drawn(seed)))
+    return (network(x) - x[:, :3].flip(1)).square().mean()
+
+
+def _steps(network: nn.Module, optimizer: torch.optim.Optimizer, count: int) -> None:
+    for _ in range(count):
+        optimizer.zero_grad()
+        _loss(network).backward()
+        optimizer.step()
+
+
+@check("optimizer", per="example")
+def every_trained_parameter_is_updated_once(part: Any) -> None:
+    """It holds each parameter that is trained once, and none that is frozen."""
+    network = _network()
+    optimizer: Any = part.assemble(OptimizerSite(network))
+    held = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
+    trained = [id(parameter) for parameter in network.parameters() if parameter.requires_grad]
+    require(sorted(held) == sorted(trained), "what it updates is not what is trained")
+    require(all(group["lr"] == part.lr for group in optimizer.param_groups), "its groups have other rates than `lr`")
+    before = copy.deepcopy(network.state_dict())
+    _steps(network, optimizer, 1)
+    for name, parameter in network.named_parameters():
+        moved = not parameter.equal(before[name])
+        require(moved == parameter.requires_grad, f"{name} {'moved' if moved else 'did not move'} in an update")
+
+
+@check("optimizer", per="example")
+def it_goes_downhill(part: Part) -> None:
+    """Repeated updates on one batch lower the loss."""
+    network = _network()
+    optimizer: Any = part.assemble(OptimizerSite(network))
+    before = _loss(network).item()
+    _steps(network, optimizer, 40)
+    after = _loss(network).item()
+    require(after < 0.8 * before, f"after 40 updates the loss went from {before:.3g} to {after:.3g}")
+
+
+@check("optimizer", per="example")
+def it_resumes_exactly(part: Part) -> None:
+    """Its state dict is all it remembers: 3 updates, then 3 more by a new optimizer, are 6 updates."""
+    network = _network()
+    whole = copy.deepcopy(network)
+    _steps(whole, part.assemble(OptimizerSite(whole)), 6)
+    first: Any = part.assemble(OptimizerSite(network))
+    _steps(network, first, 3)
+    second: Any = part.assemble(OptimizerSite(network))
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    _steps(network, second, 3)
+    for (name, one), other in zip(network.named_parameters(), whole.parameters(), strict=True):
+        require(one.equal(other), f"after it was resumed {name} is another")
+
+
+@check("optimizer", per="example")
+def only_matrices_decay(part: Part) -> None:
+    """Where the gradient is zero nothing but matrices may shrink: weight decay leaves biases and gains alone."""
+    network = _network()
+    optimizer: Any = part.assemble(OptimizerSite(network))
+    before = copy.deepcopy(network.state_dict())
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    for name, parameter in network.named_parameters():
+        still = parameter.ndim > 1 or parameter.equal(before[name])
+        require(still, f"without a gradient {name} moved by {gap(parameter, before[name]):.2g}")
+
+
+@check("optimizer", per="example")
+def a_rate_of_zero_moves_nothing(part: Part) -> None:
+    """The learning rate scales the whole update, weight decay included: a schedule that has ended ends training."""
+    network = _network()
+    optimizer: Any = part.assemble(OptimizerSite(network))
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
+    before = copy.deepcopy(network.state_dict())
+    _steps(network, optimizer, 2)
+    for name, parameter in network.named_parameters():
+        require(parameter.equal(before[name]), f"with a learning rate of 0 {name} moves")

@@ -1,0 +1,161 @@
+"""What every position encoder must hold, in whichever of the three places it acts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from partwise import Part, PartError
+from partwise.testing.probes import build, numbers, shaken
+from partwise.testing.registering import check
+from partwise.testing.violation import close, require, skip, violated
+
+B, T = 2, 9
+STEPS = torch.arange(T)
+OFFSETS = torch.arange(1 - T, T)
+
+
+@check("position")
+def it_acts_where_it_says(part: Any, site: Any) -> None:
+    """`acts` is the truth, in both directions, and to act is to tell one position from another."""
+    module, x, heads = shaken(part, site), _x(site), _heads(site)
+    embedded, angles, bias = module.embed(x, STEPS), module.angles(STEPS), module.bias_table(OFFSETS)
+    require(("embed" in part.acts) == (not embedded.equal(x)), f"acts says {set(part.acts)}, of `embed` it is not true")
+    require(("rotate" in part.acts) == (angles is not None), f"acts says {set(part.acts)}, of `angles` it is not true")
+    require(("bias" in part.acts) == (bias is not None), f"acts says {set(part.acts)}, of `bias_table` it is not true")
+    if "embed" in part.acts:
+        require(_distinct((embedded - x)[0]), "it adds the same to every position")
+    if "rotate" in part.acts:
+        require(_distinct(module.rotate(heads[:1, :1, :1].expand(1, 1, T, -1), angles)[0, 0]), "it turns nothing")
+    if "bias" in part.acts:
+        require(bias.shape == (site.heads, len(OFFSETS)), f"the bias has shape {tuple(bias.shape)}; it is [H, N]")
+        require(bias.std() > 0, "it biases every offset alike")
+
+
+@check("position")
+def a_later_start_is_a_slice(part: Part, site: Any) -> None:
+    """Positions from k on are treated as they are within the whole: what cached decoding relies on."""
+    module, x, heads = shaken(part, site), _x(site), _heads(site)
+    for k in (1, 4, T - 1):
+        close(module.embed(x[:, k:], STEPS[k:]), module.embed(x, STEPS)[:, k:], f"embedding from {k} on")
+        late = _rotated(module, heads[:, :, k:], STEPS[k:])
+        close(late, _rotated(module, heads, STEPS)[:, :, k:], f"rotation from {k} on")
+        bias = module.bias_table(OFFSETS[k:])
+        if bias is not None:
+            close(bias, module.bias_table(OFFSETS)[:, k:], f"bias of the offsets from the {k}th on")
+
+
+@check("position")
+def each_row_has_positions_of_its_own(part: Part, site: Any) -> None:
+    """Positions [B, T] treat each row as positions [T] treat it: left padding and packed documents rely on it."""
+    module, x, heads = shaken(part, site), _x(site), _heads(site)
+    positions = torch.stack((STEPS, STEPS.flip(0)))
+    embedded, rotated = module.embed(x, positions), _rotated(module, heads, positions)
+    for row in range(B):
+        alone = slice(row, row + 1)
+        close(embedded[alone], module.embed(x[alone], positions[row]), f"embedding of row {row}")
+        close(rotated[alone], _rotated(module, heads[alone], positions[row]), f"rotation of row {row}")
+
+
+@check("position")
+def scores_see_distances_only(part: Part, site: Any) -> None:
+    """Moving queries and keys together changes no product of them. (A bias knows nothing but offsets.)"""
+    module, queries, keys = shaken(part, site), _heads(site), _heads(site, seed=8)
+    for shift in (1, 7, 100):
+        if module.max_positions is not None and T + shift > module.max_positions:
+            continue
+        here, there = ((_rotated(module, queries, at) @ _rotated(module, keys, at).mT) for at in (STEPS, STEPS + shift))
+        close(there, here, f"products of queries and keys, {shift} positions later", 1e-3, 1e-3)
+
+
+@check("position")
+def rotation_keeps_lengths(part: Part, site: Any) -> None:
+    """Turned vectors are as long at every position as at the first, and keep their dtype."""
+    module = build(part, site)
+    for dtype in (torch.float32, torch.bfloat16, torch.float64):
+        heads = _heads(site).to(dtype)
+        rotated = _rotated(module, heads, STEPS)
+        require(rotated.dtype == dtype, f"heads of {dtype} come back as {rotated.dtype}")
+        first = _rotated(module, heads, torch.zeros_like(STEPS))
+        close(rotated.float().norm(dim=-1), first.float().norm(dim=-1), f"lengths in {dtype}", 0.02, 1e-5)
+
+
+@check("position")
+def tables_stay_exact_in_half_precision(part: Part, site: Any) -> None:
+    """Cast to bfloat16, it still tells far positions apart: angles are computed in float32 from float32 tables."""
+    far = torch.tensor([0, 1, 255, 256, 257, 4095, 4096])
+    exact, cast = build(part, site), build(part, site).bfloat16()
+    angles = exact.angles(far)
+    if angles is not None:
+        for one, other in zip(angles, cast.angles(far), strict=True):
+            require(one.dtype == other.dtype == torch.float32, f"angles are of {other.dtype}, they must be of float32")
+            require(one.equal(other), "its tables are rounded by a cast to bfloat16")
+    constants = dict(exact.named_buffers())
+    for name, buffer in cast.named_buffers():
+        require(buffer.equal(constants[name]), f"buffer {name} is rounded by a cast to bfloat16")
+
+
+@check("position")
+def there_is_no_end_or_it_is_declared(part: Part, site: Any) -> None:
+    """It says how many positions it knows; up to there, or far out if there is no end, it gives finite numbers."""
+    module, x, heads = shaken(part, site), _x(site), _heads(site)
+    last = 100 * site.context if module.max_positions is None else module.max_positions
+    require(last >= site.context, f"it knows {last} positions, and the model is built for {site.context}")
+    positions = torch.arange(last - T, last)
+    results = [module.embed(x, positions), _rotated(module, heads, positions)]
+    bias = module.bias_table(torch.cat((-positions, positions)))
+    require(all(result.isfinite().all() for result in (*results, *(() if bias is None else (bias,)))), "not finite")
+
+
+@check("position")
+def beyond_its_end_it_raises(part: Part, site: Any) -> None:
+    """What knows no further positions says so, rather than treating one as another."""
+    module = shaken(part, site)
+    if module.max_positions is None:
+        skip("it knows no end")
+    beyond = torch.arange(module.max_positions - 1, module.max_positions + 1)
+    try:
+        module.embed(_x(site)[:, :2], beyond)
+        _rotated(module, _heads(site)[:, :, :2], beyond)
+        module.bias_table(beyond)
+    except Exception:
+        return
+    violated(f"it knows {module.max_positions} positions and says nothing when it is asked for one beyond")
+
+
+@check("position")
+def an_odd_head_is_refused_or_served(part: Part, site: Any) -> None:
+    """A head width that it cannot turn is a PartError when the model is built, not a failure in the first pass."""
+    odd = replace(site, head_width=5)
+    try:
+        module = build(part, odd)
+    except PartError:
+        return
+    heads = numbers(B, site.heads, T, 5)
+    try:
+        rotated = _rotated(module, heads, STEPS)
+    except (RuntimeError, IndexError, ValueError) as error:
+        violated(f"an odd head width is accepted when it is built, and fails in the first pass: {error}")
+    require(rotated.shape == heads.shape, f"heads of shape {tuple(heads.shape)} come back as {tuple(rotated.shape)}")
+
+
+def _x(site: Any) -> Tensor:
+    return numbers(B, T, site.width)
+
+
+def _heads(site: Any, seed: int = 6) -> Tensor:
+    return numbers(B, site.heads, T, site.head_width, seed=seed)
+
+
+def _rotated(module: Any, heads: Tensor, positions: Tensor) -> Tensor:
+    angles = module.angles(positions)
+    return heads if angles is None else module.rotate(heads, angles)
+
+
+def _distinct(rows: Tensor) -> bool:
+    """Whether no two rows are alike."""
+    gaps = torch.cdist(rows, rows) + 10 * torch.eye(len(rows))
+    return bool(gaps.min() > 1e-6)

@@ -1,0 +1,166 @@
+"""What every sampler must hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from partwise import Part
+from partwise.decoding import Decoder
+from partwise.flow import IGNORED, Batch, Decoding
+from partwise.testing.probes import drawn
+from partwise.testing.registering import check
+from partwise.testing.violation import require, skip
+
+END, V = 0, 7
+
+
+class Chain:
+    """A model whose next token depends on the last one only: row i of `table` [V, V] holds the logits after token i."""
+
+    context = 64
+    vocabulary = V
+
+    def __init__(self, table: Tensor) -> None:
+        self.table = table
+
+    def begin(self, prompt: Batch, room: int) -> tuple[Tensor, Decoding]:
+        return self.table[prompt.tokens[:, -1]], Decoding([], prompt.tokens.shape[1], room)
+
+    def step(self, tokens: Tensor, decoding: Decoding) -> Tensor:
+        return self.table[tokens]
+
+
+def table(seed: int = 0, end: float = -2.0) -> Tensor:
+    """Random logits, with those of the end token at `end`."""
+    result = 2 * torch.randn(V, V, generator=torch.Generator().manual_seed(drawn(seed)))
+    result[:, END] = end
+    return result
+
+
+def written(part: Part, logits: Tensor, prompts: list[int], limit: int, seed: int = 0) -> Tensor:
+    """What the sampler writes after prompts of one token each, [B, n]."""
+    ids = torch.tensor(prompts)[:, None]
+    chain: Any = Chain(logits)
+    decoder = Decoder(chain, Batch(ids, torch.full_like(ids, IGNORED)), END, 64)
+    sampler: Any = part.assemble(None)
+    steps = list(sampler.generate(decoder, limit, torch.Generator().manual_seed(drawn(seed))))
+    for tokens in steps:
+        require(tokens.shape == (len(prompts),), f"a step has shape {tuple(tokens.shape)} for {len(prompts)} rows")
+        require(tokens.dtype == torch.int64, f"tokens are of {tokens.dtype}")
+    return torch.stack(steps, 1)
+
+
+@check("sampler", per="example")
+def it_keeps_to_the_limit_and_the_vocabulary(part: Part) -> None:
+    """At most so many tokens, each of them one there is; as many as allowed where no text can end."""
+    for limit in (1, 5):
+        tokens = written(part, table(end=-torch.inf), [1, 2, 3], limit)
+        require(tokens.shape[1] == limit, f"asked for {limit} tokens it writes {tokens.shape[1]}")
+        require(((tokens >= 0) & (tokens < V)).all(), f"it writes ids that do not exist: {tokens.tolist()}")
+
+
+@check("sampler", per="example")
+def it_is_a_function_of_its_generator(part: Part) -> None:
+    """What it writes is a function of the generator; it leaves the global random state alone."""
+    first = written(part, table(), [1, 2, 3, 4], 12, seed=5)
+    before = torch.get_rng_state()
+    torch.rand(2)
+    second = written(part, table(), [1, 2, 3, 4], 12, seed=5)
+    require(first.equal(second), "the same seed writes something else")
+    torch.set_rng_state(before)
+    written(part, table(), [1, 2, 3, 4], 12, seed=6)
+    require(torch.get_rng_state().equal(before), "it draws from the global random state")
+
+
+@check("sampler", per="example")
+def a_row_that_ended_stays_ended(part: Part) -> None:
+    """After its end token a row yields nothing but end tokens; when all have ended, the text is over."""
+    logits = torch.full((V, V), -torch.inf)
+    for token in range(1, V):
+        logits[token, token - 1] = 0.0  # counts down to the end token
+    logits[END, V - 1] = 0.0
+    tokens = written(part, logits, [1, 3, 5], 20)
+    expected = [[0, 0, 0, 0, 0], [2, 1, 0, 0, 0], [4, 3, 2, 1, 0]]
+    require(tokens.tolist() == expected, f"counting down from 1, 3 and 5 it writes {tokens.tolist()}")
+
+
+@check("sampler", per="example")
+def what_is_impossible_is_never_written(part: Part) -> None:
+    """A token of probability zero does not occur, however often one draws."""
+    logits = table(end=-torch.inf)
+    logits[:, [2, 5]] = -torch.inf
+    for seed in range(20):
+        tokens = written(part, logits, [1, 3, 4, 6] * 4, 8, seed)
+        require(not ((tokens == 2) | (tokens == 5) | (tokens == END)).any(), "it writes a token of probability zero")
+
+
+@check("sampler", per="example")
+def what_is_certain_is_written(part: Part) -> None:
+    """Where one token has nearly all the probability, it is written."""
+    logits = torch.zeros(V, V)
+    following = [3, 4, 5, 6, 1, 2, 3]
+    logits[range(V), following] = 60.0
+    tokens = written(part, logits, [1, 2], 6)
+    for row, token in enumerate((1, 2)):
+        for written_token in tokens[row].tolist():
+            token = following[token]
+            require(written_token == token, f"{token} was certain, and it writes {written_token}")
+
+
+@check("sampler", per="example")
+def rows_are_written_as_if_alone(part: Part) -> None:
+    """Rows know nothing of each other: where chance is as good as ruled out, each writes what it writes alone."""
+    logits = 100.0 * table(end=0.0).argsort(-1).argsort(-1)  # ranks, so that the likeliest is so by far
+    whole = written(part, logits, [1, 4, 6], 10)
+    for row, prompt in enumerate((1, 4, 6)):
+        alone = written(part, logits, [prompt], 10)[0]
+        padded = torch.cat((alone, torch.full((whole.shape[1] - len(alone),), END)))
+        require(padded.equal(whole[row]), "in a batch it writes something else than alone")
+
+
+@check("sampler", per="example")
+def what_its_filter_keeps_keeps_its_proportions(part: Part) -> None:
+    """`filter` gives logits of which some are -inf; the others say as before which of two tokens is likelier."""
+    sampler: Any = part.assemble(None)
+    if not hasattr(sampler, "filter"):
+        skip("it has no filter, and so cannot be part of a chain")
+    logits = table(end=-1.0)
+    before = logits.clone()
+    filtered = sampler.filter(logits)
+    require(logits.equal(before), "its filter changes the logits it is given in place")
+    require(filtered.shape == logits.shape, f"logits {tuple(logits.shape)} are filtered to {tuple(filtered.shape)}")
+    for row in range(V):
+        kept = filtered[row].isfinite()
+        likeliest = logits[row].argmax()
+        require(kept[likeliest], f"its filter takes out the likeliest of {V} tokens")
+        order = logits[row][kept].argsort()
+        rising = filtered[row][kept][order]
+        require((rising.diff() >= 0).all(), "after its filter an unlikelier token is the likelier one")
+        apart = logits[row][kept][order].diff()
+        if len(apart) > 1:
+            ratios = rising.diff() / apart
+            same = torch.allclose(ratios, ratios[0].expand_as(ratios), 1e-3)
+            require(same, f"its filter changes odds unevenly: log odds are multiplied by {ratios.tolist()}")
+
+
+@check("sampler", per="example")
+def it_draws_as_often_as_its_filter_says(part: Part) -> None:
+    """Over many draws each token comes up as often as the softmax of the filtered logits has it."""
+    sampler: Any = part.assemble(None)
+    if not hasattr(sampler, "filter"):
+        skip("it has no filter that would tell how often")
+    logits, count = table(end=-torch.inf), 4000
+    expected = sampler.filter(logits[[3]]).softmax(-1)[0]
+    drawn_tokens = written(part, logits, [3] * count, 1)[:, 0]
+    shares = torch.bincount(drawn_tokens, minlength=V) / count
+    token = int((shares - expected).abs().argmax())
+    # Five standard deviations: no seed gets there by chance.
+    allowed = 5 * (expected * (1 - expected) / count).sqrt() + 1e-4
+    off = (shares - expected).abs() > allowed
+    require(
+        not off.any(),
+        f"of {count} draws {shares[token]:.3f} are token {token}, whose probability is {expected[token]:.3f}",
+    )

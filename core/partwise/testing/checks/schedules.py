@@ -1,0 +1,50 @@
+"""What every learning-rate schedule must hold."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from partwise import Part, PartError
+from partwise.sites import ScheduleSite
+from partwise.testing.registering import check
+from partwise.testing.violation import require
+
+STEPS = 20
+
+
+@check("schedule", per="example")
+def its_factors_are_sound(part: Part) -> None:
+    """Finite factors that never turn an update round, from the first step to the last; the same each time."""
+    schedule: Any = part.assemble(ScheduleSite(STEPS))
+    factors = [schedule(step) for step in range(STEPS)]
+    require(all(isinstance(factor, float) for factor in factors), "a factor is not a float")
+    require(all(math.isfinite(factor) and factor >= 0 for factor in factors), f"the factors are {factors}")
+    require(factors[0] > 0, "the first update is wasted: its factor is 0")
+    require(
+        max(factors) == 1 or abs(max(factors) - 1) < 1e-6, f"the largest factor is {max(factors)}; lr means the peak"
+    )
+    require([schedule(step) for step in reversed(range(STEPS))] == factors[::-1], "it depends on what was asked before")
+
+
+@check("schedule", per="example")
+def its_factors_move_smoothly(part: Part) -> None:
+    """The peak is not a spike: a rise and a fall, with no step back on the way up."""
+    schedule: Any = part.assemble(ScheduleSite(STEPS))
+    factors = [schedule(step) for step in range(STEPS)]
+    peak = max(range(STEPS), key=lambda step: (factors[step], step))
+    rises = [factors[step] <= factors[step + 1] + 1e-9 for step in range(peak)]
+    require(all(rises), f"its factors fall before their peak at step {peak}: {factors[: peak + 1]}")
+
+
+@check("schedule", per="example")
+def it_serves_runs_of_any_length(part: Part) -> None:
+    """A run of a single update, or of a million, has sound factors too."""
+    for steps in (1, 2, 3, 1_000_000):
+        try:
+            schedule: Any = part.assemble(ScheduleSite(steps))
+        except PartError:
+            continue  # it says that the run is too short for it
+        factors = [schedule(step) for step in (0, steps // 2, steps - 1)]
+        sound = all(math.isfinite(factor) and 0 <= factor <= 1 + 1e-6 for factor in factors)
+        require(sound, f"in a run of {steps:,} updates its factors are {factors}")

@@ -1,0 +1,167 @@
+"""What every trainer must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from partwise import Part
+from partwise.batches import Batches
+from partwise.encoding import EncodedSplit
+from partwise.flow import Batch
+from partwise.interfaces import Progress, Split, Training
+from partwise.run import Run
+from partwise.testing.probes import drawn
+from partwise.testing.registering import check
+from partwise.testing.violation import require
+
+V, CONTEXT = 11, 8
+
+
+class Bigrams(nn.Module):
+    """The smallest model there is: logits of the next token by the last one. Steep, so that gradients are long."""
+
+    context = CONTEXT
+    vocabulary = V
+
+    def __init__(self, dropout: float = 0.1) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(drawn(3))
+        self.table = nn.Parameter(torch.randn(V, 6, generator=generator))
+        self.output = nn.Parameter(torch.randn(V, 6, generator=generator))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, batch: Batch) -> Tensor:
+        return 3 * F.linear(self.dropout(self.table[batch.tokens]), self.output)
+
+    def loss(self, batch: Batch) -> Tensor:
+        return F.cross_entropy(self(batch).flatten(0, 1), batch.targets.flatten(), reduction="sum")
+
+
+def batches() -> Batches:
+    """A stream that counts up, with a slip now and then."""
+    numbers = np.random.default_rng(drawn(0))
+    encoded: dict[Split, EncodedSplit] = {}
+    sizes: tuple[tuple[Split, int], ...] = (("train", 400), ("valid", 100))
+    for split, length in sizes:
+        tokens = (np.arange(length) + (numbers.random(length) < 0.1)) % V
+        encoded[split] = EncodedSplit(
+            name=split,
+            form="stream",
+            tokens=tokens.astype(np.uint16),
+            scored=None,
+            bounds=None,
+            cuts=None,
+            scored_tokens=length - 1,
+            text_bytes=length - 1,
+            unknowns=0,
+            lossless=True,
+            unknown_bits=None,
+            data_hash="",
+        )
+    return Batches(encoded, "sequence", CONTEXT, 0)
+
+
+class KilledError(Exception):
+    """Stands for a process that ends at once."""
+
+
+Trained = tuple[Run, list[Progress], list[int]]
+"""A run, what was reported, and the steps at which a checkpoint was kept."""
+
+
+def trained(part: Part, directory: Path, seed: int = 0, die_at: int | None = None, dropout: float = 0.1) -> Trained:
+    """Trains, or continues to; `die_at` is the step after which the process is killed."""
+    reports: list[Progress] = []
+    kept: list[int] = []
+    run = Run.create(directory, {}, {}, {})
+    save = run.save_checkpoint
+
+    def spy(step: int, *rest: Any) -> None:
+        kept.append(step)
+        save(step, *rest)
+
+    run.save_checkpoint = spy  # type: ignore[method-assign, assignment]
+
+    def report(progress: Progress) -> None:
+        reports.append(progress)
+        if progress.step == die_at:
+            raise KilledError
+
+    trainer: Any = part.assemble(None)
+    model: Any = Bigrams(dropout)
+    trainer.fit(Training(model, batches(), run, seed, torch.device("cpu"), report))
+    return run, reports, kept
+
+
+def weights(run: Run) -> dict[str, Tensor]:
+    """The final weights of a run."""
+    model = Bigrams()
+    run.load_weights(model)
+    return model.state_dict()
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A directory for the time of a check."""
+    with TemporaryDirectory() as name:
+        yield Path(name)
+
+
+@check("trainer", per="example", slow=True)
+def it_trains_to_the_end(part: Part) -> None:
+    """It finishes its run, reports every step with the figures promised, and leaves weights that have learned."""
+    with folder() as directory:
+        run, reports, _ = trained(part, directory)
+        require(run.finished, "it leaves its run unfinished")
+        require(
+            [progress.step for progress in reports] == list(range(1, reports[-1].steps + 1)),
+            "not every step is reported",
+        )
+        for progress in reports:
+            missing = {"loss", "lr", "grad_norm", "tokens_per_second"} - set(progress.metrics)
+            require(not missing, f"a report lacks {missing}")
+        last = run.rows()[-1]
+        missing = {"valid_loss", "valid_perplexity", "valid_bits_per_byte"} - set(last)
+        require(not missing, f"the last row lacks {missing}")
+        first = Bigrams().state_dict()
+        require(any(not tensor.equal(first[name]) for name, tensor in weights(run).items()), "it trains nothing")
+
+
+@check("trainer", per="example", slow=True)
+def training_is_a_function_of_the_seed(part: Part) -> None:
+    """The same seed ends with the same bits, whatever was drawn before; another seed with others."""
+    with folder() as directory:
+        one, *_ = trained(part, directory / "one")
+        torch.rand(7)
+        other, *_ = trained(part, directory / "other")
+        third, *_ = trained(part, directory / "third", seed=1)
+        for name, tensor in weights(one).items():
+            require(tensor.equal(weights(other)[name]), f"a second training from the same seed gives another {name}")
+        require(
+            any(not tensor.equal(weights(third)[name]) for name, tensor in weights(one).items()),
+            "the seed does nothing",
+        )
+
+
+@check("trainer", per="example", slow=True)
+def a_killed_run_ends_with_the_same_bits(part: Part) -> None:
+    """Killed after any step and started again, training ends as if nothing had happened: weights and metrics."""
+    with folder() as directory:
+        whole, reports, _ = trained(part, directory / "whole")
+        for step in range(1, len(reports) + 1):
+            place = directory / f"killed-{step}"
+            with suppress(KilledError):
+                trained(part, place, die_at=step)
+            again, *_ = trained(part, place)
+            for name, tensor in weights(whole).items():
+                require(tensor.equal(weights(again)[name]), f"killed after step {step} and resumed, {name} differs")
+            require(again.rows() == whole.rows(), f"killed after step {step} and resumed, the metrics differ")

@@ -1,0 +1,214 @@
+"""How to build a module of each kind and what to put into it, so that checks need not know the kind.
+
+A probe holds float or integer inputs and a function that calls the module on them and gives one tensor.
+Everything random here is a function of one seed, which `seeded` sets: 0 unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from partwise import Part
+from partwise.assembly import materialise
+from partwise.flow import IGNORED, Batch, Flow, causal_flow
+
+from .catalogue import family, skeleton_of
+from .violation import ContractViolation, skip
+
+MEMORY = 5
+"""Positions of the memory that probes of cross-attention read."""
+_SPREAD = 1000
+"""Apart from each other by this, the seeds of two runs share no input."""
+_seed: ContextVar[int] = ContextVar("partwise_testing_seed", default=0)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Within it, other inputs and weights are drawn for each `seed`."""
+    token = _seed.set(seed)
+    with torch.random.fork_rng([]):
+        try:
+            yield
+        finally:
+            _seed.reset(token)
+
+
+def drawn(seed: int) -> int:
+    """A seed for what a check draws as its number `seed`."""
+    return seed + _SPREAD * _seed.get()
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Inputs for a module, and the call."""
+
+    inputs: tuple[Tensor, ...]
+    call: Callable[..., Tensor]
+    """From the module and the inputs to one tensor."""
+
+    def __call__(self, module: nn.Module) -> Tensor:
+        return self.call(module, *self.inputs)
+
+    def of(self, change: Callable[[Tensor], Tensor]) -> Probe:
+        """The same probe with every float input changed."""
+        return replace(self, inputs=tuple(change(x) if x.is_floating_point() else x for x in self.inputs))
+
+
+def build(part: Part, site: Any, seed: int = 0) -> Any:
+    """The part's module as partwise assembles it, in evaluation mode."""
+    module = skeleton_of(part, site)
+    if not isinstance(module, nn.Module):
+        raise ContractViolation(f"it builds a {type(module).__name__}, and a {family(part)} is an nn.Module")
+    materialise(cast(Any, module), drawn(seed))
+    return module.eval()
+
+
+def shaken(part: Part, site: Any, seed: int = 0) -> Any:
+    """`build`, and noise on every weight: zeros and ones of a first initialisation can hide a mistake."""
+    module, generator = build(part, site, seed), torch.Generator().manual_seed(drawn(seed))
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return module
+
+
+def numbers(*shape: int, seed: int = 1) -> Tensor:
+    """Standard normal numbers, the same each time."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(drawn(seed)))
+
+
+def tokens(*shape: int, below: int, seed: int = 1) -> Tensor:
+    """Token ids, the same each time."""
+    return torch.randint(below, shape, generator=torch.Generator().manual_seed(drawn(seed)))
+
+
+def probe(part: Part, site: Any, rows: int = 3, length: int = 6) -> Probe:
+    """Inputs for what the part builds at a site."""
+    given = part.inputs(site, rows, length)
+    if given is not None:
+        return Probe(given, lambda module, *inputs: in_one(module(*inputs)))
+    kind = family(part)
+    if kind not in _PROBES:
+        skip(f"a {kind} does not say what its modules are called with: its kind has no `inputs`")
+    return _PROBES[kind](part, site, rows, length)
+
+
+def in_one(output: Any) -> Tensor:
+    """What a module gave as one tensor; of several tensors, one after the other."""
+    if isinstance(output, Tensor):
+        return output
+    values = output.values() if isinstance(output, dict) else output
+    return torch.cat([in_one(value).flatten().to(torch.get_default_dtype()) for value in values])
+
+
+def _of_x(part: Part, site: Any, rows: int, length: int) -> Probe:
+    return Probe((numbers(rows, length, site.width),), lambda module, x: module(x))
+
+
+def _of_flow(part: Part, site: Any, rows: int, length: int) -> Probe:
+    def call(module: nn.Module, x: Tensor, *memory: Tensor) -> Tensor:
+        return module(x, replace(causal_flow(x.shape[1], x.device), memory=memory[0] if memory else None))
+
+    memory = () if site.memory_width is None else (numbers(rows, MEMORY, site.memory_width, seed=2),)
+    return Probe((numbers(rows, length, site.width), *memory), call)
+
+
+def _of_tokens(part: Part, site: Any, rows: int, length: int) -> Probe:
+    return Probe((tokens(rows, length, below=site.vocabulary),), lambda module, ids: module(ids))
+
+
+def _of_heads(part: Part, site: Any, rows: int, length: int) -> Probe:
+    queries = numbers(rows, site.heads, length, site.head_width)
+    keys = numbers(rows, site.heads, length + 1, site.head_width, seed=2)
+    return Probe((queries, keys), lambda module, q, k: module(q, k))
+
+
+def _of_position(part: Part, site: Any, rows: int, length: int) -> Probe:
+    def call(module: Any, x: Tensor, heads: Tensor) -> Tensor:
+        steps = torch.arange(x.shape[1], device=x.device)
+        angles, bias = module.angles(steps), module.bias_table(steps - steps[-1:])
+        results = [module.embed(x, steps), heads if angles is None else module.rotate(heads, angles)]
+        return torch.cat([result.flatten() for result in (*results, *(() if bias is None else (bias,)))])
+
+    heads = numbers(rows, site.heads, length, site.head_width, seed=2)
+    return Probe((numbers(rows, length, site.width), heads), call)
+
+
+def _of_batch(part: Any, site: Any, rows: int, length: int) -> Probe:
+    batch = model_batch(part, site, rows, length)
+    inputs = {name: value for name, value in vars(batch).items() if value is not None}
+
+    def call(module: nn.Module, *tensors: Tensor) -> Tensor:
+        return module(Batch(**dict(zip(inputs, tensors, strict=True))))
+
+    return Probe(tuple(inputs.values()), call)
+
+
+def model_batch(part: Any, site: Any, rows: int, length: int, seed: int = 1) -> Batch:
+    """Token ids with targets, and sources of unequal length if the model reads pairs. First tokens differ."""
+    ids = tokens(rows, length + 1, below=site.vocabulary, seed=seed)
+    ids[:, 0] = torch.arange(rows) % site.vocabulary
+    if part.reads == "sequence":
+        return Batch(ids[:, :-1], ids[:, 1:])
+    source = tokens(rows, MEMORY, below=site.vocabulary, seed=seed + 1)
+    padding = torch.ones(rows, MEMORY, dtype=torch.bool)
+    padding[0, -2:] = False
+    return Batch(ids[:, :-1], ids[:, 1:], source=source, source_padding=padding)
+
+
+_PROBES: dict[str, Callable[[Any, Any, int, int], Probe]] = {
+    "embedding": _of_tokens,
+    "position": _of_position,
+    "score": _of_heads,
+    "mixer": _of_flow,
+    "feedforward": _of_x,
+    "norm": _of_x,
+    "block": _of_flow,
+    "model": _of_batch,
+}
+
+
+def flow_of(
+    start: int,
+    end: int,
+    memory: Tensor | None = None,
+    padding: Tensor | None = None,
+    documents: Tensor | None = None,
+    memory_padding: Tensor | None = None,
+) -> Flow:
+    """Tokens `start` to `end` of a pass; positions count each row's tokens, or each document's."""
+    positions = torch.arange(end)
+    if padding is not None:
+        positions = (padding.cumsum(1) - 1).clamp_min(0)[:, :end]
+    if documents is not None:
+        positions = torch.stack([_restarting(row) for row in documents])[:, :end]
+    return Flow(
+        positions[..., start:end],
+        start,
+        None if padding is None else padding[:, :end],
+        None if documents is None else documents[:, :end],
+        memory,
+        memory_padding,
+    )
+
+
+def _restarting(row: Tensor) -> Tensor:
+    count, positions = 0, []
+    for index, document in enumerate(row.tolist()):
+        count = count + 1 if index and document == row[index - 1] else 0
+        positions.append(count)
+    return torch.tensor(positions)
+
+
+def prompt_of(batch: Batch, length: int) -> Batch:
+    """The first `length` tokens of a batch, as a prompt."""
+    ids = batch.tokens[:, :length]
+    padding = None if batch.padding is None else batch.padding[:, :length]
+    return replace(batch, tokens=ids, targets=torch.full_like(ids, IGNORED), padding=padding)

@@ -1,0 +1,162 @@
+"""Runs checks and says what came of them: passed, skipped, an expected failure, or failed.
+
+A part may declare what it is known not to hold, `known_failures = {"check": "why", "check[1]": "why"}`: the whole
+check, or only where the bracket fits (an example by its index, a place, a knob). It is strict: what is declared
+and does not fail is an error, and so is the name of a check that there is not.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from partwise import Part
+from partwise.registry import registry
+
+from . import catalogue, probes
+from .registering import Check, as_check, checks_of
+from .violation import ContractViolation, NotApplicableError, require
+
+Outcome = Literal["passed", "skipped", "expected", "failed"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one check of one part, over all its examples and sites."""
+
+    kind: str
+    part: str
+    check: str
+    about: str
+    outcome: Outcome
+    message: str
+    """Why it was skipped or is known to fail, or what was violated; empty if it passed."""
+    cases: int
+    """Cases that were run."""
+    seconds: float
+    details: str = ""
+    """The traceback of a failure."""
+
+
+def verify(part: type[Part], seed: int = 0) -> Iterator[Result]:
+    """Runs the whole contract of a part, in this process."""
+    for one in (as_check(declarations, per="part"), *checks_of(part)):
+        yield run_check(part, one, seed)
+
+
+def declarations(part: type[Part]) -> None:
+    """What it declares about its checks names checks and cases there are, and each of its examples fits a site."""
+    checks = {one.name: one for one in checks_of(part)}
+    for key in part.known_failures:
+        name, place = _split(key)
+        require(name in checks, f"known_failures names a check {name!r} that there is not for a {part.kind}")
+        there = not place or any(one.matches(place) for one in catalogue.subjects(part, checks[name].per))
+        require(there, f"known_failures names a case {key!r} that there is not")
+    for index, example in enumerate(catalogue.examples(part)):
+        if not catalogue.stands_for_others(example):
+            require(
+                catalogue.sites(example),
+                f"example {index} fits none of the sites of a {catalogue.family(part)} "
+                f"({', '.join(part.sites())}), so that nothing checks it: {_refusal(example)}",
+            )
+
+
+def _refusal(part: Part) -> str:
+    try:
+        catalogue.skeleton_of(part, next(iter(part.sites().values())))
+    except Exception as error:
+        return str(error)
+    return ""
+
+
+def run_check(part: type[Part], check: Check, seed: int = 0) -> Result:
+    """Runs one check over all its cases. `seed` varies the random inputs and weights."""
+    begun, run, skipped = time.perf_counter(), 0, Counter[str]()
+    known = {key: why for key, why in part.known_failures.items() if _split(key)[0] == check.name}
+    unfailed, failures = set(known), list[tuple[str, BaseException]]()
+    expected = 0
+    with probes.seeded(seed):
+        for subject in _subjects(part, check, failures):
+            torch.manual_seed(seed)
+            try:
+                check(*subject.arguments)
+                run += 1
+            except NotApplicableError as reason:
+                skipped[str(reason)] += 1
+            except Exception as error:
+                run += 1
+                covering = {key for key in known if not _split(key)[1] or subject.matches(_split(key)[1])}
+                unfailed -= covering
+                expected += bool(covering)
+                if not covering:
+                    failures.append((subject.label, error))
+    outcome, message, details = _judged(check, failures, unfailed, known, run, skipped, expected)
+    name, took = registry().name_of(part), time.perf_counter() - begun
+    return Result(part.kind, name, check.name, check.about, outcome, message, run, took, details)
+
+
+def _subjects(part: type[Part], check: Check, failures: list[tuple[str, BaseException]]) -> Iterable[catalogue.Subject]:
+    try:
+        return catalogue.subjects(part, check.per)
+    except Exception as error:  # its `examples` or `sites` fail
+        failures.append(("examples", error))
+        return ()
+
+
+def _judged(
+    check: Check,
+    failures: list[tuple[str, BaseException]],
+    unfailed: set[str],
+    known: dict[str, str],
+    run: int,
+    skipped: Counter[str],
+    expected: int,
+) -> tuple[Outcome, str, str]:
+    if failures:
+        label, error = failures[0]
+        others = f" (and so do {len(failures) - 1} other cases)" if len(failures) > 1 else ""
+        where = "" if label == "part" else f"{_in_words(check, label)}: "
+        return "failed", f"{where}{_what(error)}{others}", "".join(traceback.format_exception(error))
+    if unfailed:
+        listed = ", ".join(sorted(unfailed))
+        return "failed", f"known_failures declares {listed}, and that holds now: take it out", ""
+    if expected:
+        return "expected", "; ".join(dict.fromkeys(known.values())), ""
+    if not run:
+        reason = "; ".join(skipped) or "no case to run it on"
+        return "skipped", reason, ""
+    return "passed", "", ""
+
+
+def _what(error: BaseException) -> str:
+    if isinstance(error, ContractViolation):
+        return str(error)
+    lines = str(error).strip().splitlines() or [""]
+    return f"it raised {type(error).__name__}: {lines[0]}".rstrip(": ")
+
+
+def _in_words(check: Check, label: str) -> str:
+    if check.per == "knob":
+        return f"knob {label}"
+    index, _, place = label.partition("-")
+    if not index.isdigit():
+        return label
+    return f"example {index}" + (f" at {place}" if place else "")
+
+
+def _split(key: str) -> tuple[str, str]:
+    """`check[place]` as its two halves."""
+    name, _, rest = key.partition("[")
+    return name, rest.removesuffix("]")
+
+
+def counts(results: Iterable[Result]) -> dict[Outcome, int]:
+    """How many passed, were skipped, failed as expected, and failed."""
+    found = Counter(result.outcome for result in results)
+    return {outcome: found[outcome] for outcome in ("passed", "skipped", "expected", "failed")}

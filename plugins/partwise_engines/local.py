@@ -1,0 +1,63 @@
+"""Jobs on this machine: so many at once, the cores divided between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from partwise import WorkError
+from partwise.studies.jobs import Job, JobProgress, JobResult
+from partwise.studies.processes import Worker, close_all, cores, heard
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """As many workers as slots, started when first needed, each given one job after the other."""
+
+    slots: int
+
+    def run(
+        self, jobs: Iterable[Job], place: Path, report: Callable[[JobProgress], None]
+    ) -> Generator[JobResult, None, None]:
+        waiting = iter(jobs)
+        idle: list[Worker] = []
+        busy: dict[Worker, Job] = {}
+        try:
+            while True:
+                while len(busy) < self.slots and (job := next(waiting, None)) is not None:
+                    worker = idle.pop() if idle else Worker(place, self.threads)
+                    busy[worker] = job if job.threads else job.model_copy(update={"threads": self.threads})
+                    worker.give(busy[worker])
+                if not busy:
+                    return
+                for worker in heard(busy):
+                    result = _result(worker, busy, idle, report)
+                    if result is not None:
+                        yield result
+        finally:
+            close_all([*busy, *idle])
+
+    @property
+    def threads(self) -> int:
+        """For each slot."""
+        return max(1, cores() // self.slots)
+
+
+def _result(
+    worker: Worker, busy: dict[Worker, Job], idle: list[Worker], report: Callable[[JobProgress], None]
+) -> JobResult | None:
+    """What came of the worker's job, if it has ended."""
+    try:
+        messages = worker.hear()
+    except WorkError as error:
+        job = busy.pop(worker)
+        worker.close()
+        return JobResult(identity=job.identity, state="failed", error=str(error), attempts=job.attempt)
+    for message in messages:
+        if isinstance(message, JobResult):
+            del busy[worker]
+            idle.append(worker)
+            return message
+        report(message)
+    return None

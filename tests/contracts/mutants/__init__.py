@@ -1,0 +1,18 @@
+"""Every mistake that the suite must find: realistic ones, each planted into something that is otherwise right."""
+
+from __future__ import annotations
+
+from . import attention, mixers, models, others, parts, text, tools, training
+from .planting import Kill, registered, tell_apart
+
+CATALOGUE: tuple[Kill, ...] = tuple(
+    kill for module in (attention, mixers, tools, models, parts, text, training, others) for kill in module.KILLS
+)
+
+
+def table() -> list[tuple[str, str]]:
+    """Each mistake, and the check that finds it."""
+    return [(kill.mistake, kill.check.__name__) for kill in CATALOGUE]
+
+
+__all__ = ["CATALOGUE", "Kill", "registered", "table", "tell_apart"]

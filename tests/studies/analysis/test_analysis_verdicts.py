@@ -1,0 +1,263 @@
+"""What `analyse` says of each contrast: direction, lost runs, waiting runs, looks, seeds needed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from partwise.errors import InputError
+from partwise.studies.analysis import analyse, check_looks, seeds_needed
+from partwise.studies.analysis.findings import Contrast
+from partwise.studies.results import Look, Results
+
+BASE = [2.000, 2.030, 1.985, 2.012, 1.991]
+NOISE = np.array([0.001, -0.002, 0.0015, 0.0005, -0.001])
+
+
+def shifted(by: float, noise: float = 1.0) -> list[float]:
+    return (np.array(BASE) + by + noise * NOISE).tolist()
+
+
+def only(results: Results) -> Contrast:
+    (contrast,) = analyse(results).contrasts
+    return contrast
+
+
+@pytest.mark.parametrize(("goal", "better", "worse"), [("min", -0.05, 0.05), ("max", 0.05, -0.05)])
+def test_the_goal_decides_which_direction_is_better(study, goal: str, better: float, worse: float) -> None:
+    found = analyse(study({"base": BASE, "position=a": shifted(better), "position=b": shifted(worse)}, 0.01, goal))
+    assert [c.verdict for c in found.contrasts] == ["better", "worse"]
+    assert found.contrasts[0].difference == pytest.approx(better, abs=1e-6), "variant minus baseline, whatever the goal"
+
+
+def test_a_real_difference_within_the_smallest_effect_is_equivalent(study) -> None:
+    found = only(study({"base": BASE, "position=a": shifted(0.004)}, smallest_effect=0.01))
+    assert found.verdict == "equivalent"
+    assert found.p_adjusted is not None
+    assert found.p_adjusted < 0.05
+
+
+def test_without_a_smallest_effect_nothing_is_equivalent(study) -> None:
+    found = analyse(study({"base": BASE, "position=a": shifted(0.0)}))
+    assert found.contrasts[0].verdict == "inconclusive"
+    assert found.contrasts[0].p_equivalent is None
+    assert any("nothing can be called equivalent" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_below_three_pairs_there_is_no_verdict_and_it_is_said(study, seeds: int) -> None:
+    results = study({"base": BASE[:seeds], "position=a": shifted(5.0)[:seeds]}, smallest_effect=0.01)
+    found = only(results)
+    assert (found.verdict, found.low, found.p, found.p_adjusted) == ("no verdict", None, None, None)
+    assert found.difference == pytest.approx(5.0, abs=0.01)
+    assert "needs at least 3" in found.note
+    assert any("no verdict" in note for note in analyse(results).notes)
+
+
+def test_pairs_are_the_seeds_that_both_finished(study) -> None:
+    variant = shifted(0.05)
+    found = only(study({"base": ["failed", *BASE[1:]], "position=a": [*variant[:4], "diverged"]}))
+    assert (found.pairs, found.seeds) == (3, (1, 2, 3))
+    assert found.difference == pytest.approx(np.mean(np.array(variant[1:4]) - BASE[1:4]))
+
+
+@pytest.mark.parametrize("state", ["diverged", "failed"])
+def test_a_variant_that_lost_runs_is_never_better_or_equivalent_by_its_survivors(study, state: str) -> None:
+    better = analyse(study({"base": BASE, "position=a": [*shifted(-0.05)[:4], state]}, smallest_effect=0.01))
+    alike = only(study({"base": BASE, "position=a": [*shifted(0.0)[:4], state]}, smallest_effect=0.01))
+    assert better.contrasts[0].verdict == alike.verdict == "inconclusive"
+    assert "better on the runs that survived, and withheld" in better.contrasts[0].note
+    assert f"lost 1 of 5 runs (1 {state})" in better.contrasts[0].note
+    assert any("its mean is of the 4 that finished" in note for note in better.notes)
+    assert better.contrasts[0].note in better.sentences["position"]
+
+
+def test_a_variant_that_lost_runs_may_still_be_worse(study) -> None:
+    assert only(study({"base": BASE, "position=a": [*shifted(0.05)[:4], "diverged"]}, 0.01)).verdict == "worse"
+
+
+def test_a_baseline_that_lost_runs_makes_no_variant_worse_by_its_survivors(study) -> None:
+    base = [*BASE[:4], "diverged"]
+    assert only(study({"base": base, "position=a": shifted(0.05)}, 0.01)).verdict == "inconclusive"
+    assert only(study({"base": base, "position=a": shifted(-0.05)}, 0.01)).verdict == "better"
+
+
+def test_equal_losses_leave_the_verdict_and_are_told(study) -> None:
+    found = only(study({"base": [*BASE[:4], "diverged"], "position=a": ["diverged", *shifted(-0.05)[1:]]}, 0.01))
+    assert found.verdict == "better"
+    assert "only of the 3 seeds that both finished" in found.note
+
+
+def test_a_variant_that_always_diverges_is_worse_without_any_pair(study) -> None:
+    found = analyse(study({"base": BASE, "position=a": ["diverged"] * 5}, smallest_effect=0.01))
+    contrast = found.contrasts[0]
+    assert (contrast.verdict, contrast.pairs, contrast.difference) == ("worse", 0, None)
+    assert contrast.p_divergence == pytest.approx(2 / 252)
+    assert "worse than learned: a larger share of its runs diverged" in found.sentences["position"]
+
+
+def test_runs_that_failed_otherwise_give_no_verdict_against_the_variant(study) -> None:
+    """Killed or out of time: they may be the machine's fault."""
+    assert only(study({"base": BASE, "position=a": ["failed"] * 5})).verdict == "no verdict"
+
+
+def test_a_contrast_with_waiting_runs_shows_what_is_there_and_claims_nothing(study) -> None:
+    runs = {"base": BASE, "position=a": [*shifted(0.05)[:4], "waiting"], "position=b": shifted(0.05)}
+    waiting, done = analyse(study(runs, smallest_effect=0.01)).contrasts
+    assert (waiting.verdict, waiting.p, waiting.low, waiting.look) == ("no verdict", None, None, None)
+    assert waiting.difference == pytest.approx(0.05, abs=0.01)
+    assert "not declared" in waiting.note
+    assert (done.verdict, done.look) == ("worse", 1), "whose own runs are all in, and can no longer change"
+
+
+def test_what_is_said_while_others_wait_is_only_confirmed_when_they_arrive(study) -> None:
+    runs = {"base": BASE, "position=a": shifted(0.004, noise=2.0), "position=b": shifted(0.05)}
+    early = analyse(study({**runs, "position=b": ["waiting"] * 5})).contrasts[0]
+    late = analyse(study(runs)).contrasts[0]
+    assert early.p == late.p
+    assert early.p_adjusted is not None
+    assert late.p_adjusted is not None
+    assert late.p_adjusted <= early.p_adjusted
+
+
+def test_a_run_without_an_outcome_is_waiting(study) -> None:
+    results = study({"base": BASE, "position=a": shifted(0.05)})
+    missing = results.model_copy(update={"outcomes": results.outcomes[:-1]})
+    assert only(missing).verdict == "no verdict"
+    assert analyse(missing).summaries[1].waiting == 1
+
+
+LOOKS = [(3, 0.01), (5, 0.04)]
+
+
+def test_a_look_uses_the_seeds_it_declares_and_its_share_of_alpha(study) -> None:
+    four = [*shifted(0.05)[:4], "waiting"]
+    found = only(study({"base": BASE, "position=a": four}, looks=LOOKS))
+    three = only(study({"base": BASE[:3], "position=a": four[:3]}, alpha=0.01))
+    assert (found.look, found.alpha, found.pairs) == (1, 0.01, 3), "the fourth seed waits for its look"
+    assert (found.low, found.high, found.p, found.verdict) == (three.low, three.high, three.p, three.verdict)
+
+
+def test_the_last_look_uses_all_seeds_at_its_own_share(study) -> None:
+    runs = {"base": BASE, "position=a": shifted(0.004, noise=3.0)}
+    last, plain = only(study(runs, looks=LOOKS)), only(study(runs))
+    assert (last.look, last.alpha, last.pairs, last.p) == (2, 0.04, 5, plain.p)
+    assert last.low < plain.low < plain.high < last.high  # type: ignore[operator]
+
+
+def test_before_the_first_look_there_is_no_verdict(study) -> None:
+    found = analyse(study({"base": BASE, "position=a": [*shifted(0.5)[:2], *["waiting"] * 3]}, looks=LOOKS))
+    assert found.contrasts[0].verdict == "no verdict"
+    assert found.pooled is None
+    assert "before 3 seeds" in found.contrasts[0].note
+
+
+def test_the_look_that_was_reached_is_told(study) -> None:
+    notes = analyse(study({"base": BASE, "position=a": [*shifted(0.5)[:3], *["waiting"] * 2]}, looks=LOOKS)).notes
+    assert any("Look 1 of 2, declared at 3 seeds with 0.01 of an alpha of 0.05: position=a" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("looks", "message"),
+    [
+        ([(3, 0.03), (5, 0.03)], "spend 0.06 of an alpha of 0.05"),
+        ([(5, 0.02), (3, 0.02)], "more seeds than the one before"),
+        ([(3, 0.02), (3, 0.02)], "more seeds than the one before"),
+        ([(2, 0.02), (5, 0.02)], "no verdict is given below 3"),
+        ([(3, 0.02), (4, 0.02)], "look last at all of them"),
+        ([(3, 0.0), (5, 0.05)], "positive share"),
+    ],
+)
+def test_looks_that_do_not_hold_alpha_are_refused(study, looks: list[tuple[int, float]], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        analyse(study({"base": BASE, "position=a": shifted(0.0)}, looks=looks))
+
+
+def test_looks_may_spend_exactly_alpha_in_any_split() -> None:
+    check_looks([Look(seeds=3, alpha=0.01), Look(seeds=5, alpha=0.01), Look(seeds=10, alpha=0.03)], 0.05, 10)
+    check_looks([], 0.05, 1)
+
+
+def test_an_inconclusive_contrast_tells_the_seeds_that_would_find_the_smallest_effect(study) -> None:
+    """Planned on the unpaired spread, although these seeds pair well."""
+    runs = {"base": BASE, "position=a": shifted(0.001, noise=8.0), "position=b": shifted(0.05)}
+    found = analyse(study(runs, smallest_effect=0.01)).contrasts[0]
+    spread = np.sqrt((np.var(BASE, ddof=1) + np.var(runs["position=a"], ddof=1)) / 2)
+    assert found.verdict == "inconclusive"
+    assert (found.seeds_needed, found.needed_for) == (seeds_needed(0.01, spread, contrasts=2), 0.01)
+
+
+def test_without_a_smallest_effect_seeds_are_needed_for_the_difference_seen(study) -> None:
+    found = only(study({"base": BASE, "position=a": shifted(0.002, noise=4.0)}))
+    assert found.needed_for == pytest.approx(abs(found.difference or 0))
+    assert found.seeds_needed is not None
+    assert found.seeds_needed > 5
+
+
+def test_where_the_smallest_effect_should_have_been_found_the_difference_seen_is_told_instead(study) -> None:
+    base = [2.000, 2.001, 1.999, 2.002, 1.998]
+    variant = (np.array(base) + 0.008 + np.array([0.006, -0.007, 0.004, -0.008, 0.005])).tolist()
+    found = only(study({"base": base, "position=a": variant}, smallest_effect=0.02))
+    assert found.verdict in ("inconclusive", "equivalent")
+    if found.verdict == "inconclusive":
+        assert found.needed_for is not None
+        assert found.needed_for < 0.02
+
+
+def test_variants_that_are_one_and_the_same_run_differ_by_nothing(study) -> None:
+    found = only(study({"base": BASE, "position=a": BASE}, smallest_effect=0.01))
+    assert (found.verdict, found.difference, found.p) == ("equivalent", 0, 1)
+    assert "the same on every seed" in found.note
+
+
+def test_pairing_reports_the_correlation_it_gave(study) -> None:
+    found = only(study({"base": BASE, "position=a": shifted(0.01, noise=5.0)}))
+    assert found.correlation == pytest.approx(np.corrcoef(BASE, shifted(0.01, noise=5.0))[0, 1])
+    assert only(study({"base": [2.0] * 5, "position=a": shifted(0)})).correlation is None
+
+
+def test_a_metric_per_token_is_refused_where_the_tokenizer_varies(study) -> None:
+    results = study({"base": BASE, "position=a": shifted(0.05)}, 0.01, tokenizer_varies=True)
+    assert only(results).verdict == "worse", "bits per byte compare"
+    loss = results.model_copy(update={"metric": results.metric.model_copy(update={"name": "loss"})})
+    found = analyse(loss)
+    assert (found.contrasts[0].verdict, found.contrasts[0].difference, found.sentences) == ("no verdict", None, {})
+    assert "bits_per_byte" in found.notes[0]
+
+
+def test_power_is_told_at_the_corrected_level_from_the_spread_of_differences(study) -> None:
+    runs = {"base": BASE, "position=a": shifted(0.0), "position=b": shifted(0.05, noise=3.0)}
+    power = analyse(study(runs)).power
+    sd = np.sqrt(np.mean([np.var(NOISE, ddof=1), np.var(3 * NOISE, ddof=1)]))
+    assert power.sd_of_differences == pytest.approx(sd)
+    assert power.detectable == pytest.approx(2.04 * sd, rel=0.01)  # 5 seeds, two contrasts, simulated
+
+
+def test_a_baseline_by_itself_is_described_and_compared_with_nothing(study) -> None:
+    found = analyse(study({"base": BASE}))
+    assert (found.contrasts, found.sentences, found.pooled, found.power.detectable) == ((), {}, None, None)
+    assert found.summaries[0].mean == pytest.approx(np.mean(BASE))
+
+
+def test_where_nothing_has_run_nothing_is_said_and_nothing_fails(study) -> None:
+    found = analyse(study({"base": ["waiting"] * 5, "position=a": ["failed"] * 5}, smallest_effect=0.01))
+    assert (found.contrasts[0].verdict, found.contrasts[0].difference) == ("no verdict", None)
+    assert "a has no verdict against learned [runs are waiting" in found.sentences["position"]
+
+
+def test_waiting_contrasts_count_fully_in_the_correction_of_finished_ones(study) -> None:
+    """Whatever their seeds so far look like: those are not looked at."""
+    runs = {"base": BASE, "position=a": shifted(0.004, noise=2.0), "position=b": [*shifted(0.05)[:4], "waiting"]}
+    finished = analyse(study(runs)).contrasts[0]
+    assert finished.p_adjusted == pytest.approx(2 * (finished.p or 0))
+
+
+def test_diverging_far_more_often_is_worse_though_the_survivors_are_alike(study) -> None:
+    base = [*BASE, *BASE]
+    variant = [*(np.array(BASE[:3]) + 1e-4 * NOISE[:3]).tolist(), *["diverged"] * 7]
+    found = only(study({"base": base, "position=a": variant}, smallest_effect=0.01))
+    assert found.p_equivalent is not None
+    assert found.p_equivalent < 0.05
+    assert found.verdict == "worse"
+    assert found.p_divergence is not None
+    assert found.p_adjusted == pytest.approx(2 * found.p_divergence), "two tests were made of one contrast"

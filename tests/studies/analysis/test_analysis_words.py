@@ -1,0 +1,187 @@
+"""Summaries, tuning, notes and sentences."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from partwise.studies.analysis import analyse, comparable
+from partwise.studies.analysis.notes import skewness_p
+from partwise.studies.analysis.wording import chance, decimals, interval
+from partwise.studies.results import Trial
+
+BASE = [2.000, 2.030, 1.985, 2.012, 1.991]
+
+
+def plus(*by: float) -> list[float]:
+    return (np.array(BASE) + by).tolist()
+
+
+def test_a_verdict_sentence_in_full(study) -> None:
+    runs = {
+        "base": BASE,
+        "position=alibi": plus(0.031, 0.045, 0.022, 0.036, 0.021),
+        "position=rope": plus(-0.020, -0.023, -0.024, -0.019, -0.024),
+        "position=none": plus(0.02, -0.03, 0.01, 0.024, -0.009),
+    }
+    assert analyse(study(runs, smallest_effect=0.01)).sentences["position"] == (
+        "position: alibi is worse than learned by 0.031 bits per byte "
+        "(95 % CI 0.019 to 0.043, Holm-adjusted p = 0.005, 5 seeds); "
+        "rope is better than learned by 0.0220 bits per byte "
+        "(95 % CI 0.0191 to 0.0249, Holm-adjusted p < 0.001, 5 seeds); "
+        "none is inconclusive: the difference from learned is 0.003 bits per byte "
+        "(95 % CI −0.025 to 0.031, Holm-adjusted p = 0.78, 5 seeds), and about 85 seeds would be needed to detect 0.01."
+    )
+
+
+def test_better_is_told_as_a_positive_amount_for_either_goal(study) -> None:
+    by = (0.020, 0.023, 0.024, 0.019, 0.024)
+    for goal, runs in (("max", plus(*by)), ("min", plus(*(-x for x in by)))):
+        sentence = analyse(study({"base": BASE, "position=a": runs}, 0.01, goal)).sentences["position"]
+        assert "a is better than learned by 0.0220 bits per byte (95 % CI 0.0191 to 0.0249," in sentence
+
+
+def test_a_difference_that_may_be_too_small_to_matter_is_told(study) -> None:
+    runs = {"base": BASE, "position=a": plus(0.010, 0.013, 0.014, 0.009, 0.012)}
+    sentence = analyse(study(runs, smallest_effect=0.0115)).sentences["position"]
+    assert "is worse" in sentence
+    assert "though perhaps by less than the 0.0115 that matters" in sentence
+
+
+def test_an_equivalent_difference_that_is_real_is_told_as_both(study) -> None:
+    runs = {"base": BASE, "position=a": plus(0.0010, 0.0013, 0.0014, 0.0009, 0.0012)}
+    sentence = analyse(study(runs, smallest_effect=0.01)).sentences["position"]
+    assert "a is equivalent to learned within 0.01" in sentence
+    assert "there is a difference (Holm-adjusted p < 0.001), smaller than what was declared to matter" in sentence
+
+
+def test_an_interval_beyond_zero_that_does_not_survive_correction_is_explained(study) -> None:
+    noisy = [plus(*by) for by in np.random.default_rng(1).normal(0, 0.03, size=(5, 5)).tolist()]
+    runs = {"base": BASE, **{f"position=p{i}": of for i, of in enumerate(noisy)}}
+    runs["position=p0"] = plus(0.01, 0.04, 0.02, 0.03, 0.005)
+    found = analyse(study(runs))
+    contrast = found.contrasts[0]
+    assert (contrast.verdict, (contrast.low or 0) > 0) == ("inconclusive", True)
+    assert "leaves out zero only until corrected" in found.sentences["position"]
+
+
+def test_a_variant_of_several_factors_speaks_under_its_own_name(study) -> None:
+    factors = {"position": ["learned", "rope"], "norm": ["layer", "rms"]}
+    runs = {"base": BASE, "position=rope, norm=rms": plus(0.02, 0.023, 0.024, 0.019, 0.024)}
+    found = analyse(study(runs, design="list", factors=factors))
+    assert list(found.sentences) == ["position=rope, norm=rms"]
+    assert "is worse than the baseline by" in found.sentences["position=rope, norm=rms"]
+
+
+def test_semicolons_part_variants_and_nothing_else(study) -> None:
+    """So that a report can list the clauses."""
+    runs = {
+        "base": BASE,
+        "position=lost": ["diverged", "failed", *BASE[2:]],
+        "position=few": ["diverged"] * 3 + BASE[3:],
+        "position=waiting": [*BASE[:4], "waiting"],
+        "position=unclear": plus(0.02, -0.03, 0.01, 0.024, -0.009),
+        "position=alike": plus(0.0010, 0.0013, 0.0014, 0.0009, 0.0012),
+    }
+    clauses = analyse(study(runs, smallest_effect=0.01)).sentences["position"].removeprefix("position: ").split("; ")
+    assert [clause.split()[0] for clause in clauses] == ["lost", "few", "waiting", "unclear", "alike"]
+
+
+def test_adding_seeds_because_of_the_result_is_called_a_look(study) -> None:
+    found = analyse(study({"base": BASE, "position=a": plus(0.02, -0.03, 0.01, 0.024, -0.009)}))
+    assert any("a look that was not declared" in note for note in found.notes)
+
+
+def test_summaries_count_states_and_take_survivors_only(study) -> None:
+    runs = {"base": BASE, "position=a": [2.0, 2.2, "diverged", "failed", "waiting"]}
+    summary = analyse(study(runs)).summaries[1]
+    counted = (summary.planned, summary.done, summary.diverged, summary.failed, summary.waiting)
+    assert counted == (5, 2, 1, 1, 1)
+    assert (summary.mean, summary.sd) == pytest.approx((2.1, 0.2 / 2**0.5))
+
+
+def test_tuning_is_summarised_by_variant_and_value(study) -> None:
+    trials = [
+        Trial(variant=variant, value=lr, seed=seed, state="done", metric=2 + lr + 0.1 * seed)
+        for variant in ("base", "position=a")
+        for lr in (0.001, 0.003)
+        for seed in (0, 1)
+    ]
+    trials[1] = Trial(variant="base", value=0.001, seed=1, state="diverged")
+    results = study({"base": BASE, "position=a": BASE}, trials=trials, tuned_knob="lr")
+    tuned = [v.model_copy(update={"tuned": {"lr": 0.003}}) for v in results.variants]
+    rows = analyse(results.model_copy(update={"variants": tuned})).tuning
+    assert [(r.variant, r.value, r.trials, r.done, r.chosen) for r in rows] == [
+        ("base", 0.001, 2, 1, False),
+        ("base", 0.003, 2, 2, True),
+        ("position=a", 0.001, 2, 2, False),
+        ("position=a", 0.003, 2, 2, True),
+    ]
+    assert (rows[0].mean, rows[0].sd) == (2.001, None)
+    assert rows[1].mean == pytest.approx(2.053)
+
+
+def test_unequal_trials_are_told(study) -> None:
+    trials = [Trial(variant=v, value=1, seed=0, state="done", metric=2.0) for v in ("base", "base", "position=a")]
+    found = analyse(study({"base": BASE, "position=a": BASE}, trials=trials))
+    assert any("unequal trials: base 2, position=a 1" in note for note in found.notes)
+
+
+def test_skewed_differences_are_told_and_symmetric_ones_are_not(study) -> None:
+    base = np.random.default_rng(0).normal(2, 0.1, size=10)
+    noise = np.array([-3, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2, 3])
+    skewed, symmetric = base + np.array([0.0, 0.01, 0.02, 0.0, 0.01, 0.0, 0.01, 0.02, 0.0, 5.0]), base + noise
+    notes = analyse(
+        study({"base": base.tolist(), "position=skewed": skewed.tolist(), "position=fine": symmetric.tolist()})
+    ).notes
+    (said,) = [note for note in notes if "skewed" in note]
+    assert "position=skewed" in said
+    assert "position=fine" not in said
+
+
+@pytest.mark.parametrize("n", [5, 10])
+def test_normal_differences_are_rarely_called_skewed(n: int) -> None:
+    samples = np.random.default_rng(n).normal(size=(1_000, n))
+    assert np.mean([skewness_p(sample) < 0.05 for sample in samples]) == pytest.approx(0.05, abs=0.028)
+
+
+def test_only_bits_per_byte_compares_tokenizers() -> None:
+    assert comparable("bits_per_byte", tokenizer_varies=True)
+    assert comparable("loss", tokenizer_varies=False)
+    assert not comparable("loss", tokenizer_varies=True)
+    assert not comparable("perplexity", tokenizer_varies=True)
+
+
+@pytest.mark.parametrize(("half", "places"), [(0.019, 3), (0.0019, 4), (0.25, 2), (3.0, 1), (45.0, 0), (0.0, 4)])
+def test_figures_show_two_digits_of_their_uncertainty(half: float, places: int) -> None:
+    assert decimals(half) == places
+
+
+def test_intervals_read_with_their_level_and_a_true_minus() -> None:
+    assert interval(-0.0004, -0.02, 0.0192, 0.025, "bits per byte") == (
+        "0.000 bits per byte (97.5 % CI −0.020 to 0.019"
+    )
+
+
+@pytest.mark.parametrize(
+    ("p", "said"), [(0.0004, "p < 0.001"), (0.0044, "p = 0.004"), (0.049, "p = 0.049"), (0.2149, "p = 0.21")]
+)
+def test_p_values_are_rounded_and_never_zero(p: float, said: str) -> None:
+    assert chance(p) == said
+
+
+def test_the_same_results_give_the_same_analysis(study) -> None:
+    results = study({"base": BASE, "position=a": plus(0.02, -0.03, 0.01, 0.024, -0.009)}, 0.01)
+    assert analyse(results) == replace(analyse(results))
+
+
+def test_importing_the_analysis_loads_no_numbers_library() -> None:
+    code = (
+        "import sys; from partwise.studies.analysis import analyse, comparable, detectable_effect, seeds_needed;"
+        "print(sorted({'numpy', 'scipy', 'statsmodels', 'pandas', 'torch'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

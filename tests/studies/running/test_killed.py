@@ -1,0 +1,99 @@
+"""A study whose process is killed again and again ends with the table of one that was left alone."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from partwise.studies.execute import execute, known_results
+from partwise.studies.jobs import Job, JobResult
+from partwise_engines.local import LocalEngine
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at processes as Linux shows them")
+
+STUDY = Path(__file__).with_name("study.py")
+KILLS, JOBS = 10, 6
+
+
+def workers_in(pool: Path) -> list[str]:
+    """The processes that do jobs in this pool."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode().split("\0")
+        except OSError:
+            continue
+        if "partwise.studies.worker" in words and str(pool) in words:
+            found.append(path.parent.name)
+    return found
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(0.02)
+
+
+def table(results: dict[str, JobResult]) -> Any:
+    return {name: (one.state, one.metric, one.curve, one.attempts) for name, one in results.items()}
+
+
+def test_ten_kills_change_nothing_and_no_finished_run_is_repeated(tmp_path: Path, make_job: Any, starts: Any) -> None:
+    trainer = {"checkpoint_every": 50, "evaluate_every": 200}
+    jobs: list[Job] = [make_job(seed, steps=700, trainer=trainer) for seed in range(JOBS)]
+    (tmp_path / "jobs.json").write_text(json.dumps([job.model_dump(mode="json") for job in jobs]))
+    pool = tmp_path / "pool"
+    chance, kills, finished = random.Random(5), 0, dict[str, int]()
+
+    def begun() -> int:
+        return sum(starts(pool / job.identity) for job in jobs)
+
+    while len(known_results(jobs, pool)) < JOBS:
+        before = begun()
+        study = subprocess.Popen([sys.executable, str(STUDY), str(pool), str(tmp_path / "jobs.json"), "2"])
+        if kills < KILLS:
+            if kills % 2:  # in the midst of training; else at any moment, starting included
+                wait_until(lambda: begun() > before or study.poll() is not None)  # noqa: B023
+            time.sleep(chance.uniform(0, 0.3 if kills % 2 else 2))
+            study.send_signal(signal.SIGKILL)
+            kills += study.wait(60) == -signal.SIGKILL
+        else:
+            assert study.wait(300) == 0
+        wait_until(lambda: not workers_in(pool))
+        assert {name: starts(pool / name) for name in finished} == finished
+        finished = {name: starts(pool / name) for name in known_results(jobs, pool)}
+    assert kills == KILLS
+    assert begun() > JOBS  # some were interrupted, and went on
+    undisturbed = execute(jobs, LocalEngine(2), tmp_path / "calm")
+    assert table(known_results(jobs, pool)) == table(undisturbed)
+    for job in jobs:
+        rows, calm = ((place / job.identity / "metrics.jsonl").read_bytes() for place in (pool, tmp_path / "calm"))
+        assert rows == calm
+
+
+def test_closing_a_study_ends_its_runs_with_a_checkpoint(tmp_path: Path, make_job: Any) -> None:
+    from partwise.run import Run
+
+    job = make_job(0, steps=1_000_000)
+
+    class EnoughError(Exception):
+        pass
+
+    def stop(progress: Any) -> None:
+        raise EnoughError
+
+    engine = LocalEngine(1).run([job], tmp_path, stop)
+    with pytest.raises(EnoughError):
+        next(engine)
+    wait_until(lambda: not workers_in(tmp_path))
+    assert Run.open(tmp_path / job.identity).step > 0

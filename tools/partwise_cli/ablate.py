@@ -1,0 +1,163 @@
+"""`partwise ablate`: a study from its file to its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options
+from .output import heading, paragraph, print_json, show_columns, write
+from .text import visible
+
+if TYPE_CHECKING:
+    from partwise.kinds import EnginePart
+    from partwise.studies.ablation import Places
+    from partwise.studies.plan import Plan
+    from partwise.studies.results import Results, State
+
+STATES: tuple[State, ...] = ("done", "diverged", "failed", "waiting")
+
+
+@click.command("ablate")
+@click.argument("study", metavar="STUDY")
+@click.option("--out", type=options.directory, metavar="DIR", help="Keep the study there, not in studies/NAME.")
+@click.option("--slots", type=options.whole(1), metavar="N", help="Runs at once, in place of the study's own number.")
+@click.option("--seeds", type=options.whole(1), metavar="N", help="Seeds 0 to N - 1, in place of the study's own.")
+@click.option("--only", metavar="VARIANT", help="Do only this variant's runs now; the others wait.")
+@click.option("--retry-failed", is_flag=True, help="Try again what failed before.")
+@click.option("--plan", "planning", is_flag=True, help="Show what would be run and what it would cost; run nothing.")
+@click.option("--status", is_flag=True, help="Show how far the study is; run nothing.")
+@options.as_json
+@click.pass_context
+def command(
+    context: click.Context,
+    study: str,
+    out: Path | None,
+    slots: int | None,
+    seeds: int | None,
+    only: str | None,
+    retry_failed: bool,
+    planning: bool,
+    status: bool,
+    as_json: bool,
+) -> None:
+    """Run a study: vary a recipe, and say what each part is worth.
+
+    Every variant is trained on several seeds and compared with the base; the report is one HTML file.
+
+    STUDY is a file, or a name that `partwise recipes` lists. Runs that are done, by this study or another one
+    beside it, are not done again; stopped at any moment, the same command goes on.
+
+    \b
+    Examples:
+      partwise ablate positions --plan
+      partwise ablate positions --slots 2
+      partwise ablate mine.json --retry-failed
+    """
+    from partwise.studies.ablation import places
+    from partwise.studies.plan import make_plan
+    from partwise.studies.reading import load_study
+
+    from .planning import said
+
+    loaded = load_study(study)
+    where = places(loaded, out)
+    plan = make_plan(loaded, seeds, said)
+    engine = with_slots(loaded.study.run, slots)
+    if planning:
+        from .planning import show_plan
+
+        show_plan(plan, where, engine, as_json)
+    elif status:
+        _show_status(plan, where, as_json)
+    else:
+        results = _run(plan, where, only, retry_failed, engine)
+        _show_end(results, where, study, as_json)
+        context.exit(1 if any(outcome.state == "failed" for outcome in results.outcomes) else 0)
+
+
+def with_slots(engine: EnginePart, slots: int | None) -> EnginePart:
+    """The engine with as many slots as the option says.
+
+    Raises:
+        InputError: it has none.
+    """
+    if slots is None:
+        return engine
+    if "slots" not in type(engine).model_fields:
+        from partwise import InputError
+
+        raise InputError(f"the engine {engine.name!r} has no slots to set")
+    return engine.model_copy(update={"slots": slots})
+
+
+def _run(plan: Plan, where: Places, only: str | None, retry_failed: bool, engine: EnginePart) -> Results:
+    from partwise.studies.ablation import ablate
+    from partwise.studies.origin import command_line
+
+    from .failures import fail
+    from .planning import said
+    from .study_progress import study_watcher
+
+    said(f"study {plan.study.study.name} in {where.out}, runs in {where.pool}")
+    try:
+        with study_watcher() as watching:
+            return ablate(plan, where, watching, said, only, retry_failed, engine, command_line())
+    except KeyboardInterrupt:
+        fail("\ninterrupted: what is done is kept; the same command continues", 130)
+
+
+def _show_status(plan: Plan, where: Places, as_json: bool) -> None:
+    from partwise.studies.gathering import Book
+
+    results = Book(plan, where.pool).results()
+    if as_json:
+        print_json(results.model_dump(mode="json"))
+        return
+    heading(f"{results.study} in {where.out}")
+    show_columns(
+        _states(results), header=("variant", "done", "diverged", "failed", "waiting"), right=(1, 2, 3, 4), wraps=0
+    )
+
+
+def _states(results: Results) -> list[tuple[str, ...]]:
+    rows = []
+    for variant in results.variants:
+        states = [outcome.state for outcome in results.of(variant.name)]
+        rows.append((variant.name, *(str(states.count(one)) for one in STATES)))
+    return rows
+
+
+def _show_end(results: Results, where: Places, study: str, as_json: bool) -> None:
+    from partwise.studies.analysis import analyse
+    from partwise.studies.report import write_report
+
+    files = write_report(results, where.out)
+    analysis = analyse(results)
+    if as_json:
+        print_json({"study": results.study, **_verdicts(analysis), "files": [str(file) for file in files]})
+        return
+    write()
+    for sentence in analysis.sentences.values():
+        paragraph(sentence)
+    for note in analysis.notes:
+        paragraph(f"note: {note}")
+    failed = [outcome for outcome in results.outcomes if outcome.state == "failed"]
+    if failed:
+        write(f"\n{len(failed)} of {len(results.outcomes)} runs failed:")
+        show_columns([(f"  {one.variant}, seed {one.seed}", one.error or "") for one in failed[:20]])
+        write(f"\nnext:   partwise ablate {quote(visible(study))} --retry-failed")
+    write(f"\nreport: {files[0]}")
+
+
+def _verdicts(analysis: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "sentences": analysis.sentences,
+        "contrasts": [asdict(contrast) for contrast in analysis.contrasts],
+        "notes": list(analysis.notes),
+    }

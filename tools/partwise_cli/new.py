@@ -1,0 +1,53 @@
+"""`partwise new`: something to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shlex import quote
+
+import click
+
+from . import options
+from .output import print_json, write
+
+
+@click.group("new")
+def command() -> None:
+    """Make something to start from: a plugin of your own.
+
+    \b
+    Example:
+      partwise new plugin acme --kind attention
+    """
+
+
+@command.command("plugin")
+@click.argument("name", metavar="NAME")
+@click.option("--kind", default="attention", show_default=True, metavar="KIND", help="Kind of its example part.")
+@click.option("--in", "parent", type=options.directory, default=".", metavar="DIR", help="Make it there, not here.")
+@options.as_json
+def plugin(name: str, kind: str, parent: Path, as_json: bool) -> None:
+    """Write a small package with a part of your own in it.
+
+    It installs, verifies and trains as it is written; from there, change the formula. Its parts are called NAME/...
+    in recipes. The kinds are attention, block, data, feedforward, mixer, norm, optimizer, position, sampler,
+    schedule and tokenizer.
+
+    \b
+    Example:
+      partwise new plugin acme --kind attention
+      pip install --editable acme
+      partwise verify acme/sinks
+      partwise train acme/example
+    """
+    from partwise.scaffold import PARTS, new_plugin
+
+    place = new_plugin(name, kind, parent)
+    if as_json:
+        print_json({"directory": str(place), "kind": kind, "part": f"{name}/{PARTS[kind]}"})
+        return
+    where = quote(str(place))
+    write(f"made {place}, with the {kind} {name}/{PARTS[kind]}; next:")
+    write(f"  pip install --editable {where if '/' in where else './' + where}")
+    write(f"  partwise verify {name}/{PARTS[kind]}")
+    write(f"  partwise train {name}/example")

@@ -1,0 +1,130 @@
+"""What `partwise ablate --plan` shows: runs, budgets, time, disk, and what the seeds can detect."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from .output import heading, paragraph, print_json, show_columns, write
+from .text import duration, in_bytes, in_words, visible
+
+if TYPE_CHECKING:
+    from partwise.kinds import EnginePart
+    from partwise.studies.ablation import Places
+    from partwise.studies.forecast import Forecast
+    from partwise.studies.plan import Plan
+
+HEADER = ("variant", "runs", "done", "parameters", "", "FLOPs per token", "", "tokens", "", "a run", "changed to match")
+
+
+def said(line: str) -> None:
+    """A word on what is going on, on stderr: what a command answers goes to stdout alone."""
+    write(visible(line), err=True)
+
+
+def show_plan(plan: Plan, where: Places, engine: EnginePart, as_json: bool) -> None:
+    """Prints the plan of a study, and what it is expected to take."""
+    from partwise.studies.forecast import forecast
+
+    said("timing a few steps of each variant")
+    found = forecast(plan, where, engine)
+    if as_json:
+        print_json(_described(plan, found))
+        return
+    study = plan.study.study
+    heading(study.name)
+    paragraph(study.about)
+    write()
+    show_columns(
+        [_row(plan, found, index) for index in range(len(plan.variants))],
+        header=(
+            "variant",
+            "runs",
+            "done",
+            "parameters",
+            "",
+            "FLOPs per token",
+            "",
+            "tokens",
+            "",
+            "a run",
+            "changed to match",
+        ),
+        right=(1, 2, 3, 4, 5, 6, 7, 8, 9),
+    )
+    write()
+    show_columns(_totals(plan, found))
+
+
+def _row(plan: Plan, found: Forecast, index: int) -> tuple[str, ...]:
+    variant = plan.variants[index]
+    off = plan.mismatch(variant)
+    each = found.estimate.seconds_per_run.get(variant.name) if found.estimate else None
+    return (
+        variant.name,
+        str(len(plan.seeds)),
+        str(found.done.get(variant.name, 0)),
+        f"{variant.costs.parameters:,}",
+        _share(off["parameters"]),
+        in_words(variant.costs.flops_per_token),
+        _share(off["flops"]),
+        in_words(variant.costs.tokens),
+        _share(off["tokens"]),
+        "-" if each is None else duration(each),
+        ", ".join(f"{path} {value}" for path, value in variant.matched.items()),
+    )
+
+
+def _share(share: float) -> str:
+    return "" if abs(share) < 5e-5 else f"{share:+.2%}" if abs(share) < 0.1 else f"{share:+.0%}"
+
+
+def _totals(plan: Plan, found: Forecast) -> list[tuple[str, str]]:
+    study = plan.study.study
+    runs = len(plan.variants) * len(plan.seeds)
+    rows = [
+        ("runs", f"{runs} ({len(plan.variants)} variants, {len(plan.seeds)} seeds), {sum(found.done.values())} done")
+    ]
+    if found.trials:
+        tune = study.tune
+        values = len(tune.values) * len(tune.seeds) if tune else 0
+        rows.append(("tuning", f"{found.trials} trials, {values} for each variant, {found.trials_done} done"))
+    if found.estimate is not None:
+        rows.append(("time", f"about {duration(found.estimate.seconds)} in {found.slots} slots, timed on this machine"))
+        rows.append(("disk", f"about {in_bytes(found.estimate.bytes)}"))
+    rows.append(
+        ("metric", f"{study.metric.asked().label}, {'less' if study.metric.goal == 'min' else 'more'} is better")
+    )
+    rows.append(("detects", _detects(plan, found)))
+    return rows
+
+
+def _detects(plan: Plan, found: Forecast) -> str:
+    if found.detectable_sds is None:
+        return "nothing: below 3 seeds there is no verdict"
+    condition = f"with 80 % power, {len(plan.seeds)} seeds, {plan.contrasts} comparisons"
+    if found.detectable is None:
+        return (
+            f"a difference of {found.detectable_sds:.2f} standard deviations of the paired difference, {condition}; "
+            'with "spread" in the metric, or some runs done, it is told in the metric\'s unit'
+        )
+    smallest = plan.study.study.metric.smallest_effect
+    words = f"a difference of {found.detectable:.4g}, {condition}, if {found.spread_from} of {found.spread:.3g} holds"
+    if smallest is not None and found.seeds_needed is not None and found.detectable > smallest:
+        words += f"; the smallest effect that matters, {smallest:g}, would take {found.seeds_needed} seeds"
+    return words
+
+
+def _described(plan: Plan, found: Forecast) -> dict[str, Any]:
+    variants = [
+        {
+            **variant.described().model_dump(mode="json"),
+            "mismatch": plan.mismatch(variant),
+            "done": found.done.get(variant.name, 0),
+            "runs": [{"seed": seed, "identity": variant.identity(seed)} for seed in plan.seeds],
+        }
+        for variant in plan.variants
+    ]
+    states = dict(Counter(found.states))
+    return {"study": plan.study.study.name, "variants": variants, "states": states, **asdict(found)}

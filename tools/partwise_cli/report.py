@@ -1,0 +1,39 @@
+"""`partwise report`: the report of a study, from its results alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import options
+from .output import paragraph, print_json, write
+
+
+@click.command("report")
+@click.argument("study", metavar="DIR", type=options.directory)
+@options.as_json
+def command(study: Path, as_json: bool) -> None:
+    """Write a study's report anew, from its results alone.
+
+    DIR is the study's directory, of which only results.json is read.
+
+    \b
+    Example:
+      partwise report studies/positions
+    """
+    from partwise.studies.analysis import analyse
+    from partwise.studies.gathering import RESULTS
+    from partwise.studies.report import write_report
+    from partwise.studies.results import Results
+
+    results = Results.load(study / RESULTS if study.is_dir() else study)
+    directory = study if study.is_dir() else study.parent
+    files = write_report(results, directory)
+    sentences = analyse(results).sentences
+    if as_json:
+        print_json({"study": results.study, "sentences": sentences, "files": [str(file) for file in files]})
+        return
+    for sentence in sentences.values():
+        paragraph(sentence)
+    write(f"report: {files[0]}")
