@@ -21,7 +21,7 @@ demo: $(READY)
 	$(BIN)/python tools/demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses 2 --quiet
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --quiet
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -33,6 +33,7 @@ check: lint test
 
 bench: $(READY)
 	$(BIN)/python tools/bench/main.py
+	$(BIN)/python tools/bench/memory.py
 
 figures: $(READY)
 	$(BIN)/python tools/figures.py

@@ -1,4 +1,4 @@
-"""What the pages that partwise writes have in common: a template language that escapes, and a policy that loads nothing.
+"""What all pages that partwise writes have in common: templates that escape, and a policy that loads nothing.
 
 Studies' reports and the catalogue of parts are such pages; their style is that of `studies/report/style/report.css`.
 """

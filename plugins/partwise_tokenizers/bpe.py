@@ -8,7 +8,9 @@ the first merge to make a string of bytes is the only one that ever can.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import tiktoken
@@ -23,12 +25,21 @@ BYTES = tuple(bytes([byte]) for byte in range(256))
 class BytePairTokenizer(TokenTable):
     """Tokens by rank, then the end token. The rank is the id; a rank that nobody uses is None and adds nothing."""
 
-    def __init__(self, tokens: Sequence[bytes | None], pattern: str, end: int | None = None) -> None:
+    def __init__(
+        self,
+        tokens: Sequence[bytes | None],
+        pattern: str,
+        end: int | None = None,
+        specials: Mapping[int, str] = MappingProxyType({}),
+        composed: bool = False,
+    ) -> None:
         """`tokens` must be distinct and hold every single byte; `pattern` names one of `PATTERNS`, which cuts texts.
-        `end`, if given, is a rank that is None and stands for the end token in place of one more id."""
+        `end`, if given, is a rank that is None and stands for the end token in place of one more id. `specials` are
+        the names of ranks that are None; no text encodes to them. `composed` texts are put into Unicode's form NFC
+        first, and those that were in another come back in that one."""
         super().__init__([token or b"" for token in tokens], end)
-        self._tokens = list(tokens)
-        self._pattern = pattern
+        self.lossless = not composed
+        self._tokens, self._pattern, self._specials = list(tokens), pattern, dict(specials)
         ranks = {token: rank for rank, token in enumerate(tokens) if token is not None}
         self._encoding = tiktoken.Encoding(
             "partwise", pat_str=PATTERNS[pattern], mergeable_ranks=ranks, special_tokens={}
@@ -36,13 +47,21 @@ class BytePairTokenizer(TokenTable):
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text."""
-        return self._encoding.encode_ordinary(whole(text))
+        text = whole(text)
+        return self._encoding.encode_ordinary(text if self.lossless else unicodedata.normalize("NFC", text))
+
+    def label(self, token: int) -> str:
+        """As of every tokenizer; special tokens have the names that their file gives them."""
+        return self._specials.get(token) or super().label(token) or f"<unused {token}>"
 
     def to_json(self) -> dict[str, Any]:
-        """The name of the pattern, and the tokens by rank in base64; the end token's id if it is one of them."""
+        """The name of the pattern, and the tokens by rank in base64; if there are any, the end token's id among them,
+        the names of special tokens, and the form that texts are put into."""
         tokens = [None if token is None else base64.b64encode(token).decode() for token in self._tokens]
         own_end = {"end": self.end} if self.end < len(tokens) else {}
-        return {"pattern": self._pattern, "tokens": tokens, **own_end}
+        specials = {"specials": {str(token): name for token, name in self._specials.items()}} if self._specials else {}
+        form = {} if self.lossless else {"form": "NFC"}
+        return {"pattern": self._pattern, "tokens": tokens, **own_end, **specials, **form}
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> BytePairTokenizer:
@@ -64,7 +83,19 @@ class BytePairTokenizer(TokenTable):
         end = read.field(saved, "end", int) if "end" in saved else None
         if end is not None and not (0 <= end < len(tokens) and tokens[end] is None):
             raise read.damaged(f"'end' should be the id of a token without bytes, found {end}")
-        return cls(tokens, pattern, end)
+        if saved.get("form", "NFC") != "NFC":
+            raise read.damaged(f"'form' should be NFC or left out, found {saved['form']!r}")
+        return cls(tokens, pattern, end, _specials(saved, tokens), "form" in saved)
+
+
+def _specials(saved: dict[str, Any], tokens: list[bytes | None]) -> dict[int, str]:
+    """The names of special tokens by their ids."""
+    named = read.field(saved, "specials", dict) if "specials" in saved else {}
+    without_bytes = {str(token): token for token, content in enumerate(tokens) if content is None} if named else {}
+    for token, name in named.items():
+        if token not in without_bytes or not isinstance(name, str) or not name:
+            raise read.damaged(f"'specials' should name ids of tokens without bytes, found {token!r}: {name!r}")
+    return {without_bytes[token]: name for token, name in named.items()}
 
 
 def problem_with(tokens: Sequence[bytes | None]) -> str | None:

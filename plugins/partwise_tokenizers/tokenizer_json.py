@@ -14,6 +14,7 @@ from typing import Any
 from partwise import PartError
 
 from .bpe import BytePairTokenizer, problem_with
+from .table import whole
 
 _LETTERS, _BEFORE_NUMBERS = r"[^\r\n\p{L}\p{N}]?\p{L}+", r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _AFTER_NUMBERS = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -22,6 +23,10 @@ _KNOWN = {
     rf"{_BEFORE_NUMBERS}|{_LETTERS}|\p{{N}}|{_AFTER_NUMBERS}": "qwen2",
 }
 """Regular expressions as such files have them -> our names of the patterns."""
+_SPARE = 1_000_000
+"""Ids that may stand for nothing; far more would be a mistake, and take memory."""
+_CHANGES = ("dropout", "continuing_subword_prefix", "end_of_word_suffix")
+"""What a model may say that would make it another one."""
 
 
 def read_tokenizer_json(path: Path, end: int | None, vocab_size: int | None) -> BytePairTokenizer:
@@ -36,30 +41,62 @@ def read_tokenizer_json(path: Path, end: int | None, vocab_size: int | None) -> 
     """
     try:
         content = json.loads(path.read_bytes())
-        model, added = content["model"], content.get("added_tokens") or []
-        vocabulary: dict[str, int] = model["vocab"]
-        specials = sorted(token["id"] for token in added)
+        model = content["model"]
+        vocabulary = _ids(model["vocab"].items())
+        specials = _ids((token["content"], token["id"]) for token in content.get("added_tokens") or [])
+        merges = [_pair(merge) for merge in model["merges"]]
     except OSError as error:
-        raise PartError(f"file: cannot read {path} ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise PartError(f"file: {path} is no tokenizer.json: {type(error).__name__} {error}") from error
-    if model.get("type", "BPE") != "BPE" or content.get("normalizer") is not None:
-        raise PartError(f"file: {path} is not of byte-level pairs without a normalizer, which is all that is read here")
+        raise PartError(
+            f"file: cannot read {path} ({error.strerror}); give the path of a tokenizer.json, absolute or relative to "
+            "the recipe's directory"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise PartError(f"file: {path} is no tokenizer.json of byte pairs: {type(error).__name__} {error}") from error
+    names = {token: whole(text) or f"<special {token}>" for text, token in specials.items()}
+    composed = _composed(content, path)
     pattern = _pattern(content.get("pre_tokenizer"), path)
-    _check_merges(vocabulary, model.get("merges", []), path)
-    count = 1 + max([*vocabulary.values(), *specials], default=-1)
-    size = count if vocab_size is None else vocab_size
-    if not count <= size <= count + 1_000_000:
-        raise PartError(f"vocab_size: {path} has {count} ids, and {size} are asked for")
-    tokens = _tokens(vocabulary, set(specials), size, path)
-    if end is None and not specials:
-        raise PartError(f"end: {path} has no special token; say which id ends a text")
-    last = specials[-1] if end is None else end
-    if not 0 <= last < size or tokens[last] is not None:
-        raise PartError(f"end: {last} is no special token of {path}; its ids are {', '.join(map(str, specials[:10]))}")
+    _check_merges(vocabulary, merges, bool(model.get("ignore_merges")), set(names), path)
+    tokens = _tokens(vocabulary, set(names), _size([*vocabulary.values(), *names], vocab_size, path), path)
     if problem := problem_with(tokens):
         raise PartError(f"file: {path}: {problem}")
-    return BytePairTokenizer(tokens, pattern, last)
+    return BytePairTokenizer(tokens, pattern, _end(end, names, tokens, path), names, composed)
+
+
+def _ids(pairs: Any) -> dict[str, int]:
+    """Texts to ids that are ids."""
+    ids = dict(pairs)
+    for text, token in ids.items():
+        if not isinstance(text, str) or type(token) is not int or token < 0:
+            raise ValueError(f"the id of {str(text)[:60]!r} is {str(token)[:60]}")
+    if len(set(ids.values())) < len(ids):
+        raise ValueError("two tokens have one id")
+    return ids
+
+
+def _pair(merge: Any) -> tuple[str, str]:
+    """One merge, which older files write as "a b" and newer ones as ["a", "b"]."""
+    left, right = merge.split(" ") if isinstance(merge, str) else merge
+    return str(left), str(right)
+
+
+def _size(ids: list[int], asked: int | None, path: Path) -> int:
+    count = 1 + max(ids, default=-1)
+    if count > len(ids) + _SPARE:
+        raise PartError(f"file: {path} has {len(ids)} tokens, and one of them has the id {count - 1}")
+    size = count if asked is None else asked
+    if not count <= size <= count + _SPARE:
+        raise PartError(f"vocab_size: {path} has {count} ids, and {size} are asked for; leave vocab_size out")
+    return size
+
+
+def _end(asked: int | None, specials: dict[int, str], tokens: list[bytes | None], path: Path) -> int:
+    if asked is None and not specials:
+        raise PartError(f"end: {path} has no special token; say which id ends a text")
+    end = max(specials) if asked is None else asked
+    if end >= len(tokens) or tokens[end] is not None:
+        named = ", ".join(f"{token} ({name})" for token, name in sorted(specials.items())[:10]) or "there is none"
+        raise PartError(f"end: {end} is no special token of {path}; its special tokens: {named}")
+    return end
 
 
 def _tokens(vocabulary: dict[str, int], specials: set[int], size: int, path: Path) -> list[bytes | None]:
@@ -75,12 +112,29 @@ def _tokens(vocabulary: dict[str, int], specials: set[int], size: int, path: Pat
     return tokens
 
 
-def _check_merges(vocabulary: dict[str, int], merges: list[Any], path: Path) -> None:
-    """That the ids rise with the merges: then the lowest id first is the earliest merge first."""
-    pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in merges]
-    ranks = [vocabulary.get("".join(pair), -1) for pair in pairs]
-    if any(later <= earlier for earlier, later in pairwise(ranks)):
+def _check_merges(
+    vocabulary: dict[str, int], merges: list[tuple[str, str]], ignored: bool, specials: set[int], path: Path
+) -> None:
+    """That the ids rise with the merges: then the lowest id first is the earliest merge first. Several merges may
+    make one token (Llama 3). A stretch that is a token is one at once, which is what `ignored` merges mean and what
+    merging comes to when every token has a merge."""
+    ranks = [vocabulary.get("".join(pair), -1) for pair in merges]
+    if any(later < earlier for earlier, later in pairwise([0, *ranks])):
         raise PartError(f"file: the ids of {path} are not in the order of its merges, which is all that is read here")
+    made = {*ranks, *specials}
+    unmade = next((text for text, token in vocabulary.items() if len(text) > 1 and token not in made), None)
+    if unmade is not None and not ignored:
+        raise PartError(f"file: {path} has tokens that no merge makes, such as {unmade!r}, which is not read here")
+
+
+def _composed(content: dict[str, Any], path: Path) -> bool:
+    """Whether texts are put into Unicode's form NFC first, as Qwen's are."""
+    model, normalizer = content["model"], content.get("normalizer")
+    if model.get("type", "BPE") != "BPE" or any(model.get(change) for change in _CHANGES):
+        raise PartError(f"file: {path} is not of plain byte-level pairs, which is all that is read here")
+    if normalizer not in (None, {"type": "NFC"}):
+        raise PartError(f"file: the normalizer of {path} is not known here: {json.dumps(normalizer)[:200]}")
+    return normalizer is not None
 
 
 def _pattern(splitter: Any, path: Path) -> str:
@@ -90,8 +144,11 @@ def _pattern(splitter: Any, path: Path) -> str:
             return "gpt2"
         case {
             "type": "Sequence",
-            "pretokenizers": [{"type": "Split", "pattern": {"Regex": regex}}, {"type": "ByteLevel"}],
-        } if regex in _KNOWN:
+            "pretokenizers": [
+                {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", **split},
+                {"type": "ByteLevel", "use_regex": False, **rest},
+            ],
+        } if regex in _KNOWN and not split.get("invert") and not rest.get("add_prefix_space"):
             return _KNOWN[regex]
     raise PartError(f"file: {path} cuts texts in a way that is not known here: {json.dumps(splitter)[:200]}")
 

@@ -1,17 +1,27 @@
-"""A fresh virtual environment with the built wheel of partwise in it: no checkout, nothing editable."""
+"""A fresh virtual environment with the built wheel of partwise in it: no checkout, nothing editable.
+
+It is made once, with every plugin that the tests of this folder are about, so those that use it belong to one group
+of `pytest -n 2 --dist loadgroup`.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from partwise.scaffold import PARTS
+
 ROOT = Path(__file__).resolve().parents[2]
+KIT = ROOT / "tests" / "fixtures" / "acme-kit"
+ACME = ("torch_attention", "llama_mlp", "experts", "top_k")
 
 
 @dataclass(frozen=True)
@@ -41,26 +51,38 @@ class Environment:
         return self.run("-m", "partwise_cli", *arguments)
 
     def install(self, *sources: Path) -> None:
-        """Builds and installs packages; what they need is there already."""
-        self.run("-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", *sources)
+        """Builds and installs packages without a network; what they need is there already."""
+        pip = [sys.executable, "-m", "pip", "--python", self.python, "install", "--quiet", "--no-index", "--no-deps"]
+        subprocess.run([*pip, "--no-build-isolation", "--ignore-installed", *sources], check=True, cwd=self.place)
 
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """The libraries that partwise depends on are not installed once more: they are read where they are here."""
+    """With a new plugin of each kind, and the worked examples.
+
+    The libraries that partwise depends on are not installed once more: they are read where they are here.
+    """
     place = tmp_path_factory.mktemp("fresh")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", place, ROOT],
-        check=True,
-        capture_output=True,
-    )
-    (wheel,) = place.glob("partwise-*.whl")
-    subprocess.run([sys.executable, "-m", "venv", place / "venv"], check=True, capture_output=True)
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", place, ROOT]
+    subprocess.run(build, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", place / "venv"], check=True)
     made = Environment(place / "venv" / "bin" / "python", place)
     inside = made.run("-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     # A path in such a file is searched, but the files like it in there are not read: nothing editable comes along.
     Path(inside, "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    made.run("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--ignore-installed", wheel)
+    made.install(*place.glob("partwise-*.whl"))
     where = made.run("-c", "import partwise; print(partwise.__file__)").strip()
     assert where.startswith(inside), "the wheel is what is imported, not the checkout"
+    for kind in PARTS:
+        made.partwise("new", "plugin", f"my-{kind}", "--kind", kind)
+    made.install(*(place / f"my-{kind}" for kind in PARTS), KIT)
     return made
+
+
+@pytest.fixture(scope="session")
+def verified(environment: Environment) -> dict[str, list[dict[str, Any]]]:
+    """What `partwise verify` finds, by part."""
+    names = [*(f"my-{kind}/{part}" for kind, part in PARTS.items()), *(f"acme/{part}" for part in ACME)]
+    said = json.loads(environment.partwise("verify", *names, "--jobs", "2", "--json"))
+    assert said["counts"]["failed"] == 0
+    return {name: [one for one in said["results"] if one["part"] == name] for name in names}

@@ -33,6 +33,7 @@ class Row:
 def rows() -> list[Row]:
     """Every row, in the order of the design's table."""
     import generation
+    import studying
     import tokenizing
 
     import training
@@ -72,6 +73,15 @@ def rows() -> list[Row]:
             None,
             3,
             tokenizing.encoding_in_batches,
+        ),
+        Row(
+            "study-slots",
+            "study in two slots",
+            "one run at a time, all cores",
+            "runs/s",
+            1.5,
+            3,
+            studying.slots,
         ),
     ]
 

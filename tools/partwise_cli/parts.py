@@ -26,20 +26,31 @@ if TYPE_CHECKING:
 @click.argument("kind", required=False)
 @click.argument("name", required=False)
 @options.as_json
-def command(kind: str | None, name: str | None, as_json: bool) -> None:
+@click.option("--html", "html", type=options.directory, metavar="DIR", help="Write pages for a browser, of all parts.")
+@click.option("--verify", is_flag=True, help="With --html: verify every part, and say what came of it. Takes minutes.")
+@click.option("--results", metavar="FILE", help="With --html: what `partwise verify --all --json` wrote.")
+def command(
+    kind: str | None, name: str | None, as_json: bool, html: Path | None, verify: bool, results: str | None
+) -> None:
     """List the parts that recipes can name.
 
     Without arguments, all of them; with a KIND, those that fit where it is asked for; with a NAME as well,
-    that part's knobs: their types, defaults and meaning.
+    that part's knobs: their types, defaults and meaning. With --html, the whole catalogue as pages that a
+    browser shows and searches, without a network.
 
     \b
     Examples:
       partwise parts
       partwise parts position
       partwise parts position rope
+      partwise parts --html catalogue
     """
     from partwise.registry import registry
 
+    _check_options(html, verify, results, {"KIND": kind is not None, "--json": as_json})
+    if html is not None:
+        _write_pages(html, verify, results)
+        return
     wanted = _kind(kind) if kind else None
     entries = registry().entries(wanted) if wanted else registry().entries()
     if wanted and name:
@@ -50,6 +61,40 @@ def command(kind: str | None, name: str | None, as_json: bool) -> None:
         _show_one(entries[0])
     else:
         _show_list(entries)
+
+
+def _check_options(html: Path | None, verify: bool, results: str | None, others: dict[str, bool]) -> None:
+    from partwise import InputError
+
+    given = [option for option, there in others.items() if there]
+    if html is not None and given:
+        raise InputError(f"--html writes the catalogue of all parts, as pages; leave out {given[0]}")
+    if html is None and (verify or results is not None):
+        raise InputError("--verify and --results are for the pages that --html DIR writes")
+    if verify and results is not None:
+        raise InputError("give either --verify or --results FILE: one makes the results, the other reads them")
+
+
+def _write_pages(directory: Path, verify: bool, results: str | None) -> None:
+    from partwise.catalogue import Contracts, check_directory, contracts, read_results, write_catalogue
+    from partwise.registry import registry
+
+    check_directory(directory)  # before minutes of work
+    found: Contracts = {}
+    origin = None
+    if verify:
+        from partwise.testing import verify_parts
+
+        from .verify import watched
+
+        entries = list(registry().entries())
+        found, origin = contracts(watched(verify_parts(entries), entries)), "a verification when these pages were made"
+    elif results is not None:
+        found, origin = read_results(options.directory(results)), f"the results in {Path(results).name}"
+    write(f"wrote {write_catalogue(directory, found, origin)}")
+    failed = [name for (_, name), ones in found.items() if any(one.outcome == "failed" for one in ones)]
+    if failed:
+        paragraph(f"Of these parts checks failed, as their pages say: {', '.join(sorted(failed))}")
 
 
 def _kind(name: str) -> type[Part]:

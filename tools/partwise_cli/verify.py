@@ -57,7 +57,7 @@ def command(
     from partwise.testing import verify_parts
 
     many = len(entries) > 1
-    results = list(_watched(verify_parts(entries, seed, jobs or (None if many else 1)), entries))
+    results = list(watched(verify_parts(entries, seed, jobs or (None if many else 1)), entries))
     results.sort(key=lambda one: (one.kind, one.part))
     if as_json:
         print_json(described(results))
@@ -85,7 +85,7 @@ def _chosen(parts: tuple[str, ...], kind: str | None, everything: bool) -> list[
     return list(registry().entries())
 
 
-def _watched(results: Iterator[Result], entries: list[Entry]) -> Iterable[Result]:
+def watched(results: Iterator[Result], entries: list[Entry]) -> Iterable[Result]:
     """The results, with a bar while they come if there is a terminal to see it."""
     out = console(stderr=True)
     if not sys.stderr.isatty() or out.is_dumb_terminal:

@@ -80,7 +80,7 @@ def _schedule(part: type[Part]) -> Figure | None:
             drawn.append((title, series))
     if not drawn:
         return None
-    number, shown, keys = 0, [], []
+    number, shown, keys = -1, list[Panel](), list[tuple[str, Look]]()
     for title, several in drawn:
         lines = []
         for name, points in several:
@@ -97,7 +97,7 @@ def _schedule(part: type[Part]) -> Figure | None:
 
 def _position(part: type[Part]) -> Figure | None:
     """Biases by distance, likeness after a rotation, or features of the embedding."""
-    acts = getattr(part, "acts", frozenset())
+    acts: frozenset[str] = getattr(part, "acts", frozenset())
     for act, draw in (("bias", _biases), ("rotate", _rotations), ("embed", _features)):
         if act in acts:
             return draw(part)
@@ -168,7 +168,7 @@ def _lines(
 ) -> Figure | None:
     if not _drawable(points for _, points in rows):
         return None
-    series = tuple(Series(name, Look.of(index), tuple(points)) for index, (name, points) in enumerate(rows))
+    series = tuple(Series(name, Look.of(index), tuple(points)) for index, (name, points) in enumerate(rows, start=-1))
     keys = [(one.name, one.look) for one in series]
     return Figure(panels(title, caption, [Panel(up, series, across)], 1, 210, keys), caption)
 

@@ -15,6 +15,7 @@ from partwise.parts import Part
 from partwise.recipe.knobs import bare_of, kind_at, members, shape_of
 from partwise.recipe.recipe import Recipe
 from partwise.registry import Entry, kinds_of, registry
+from partwise.studies.report.words import UNPRINTABLE
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def _member(key: str, value: Any, several: bool) -> str:
     value = [value] if several else value
     line = json.dumps(value, ensure_ascii=False)
     text = line if len(line) + len(key) < 76 else json.dumps(value, indent=2, ensure_ascii=False)
-    return f"{json.dumps(key, ensure_ascii=False)}: {text}"
+    return UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", f"{json.dumps(key, ensure_ascii=False)}: {text}")
 
 
 __all__ = ["Place", "Snippets", "default_of", "kinds_within", "places", "setting", "snippets", "taking", "written"]

@@ -22,14 +22,18 @@ Find = Callable[[str], str | None]
 _ARXIV = r"arXiv:\s?(?P<arxiv>\d{4}\.\d{4,5}(?:v\d+)?|[a-z-]{2,12}/\d{7})"
 _DOI = r"(?:doi:\s?)?\b(?P<doi>10\.\d{4,9}/[^\s\"'<>`]*[\w/])"
 _ADDRESS = re.compile(f"{_ARXIV}|{_DOI}", re.IGNORECASE)
-_INLINE = re.compile(rf"(?P<ticks>`{{1,2}})(?P<code>[^`\n]+)(?P=ticks)|{_ADDRESS.pattern}", re.IGNORECASE)
-_NAME = r"[^\W\d_][\w'’-]+"
+_INLINE = re.compile(
+    r"(?P<ticks>`{1,2})(?P<code>[^`\n]+)(?P=ticks)|(?<![\w*])\*(?P<stressed>\w[\w -]{0,60})\*(?![\w*])|"
+    + _ADDRESS.pattern,
+    re.IGNORECASE,
+)
+_NAME = r"(?<!\w)[^\W\d_][\w'’-]{1,40}"
 _YEAR = re.compile(
     rf"{_NAME}(?:,? et al\.|(?:, {_NAME}){{0,5}},? (?:&|and) {_NAME})?,? \(?(?:19|20)\d\d[a-z]?\b\)?"
     rf"(?:,? \(?(?:{_ADDRESS.pattern}))?",
     re.IGNORECASE,
 )
-_MONTHS = frozenset("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
+_MONTHS = frozenset(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"])
 _MATHS = re.compile(r"[=^*/+]|\w\(\S")
 _SPEECH = re.compile(r"\b[a-z]{3,} (?:[a-z]+ )?[a-z]{3,}\b")
 
@@ -68,6 +72,8 @@ def inline(text: str, find: Find = lambda _: None) -> Markup:
 
 def _marked(match: re.Match[str], find: Find) -> Markup:
     code = match["code"]
+    if match["stressed"]:
+        return Markup("<em>{}</em>").format(match["stressed"])
     if code is None:
         return _link(_address(match), match[0])
     page = find(code)
@@ -125,7 +131,7 @@ def formula(line: str) -> str | None:
 
     Only what looks like nothing but a formula is taken for one; the line itself is shown anyway.
     """
-    line = re.sub(r"\s*\((?:[^()]*\b(?:19|20)\d\d\b[^()]*|[A-Z][^()]* [^()]*)\)", "", line).strip().rstrip(".")
+    line = re.sub(r"\s+\((?:[^()]*\b(?:19|20)\d\d\b[^()]*|[A-Z][^()]* [^()]*)\)", "", line).strip().rstrip(".")
     for mark in (": ", ", "):
         _, found, tail = line.partition(mark)
         tail = re.split(r"[:;] |, (?=[a-z]{3,} )", tail)[0].strip()

@@ -33,7 +33,7 @@ class Knob:
     """One knob, as its row says it."""
 
     name: str
-    type: str
+    takes: str
     required: bool
     default: str
     about: str
@@ -72,7 +72,7 @@ class PartView:
     @property
     def page(self) -> str:
         """Its file, from the catalogue's directory."""
-        return f"parts/{file_name(f'{self.kind}.{self.name}')}.html"
+        return part_page(self.entry)
 
     @cached_property
     def line(self) -> str:
@@ -134,13 +134,21 @@ class PartView:
 class KindView:
     """A kind, with its parts."""
 
-    name: str
-    about: str
+    type: type[Part]
     parts: tuple[PartView, ...]
+    """Those of just this kind; those of more special ones are listed there."""
+
+    @property
+    def name(self) -> str:
+        return self.type.kind
+
+    @property
+    def about(self) -> str:
+        return prose.first_line(self.type)
 
     @property
     def anchor(self) -> str:
-        return f"kind-{file_name(self.name)}"
+        return anchor(self.name)
 
 
 @dataclass(frozen=True)
@@ -168,7 +176,7 @@ class Catalogue:
     def kinds(self) -> tuple[KindView, ...]:
         """Every kind by name, also one that has parts of more special kinds only."""
         return tuple(
-            KindView(name, prose.first_line(kind), tuple(one for one in self.parts if one.kind == name))
+            KindView(kind, tuple(one for one in self.parts if one.kind == name))
             for name, kind in registry().kinds().items()
         )
 
@@ -179,6 +187,81 @@ class Catalogue:
     @property
     def broken(self) -> Sequence[Plugin]:
         return registry().broken
+
+    def more_special(self, kind: KindView) -> list[KindView]:
+        """The kinds whose parts are also of this one."""
+        return [one for one in self.kinds if one is not kind and issubclass(one.type, kind.type)]
+
+    def fitting(self, kind: type[Part]) -> list[PartView]:
+        """The parts that may stand where a kind is asked for."""
+        return [one for one in self.parts if issubclass(one.part, kind)]
+
+    def view_of(self, part: type[Part] | None) -> PartView | None:
+        return next((one for one in self.parts if one.part is part), None)
+
+    def called(self, name: str) -> PartView | None:
+        """The part that a name can only mean; None where it could be several, or none."""
+        found = [one for one in self.parts if one.name == name]
+        return found[0] if len(found) == 1 else None
+
+
+def file_name(name: str) -> str:
+    """A name as part of a file's name, `acme~sinks`: no two alike, even where capitals do not count."""
+    safe = re.sub(r"[^a-z0-9_./-]|^\.|\.(?![a-z0-9])", lambda match: f"={ord(match[0]):x}=", name).replace("/", "~")
+    if len(safe) > LONGEST_NAME:
+        safe = f"{safe[:LONGEST_NAME]}={hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:16]}"
+    return safe
+
+
+def part_page(entry: Entry) -> str:
+    """A part's file, from the catalogue's directory."""
+    return f"parts/{file_name(entry.part.kind).replace('.', '=2e=')}.{file_name(entry.name)}.html"
+
+
+def anchor(self) -> str:
+    return anchor(self.name)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything that is installed, as it is when this is made."""
+
+    contracts: Contracts = field(default_factory=dict)
+    origin: str | None = None
+    """Where the results are from, in words; None if there are none."""
+
+    @cached_property
+    def parts(self) -> tuple[PartView, ...]:
+        everywhere = places()
+        return tuple(
+            PartView(
+                entry,
+                tuple(taking(entry.part, everywhere)),
+                tuple(one for one in self.recipes if entry.part in one.parts),
+                self.contracts.get((entry.part.kind, entry.name)),
+            )
+            for entry in registry().entries()
+        )
+
+    @cached_property
+    def kinds(self) -> tuple[KindView, ...]:
+        """Every kind by name, also one that has parts of more special kinds only."""
+        return tuple(
+            KindView(kind, tuple(one for one in self.parts if one.kind == name))
+            for name, kind in registry().kinds().items()
+        )
+
+    @cached_property
+    def recipes(self) -> list[ReadRecipe]:
+        return read_recipes()
+
+    @property
+    def broken(self) -> Sequence[Plugin]:
+        return registry().broken
+
+    def more_special(self, kind: KindView) -> list[KindView]:
+        """The kinds whose parts are also of this one."""
+        return [one for one in self.kinds if one is not kind and issubclass(one.type, kind.type)]
 
     def fitting(self, kind: type[Part]) -> list[PartView]:
         """The parts that may stand where a kind is asked for."""
@@ -201,6 +284,11 @@ def file_name(name: str) -> str:
     return safe
 
 
+def anchor(kind: str) -> str:
+    """Where the index has a kind."""
+    return f"kind-{file_name(kind)}"
+
+
 def recipe_page(name: str) -> str:
     """A recipe's file, from the catalogue's directory."""
     return f"recipes/{file_name(name)}.html"
@@ -214,4 +302,4 @@ def _knob(name: str, field: FieldInfo) -> Knob:
     return Knob(name, printable(in_words(shape)), field.is_required(), printable(default), about, kinds)
 
 
-__all__ = ["Catalogue", "KindView", "Knob", "PartView", "file_name", "recipe_page"]
+__all__ = ["Catalogue", "KindView", "Knob", "PartView", "anchor", "file_name", "part_page", "recipe_page"]

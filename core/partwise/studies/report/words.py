@@ -8,15 +8,15 @@ from typing import Any
 
 _TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
 """What colours a terminal: control sequences, titles, single escapes."""
-# Control characters, halves of surrogate pairs, and marks that reverse the direction of all that follows.
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
+"""Control characters, halves of surrogate pairs, and marks that reverse the direction of all that follows."""
 
 
 def lines(text: str) -> str:
     """Without control characters and a terminal's colours; of a line written over and over, the last state."""
     text = _TERMINAL.sub("", text).replace("\r\n", "\n")
     text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def printable(text: str) -> str:
@@ -60,4 +60,4 @@ def flat(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     return pairs
 
 
-__all__ = ["flat", "last_lines", "lines", "plain", "printable"]
+__all__ = ["UNPRINTABLE", "flat", "last_lines", "lines", "plain", "printable"]

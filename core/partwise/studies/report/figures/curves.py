@@ -41,7 +41,9 @@ def learning_curves(results: Results) -> Curves | None:
     heights = _heights(shown)
     broken = [one for name in _names(results) for one in _broken(results, name)]
     keys = [(one.name, one.look) for one in shown]
-    drawn = [Panel(results.metric.label, (*broken, *shown), "step", heights=heights)]
+    # Evaluations in training are on the valid split, at the length trained on, whatever the metric is.
+    while_training = f"{results.metric.name.replace('_', ' ')} while training (valid)"
+    drawn = [Panel(while_training, (*broken, *shown), "step", heights=heights)]
     apart = _apart(results)
     if apart:
         late = _late([point for one in apart for point in one.points], EARLY_APART)

@@ -42,7 +42,7 @@ def forest(rows: Sequence[ForestRow], title: str, axis: str, band: float | None,
             lines.append(row.heading)
         lines.append(row)
     texts = max(width_of(row.text) for row in rows)
-    verdicts = max(width_of(row.verdict) for row in rows)
+    verdicts = 1.2 * max(width_of(row.verdict) for row in rows)  # they are bold
     left = room_for([row.label for row in rows], 220) + GAP + (10 if headings else 0)
     right = WIDTH - texts - verdicts - 2 * GAP - (FONT if verdicts else 0)
     top, bottom = 30.0, 30.0 + ROW * len(lines) + 4

@@ -1,0 +1,97 @@
+"""The catalogue's pages. Each stands on its own: style, script and figures are within it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from functools import partial
+from importlib import resources
+from importlib.metadata import version
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from partwise.page import environment, policy
+from partwise.parts import with_article
+from partwise.studies.report.words import lines
+
+from . import prose
+from .contract import OUTCOMES
+from .figures import figure
+from .view import Catalogue, PartView, anchor, recipe_page
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def pages(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """File name from the catalogue's directory -> page; the index comes last."""
+    templates = _templates(catalogue)
+    inner = {"inline": partial(prose.inline, find=partial(_page_of, catalogue, "../"))}
+    inner["blocks"] = partial(prose.blocks, find=partial(_page_of, catalogue, "../"))
+    part_page, recipe_template = templates.get_template("part.html"), templates.get_template("recipe.html")
+    for part in catalogue.parts:
+        yield (
+            part.page,
+            part_page.render(
+                part=part, places=_places(catalogue, part), figure=figure(part.part), command=_command(part), **inner
+            ),
+        )
+    for recipe in catalogue.recipes:
+        parts = [one for one in catalogue.parts if one.part in recipe.parts]
+        yield recipe_page(recipe.name), recipe_template.render(recipe=recipe, parts=parts, **inner)
+    find = partial(prose.inline, find=partial(_page_of, catalogue, ""))
+    yield "index.html", templates.get_template("index.html").render(inline=find)
+
+
+def _templates(catalogue: Catalogue) -> Environment:
+    from jinja2 import FunctionLoader
+
+    templates = environment(FunctionLoader(partial(_file, "partwise.catalogue")))
+    style = _file("partwise.studies.report", "report.css") + _file("partwise.catalogue", "catalogue.css")
+    script = _file("partwise.studies.report", "report.js") + _file("partwise.catalogue", "catalogue.js")
+    templates.finalize = _printable
+    templates.globals |= {
+        "a": lambda noun: with_article(noun).partition(" ")[0],
+        "anchor": anchor,
+        "catalogue": catalogue,
+        "outcomes": OUTCOMES,
+        "policy": policy(script),
+        "recipe_page": recipe_page,
+        "release": version("partwise"),
+        "script": Markup(script),
+        "style": Markup(style),
+    }
+    return templates
+
+
+def _printable(value: object) -> object:
+    """Names come from plugins, and need not be fit to be shown; what is markup was made so above."""
+    return lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _file(package: str, name: str) -> str:
+    return (resources.files(package) / "style" / name).read_text(encoding="utf-8")
+
+
+def _page_of(catalogue: Catalogue, up: str, name: str) -> str | None:
+    """The address of the part that a docstring names."""
+    part = catalogue.called(name)
+    return None if part is None else up + part.page
+
+
+def _places(catalogue: Catalogue, part: PartView) -> list[tuple[PartView | None, list[str]]]:
+    """Where it goes: the owners, each with its knobs; the recipe itself is None."""
+    grouped = groupby(part.fitting, key=lambda place: place.owner)
+    return [
+        (catalogue.view_of(owner.part) if owner else None, [place.knob for place in places])
+        for owner, places in grouped
+    ]
+
+
+def _command(part: PartView) -> str:
+    return f"partwise verify {shlex.quote(part.name)} --kind {shlex.quote(part.kind)}"
+
+
+__all__ = ["pages"]
