@@ -47,8 +47,8 @@ def as_svg(name: str, curves: Sequence[Curve]) -> str:
     return standalone(panels(f"Learning curve of {name}", described, [panel], 1, 320, keys))
 
 
-def in_letters(curves: Sequence[Curve], width: int, height: int = 14) -> str:
-    """A picture for a terminal, `width` columns wide."""
+def in_letters(curves: Sequence[Curve], width: int, height: int = 14, colours: bool = False) -> str:
+    """A picture for a terminal, `width` columns wide; without colours, in ASCII, with a letter for each curve."""
     from uniplot import plot_to_string
 
     text: str = plot_to_string(
@@ -58,9 +58,12 @@ def in_letters(curves: Sequence[Curve], width: int, height: int = 14) -> str:
         legend_labels=[curve.name for curve in curves],
         width=max(20, width - 12),
         height=height,
-        color=False,
+        color=colours,
+        character_set="block" if colours else "ascii",
     )
-    return text
+    return text if colours else text.translate(_PLAIN_FRAME)
 
+
+_PLAIN_FRAME = str.maketrans("┌┐└┘─│", "++++-|")
 
 __all__ = ["Curve", "as_svg", "in_letters", "learning_curves", "smoothed"]

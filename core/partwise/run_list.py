@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from .claim import holder
 from .errors import PartwiseError
-from .layout import MANIFEST, METRICS, RECIPE
+from .layout import MANIFEST, METRICS, RECIPE, STATUS, WEIGHTS
 from .run import Run
 
 DEEPEST = 3
@@ -28,7 +29,7 @@ class Listed:
     state: Literal["finished", "training", "diverged", "interrupted", "stopped", "damaged"]
     """`stopped`: not finished, and no process is training in it (it was killed, or its machine was)."""
     step: int | None
-    """Of the newest figures."""
+    """Of the newest figures; None if it was trained elsewhere, and imported."""
     steps: int | None
     """Updates in all, if the trainer's recipe says."""
     loss: float | None
@@ -42,12 +43,15 @@ class Listed:
 
 def runs_in(directory: Path) -> list[Listed]:
     """Every run in `directory` and below, the one written last first."""
-    return sorted(map(listed, set(_found(directory, DEEPEST))), key=lambda run: (run.seconds_ago, run.directory))
+    # A link to a run is that run, under the shortest of its names.
+    found = sorted(_found(directory, DEEPEST), key=lambda path: (path.is_symlink(), len(path.parts), path), reverse=True)
+    runs = {path.resolve(): path for path in found}
+    return sorted(map(listed, runs.values()), key=lambda run: (run.seconds_ago, run.directory))
 
 
 def listed(directory: Path) -> Listed:
     """The figures of one run, whatever state it is in."""
-    age = time.time() - max((file.stat().st_mtime for file in _files(directory)), default=time.time())
+    age = time.time() - max(_written(directory), default=time.time())
     try:
         run = Run.open(directory)
         rows = run.rows()
@@ -58,13 +62,14 @@ def listed(directory: Path) -> Listed:
         newest |= {key: value for key, value in row.items() if value is not None}
     state = run.state
     trainer = run.recipe.get("trainer")
+    imported = "imported" in run.lock  # as its recipe has it, but trained elsewhere: its steps are not known
     return Listed(
         directory,
         str(run.recipe.get("name", directory.name)),
         run.recipe.get("seed"),
         "stopped" if state == "training" and holder(directory) is None else state,
-        newest.get("step", run.step),
-        trainer.get("steps") if isinstance(trainer, dict) else None,
+        None if imported else newest.get("step", run.step),
+        trainer.get("steps") if isinstance(trainer, dict) and not imported else None,
         newest.get("valid_loss"),
         newest.get("valid_bits_per_byte"),
         max(age, 0.0),
@@ -84,8 +89,11 @@ def _found(directory: Path, depth: int) -> Iterator[Path]:
             yield from _found(path, depth - 1)
 
 
-def _files(directory: Path) -> list[Path]:
-    return [path for path in directory.iterdir() if path.is_file()]
+def _written(directory: Path) -> Iterator[float]:
+    """When the files that training leaves were last written; not the pictures that are drawn of a run later."""
+    for name in (RECIPE, METRICS, WEIGHTS, STATUS):
+        with suppress(OSError):
+            yield (directory / name).lstat().st_mtime
 
 
 __all__ = ["Listed", "listed", "runs_in"]

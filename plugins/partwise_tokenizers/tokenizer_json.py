@@ -42,6 +42,7 @@ def read_tokenizer_json(path: Path, end: int | None, vocab_size: int | None) -> 
     try:
         content = json.loads(path.read_bytes())
         model = content["model"]
+        _refuse_other_models(model, path)
         vocabulary = _ids(model["vocab"].items())
         specials = _ids((token["content"], token["id"]) for token in content.get("added_tokens") or [])
         merges = [_pair(merge) for merge in model["merges"]]
@@ -127,11 +128,14 @@ def _check_merges(
         raise PartError(f"file: {path} has tokens that no merge makes, such as {unmade!r}, which is not read here")
 
 
-def _composed(content: dict[str, Any], path: Path) -> bool:
-    """Whether texts are put into Unicode's form NFC first, as Qwen's are."""
-    model, normalizer = content["model"], content.get("normalizer")
+def _refuse_other_models(model: dict[str, Any], path: Path) -> None:
     if model.get("type", "BPE") != "BPE" or any(model.get(change) for change in _CHANGES):
         raise PartError(f"file: {path} is not of plain byte-level pairs, which is all that is read here")
+
+
+def _composed(content: dict[str, Any], path: Path) -> bool:
+    """Whether texts are put into Unicode's form NFC first, as Qwen's are."""
+    normalizer = content.get("normalizer")
     if normalizer not in (None, {"type": "NFC"}):
         raise PartError(f"file: the normalizer of {path} is not known here: {json.dumps(normalizer)[:200]}")
     return normalizer is not None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from mlflow.entities import Metric, Param
@@ -19,6 +21,13 @@ from .deciding import worth_telling
 FILE = "mlflow.json"
 """Beside the run: which of MLflow's runs it is."""
 LONGEST_PARAMETER, MOST_PARAMETERS = 500, 100
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+}
+"""MLflow's own settings where the user makes none: a server that is away holds a training up for seconds. As MLflow
+has them it would be for minutes, or for a quarter of an hour if it swallows what it is sent."""
 _STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 
 
@@ -31,19 +40,22 @@ class MlflowTracker:
         self.every = every
 
     def begin(self, run: Run, step: int) -> None:
-        self.client = MlflowClient(tracking_uri=self.uri)
-        self.id = self._taken_up(run) or self._started(run)
-        # A run that is continued makes the same updates again from its checkpoint on, to the bit.
-        known = self.client.get_metric_history(self.id, "loss")
+        with _soon():
+            self.client = MlflowClient(tracking_uri=self.uri)
+            self.id = self._taken_up(run) or self._started(run)
+            # A run that is continued makes the same updates again from its checkpoint on, to the bit.
+            known = self.client.get_metric_history(self.id, "loss")
         self.told = max((metric.step for metric in known), default=0)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         if step > self.told and worth_telling(step, metrics, self.every):
             now = int(time.time() * 1000)
-            self.client.log_batch(self.id, [Metric(name, value, now, step) for name, value in metrics.items()])
+            with _soon():
+                self.client.log_batch(self.id, [Metric(name, value, now, step) for name, value in metrics.items()])
 
     def end(self, state: Literal["finished", "interrupted", "failed"]) -> None:
-        self.client.set_terminated(self.id, _STATUS[state])
+        with _soon():
+            self.client.set_terminated(self.id, _STATUS[state])
 
     def _taken_up(self, run: Run) -> str | None:
         """MLflow's run that this one was before it was interrupted."""
@@ -66,6 +78,18 @@ class MlflowTracker:
             self.client.log_batch(id, params=parameters[start : start + MOST_PARAMETERS])
         write_json(run.directory / FILE, {"uri": self.uri, "experiment": self.experiment, "run_id": id})
         return id
+
+
+@contextmanager
+def _soon() -> Iterator[None]:
+    """Within it MLflow gives up after `PATIENCE`: its client takes these settings from the environment alone."""
+    ours = {name: value for name, value in PATIENCE.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            del os.environ[name]
 
 
 def _choices(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -15,8 +15,10 @@ from safetensors.torch import load_file, save_file
 import partwise_tokenizers
 import tokenizers
 from partwise import InputError, PartwiseError, workflow
+from partwise.exchange.family import families
 from partwise.exchange.trade import export_run, import_checkpoint
 from partwise.flow import Batch
+from partwise.manifest import Entry, Manifest
 from partwise.recipe import load
 
 TOKENIZER = Path(partwise_tokenizers.__file__).parent / "samples" / "small-tokenizer.json"
@@ -211,3 +213,77 @@ def test_weights_that_do_not_fit_the_settings_are_refused_by_name(tmp_path: Path
     (tmp_path / "in" / "config.json").write_text(json.dumps({**config, "n_layer": 3}))
     with pytest.raises(InputError, match=r"lacks transformer\.h\.2|says nothing"):
         import_checkpoint(tmp_path / "in", tmp_path / "run")
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (16,), (3, 5), (0, 32), (2, 3, 4), (48, 32)])
+@pytest.mark.parametrize("which", ["q_proj", "k_proj", "gate_proj", "o_proj"])
+def test_a_tensor_of_another_shape_is_refused(which: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    checkpoint("llama", tmp_path / "in")
+    tensors = load_file(tmp_path / "in" / "model.safetensors")
+    (name,) = [name for name in tensors if f"layers.0.{'mlp' if 'gate' in which else 'self_attn'}.{which}" in name]
+    if tensors[name].shape == shape:
+        pytest.skip("it is the right one")
+    save_file({**tensors, name: torch.zeros(shape)}, tmp_path / "in" / "model.safetensors")
+    with pytest.raises(InputError, match=which if which in ("q_proj", "k_proj") else "model's"):
+        import_checkpoint(tmp_path / "in", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_rows_that_would_end_in_another_layer_are_refused(tmp_path: Path) -> None:
+    checkpoint("llama", tmp_path / "in")
+    tensors = load_file(tmp_path / "in" / "model.safetensors")
+    layer = "model.layers.0.self_attn."
+    tensors |= {f"{layer}q_proj.weight": torch.zeros(16, 32), f"{layer}k_proj.weight": torch.zeros(32, 32)}
+    save_file(tensors, tmp_path / "in" / "model.safetensors")
+    with pytest.raises(InputError, match=r"q_proj\.weight is \(16, 32\), which does not make 32 rows"):
+        import_checkpoint(tmp_path / "in", tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda tensor: tensor * torch.nan, "not finite"),
+        (lambda tensor: tensor.to(torch.int8), "int8: the checkpoint is quantised"),
+        (lambda tensor: tensor.to(torch.float8_e4m3fn), "float8_e4m3fn: the checkpoint is quantised"),
+    ],
+)
+def test_weights_that_would_only_write_nonsense_are_refused(spoil: Any, message: str, tmp_path: Path) -> None:
+    checkpoint("gpt2", tmp_path / "in")
+    tensors = load_file(tmp_path / "in" / "model.safetensors")
+    name = "transformer.wte.weight"
+    save_file({**tensors, name: spoil(tensors[name])}, tmp_path / "in" / "model.safetensors")
+    with pytest.raises(InputError, match=message):
+        import_checkpoint(tmp_path / "in", tmp_path / "run")
+
+
+def test_a_checkpoint_without_its_tokenizer_is_refused_with_how_to_get_it(tmp_path: Path) -> None:
+    checkpoint("gpt2", tmp_path / "in")
+    (tmp_path / "in" / "tokenizer.json").unlink()
+    with pytest.raises(InputError, match=r"lacks tokenizer\.json; .*save_pretrained"):
+        import_checkpoint(tmp_path / "in", tmp_path / "run")
+
+
+def test_a_vocab_size_of_null_is_the_tokenizers_own(tmp_path: Path) -> None:
+    checkpoint("gpt2", tmp_path / "in")
+    config = json.loads((tmp_path / "in" / "config.json").read_text())
+    (tmp_path / "in" / "config.json").write_text(json.dumps({**config, "vocab_size": None}))
+    assert import_checkpoint(tmp_path / "in", tmp_path / "run").finished
+
+
+@pytest.mark.parametrize("imported", [[], {"dtype": "load"}, {"dtype": {}}])
+def test_what_a_strangers_lock_says_of_the_import_leads_nowhere(imported: Any, tmp_path: Path) -> None:
+    checkpoint("gpt2", tmp_path / "in")
+    run = import_checkpoint(tmp_path / "in", tmp_path / "run")
+    (run.directory / "lock.json").write_text(json.dumps({**run.lock, "imported": imported}))
+    manifest = Manifest.read(run.directory)
+    manifest.files["lock.json"] = Entry.of_file(run.directory / "lock.json")
+    manifest.write()
+    export_run(run.directory, tmp_path / "out")
+    assert {t.dtype for t in load_file(tmp_path / "out" / "model.safetensors").values()} == {torch.float32}
+
+
+@pytest.mark.parametrize("name", ["char-rnn", "transformer", "lstm-attention"])
+def test_what_a_run_has_no_choice_for_is_not_called_null(name: str) -> None:
+    with pytest.raises(InputError, match="this run has no such choice; its model") as caught:
+        families()["gpt2"].config.config(load(name).recipe.resolved())
+    assert "null" not in str(caught.value)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any, Literal
 
 import pytest
@@ -16,6 +20,7 @@ from partwise.interfaces import Progress
 from partwise.recipe import load
 from partwise.run import Run
 from partwise.tracking import telling
+from partwise_tracking.mlflow_runs import PATIENCE
 
 # MLflow's own use of SQLAlchemy, which is none of ours.
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
@@ -113,6 +118,34 @@ def test_mlflow_shows_a_continued_run_as_one_and_tells_nothing_twice(tmp_path: P
     assert found.info.status == "FINISHED"
     steps = [metric.step for metric in client.get_metric_history(found.info.run_id, "loss")]
     assert steps == [1, 2, 3, 4, 5, 6]
+
+
+def test_an_mlflow_server_that_is_away_is_given_up_after_a_few_tries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    class Away(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            nonlocal asked
+            asked += 1
+            self.send_error(503)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")  # the user's own settings count
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0")
+    before, said = dict(os.environ), list[str]()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Away) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        uri = f"http://127.0.0.1:{server.server_port}"
+        run = train(tmp_path / "run", json.dumps([{"use": "mlflow", "uri": uri}]), say=said.append)
+        server.shutdown()
+    assert asked == 1 + int(PATIENCE["MLFLOW_HTTP_REQUEST_MAX_RETRIES"])
+    assert dict(os.environ) == before
+    assert run.finished
+    assert [line for line in said if line.startswith("tracker mlflow failed and is left alone")]
 
 
 class Broken:

@@ -28,7 +28,9 @@ STATES: tuple[State, ...] = ("done", "diverged", "failed", "waiting")
 @click.option("--seeds", type=options.whole(1), metavar="N", help="Seeds 0 to N - 1, in place of the study's own.")
 @click.option("--only", metavar="VARIANT", help="Do only this variant's runs now; the others wait.")
 @click.option("--retry-failed", is_flag=True, help="Try again what failed before.")
-@click.option("--plan", "planning", is_flag=True, help="Show what would be run and what it would cost; run nothing.")
+@click.option(
+    "--plan", "planning", is_flag=True, help="Show the runs, their cost and what they can detect; run nothing."
+)
 @click.option("--status", is_flag=True, help="Show how far the study is; run nothing.")
 @options.as_json
 @click.pass_context
@@ -49,7 +51,8 @@ def command(
     Every variant is trained on several seeds and compared with the base; the report is one HTML file.
 
     STUDY is a file, or a name that `partwise recipes` lists. Runs that are done, by this study or another one
-    beside it, are not done again; stopped at any moment, the same command goes on.
+    beside it, are not done again; stopped at any moment, the same command goes on. Exits with 1 if a run failed;
+    one that diverged is a result, and counts against its variant.
 
     \b
     Examples:
@@ -58,13 +61,21 @@ def command(
       partwise ablate mine.json --retry-failed
     """
     from partwise.studies.ablation import places
+    from partwise.studies.gathering import earlier_results
     from partwise.studies.plan import make_plan
     from partwise.studies.reading import load_study
 
     from .planning import said
 
+    if planning and status:
+        raise click.UsageError("--plan shows what is to come and --status what is done; give one of them")
+    if (planning or status) and (only or retry_failed):
+        raise click.UsageError(
+            "--plan and --status run nothing, so that --only and --retry-failed mean nothing to them"
+        )
     loaded = load_study(study)
     where = places(loaded, out)
+    earlier_results(where.out, loaded.study.name)  # raises if they are another study's
     plan = make_plan(loaded, seeds, said)
     engine = with_slots(loaded.study.run, slots)
     if planning:
@@ -75,8 +86,14 @@ def command(
         _show_status(plan, where, as_json)
     else:
         results = _run(plan, where, only, retry_failed, engine)
-        _show_end(results, where, study, as_json)
+        _show_end(results, where, _again(study, out, seeds), as_json)
         context.exit(1 if any(outcome.state == "failed" for outcome in results.outcomes) else 0)
+
+
+def _again(study: str, out: Path | None, seeds: int | None) -> str:
+    """The command that goes on with this study, as a shell takes it."""
+    place = "" if out is None else f" --out {quote(visible(str(out)))}"
+    return f"partwise ablate {quote(visible(study))}{place}{'' if seeds is None else f' --seeds {seeds}'}"
 
 
 def with_slots(engine: EnginePart, slots: int | None) -> EnginePart:
@@ -131,7 +148,7 @@ def _states(results: Results) -> list[tuple[str, ...]]:
     return rows
 
 
-def _show_end(results: Results, where: Places, study: str, as_json: bool) -> None:
+def _show_end(results: Results, where: Places, again: str, as_json: bool) -> None:
     from partwise.studies.analysis import analyse
     from partwise.studies.report import write_report
 
@@ -149,7 +166,7 @@ def _show_end(results: Results, where: Places, study: str, as_json: bool) -> Non
     if failed:
         write(f"\n{len(failed)} of {len(results.outcomes)} runs failed:")
         show_columns([(f"  {one.variant}, seed {one.seed}", one.error or "") for one in failed[:20]])
-        write(f"\nnext:   partwise ablate {quote(visible(study))} --retry-failed")
+        write(f"\nnext:   {again} --retry-failed")
     write(f"\nreport: {files[0]}")
 
 

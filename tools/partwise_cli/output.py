@@ -35,6 +35,12 @@ def console(stderr: bool = False) -> Console:
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=width)
 
 
+def has_colours() -> bool:
+    """Whether what is printed goes to a terminal that shows colours, and block letters too."""
+    out = console()
+    return out.is_terminal and out.color_system is not None and not out.no_color and out.encoding.startswith("utf")
+
+
 def show(renderable: RenderableType, least: int = 0) -> None:
     """Prints something of rich's, on `least` columns at least; without a terminal, without the blanks that pad its
     lines."""

@@ -38,19 +38,7 @@ def show_plan(plan: Plan, where: Places, engine: EnginePart, as_json: bool) -> N
     write()
     show_columns(
         [_row(plan, found, index) for index in range(len(plan.variants))],
-        header=(
-            "variant",
-            "runs",
-            "done",
-            "parameters",
-            "",
-            "FLOPs per token",
-            "",
-            "tokens",
-            "",
-            "a run",
-            "changed to match",
-        ),
+        header=HEADER,
         right=(1, 2, 3, 4, 5, 6, 7, 8, 9),
     )
     write()
@@ -101,6 +89,8 @@ def _totals(plan: Plan, found: Forecast) -> list[tuple[str, str]]:
 
 
 def _detects(plan: Plan, found: Forecast) -> str:
+    if found.detectable_sds is None and len(plan.seeds) >= 3:
+        return "no telling"
     if found.detectable_sds is None:
         return "nothing: below 3 seeds there is no verdict"
     condition = f"with 80 % power, {len(plan.seeds)} seeds, {plan.contrasts} comparisons"

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from . import options
-from .output import console, heading, print_json, show_columns, write
+from .output import console, has_colours, heading, print_json, show_columns, write
 from .runs import directory_of
+from .text import visible
 
 
 @click.command("show")
@@ -24,6 +25,7 @@ def command(run: str, svg: Path | None, as_json: bool) -> None:
     Example:
       partwise show runs/gpt-1f0c2d3e4b-s0
     """
+    from partwise.errors import WorkError
     from partwise.files import write_text
     from partwise.learning_curve import as_svg, in_letters, learning_curves
     from partwise.run import Run
@@ -43,12 +45,19 @@ def command(run: str, svg: Path | None, as_json: bool) -> None:
     show_columns(comparison(*before_and_after(rows)), header=("", "first", "last"), right=(1, 2))
     curves = learning_curves(rows)
     if not curves:
-        write("\nno update has been made yet: there is no curve to draw")
+        none = "it was trained elsewhere" if found.step is None else "no update has been made yet"
+        write(f"\n{none}: there is no curve to draw")
         return
-    write(f"\n{in_letters(curves, min(console().width, 100))}")
+    write(f"\n{in_letters(curves, min(console().width, 100), colours=has_colours())}")
     place = svg or directory / "learning-curve.svg"
-    write_text(place, as_svg(found.name, curves))
-    write(f"\ncurve: {place}")
+    try:
+        write_text(place, as_svg(found.name, curves))
+    except WorkError as error:
+        if svg:
+            raise
+        write(f"\nno picture: {visible(str(error))}; --svg names another place", err=True)  # a run of somebody else's
+        return
+    write(f"\ncurve: {visible(str(place))}")
 
 
 def state_of(state: str) -> str:
@@ -58,4 +67,4 @@ def state_of(state: str) -> str:
 
 def progress_of(step: int | None, steps: int | None) -> str:
     """`step 400 of 600`."""
-    return f"step {step or 0}" + (f" of {steps}" if steps else "")
+    return "imported" if step is None else f"step {step}" + (f" of {steps}" if steps else "")

@@ -90,9 +90,7 @@ class ConfigMap(BaseModel):
             case = next((case for case in choice if all(_all_are(recipe, p, v) for p, v in case.set.items())), None)
             if case is None:
                 paths = sorted({path for case in choice for path in case.set})
-                raise InputError(
-                    f"{', '.join(paths)}: this family has no setting for {_shown(_first(recipe, paths[0]))}"
-                )
+                raise InputError(f"{', '.join(paths)}: {_without_setting(recipe, paths[0])}")
             flat |= case.when
             settings += case.settings
         for setting in settings:
@@ -149,8 +147,16 @@ def _fits(case: Case, flat: Flat) -> bool:
     return all(flat.get(key) == value for key, value in case.when.items())
 
 
-def _first(recipe: Mapping[str, Any], path: str) -> Any:
-    return next(values_at(recipe, path), None)
+def _without_setting(recipe: Mapping[str, Any], path: str) -> str:
+    """What a recipe has there, or nearest above, that no setting stands for."""
+    found = list(values_at(recipe, path))
+    if found:
+        return f"this family has no setting for {_shown(found[0])}"
+    above = path
+    while not found and "." in above:
+        above = above.rpartition(".")[0]
+        found = [value["use"] for value in values_at(recipe, above) if isinstance(value, Mapping) and "use" in value]
+    return f"this run has no such choice; its {above} is {found[0]}" if found else "this run has no such choice"
 
 
 def _flattened(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

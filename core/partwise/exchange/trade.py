@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from partwise.errors import InputError, PartwiseError
 from partwise.recipe import LoadedRecipe, differences, load
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from partwise.run import Run
 
 Dtype = Literal["float32", "bfloat16", "float16"]
+TOKENIZER = "tokenizer.json"
 
 
 @dataclass(frozen=True)
@@ -50,15 +52,21 @@ def import_checkpoint(directory: Path, out: Path | None = None) -> Run:
     loaded = _recipe(
         family, config, re.sub(r"[^A-Za-z0-9._-]", "-", directory.resolve().name).strip("-._") or "imported"
     )
+    if family.tokenizer is not None and not (directory / TOKENIZER).is_file():
+        raise InputError(
+            f"{directory} lacks {TOKENIZER}; with transformers, AutoTokenizer.from_pretrained(NAME).save_pretrained"
+            f"({str(directory)!r}) writes it"
+        )
     tokenizer = loaded.recipe.tokenizer.assemble(TokenizerSite(_no_texts, directory))
-    size = config.get("vocab_size", tokenizer.vocab_size)
-    if tokenizer.vocab_size != size:
+    size = config.get("vocab_size")
+    if size not in (None, tokenizer.vocab_size):
         raise InputError(f"{directory}: the tokenizer has {tokenizer.vocab_size} ids, and config.json says {size}")
     model = assembly.skeleton(loaded.recipe.model, ModelSite(tokenizer.vocab_size, tokenizer.end))
     module = cast("nn.Module", model)
     theirs = _with_prefix(family, read_weights(directory))
     try:
         tensors = family.weights.to_ours(theirs, module, _facts(loaded))
+        _refuse_unusable(tensors)
     except InputError as error:
         raise InputError(f"{directory}: {error}") from error
     place = Path("runs") / loaded.recipe.name if out is None else out
@@ -93,7 +101,7 @@ def export_run(run_directory: Path, out: Path, family: str | None = None, dtype:
     reopened = workflow.reopen(run_directory, "cpu")
     found = _candidate(reopened.loaded, family)
     module = cast("nn.Module", reopened.model)
-    chosen = dtype or reopened.run.lock.get("imported", {}).get("dtype", "float32")
+    chosen = dtype or _imported_dtype(reopened.run)
     tensors = found.family.weights.to_theirs(model_tensors(module), module, _facts(reopened.loaded))
     config = {
         "model_type": found.family.model_type,
@@ -115,8 +123,9 @@ def _recipe(family: Family, config: dict[str, Any], name: str) -> LoadedRecipe:
         changes.append(f"tokenizer={json.dumps(family.tokenizer)}")
         end = config.get("eos_token_id")
         end = end[0] if isinstance(end, list) and end else end
-        changes += [f"tokenizer.vocab_size={config['vocab_size']}"] if "vocab_size" in config else []
-        changes += [f"tokenizer.end={end}"] if isinstance(end, int) else []
+        size = config.get("vocab_size")
+        changes += [f"tokenizer.vocab_size={json.dumps(size)}"] if size is not None else []
+        changes += [f"tokenizer.end={json.dumps(end)}"] if isinstance(end, int) else []
     return load(family.recipe, changes)
 
 
@@ -165,6 +174,28 @@ def _with_prefix(family: Family, theirs: dict[str, Tensor]) -> dict[str, Tensor]
 def _dtype_of(tensors: dict[str, Tensor]) -> str:
     kinds = {str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values() if tensor.is_floating_point()}
     return kinds.pop() if len(kinds) == 1 else "float32"
+
+
+def _imported_dtype(run: Run) -> Dtype:
+    """The type that an imported run's checkpoint had; of any other run, float32."""
+    origin = run.lock.get("imported")
+    dtype = origin.get("dtype") if isinstance(origin, dict) else None
+    return cast(Dtype, dtype) if dtype in get_args(Dtype) else "float32"
+
+
+def _refuse_unusable(tensors: Mapping[str, Tensor]) -> None:
+    """
+    Raises:
+        InputError: weights are quantised, or are no numbers: the model would write nonsense without a word.
+    """
+    import torch
+
+    for name, tensor in tensors.items():
+        if tensor.dtype not in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise InputError(f"{name} is of {kind}: the checkpoint is quantised; import the one that it was made from")
+        if not torch.isfinite(tensor).all():
+            raise InputError(f"{name} holds values that are not finite: the checkpoint is damaged, or diverged")
 
 
 def _no_texts() -> list[str]:

@@ -67,21 +67,16 @@ class WeightMap:
         Raises:
             InputError: a tensor is missing, left over, or of another shape.
         """
-        import torch
-
         own = _own(model)
         ours: dict[str, Tensor] = {}
         used: set[str] = set()
         for entry in self._matching(own):
             _require(entry.theirs, theirs)
             used.update(entry.theirs)
-            whole = (
-                torch.cat([theirs[name] for name in entry.theirs]) if len(entry.theirs) > 1 else _only(entry, theirs)
-            )
-            whole = whole.T if entry.transpose else whole
+            whole = _joined(entry.theirs, theirs, model, entry.ours[0])
+            whole = whole.T if entry.transpose and whole.ndim == 2 else whole
             whole = _regrouped(whole, entry.regroup, fact)
-            pieces = whole.split([own[name].shape[0] for name in entry.ours]) if len(entry.ours) > 1 else [whole]
-            ours.update(zip(entry.ours, pieces, strict=True))
+            ours.update(zip(entry.ours, _cut(whole, [own[name].shape[0] for name in entry.ours]), strict=True))
         left = [name for name in theirs if name not in used and not self._ignored(name)]
         if left:
             raise InputError(f"the checkpoint holds {_some(left)}, which this model has no place for")
@@ -138,8 +133,26 @@ def _layers(pattern: str, names: Mapping[str, Any]) -> list[str]:
     return sorted(found, key=int)
 
 
-def _only(entry: Entry, theirs: Mapping[str, Tensor]) -> Tensor:
-    return theirs[entry.theirs[0]]
+def _joined(names: Sequence[str], theirs: Mapping[str, Tensor], model: nn.Module, ours: str) -> Tensor:
+    """Their tensors along the rows, each with as many as the layer that it is of has in ours."""
+    import torch
+
+    if len(names) == 1:
+        return theirs[names[0]]
+    for name, rows in zip(names, _stacked(model, ours), strict=True):
+        if theirs[name].shape[:1] != (rows,) or theirs[name].shape[1:] != theirs[names[0]].shape[1:]:
+            raise InputError(
+                f"{name} is {tuple(theirs[name].shape)}, which does not make {rows} rows of this model's {ours}"
+            )
+    return torch.cat([theirs[name] for name in names])
+
+
+def _cut(whole: Tensor, sizes: list[int]) -> Sequence[Tensor]:
+    if len(sizes) == 1:
+        return [whole]
+    if whole.shape[:1] != (sum(sizes),):
+        raise InputError(f"the checkpoint gives {tuple(whole.shape)} where this model needs {sum(sizes)} rows")
+    return whole.split(sizes)
 
 
 def _require(names: Sequence[str], theirs: Mapping[str, Tensor]) -> None:
@@ -150,6 +163,8 @@ def _require(names: Sequence[str], theirs: Mapping[str, Tensor]) -> None:
 def _regrouped(whole: Tensor, regroup: Regroup | None, fact: Fact, back: bool = False) -> Tensor:
     if regroup is None:
         return whole
+    if not whole.ndim:
+        raise InputError("a single number stands where rows of a matrix are needed")
     theirs = [fact(size) if isinstance(size, str) else size for size in regroup.shape]
     if -1 in theirs:
         theirs[theirs.index(-1)] = whole.shape[0] // -math.prod(theirs)

@@ -18,7 +18,7 @@ from partwise.files import unwritable, write_json, write_text
 from partwise.kinds import EnginePart
 
 from .execute import Unwatched, Watch, execute
-from .gathering import RESULTS, Book, earlier_results
+from .gathering import RESULTS, Book, earlier_results, seen_before
 from .jobs import Job, JobProgress, JobResult
 from .origin import now, origin
 from .plan import Plan, Say
@@ -79,9 +79,10 @@ def ablate(
         WorkError: the results cannot be written.
     """
     plan.jobs(only)  # raises if there is no such variant
-    provenance = _provenance(plan, where, command)
+    earlier = earlier_results(where.out, plan.study.study.name)
     _keep_study(plan.study, where)
-    book = Book(plan, where.pool, provenance)
+    book = Book(plan, where.pool, _provenance(plan, earlier, command))
+    book.seen = seen_before(earlier, book.results())
     keeper = _Keeper(book, where.results, watch or Unwatched())
     part = engine or plan.study.study.run
 
@@ -116,9 +117,8 @@ def _decided(results: Results) -> bool:
     return bool(verdicts) and all(verdict in ("better", "worse", "equivalent") for verdict in verdicts)
 
 
-def _provenance(plan: Plan, where: Places, command: str) -> dict[str, Any]:
+def _provenance(plan: Plan, earlier: Results | None, command: str) -> dict[str, Any]:
     study = plan.study.study
-    earlier = earlier_results(where.out, study.name)
     found = origin(command)
     if earlier is not None and "started" in earlier.provenance:
         found["started"] = earlier.provenance["started"]

@@ -62,13 +62,11 @@ class Choice:
         return {factor: level.label for factor, level in self.levels}
 
 
-def levels_of(loaded: LoadedStudy) -> list[Levels]:
-    """The levels as the study writes them.
+def levels_of(loaded: LoadedStudy, problems: list[Problem]) -> list[Levels]:
+    """The levels as the study writes them, of the factors that hold.
 
-    Raises:
-        RecipeError: paths that are none, labels that stand twice; all of them at once.
+    What is wrong with the others (paths that are none, labels that stand twice) is added to `problems`.
     """
-    problems: list[Problem] = []
     found: list[Levels] = []
     if loaded.study.design == "list":
         listed = loaded.node.members["variants"].members
@@ -79,8 +77,6 @@ def levels_of(loaded: LoadedStudy) -> list[Levels]:
             found.append(_of_factor(name, factor, loaded))
         except RejectedError as error:
             problems += error.problems
-    if problems:
-        raise RejectedError(problems)
     return found
 
 

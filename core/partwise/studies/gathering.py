@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from partwise.errors import InputError
+from partwise.errors import InputError, WorkError
 
 from .execute import known_results
 from .jobs import JobResult
@@ -23,6 +23,7 @@ class Book:
     def __init__(self, plan: Plan, pool: Path, provenance: Mapping[str, Any] | None = None) -> None:
         self.trials: list[Planned] = trials(plan)
         self.provenance = dict(provenance or {})
+        self.seen: list[int] = []
         self._untuned = plan
         jobs = [one.job for one in self.trials]
         self.found: dict[str, JobResult] = known_results(jobs, pool)
@@ -64,7 +65,9 @@ class Book:
             ],
             trials=recorded(self.trials, self.found),
             tuned_knob=study.tune.at if study.tune else None,
+            tokenizer_varies=self.plan.tokenizer_varies,
             looks=[Look(seeds=look.seeds, alpha=look.alpha) for look in study.looks],
+            seen=self.seen,
             alpha=study.alpha,
             provenance=self.provenance,
         )
@@ -87,10 +90,26 @@ def earlier_results(out: Path, name: str) -> Results | None:
     """
     if not (out / RESULTS).exists():
         return None
-    found = Results.load(out / RESULTS)
+    try:
+        found = Results.load(out / RESULTS)
+    except WorkError as error:
+        raise WorkError(f"{error}; delete it: it is written anew from the runs, which are kept beside it") from error
     if found.study != name:
         raise InputError(f"{out} holds the study {found.study!r}, and this is {name!r}; name another directory (--out)")
     return found
 
 
-__all__ = ["RESULTS", "Book", "earlier_results"]
+def seen_before(earlier: Results | None, now: Results) -> list[int]:
+    """The numbers of seeds, fewer than there are now, after which the same study told its verdicts."""
+    from .analysis.paired import FEWEST_PAIRS
+
+    if earlier is None:
+        return []
+    counts = {*earlier.seen}
+    runs, before = ({one.identity for one in each.outcomes} for each in (now, earlier))
+    if before < runs and all(one.state != "waiting" for one in earlier.outcomes):
+        counts.add(len(earlier.seeds))
+    return sorted(counts.intersection(range(FEWEST_PAIRS, len(now.seeds))) - {look.seeds for look in now.looks})
+
+
+__all__ = ["RESULTS", "Book", "earlier_results", "seen_before"]

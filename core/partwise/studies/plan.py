@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any
 
 from partwise.errors import InputError, PartwiseError
@@ -11,7 +13,7 @@ from partwise.provenance import run_identity
 from partwise.recipe import LoadedRecipe, Problem, RejectedError
 
 from . import results
-from .costs import Costs, Ledger, located
+from .costs import Costs, Ledger, Texts, located
 from .jobs import Job
 from .matching import match
 from .reading import LoadedStudy
@@ -33,6 +35,8 @@ class PlannedVariant:
     """Knob path -> value that was solved for."""
     tuned: Mapping[str, Any] = field(default_factory=dict)
     """Knob path -> value that tuning chose."""
+    tokens: str = ""
+    """Hash of the tokenizer; variants that share it mean the same by a token."""
 
     def identity(self, seed: int) -> str:
         """Of the run with `seed`."""
@@ -85,6 +89,11 @@ class Plan:
         """Variants that are compared with the base."""
         return len(self.variants) - 1
 
+    @property
+    def tokenizer_varies(self) -> bool:
+        """Between variants, so that no figure per token compares them."""
+        return len({one.tokens for one in self.variants}) > 1
+
     def jobs(self, only: str | None = None) -> list[Job]:
         """Every run, seed by seed, so that a study that is ended early has as much of each variant.
 
@@ -117,7 +126,8 @@ def make_plan(study: LoadedStudy, seeds: int | None = None, say: Say = lambda li
     """
     found = variants(study)
     ledger = Ledger(say)
-    _refuse_metric_per_token(study, found.candidates)
+    tokenizers = [one.loaded.recipe.tokenizer.model_dump(mode="json") for one in found.candidates]
+    _refuse_metric_per_token(study, any(one != tokenizers[0] for one in tokenizers))
     chosen = study.study.every_seed if seeds is None else tuple(range(seeds))
     looks = study.study.looks
     if looks and looks[-1].seeds != len(chosen):
@@ -140,7 +150,9 @@ def make_plan(study: LoadedStudy, seeds: int | None = None, say: Say = lambda li
             target = planned[0].costs.of(study.study.match.quantity) if study.study.match else None
     if problems:
         raise RejectedError(problems)
-    return Plan(study, found.factors, tuple(planned), chosen)
+    plan = Plan(study, found.factors, tuple(planned), chosen)
+    _refuse_metric_per_token(study, plan.tokenizer_varies)  # the same one, trained on other texts, is another
+    return plan
 
 
 def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: Ledger) -> PlannedVariant:
@@ -149,10 +161,16 @@ def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: L
     if study.study.match is not None and target is not None:
         loaded, matched = match(loaded, target, study.study.match, study.at(("match", "knob")), ledger)
     texts = ledger.texts(loaded) if matched else texts
-    return PlannedVariant(one.name, one.choice.labels, loaded, ledger.costs(loaded), texts.hash, matched)
+    costs, tokens = ledger.costs(loaded), _tokens(loaded, texts)
+    return PlannedVariant(one.name, one.choice.labels, loaded, costs, texts.hash, matched, tokens=tokens)
 
 
-def _refuse_metric_per_token(study: LoadedStudy, candidates: list[Candidate]) -> None:
+def _tokens(loaded: LoadedRecipe, texts: Texts) -> str:
+    described = [loaded.recipe.tokenizer.model_dump(mode="json"), texts.tokenizer.to_json()]
+    return sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def _refuse_metric_per_token(study: LoadedStudy, tokenizer_varies: bool) -> None:
     """
     Raises:
         RecipeError: the tokenizer varies, and the metric is one per token.
@@ -160,9 +178,8 @@ def _refuse_metric_per_token(study: LoadedStudy, candidates: list[Candidate]) ->
     from .analysis import comparable
     from .analysis.metrics import why_not_comparable
 
-    tokenizers = [one.loaded.recipe.tokenizer.model_dump(mode="json") for one in candidates]
     name = study.study.metric.name
-    if not comparable(name, any(one != tokenizers[0] for one in tokenizers)):
+    if not comparable(name, tokenizer_varies):
         place = ("metric", "name")
         raise RejectedError([Problem(why_not_comparable(name), study.at(place).mark, place)])
 

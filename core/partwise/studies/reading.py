@@ -145,6 +145,9 @@ def _broken_rules(study: Study, node: Node) -> Iterator[Problem]:
             yield problem(f"variants are for the design list; this is {study.design}", "variants")
         if not study.factors:
             yield problem("a study varies something: it needs factors (or variants, with the design list)", "design")
+    for section, names in (("factors", study.factors), ("variants", study.variants)):
+        if any(not name.strip() for name in names):
+            yield problem("each of them needs a name, and there is one without", section)
     if "base" in study.variants:
         yield problem('"base" is the name of the base variant; call this one otherwise', "variants", "base")
     for name, factor in study.factors.items():

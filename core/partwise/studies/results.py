@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from partwise.errors import WorkError
 from partwise.files import read_json, write_json
@@ -125,6 +125,8 @@ class Results(_Facts):
     tokenizer_varies: bool = False
     """Between variants; then only bits per byte is comparable."""
     looks: list[Look] = []
+    seen: list[int] = []
+    """Numbers of seeds after which verdicts were told, undeclared, before more seeds were added."""
     alpha: float = 0.05
     provenance: dict[str, Any] = {}
     """`command`, `git` (revision, dirty diff), `environment`, `data` (hash), `started`, `finished` ..."""
@@ -158,8 +160,11 @@ class Results(_Facts):
         """
         try:
             return cls.model_validate(read_json(path))
-        except ValueError as error:
-            raise WorkError(f"{path} holds no results of a study, or is damaged: {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            told = f"{where}: {first['msg']}" if where else first["msg"]
+            raise WorkError(f"{path} holds no results of a study, or is damaged: {told}") from error
 
 
 __all__ = ["Goal", "Look", "Metric", "Outcome", "Results", "State", "Trial", "Variant"]

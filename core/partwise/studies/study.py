@@ -16,6 +16,7 @@ from partwise.recipe.recipe import NAME
 
 from . import results
 
+_NAMED = Field(json_schema_extra={"propertyNames": {"minLength": 1}})
 Text = Annotated[str, Field(min_length=1)]
 Design = Literal["one_at_a_time", "leave_one_out", "grid", "list"]
 
@@ -104,9 +105,9 @@ class Study(_Choices):
     """What the study asks, for people."""
     base: Text | dict[str, Any]
     """The recipe that is varied: a name, a file relative to this one, or a recipe (which may extend one)."""
-    factors: dict[Text, Factor] = {}
+    factors: Annotated[dict[str, Factor], _NAMED] = {}
     """What is varied, by name."""
-    variants: dict[Text, dict[str, Any]] = {}
+    variants: Annotated[dict[str, dict[str, Any]], _NAMED] = {}
     """For the design list: merge patches of the base, by name."""
     design: Design = "one_at_a_time"
     """Which combinations are run: one factor changed; one left out; all combinations; or the listed variants."""

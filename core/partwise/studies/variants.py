@@ -14,7 +14,7 @@ from partwise.recipe.overrides import Override, override
 from partwise.recipe.source import marked
 
 from .designs import BASE, Choice, Level, Levels, choices, label_of, levels_of
-from .reading import LoadedStudy
+from .reading import LoadedStudy, override_at
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,21 @@ def variants(loaded: LoadedStudy, assemble: bool = True) -> Variants:
     Raises:
         RecipeError: everything that is wrong with any of them.
     """
-    written = levels_of(loaded)
-    base = _base_variant(loaded, written)
-    factors = _with_baselines(loaded, written, base)
     found, problems = list[Candidate](), list[Problem]()
+    written = levels_of(loaded, problems)
+    try:
+        base = _base_variant(loaded, written)
+    except RejectedError as error:
+        raise RejectedError(_once([*problems, *error.problems])) from None
+    factors = _with_baselines(loaded, written, base, problems)
+    problems += _tuned_with_what_fits(loaded, base)
     for choice in choices(loaded.study.design, factors):
         try:
             found.append(_candidate(loaded, choice, assemble))
         except RejectedError as error:
             problems += error.problems
     problems += _twins(found)
+    problems = problems or list(_nothing_varied(loaded, factors))
     if problems:
         raise RejectedError(_once(problems))
     return Variants({one.factor: [level.label for level in one.levels] for one in factors}, found)
@@ -83,26 +88,48 @@ def _base_variant(loaded: LoadedStudy, written: list[Levels]) -> LoadedRecipe:
     return changed(loaded.base, changes)
 
 
-def _with_baselines(loaded: LoadedStudy, written: list[Levels], base: LoadedRecipe) -> list[Levels]:
-    """Each factor with its baseline in front: the one declared, the one that changes nothing, or what the base has."""
-    problems: list[Problem] = []
+def _with_baselines(
+    loaded: LoadedStudy, written: list[Levels], base: LoadedRecipe, problems: list[Problem]
+) -> list[Levels]:
+    """Each factor with its baseline in front: the one declared, the one that changes nothing, or what the base has.
+
+    Levels that do not fit the base are left out, and what is wrong with them is added to `problems`.
+    """
     found = []
     for one in written:
         if one.declared:
             found.append(one)
             continue
-        same = []
+        same, wrong = list[Level](), list[Level]()
         for level in one.levels:
             try:
                 if changed(base, level.changes).recipe.fingerprint() == base.recipe.fingerprint():
                     same.append(level)
             except RejectedError as error:
+                wrong.append(level)
                 problems += [_explained(problem, loaded, [level], "") for problem in error.problems]
-        levels = tuple(level for level in one.levels if level not in same[:1])
+        levels = tuple(level for level in one.levels if level not in (*same[:1], *wrong))
         found.append(Levels(one.factor, (*same[:1], *levels) if same else (_what_it_has(base, one), *levels), True))
-    if problems:
-        raise RejectedError(_once(problems))
     return found
+
+
+def _tuned_with_what_fits(loaded: LoadedStudy, base: LoadedRecipe) -> Iterator[Problem]:
+    """What is wrong with the values that tuning tries, in the base."""
+    values = loaded.at(("tune", "values")).value if loaded.study.tune else ()
+    for value in values if isinstance(values, tuple) else ():
+        try:
+            changed(base, [override_at(loaded.at(("tune", "at")), value)])
+        except RejectedError as error:
+            yield from error.problems
+
+
+def _nothing_varied(loaded: LoadedStudy, factors: list[Levels]) -> Iterator[Problem]:
+    """Factors that leave the base as it is, so that nothing is compared."""
+    for one in factors:
+        if len(one.levels) < 2:
+            place: Path = ("factors", one.factor)
+            has = f"has nothing but {one.levels[0].label!r}, which is what the base has"
+            yield Problem(f"this factor {has}: there is nothing to compare", loaded.at(place).head, place)
 
 
 def _what_it_has(base: LoadedRecipe, factor: Levels) -> Level:

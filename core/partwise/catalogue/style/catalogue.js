@@ -22,6 +22,12 @@
       if (words.length || location.hash.startsWith("#q=")) history.replaceState(null, "", words.length ? `${place}#q=${encodeURIComponent(search.value)}` : place);
     };
 
+    // The part of that name, else one whose name begins so, else the first.
+    const best = (text) => {
+      const left = all.filter((row) => !row.element.hidden);
+      return left.find((row) => row.name === text) ?? left.find((row) => row.name.startsWith(text)) ?? left[0];
+    };
+
     const ask = () => {
       if (location.hash.startsWith("#q=")) search.value = decoded(location.hash.slice(3));
       find();
@@ -29,7 +35,7 @@
     search.addEventListener("input", find);
     search.addEventListener("keydown", (event) => {
       if (event.key === "Escape") { search.value = ""; find(); }
-      if (event.key === "Enter" && search.value.trim()) all.find((row) => !row.element.hidden)?.element.querySelector("a").click();
+      if (event.key === "Enter" && search.value.trim()) best(fold(search.value).trim())?.element.querySelector("a").click();
     });
     document.addEventListener("keydown", (event) => {
       if (event.key !== "/" || event.ctrlKey || event.metaKey || document.activeElement === search) return;
@@ -43,7 +49,8 @@
 
   function read(element) {
     const hits = [...element.querySelectorAll(".hits li")].map((hit) => ({ element: hit, text: fold(hit.textContent) }));
-    return { element, hits, list: element.querySelector(".hits"), own: fold(`${element.dataset.text ?? ""} ${element.querySelector(".name").textContent} ${element.querySelector("p").textContent}`) };
+    const name = fold(element.querySelector(".name").textContent);
+    return { element, hits, name, list: element.querySelector(".hits"), own: fold(`${element.dataset.text ?? ""} ${name} ${element.querySelector("p").textContent}`) };
   }
 
   // A word may stand in the part's own line or in one of its knobs; the knobs that have one are shown.

@@ -27,6 +27,7 @@ def notes(
         *_survivors(summaries),
         *_too_few(results, contrasts),
         *_looks(results, contrasts),
+        *_seen(results),
         *_skewed(contrasts),
         *_second(pooled),
         *_smallest(results),
@@ -59,6 +60,15 @@ def _looks(results: Results, contrasts: list[Contrast]) -> Iterator[str]:
                 f"Look {number} of {len(results.looks)}, declared at {look.seeds} seeds with {look.alpha:g} of an "
                 f"alpha of {results.alpha:g}: {', '.join(at)}. Later seeds are not in these figures."
             )
+
+
+def _seen(results: Results) -> Iterator[str]:
+    if results.seen:
+        counts = " and ".join(map(str, results.seen))
+        yield (
+            f"Verdicts after {counts} seeds were told before seeds were added: a look that was not declared, "
+            f"so that the chance of a false verdict is more than the {results.alpha:g} that is stated."
+        )
 
 
 def _skewed(contrasts: list[Contrast]) -> Iterator[str]:
