@@ -46,8 +46,11 @@ def begin(directory: Path, recipe: dict[str, Any], tokenizer: dict[str, Any], lo
         if manifest.run != run == _identity_there(directory):
             raise WorkError(f"{directory / MANIFEST} is foreign: it is another run's")
     except WorkError as error:
-        _vouch_again(directory, texts, recipe, tokenizer)
+        believed = _believed(directory)
+        _vouch_again(directory, texts, recipe, tokenizer, believed)
         say(f"{error}; recipe and tokenizer are those of this command, so it was written again")
+        if believed:
+            say(f"{' and '.join(believed)} were there with nothing to tell if they are damaged; taken as they are")
         return
     _mend(manifest, texts, run, say)
     _refuse_another(directory, recipe, tokenizer)
@@ -82,13 +85,27 @@ def _note(directory: Path, files: dict[str, Entry]) -> None:
     Manifest(directory, files, run).write()
 
 
-def _vouch_again(directory: Path, texts: dict[str, str], recipe: dict[str, Any], tokenizer: dict[str, Any]) -> None:
+def _believed(directory: Path) -> list[str]:
+    """What is believed of a finished run that has no manifest anywhere, as those from before there were any: its end.
+
+    A checkpoint with a manifest tells better, and a checkpoint without one is never continued from.
+    """
+    if any(directory.glob(MANIFEST)) or any(directory.glob(f"checkpoint-*/{MANIFEST}")):
+        return []
+    if not (directory / WEIGHTS).is_file():
+        return []
+    return [name for name in (WEIGHTS, METRICS) if (directory / name).is_file()]
+
+
+def _vouch_again(
+    directory: Path, texts: dict[str, str], recipe: dict[str, Any], tokenizer: dict[str, Any], believed: list[str]
+) -> None:
     """A new manifest, once the files are seen to say what the command says."""
     for name, text in texts.items():
         if not (directory / name).exists():
             write_text(directory / name, text)
     _refuse_another(directory, recipe, tokenizer)
-    _note(directory, {name: Entry.of_file(directory / name) for name in texts})
+    _note(directory, {name: Entry.of_file(directory / name) for name in [*texts, *believed]})
 
 
 def _mend(manifest: Manifest, texts: dict[str, str], run: str, say: Say) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .errors import WorkError
+from .optimizer_probe import kept_state
 from .tensor_files import read_tensors, write_tensors
 
 Numbers = dict[str, Any]
@@ -94,6 +95,7 @@ def fill_optimizer(model: nn.Module, optimizer: Optimizer, saved: OptimizerState
             raise WorkError(f"{source}: its optimizer updates {parameter or name}, which this one does not")
         # A copy: the tensors of a file are a view of it.
         state.setdefault(places[parameter], {})[key] = value.clone() if isinstance(value, Tensor) else value
+    _refuse_another_state(list(places), state, optimizer, source)
     groups = optimizer.state_dict()["param_groups"]
     for group, own in zip(_groups(saved.numbers, optimizer, source), groups, strict=True):
         own.update(group)
@@ -101,6 +103,30 @@ def fill_optimizer(model: nn.Module, optimizer: Optimizer, saved: OptimizerState
         optimizer.load_state_dict({"state": state, "param_groups": groups})
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:  # each asks for its own keys
         raise WorkError(f"{source} is of another optimizer: {type(error).__name__}: {error}") from error
+
+
+def _refuse_another_state(
+    names: list[str], state: Mapping[int, Mapping[str, Any]], optimizer: Optimizer, source: Path
+) -> None:
+    for index, kept in kept_state(optimizer).items():
+        for key, own in kept.items():
+            if index not in state or own is None:
+                continue  # no gradient has come to this parameter yet
+            found = state[index].get(key)
+            if found is None:
+                raise WorkError(f"{source} is of another optimizer: it lacks {names[index]}/{key}")
+            if _kind(found) != _kind(own):
+                raise WorkError(
+                    f"{source}: {names[index]}/{key} is {_kind(found)}, and this optimizer's is {_kind(own)}"
+                )
+
+
+def _kind(value: object) -> str:
+    """What a value is, in words; equal for those that can stand for each other."""
+    if not isinstance(value, Tensor):
+        return "a number"
+    shape = _shape(value)
+    return shape if value.is_floating_point() else f"{shape} of {str(value.dtype).removeprefix('torch.')}"
 
 
 def _groups(numbers: Numbers, optimizer: Optimizer, source: Path) -> list[dict[str, float]]:

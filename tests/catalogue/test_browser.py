@@ -104,6 +104,14 @@ def test_a_slash_begins_a_search(browser: Browser, catalogue: Path) -> None:
     assert browser.script("return document.activeElement.value") == ""
 
 
+def test_the_search_box_stays_in_sight(browser: Browser, catalogue: Path) -> None:
+    browser.open(catalogue / "index.html")
+    browser.script("scrollTo(0, 3000)")
+    top = browser.script("return document.getElementById('search').getBoundingClientRect().top")
+    assert browser.script("return scrollY") > 2000
+    assert 0 <= top < 100
+
+
 def test_links_between_pages_can_be_clicked(browser: Browser, catalogue: Path) -> None:
     browser.open(catalogue / "index.html")
     browser.driver.find_element("link text", "rope").click()

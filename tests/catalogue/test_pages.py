@@ -221,6 +221,7 @@ def test_results_are_counted_with_reasons(installed: Registry, tmp_path: Path) -
             result("is_long", "skipped", "it has <no> end"),
             result("is_exact", "expected", "float16 rounds"),
             result("is_fast", "failed", "position 3 changed by 0.21", part="alibi"),
+            result("is_odd", "skipped", "no case", part="learned"),
             result("is_gone", "passed", part="uninstalled"),
         ]
     )
@@ -241,6 +242,7 @@ def test_results_are_counted_with_reasons(installed: Registry, tmp_path: Path) -
     }
     assert states["rope"] == "✓ verified"
     assert states["sinusoidal"] == ""
+    assert states["learned"] == "", "nothing was checked"
 
 
 def test_the_same_installation_gives_the_same_bytes(catalogue: Path, installed: Registry, tmp_path: Path) -> None:

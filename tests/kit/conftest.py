@@ -21,6 +21,16 @@ from partwise.scaffold import PARTS
 
 ROOT = Path(__file__).resolve().parents[2]
 KIT = ROOT / "tests" / "fixtures" / "acme-kit"
+NEW = """
+from click.testing import CliRunner
+from partwise.scaffold import PARTS
+from partwise_cli.main import cli
+
+for kind in PARTS:
+    result = CliRunner().invoke(cli, ["new", "plugin", f"my-{kind}", "--kind", kind], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+"""
+"""`partwise new plugin my-KIND --kind KIND` for each kind, in one process."""
 ACME = ("torch_attention", "llama_mlp", "experts", "top_k")
 
 
@@ -73,8 +83,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     made.install(*place.glob("partwise-*.whl"))
     where = made.run("-c", "import partwise; print(partwise.__file__)").strip()
     assert where.startswith(inside), "the wheel is what is imported, not the checkout"
-    for kind in PARTS:
-        made.partwise("new", "plugin", f"my-{kind}", "--kind", kind)
+    made.run("-c", NEW)
     made.install(*(place / f"my-{kind}" for kind in PARTS), KIT)
     return made
 

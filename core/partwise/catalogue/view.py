@@ -117,8 +117,9 @@ class PartView:
 
     @property
     def verified(self) -> bool | None:
-        """Whether it holds its contract; None if nobody looked."""
-        return None if self.checks is None else not self.counts["failed"]
+        """Whether it holds its contract; None if nobody looked, or nothing could be checked."""
+        seen = self.counts["passed"] + self.counts["expected"] + self.counts["failed"]
+        return not self.counts["failed"] if seen else None
 
     @property
     def source(self) -> str:

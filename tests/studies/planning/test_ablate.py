@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from partwise.errors import InputError
 from partwise.studies.ablation import ablate, places
+from partwise.studies.analysis import analyse
 from partwise.studies.origin import revision
 from partwise.studies.plan import make_plan
 from partwise.studies.reading import load_study
@@ -151,6 +152,36 @@ def test_a_look_that_decides_nothing_lets_it_go_on(study, engine, pretending) ->
     assert states(run(study(seeds=5, looks=looks), pretending)) == {"done": 20}
 
 
+def test_results_say_whether_the_tokenizer_varies(study, engine, pretending) -> None:
+    factors = {"tokenizer": {"at": "tokenizer", "values": [{"use": "bpe", "vocab_size": 300}]}}
+    assert run(study(factors=factors, metric={"name": "bits_per_byte"}), pretending).tokenizer_varies
+    assert not run(study(name="other"), pretending).tokenizer_varies
+
+
+def test_seeds_that_are_added_after_the_verdicts_are_told_to_the_reader(study, engine, pretending) -> None:
+    assert run(study(), pretending).seen == []
+    assert run(study(seeds=4), pretending).seen == [3]
+    results = run(study(seeds=6), pretending)
+    assert results.seen == [3, 4]
+    assert any("after 3 and 4 seeds were told before" in note for note in analyse(results).notes)
+    assert run(study(seeds=6), pretending).seen == [3, 4], "nor does it forget"
+
+
+def test_a_study_that_told_no_verdict_yet_may_grow(study, engine, pretending) -> None:
+    run(study(seeds=2), pretending)
+    engine.stop_after = 10
+    with pytest.raises(KeyboardInterrupt):
+        run(study(seeds=3), pretending)
+    engine.stop_after = None
+    assert run(study(seeds=5), pretending).seen == [], "two seeds give no verdict, nor does a table with runs waiting"
+
+
+def test_a_study_that_asks_something_else_under_its_old_name_has_seen_nothing(study, engine, pretending) -> None:
+    run(study(), pretending)
+    factors = {"width": {"at": "model.width", "values": [32], "baseline": 8}}
+    assert run(study(factors=factors, seeds=5), pretending).seen == []
+
+
 def test_a_directory_of_another_study_is_left_alone(study, engine, pretending, here: Path) -> None:
     run(study(), pretending)
     loaded = load_study(study(name="other"))
@@ -234,6 +265,40 @@ def test_the_command_shows_what_is_wrong_and_exits_with_2(study) -> None:
         assert result.exit_code == 2
         assert "heads 3 does not divide width 16" in result.stderr
         assert "note: in variant heads=3 (factors.heads.values.0)" in result.stderr
+
+
+def test_options_that_mean_nothing_together_are_refused(study) -> None:
+    study()
+    for options in (("--plan", "--status"), ("--plan", "--only", "base"), ("--status", "--retry-failed")):
+        result = call("ablate", "mine.json", *options)
+        assert result.exit_code == 2
+        assert "--status" in result.stderr
+
+
+def test_how_far_another_study_is_is_not_told_as_if_it_were_this_one(study, engine, pretending, here: Path) -> None:
+    run(study(), pretending)
+    study(name="other")
+    result = call("ablate", "mine.json", "--out", "studies/mine", "--status")
+    assert result.exit_code == 2
+    assert "holds the study 'mine', and this is 'other'" in result.stderr
+
+
+def test_the_command_that_is_offered_goes_on_with_the_same_study(study) -> None:
+    study(factors=TWO, run={"use": "local", "slots": 1, "timeout": 0.01, "retries": 0})
+    result = call("ablate", "mine.json", "--out", "el se/mine", "--seeds", "1")
+    assert result.exit_code == 1
+    assert "partwise ablate mine.json --out 'el se/mine' --seeds 1 --retry-failed" in result.stdout
+
+
+def test_damaged_results_say_how_to_go_on(study, here: Path) -> None:
+    study()
+    place = here / "studies" / "mine"
+    place.mkdir(parents=True)
+    (place / "results.json").write_text('{"partwise_results": 1}')
+    result = call("ablate", "mine.json")
+    assert result.exit_code == 1
+    assert "or is damaged: study: Field required; delete it: it is written anew from the runs" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_check_takes_studies_and_recipes_alike(study) -> None:

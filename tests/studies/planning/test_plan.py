@@ -97,6 +97,15 @@ def test_a_metric_per_token_is_refused_where_the_tokenizer_varies(study) -> None
     assert found.variants[1].costs.parameters > found.base.costs.parameters
 
 
+def test_a_tokenizer_trained_on_other_texts_is_another(study, here: Path) -> None:
+    (here / "other.txt").write_text("ÀÉÎ ÕÜ, said the hound; " * 200)
+    factors = {"texts": {"at": "data.files", "values": [["other.txt"]]}}
+    with pytest.raises(RecipeError, match="the tokenizer varies between variants"):
+        plan(study(factors=factors))
+    assert plan(study(factors=factors, metric={"name": "bits_per_byte"})).tokenizer_varies
+    assert not plan(study()).tokenizer_varies
+
+
 def test_data_that_does_not_suit_a_variant_is_found_at_planning(study) -> None:
     factors = {"context": {"at": "model.context", "values": [32, 100_000]}}
     with pytest.raises(RecipeError) as caught:

@@ -135,6 +135,35 @@ def test_impossible_variants_are_all_found_with_their_names_and_places(study) ->
     assert all(line.startswith("mine.json:5:") for line in text.splitlines() if "does not divide" in line)
 
 
+def test_slips_of_every_step_are_told_at_once(study) -> None:
+    factors = {
+        "typo": {"at": "model.positon", "values": ["rope"]},
+        "seed": {"values": [{"seed": 3}]},
+        "unknown": {"at": "model.position", "values": ["rop"]},
+        "heads": {"at": "model.blocks.*.mixer.heads", "values": [3]},
+    }
+    tune = {"at": "trainer.optimizer.lrr", "values": [0.1, 0.2]}
+    text = refused(study(factors=factors, tune=tune))
+    for message in ("no 'positon'", "'seed' is nothing", "unknown position 'rop'", "does not divide", "'lrr'"):
+        assert text.count(message) == 1, message
+
+
+@pytest.mark.parametrize("design", ["one_at_a_time", "grid", "leave_one_out"])
+def test_a_factor_that_leaves_the_base_as_it_is_compares_nothing(study, design: str) -> None:
+    factor = {"at": "model.position", "values": ["none"], "off": "none"}
+    path = study(factors={"position": factor}, design=design)
+    text = refused(path)
+    assert "there is nothing to compare" in text
+    assert points_at(text, "nothing to compare", path).startswith('{"at": "model.position"')
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_factors_and_variants_have_names(study, name: str) -> None:
+    assert "needs a name" in refused(study(factors={name: {"at": "model.position", "values": ["rope"]}}))
+    variants = {name: {"model": {"position": "rope"}}}
+    assert "needs a name" in refused(study(factors=None, design="list", variants=variants))
+
+
 def test_schema_only_assembles_nothing(study) -> None:
     path = study(factors={"heads": {"at": "model.blocks.*.mixer.heads", "values": [3]}})
     assert [one.name for one in variants(load_study(path), assemble=False).candidates] == ["base", "heads=3"]
