@@ -1,7 +1,8 @@
 """`make demo`: what partwise does, on this machine's own Python library, with the commands one would type.
 
 Checks every shipped recipe, looks at the GPT, trains it on real text and lets it write; then changes one
-word of the recipe, trains again, and puts both figures side by side. Runs are kept in runs/demo.
+word of the recipe, trains again, and puts both figures side by side; and as one run against one says little, ends
+with a study of several seeds and its report. All is kept in runs/demo.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 
 RUNS = Path("runs/demo")
+STUDY = RUNS / "study"
 CHANGE = "model.position=rope"
 
 
@@ -27,6 +29,8 @@ def main() -> None:
     _show("One word changes: learned positions become rotary ones.", "diff", "gpt", "gpt", "--set", CHANGE)
     _show("And it learns again.", "train", "gpt", "--set", CHANGE, "--out", str(RUNS / "rope"))
     _compare({"learned": RUNS / "learned", "rope": RUNS / "rope"})
+    _show("Which is better? A study answers: tiny GPTs, five seeds each.", "ablate", "demo", "--out", str(STUDY))
+    print(f"\nOpen it in a browser: {(STUDY / 'report.html').resolve().as_uri()}")
 
 
 def _command(*words: str) -> list[str]:

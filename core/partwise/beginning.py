@@ -90,9 +90,8 @@ def _believed(directory: Path) -> list[str]:
 
     A checkpoint with a manifest tells better, and a checkpoint without one is never continued from.
     """
-    if any(directory.glob(MANIFEST)) or any(directory.glob(f"checkpoint-*/{MANIFEST}")):
-        return []
-    if not (directory / WEIGHTS).is_file():
+    vouched = (directory / MANIFEST).exists() or any(directory.glob(f"checkpoint-*/{MANIFEST}"))
+    if vouched or not (directory / WEIGHTS).is_file():
         return []
     return [name for name in (WEIGHTS, METRICS) if (directory / name).is_file()]
 

@@ -9,6 +9,9 @@ from typing import Any
 SMOOTHING = 50
 """The training loss is averaged over a fiftieth of the run: that of a single batch is mostly chance."""
 
+BEYOND = 1e100
+"""What no axis has room for."""
+
 Points = list[tuple[float, float]]
 
 
@@ -22,10 +25,13 @@ class Curve:
 
 def learning_curves(rows: Sequence[Mapping[str, Any]]) -> list[Curve]:
     """The curves of a run's rows that have anything to show."""
-    batches: Points = [(row["step"], row["loss"]) for row in rows if row.get("loss") is not None]
-    valid: Points = [(row["step"], row["valid_loss"]) for row in rows if row.get("valid_loss") is not None]
+    batches, valid = ([(row["step"], row[name]) for row in rows if _fits(row, name)] for name in ("loss", "valid_loss"))
     curves = [Curve("train (smoothed)", smoothed(batches, max(1, len(batches) // SMOOTHING))), Curve("valid", valid)]
     return [curve for curve in curves if curve.points]
+
+
+def _fits(row: Mapping[str, Any], name: str) -> bool:
+    return row.get(name) is not None and max(abs(row[name]), row["step"]) < BEYOND
 
 
 def smoothed(points: Points, window: int) -> Points:

@@ -97,9 +97,10 @@ class Rows:
 
     def _row(self, number: int, line: bytes) -> dict[str, Any]:
         try:
-            row: dict[str, Any] = json.loads(line.decode("utf-8"))
-            row["step"] + 0
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            row: dict[str, Any] = json.loads(line.decode("utf-8"), parse_constant=_refuse)
+            if type(row["step"]) is not int or not all(_is_figure(key, value) for key, value in row.items()):
+                raise ValueError
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             shown = repr(line[:80].decode("utf-8", "replace"))
             raise WorkError(f"{self.path}:{number} is damaged, or was not written by partwise: {shown}") from error
         return row
@@ -108,6 +109,17 @@ class Rows:
 def _own(path: str, flags: int) -> int:
     """Opens no link, which might lead out of the run's directory."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _is_figure(key: str, value: object) -> bool:
+    """Whether readers can calculate with it, where they do; of other keys a text may be the value."""
+    if isinstance(value, str):
+        return key != "loss" and not key.startswith("valid_")
+    return value is None or type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
 
 
 def _endless(value: object) -> bool:

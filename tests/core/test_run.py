@@ -8,6 +8,7 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from torch import nn
 
 from partwise import InputError, WorkError
 from partwise.run import Checkpoint, Run, Saved, alone_in, first_difference
-from partwise.weights import model_tensors, optimizer_state
+from partwise.weights import OptimizerState, fill_optimizer, model_tensors, optimizer_state
 
 RECIPE = {"partwise": 1, "name": "tiny", "seed": 0, "trainer": {"use": "standard", "steps": 600, "betas": [0.9, 0.99]}}
 TOKENIZER = {"characters": ["a", "\ud800", "é"]}
@@ -104,6 +105,37 @@ def test_a_run_with_another_tokenizer_is_refused(tmp_path: Path) -> None:
     created(tmp_path).save_checkpoint(1, *model_and_optimizer())
     with pytest.raises(InputError, match="tokenizer is another"):
         Run.create(tmp_path, RECIPE, {"characters": ["b"]}, LOCK)
+
+
+def test_a_finished_run_from_before_manifests_is_taken_as_it_is_and_that_is_said(tmp_path: Path) -> None:
+    model, said = Tied(), list[str]()
+    run = created(tmp_path)
+    run.log({"step": 1, "loss": 1.0})
+    run.save_checkpoint(1, *model_and_optimizer())
+    run.finish(model)
+    for manifest in (tmp_path / "manifest.json", tmp_path / "checkpoint-1" / "manifest.json"):
+        manifest.unlink()
+    with pytest.raises(WorkError, match=r"manifest\.json is missing; the command that trained the run mends"):
+        Run.open(tmp_path)
+    again = Run.create(tmp_path, RECIPE, TOKENIZER, LOCK, said.append)
+    assert any("model.safetensors and metrics.jsonl were there" in line for line in said)
+    assert again.rows() == [{"step": 1, "loss": 1.0}]
+    fresh = Tied()
+    again.load_weights(fresh)
+    assert torch.equal(fresh.head.weight, model.head.weight)
+    (tmp_path / "model.safetensors").write_bytes((tmp_path / "model.safetensors").read_bytes()[:-1])
+    with pytest.raises(WorkError, match="is damaged"):
+        Run.open(tmp_path).load_weights(fresh)
+
+
+def test_where_a_checkpoint_can_vouch_final_weights_without_a_manifest_are_not_believed(tmp_path: Path) -> None:
+    said = list[str]()
+    run = created(tmp_path)
+    run.save_checkpoint(1, *model_and_optimizer())
+    run.finish(Tied())
+    (tmp_path / "manifest.json").unlink()
+    assert not Run.create(tmp_path, RECIPE, TOKENIZER, LOCK, said.append).finished
+    assert (tmp_path / "damaged-model.safetensors").exists()
 
 
 def test_a_run_that_has_trained_nothing_yet_is_started_anew_on_the_data_as_it_is_now(tmp_path: Path) -> None:
@@ -285,6 +317,71 @@ def test_state_that_is_neither_tensor_nor_number_is_refused_not_pickled(tmp_path
     optimizer.state[model.bias]["history"] = [1, 2]
     with pytest.raises(WorkError, match=r"Counting keeps a list \(history\)"):
         run.save_checkpoint(1, model, optimizer)
+
+
+def spoilt(name: str) -> dict[str, torch.Tensor | float | None]:
+    """What may stand for an optimizer's state of one parameter but that state."""
+    other = torch.zeros(7)
+    return {
+        "another shape": other,
+        "one that broadcasts": torch.zeros(1, 2),
+        "a single number": torch.tensor(0.5),
+        "whole numbers": torch.zeros(2, 2, dtype=torch.int64) if name != "step" else torch.tensor(True),
+        "no tensor": 1.0,
+        "nothing": None,
+    }
+
+
+@pytest.mark.parametrize("value", spoilt("").keys())
+@pytest.mark.parametrize(
+    ("key", "make"),
+    [
+        ("exp_avg", lambda parameters: torch.optim.AdamW(parameters, fused=True)),
+        ("step", lambda parameters: torch.optim.AdamW(parameters, fused=True)),
+        ("momentum_buffer", lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9)),
+        ("square_avg", lambda parameters: torch.optim.RMSprop(parameters, foreach=True)),
+    ],
+)
+def test_an_optimizer_that_takes_up_a_state_can_make_an_update_with_it(
+    key: str, make: Any, value: str, tmp_path: Path
+) -> None:
+    def step(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        model(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+
+    model = nn.Linear(2, 2)
+    optimizer = make(model.parameters())
+    step(model, optimizer)
+    state = optimizer_state(model, optimizer)
+    tensors, numbers = {**state.tensors}, {**state.numbers["state"]}
+    tensors.pop(f"weight/{key}")
+    if isinstance(put := spoilt(key)[value], torch.Tensor):
+        tensors[f"weight/{key}"] = put
+    elif put is not None:
+        numbers[f"weight/{key}"] = put
+    fresh = make(model.parameters())
+    try:
+        fill_optimizer(model, fresh, OptimizerState(tensors, {**state.numbers, "state": numbers}), tmp_path)
+    except WorkError as error:
+        assert f"weight/{key}" in str(error)
+        return
+    assert (key, value) in {("step", "a single number"), ("momentum_buffer", "nothing")}
+    step(model, fresh)
+
+
+def test_of_an_optimizer_that_cannot_be_tried_any_state_is_believed(tmp_path: Path) -> None:
+    class Looking(torch.optim.SGD):
+        def step(self, closure: Any = None) -> None:
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    self.state[parameter]["largest"] = parameter.grad.abs().max().item()
+
+    model = nn.Linear(2, 2)
+    optimizer = Looking(model.parameters())
+    groups = optimizer_state(model, optimizer).numbers["groups"]
+    state = OptimizerState({}, {"state": {"bias/largest": 3.0}, "groups": groups})
+    fill_optimizer(model, optimizer, state, tmp_path)
+    assert optimizer.state[model.bias] == {"largest": 3.0}
 
 
 def kept(directory: Path) -> set[int]:

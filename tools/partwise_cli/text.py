@@ -54,8 +54,10 @@ def duration(seconds: float) -> str:
 
 
 def figure(value: float | None) -> str:
-    """A metric to four digits: `3.214`, `28.51`, `20,481`; a dash if there is none."""
+    """A metric to four digits: `3.214`, `28.51`, `20,481`, `2.048e+12`; a dash if there is none."""
     if value is None:
         return "-"
+    if abs(value) >= 1e9:
+        return f"{value:.3e}"
     digits = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0
     return f"{value:,.{digits}f}"

@@ -44,6 +44,11 @@ def names() -> list[str]:
     return [name for name, _, _ in _files()]
 
 
+def paths() -> dict[str, Path]:
+    """Every recipe and study by its name, without reading any."""
+    return {name: path for name, path, _ in _files()}
+
+
 def path_of(name: str) -> Path | None:
     """The file that a name means, a recipe or a study; None if there is none."""
     return next((path for known, path, _ in _files() if known == name), None)

@@ -27,7 +27,7 @@ def find_study(given: str | Path) -> Path:
         RecipeError: there is none; with the nearest name.
     """
     text = str(given)
-    paths = {name: shipped.path_of(name) for name in shipped.names() if isinstance(given, str)}
+    paths = shipped.paths() if isinstance(given, str) else {}
     short = {name.replace(f"{shipped.STUDIES}/", ""): path for name, path in paths.items() if shipped.is_study(name)}
     named = short.get(text) or paths.get(text)
     if named is not None:

@@ -55,7 +55,7 @@ class Ledger:
     def __init__(self, say: Callable[[str], None] = lambda line: None) -> None:
         self._say = say
         self._prepared: dict[str, Any] = {}
-        self._figures: dict[tuple[str, Quantity], float] = {}
+        self._figures: dict[str, float] = {}
 
     def texts(self, loaded: LoadedRecipe) -> Texts:
         """What a recipe is trained on; trains its tokenizer and encodes its texts unless the cache has them.
@@ -86,7 +86,10 @@ class Ledger:
 
     def quantity(self, loaded: LoadedRecipe, quantity: Quantity) -> float:
         """One of the costs, for the price of working out that one; raises what `costs` raises."""
-        key = loaded.recipe.fingerprint(), quantity
+        recipe = loaded.recipe
+        # Weights and FLOPs do not hang on the trainer, of which tuning tries many.
+        key = _canonical(recipe.data, recipe.tokenizer, recipe.model, recipe.trainer if quantity == "tokens" else None)
+        key += f"{loaded.directory_of('data')} {loaded.directory_of('tokenizer')} {quantity}"
         if key not in self._figures:
             work = {"parameters": self._parameters, "flops": self._flops, "tokens": self._tokens}[quantity]
             self._figures[key] = work(loaded)

@@ -79,6 +79,8 @@ class Plan:
     variants: tuple[PlannedVariant, ...]
     """The base first; not tuned yet."""
     seeds: tuple[int, ...]
+    ledger: Ledger = field(default_factory=Ledger, compare=False, repr=False)
+    """What anything costs, for those that change a variant further."""
 
     @property
     def base(self) -> PlannedVariant:
@@ -150,7 +152,7 @@ def make_plan(study: LoadedStudy, seeds: int | None = None, say: Say = lambda li
             target = planned[0].costs.of(study.study.match.quantity) if study.study.match else None
     if problems:
         raise RejectedError(problems)
-    plan = Plan(study, found.factors, tuple(planned), chosen)
+    plan = Plan(study, found.factors, tuple(planned), chosen, ledger)
     _refuse_metric_per_token(study, plan.tokenizer_varies)  # the same one, trained on other texts, is another
     return plan
 

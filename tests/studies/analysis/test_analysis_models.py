@@ -181,7 +181,7 @@ def test_a_grid_study_tells_its_effects(study) -> None:
     }
     assert [row.term for row in found.anova] == ["position", "norm", "position x norm"]
     assert set(found.sentences) == {"position", "norm", "interactions"}
-    assert "averaged over the other factors, rope changes the metric by −0.4" in found.sentences["position"]
+    assert "averaged over the other factors, the effect of rope is −0.4" in found.sentences["position"]
     assert [c.factor for c in found.contrasts] == ["position", "norm", None]
 
 

@@ -131,6 +131,22 @@ def test_unequal_trials_are_told(study) -> None:
     assert any("unequal trials: base 2, position=a 1" in note for note in found.notes)
 
 
+def test_what_the_verdicts_hold_for_and_what_else_may_be_behind_them_is_told(study) -> None:
+    results = study({"base": BASE, "position=a": BASE, "position=b": BASE})
+    one, same, large = results.variants
+    large = large.model_copy(update={"parameters": 130, "tokens": 101})
+    base, same = (each.model_copy(update={"parameters": 100, "tokens": 100}) for each in (one, same))
+    uneven = results.model_copy(update={"variants": [base, same, large]})
+    notes = analyse(uneven).notes
+    assert any(note.startswith("Not at equal parameters: position=b (+30%).") for note in notes)
+    assert not any("equal tokens" in note or "equal FLOPs" in note for note in notes), "1 % is not worth a word"
+    assert any("No knob was tuned" in note for note in notes)
+    assert not any(
+        "No knob was tuned" in note for note in analyse(uneven.model_copy(update={"tuned_knob": "lr"})).notes
+    )
+    assert sum("hold for this recipe" in note for note in notes) == 1
+
+
 def test_skewed_differences_are_told_and_symmetric_ones_are_not(study) -> None:
     base = np.random.default_rng(0).normal(2, 0.1, size=10)
     noise = np.array([-3, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2, 3])

@@ -169,6 +169,20 @@ def test_values_that_do_not_fit_are_found_before_anything_runs(study) -> None:
         trials(plan(study(tune={**TUNE, "values": [1e-3, -1.0]})))
 
 
+def test_what_is_tuned_costs_what_the_table_says(study) -> None:
+    found = trials(plan(study(tune={"at": "trainer.batch_size", "values": [2, 4], "seeds": [100]})))
+    base = {one.value: one.variant.costs.tokens for one in found if one.variant.name == "base"}
+    assert base[4] == 2 * base[2]
+
+
+def test_tuning_does_not_undo_what_was_matched(study) -> None:
+    match = {"quantity": "tokens", "knob": "trainer.steps"}
+    path = study(tune={"at": "trainer.batch_size", "values": [2, 4], "seeds": [100]}, match=match)
+    with pytest.raises(RecipeError, match=r"tuning must leave the tokens as they were matched, and 4 makes them"):
+        trials(plan(path))
+    assert trials(plan(study(tune=TUNE, match=match)))
+
+
 # --- time, disk, power --------------------------------------------------------------------------------
 
 

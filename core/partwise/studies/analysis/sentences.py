@@ -104,7 +104,7 @@ def _effect(effect: Effect, results: Results) -> str:
     p = f"Holm-adjusted {chance(effect.p_adjusted)} over the effects)"
     if len(effect.factors) == 1:
         level = effect.name.partition("=")[2]
-        return f"averaged over the other factors, {level} changes the metric by {shown}, {p}"
+        return f"averaged over the other factors, the effect of {level} is {shown}, {p}"
     return f"{effect.name} adds {shown}, {p} to the sum of its parts"
 
 

@@ -18,7 +18,7 @@ EARLY_APART = 0.25
 """The same for the differences, which are wild at first."""
 CAPTION = (
     "Mean over seeds; bands reach from the lowest to the highest. "
-    "The first tenth of the steps does not decide the heights"
+    "The heights are chosen without the first tenth of the steps"
 )
 
 
@@ -37,7 +37,7 @@ def learning_curves(results: Results) -> Curves | None:
     if not shown:
         return None
     if len(shown) > MOST_TOGETHER:
-        return Curves(_one_by_one(results, shown), f"{CAPTION}, which are each panel's own; steps lie across.")
+        return Curves(_one_by_one(results, shown), f"{CAPTION}, for each panel by itself; steps lie across.")
     heights = _heights(shown)
     broken = [one for name in _names(results) for one in _broken(results, name)]
     keys = [(one.name, one.look) for one in shown]
@@ -50,7 +50,9 @@ def learning_curves(results: Results) -> Curves | None:
         band = results.metric.smallest_effect or 0.0
         drawn.append(Panel(f"difference from {results.baseline}", apart, "step", heights=late, band=band))
     caption = (
-        f"{CAPTION}, nor their first quarter those of the differences, paired by seed." if apart else f"{CAPTION}."
+        f"{CAPTION}, those of the differences, which are paired by seed, without the first quarter."
+        if apart
+        else f"{CAPTION}."
     )
     caption += " Dotted: runs that did not finish, as far as they lie within the picture." if broken else ""
     return Curves(panels("Learning curves", _description(shown), drawn, len(drawn), 250, keys), caption)
