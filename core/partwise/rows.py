@@ -119,7 +119,9 @@ def _is_figure(key: str, value: object) -> bool:
     """Whether readers can calculate with it, where they do; of other keys a text may be the value."""
     if isinstance(value, str):
         return key != "loss" and not key.startswith("valid_")
-    return value is None or type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value is None
+    return math.isfinite(value)
 
 
 def _endless(value: object) -> bool:

@@ -44,7 +44,9 @@ class Listed:
 def runs_in(directory: Path) -> list[Listed]:
     """Every run in `directory` and below, the one written last first."""
     # A link to a run is that run, under the shortest of its names.
-    found = sorted(_found(directory, DEEPEST), key=lambda path: (path.is_symlink(), len(path.parts), path), reverse=True)
+    found = sorted(
+        _found(directory, DEEPEST), key=lambda path: (path.is_symlink(), len(path.parts), path), reverse=True
+    )
     runs = {path.resolve(): path for path in found}
     return sorted(map(listed, runs.values()), key=lambda run: (run.seconds_ago, run.directory))
 

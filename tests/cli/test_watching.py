@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,7 +14,8 @@ from click.testing import CliRunner, Result
 
 from partwise import workflow
 from partwise.interfaces import Progress
-from partwise.learning_curve import smoothed
+from partwise.learning_curve import Curve, in_letters, learning_curves, smoothed
+from partwise.manifest import Entry, Manifest
 from partwise.recipe import load
 from partwise_cli.main import cli
 from partwise_cli.runs import age
@@ -97,6 +100,72 @@ def test_show_draws_the_curve_in_the_terminal_and_as_a_picture(place: Path) -> N
     lines = [e for e in drawing.iter("{http://www.w3.org/2000/svg}polyline") if "line" in e.get("class", "")]
     assert len(lines) == 4  # two curves, and a sample of each in the legend
     assert max(len((line.get("points") or "").split()) for line in lines) == 6
+
+
+def test_where_letters_have_no_colours_the_curves_are_told_apart_in_ascii(place: Path) -> None:
+    shown = partwise("show", place / "done").stdout
+    assert shown.isascii()
+    assert "++ train (smoothed)   xx valid" in shown
+
+
+def test_with_colours_the_curves_are_drawn_in_blocks() -> None:
+    drawn = in_letters([Curve("a", [(1, 2.0), (2, 1.0)]), Curve("b", [(1, 1.0), (2, 2.0)])], 40, colours=True)
+    assert "██" in drawn
+    assert "\x1b[" in drawn
+
+
+def test_what_no_axis_has_room_for_is_left_out_of_a_curve() -> None:
+    rows = [{"step": 1, "loss": 1e300}, {"step": 2, "loss": 2.0}, {"step": 3, "loss": None}, {"step": 4, "loss": 1.0}]
+    assert learning_curves(rows)[0].points == [(2, 2.0), (4, 1.0)]
+    in_letters(learning_curves([{"step": step, "loss": 9e99 * step / 2} for step in (1, 2)]), 60)
+
+
+def test_a_run_that_cannot_be_written_in_is_shown_without_a_picture(place: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(place / "done", tmp_path / "run", ignore=shutil.ignore_patterns("*.svg"))
+    (copy / "learning-curve.svg").mkdir()
+    shown = partwise("show", copy)
+    assert shown.exit_code == 0
+    assert "no picture" in shown.stderr
+    assert "--svg" in shown.stderr
+    assert partwise("show", copy, "--svg", copy / "learning-curve.svg" / "x" / "y.svg").exit_code == 1
+
+
+def test_showing_a_run_does_not_make_it_younger(place: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(place / "done", tmp_path / "run")
+    for file in copy.iterdir():
+        os.utime(file, (1e9, 1e9))
+    partwise("show", copy)
+    assert listed(tmp_path)["run"]["seconds_ago"] > 1e7
+
+
+def test_a_link_to_a_run_is_not_another_run(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "done", tmp_path / "run")
+    (tmp_path / "a-link").symlink_to(tmp_path / "run")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    found = json.loads(partwise("runs", tmp_path, "--json").stdout)
+    assert [run["directory"] for run in found] == [str(tmp_path / "run")]
+
+
+def test_rows_that_nobody_can_calculate_with_spoil_no_list(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "done", tmp_path / "fine")
+    odd = shutil.copytree(place / "deeper" / "halfway", tmp_path / "odd")
+    with (odd / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 9, "loss": [1], "valid_loss": {"a": 1}}\n')
+    shown = partwise("runs", tmp_path)
+    assert shown.exit_code == 0
+    assert {name: run["state"] for name, run in listed(tmp_path).items()} == {"fine": "finished", "odd": "damaged"}
+    assert partwise("show", odd).exit_code == 1
+
+
+def test_an_imported_run_is_said_to_be_one(place: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(place / "done", tmp_path / "run", ignore=shutil.ignore_patterns("metrics*", "checkpoint*"))
+    lock = json.loads((copy / "lock.json").read_text())
+    (copy / "lock.json").write_text(json.dumps({**lock, "imported": {"checkpoint": "gpt2"}}))
+    Manifest(copy, {n: Entry.of_file(copy / n) for n in ("recipe.json", "tokenizer.json", "lock.json")}).write()
+    assert (listed(tmp_path)["run"]["step"], listed(tmp_path)["run"]["steps"]) == (None, None)
+    shown = partwise("show", copy).stdout
+    assert "finished, imported" in shown
+    assert "trained elsewhere" in shown
 
 
 def test_show_gives_every_row_as_json(place: Path) -> None:

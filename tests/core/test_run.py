@@ -6,7 +6,7 @@ import json
 import os
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +231,23 @@ def test_a_row_that_was_cut_short_is_passed_over(tmp_path: Path) -> None:
     assert run.rows() == [{"step": 1}]
 
 
-@pytest.mark.parametrize("line", ['{"step": 2, "lo', '"a text"', "{}", '{"step": "2"}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"step": 2, "lo',
+        '"a text"',
+        "[1]",
+        "{}",
+        '{"step": "2"}',
+        '{"step": true}',
+        '{"step": 2.0}',
+        '{"step": 2, "loss": "low"}',
+        '{"step": 2, "loss": NaN}',
+        '{"step": 2, "valid_loss": 1e400}',
+        '{"step": 2, "valid_loss": {"a": 1}}',
+        '{"step": 2, "loss": 1' + 400 * "0" + "}",
+    ],
+)
 def test_a_damaged_row_is_named_with_its_line(tmp_path: Path, line: str) -> None:
     run = created(tmp_path)
     run.log({"step": 1})
@@ -360,12 +376,9 @@ def test_an_optimizer_that_takes_up_a_state_can_make_an_update_with_it(
     elif put is not None:
         numbers[f"weight/{key}"] = put
     fresh = make(model.parameters())
-    try:
+    harmless = (key, value) in {("step", "a single number"), ("momentum_buffer", "nothing")}
+    with nullcontext() if harmless else pytest.raises(WorkError, match=f"weight/{key}"):
         fill_optimizer(model, fresh, OptimizerState(tensors, {**state.numbers, "state": numbers}), tmp_path)
-    except WorkError as error:
-        assert f"weight/{key}" in str(error)
-        return
-    assert (key, value) in {("step", "a single number"), ("momentum_buffer", "nothing")}
     step(model, fresh)
 
 

@@ -195,7 +195,7 @@ def test_a_model_that_no_family_has_is_refused_and_nothing_is_written(tmp_path: 
         ("config.json", {"model_type": "gpt2", "add_cross_attention": True}, "add_cross_attention is true"),
         ("config.json", {"model_type": "gpt2", "activation_function": "swish"}, 'nothing is known of.*"swish"'),
         ("config.json", {"model_type": "gpt2", "n_embd": 30, "n_head": 4, "vocab_size": V}, "heads"),
-        ("tokenizer.json", {"model": {"type": "Unigram", "vocab": {}}}, "not of byte-level pairs"),
+        ("tokenizer.json", {"model": {"type": "Unigram", "vocab": {}}}, "not of plain byte-level pairs"),
         ("tokenizer.json", {}, "no tokenizer.json"),
     ],
 )

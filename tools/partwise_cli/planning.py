@@ -69,11 +69,12 @@ def _share(share: float) -> str:
 
 
 def _totals(plan: Plan, found: Forecast) -> list[tuple[str, str]]:
+    from partwise.studies.analysis.wording import many
+
     study = plan.study.study
     runs = len(plan.variants) * len(plan.seeds)
-    rows = [
-        ("runs", f"{runs} ({len(plan.variants)} variants, {len(plan.seeds)} seeds), {sum(found.done.values())} done")
-    ]
+    size = f"{many(len(plan.variants), 'variant')}, {many(len(plan.seeds), 'seed')}"
+    rows = [("runs", f"{runs} ({size}), {sum(found.done.values())} done")]
     if found.trials:
         tune = study.tune
         values = len(tune.values) * len(tune.seeds) if tune else 0
@@ -93,7 +94,9 @@ def _detects(plan: Plan, found: Forecast) -> str:
         return "no telling"
     if found.detectable_sds is None:
         return "nothing: below 3 seeds there is no verdict"
-    condition = f"with 80 % power, {len(plan.seeds)} seeds, {plan.contrasts} comparisons"
+    from partwise.studies.analysis.wording import many
+
+    condition = f"with 80 % power, {many(len(plan.seeds), 'seed')}, {many(plan.contrasts, 'comparison')}"
     if found.detectable is None:
         return (
             f"a difference of {found.detectable_sds:.2f} standard deviations of the paired difference, {condition}; "

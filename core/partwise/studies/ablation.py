@@ -124,7 +124,8 @@ def _provenance(plan: Plan, earlier: Results | None, command: str) -> dict[str, 
         found["started"] = earlier.provenance["started"]
     hashes = {one.name: one.data_hash for one in plan.variants}
     same = len(set(hashes.values())) == 1
-    return {**found, "data": plan.base.data_hash if same else hashes, "study": study.model_dump(mode="json")}
+    data, recipe = plan.base.data_hash if same else hashes, plan.base.loaded.recipe.resolved()
+    return {**found, "data": data, "study": study.model_dump(mode="json"), "recipe": recipe}
 
 
 def _keep_study(study: LoadedStudy, where: Places) -> None:

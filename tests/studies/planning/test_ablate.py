@@ -46,6 +46,7 @@ def test_provenance_says_where_the_figures_come_from(study, here: Path, engine, 
     assert found["command"] == "partwise ablate mine.json"
     assert found["environment"]["torch"]
     assert len(found["data"]) == 64
+    assert found["recipe"]["model"]["width"] == 16, "of the base, which the study only names"
     assert found["git"] is None, "the current directory is in no repository"
     assert found["started"] <= found["finished"]
 

@@ -9,7 +9,7 @@ from partwise.studies.results import Results
 
 from .findings import Contrast, Pooled, Summary, Tuning
 from .paired import FEWEST_PAIRS, Array
-from .scope import scope
+from .scope import budgets
 from .summaries import unequal_trials
 
 FEWEST_FOR_SHAPE = 5
@@ -33,7 +33,7 @@ def notes(
         *_second(pooled),
         *_smallest(results),
         *_trials(tuning),
-        *scope(results),
+        *budgets(results),
         *_adding_seeds(contrasts),
     )
 

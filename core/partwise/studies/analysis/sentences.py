@@ -72,8 +72,10 @@ def _inconclusive(c: Contrast, against: str, results: Results) -> str:
     if c.low * c.high > 0 and c.p_adjusted is not None and c.p_adjusted >= c.alpha:
         said += ", which leaves out zero only until corrected for all comparisons"
     if c.needed_for:
+        seen = c.needed_for == abs(c.difference)
+        what = "a difference as small as this" if seen else f"{c.needed_for:.2g}"
         seeds = f"more than {MOST_SEEDS:,}" if c.seeds_needed is None else f"about {c.seeds_needed}"
-        said += f", and {seeds} seeds would be needed to detect {c.needed_for:.2g}"
+        said += f", and {seeds} seeds would be needed to detect {what}"
     return said
 
 

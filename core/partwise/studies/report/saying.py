@@ -104,8 +104,10 @@ def limits(analysis: Analysis) -> list[str]:
                      f"with 80 % power{spread}.")  # fmt: skip
     for c in analysis.contrasts:
         if c.verdict == "inconclusive" and c.needed_for is not None:
+            seen = " (the difference seen)" if c.difference is not None and c.needed_for == abs(c.difference) else ""
+            size = f"{c.needed_for:.2g}{seen}"
             seeds = "more than 10,000" if c.seeds_needed is None else f"about {c.seeds_needed}"
-            notes.append(f"{printable(c.variant)} is inconclusive: to detect {c.needed_for:.2g} takes {seeds} seeds.")
+            notes.append(f"{printable(c.variant)} is inconclusive: to detect {size} takes {seeds} seeds.")
     known = [c.correlation for c in analysis.contrasts if c.correlation is not None]
     if known:
         low, high = numbers.fixed(min(known), 2), numbers.fixed(max(known), 2)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from partwise.studies.analysis.findings import Analysis, Effect, Pooled, PooledContrast
+from partwise.studies.analysis.scope import scope
 from partwise.studies.results import Outcome, Results
 
 from . import numbers, saying
@@ -105,7 +106,7 @@ class Report:
 
     @property
     def limits(self) -> list[str]:
-        return saying.limits(self.analysis)
+        return [*saying.limits(self.analysis), *scope(self.results)]
 
     @property
     def verdicts(self) -> list[Sentence]:
