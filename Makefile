@@ -21,7 +21,7 @@ demo: $(READY)
 	$(BIN)/python tools/demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --quiet
+	$(BIN)/python -m pytest --numprocesses 2 --quiet
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -29,6 +29,7 @@ def lock(loaded: LoadedRecipe, data_hash: str | None) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "platform": f"{sys.platform}-{platform.machine()}",
+        "threads": torch.get_num_threads(),  # sums in another order have other last bits
         "directory": str(loaded.directory_of("data").resolve()),
         "data": data_hash,
         "parts": dict(sorted(_origin(part) for part in parts)),
@@ -84,7 +85,7 @@ def changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What is not as it was when a run was started, in words, from two locks."""
     told = [
         f"{name} {then[name]} is {now[name]} now"
-        for name in ("partwise", "python", "torch", "platform")
+        for name in ("partwise", "python", "torch", "platform", "threads")
         if name in then and then[name] != now[name]
     ]
     before, after = then.get("parts", {}), now.get("parts", {})

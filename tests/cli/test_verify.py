@@ -33,7 +33,7 @@ def with_clumsy():
 
 
 def verify(*arguments: str):
-    return CliRunner().invoke(cli, ["verify", *arguments])
+    return CliRunner().invoke(cli, ["verify", *arguments], env={"COLUMNS": "400"})
 
 
 def test_a_sound_part_passes_and_all_four_counts_are_printed() -> None:

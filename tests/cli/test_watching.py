@@ -78,7 +78,8 @@ def test_runs_lists_each_run_with_its_state_and_newest_figures(place: Path) -> N
     assert "lock.json" in runs["broken"]["problem"]
 
 
-def test_runs_prints_a_line_for_each(place: Path) -> None:
+def test_runs_prints_a_line_for_each(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
     lines = partwise("runs", place).stdout.splitlines()
     assert lines[0].split() == ["run", "recipe", "seed", "state", "step", "valid", "loss", "bits", "per", "byte", "age"]
     assert len(lines) == 4

@@ -1,7 +1,7 @@
 """A fresh virtual environment with the built wheel of partwise in it: no checkout, nothing editable.
 
-It is made once, with every plugin that the tests of this folder are about, so those that use it belong to one group
-of `pytest -n 2 --dist loadgroup`.
+It is made once, with every plugin that the tests of this folder are about, by whichever worker of `pytest -n 2` is
+first; the others wait for it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import os
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from partwise.scaffold import PARTS
 
@@ -67,12 +69,34 @@ class Environment:
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Makes a thing of a name, which is JSON, in a folder of that name, unless another worker has made it."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if hasattr(request.config, "workerinput") else own
+
+    def made(name: str, make: Callable[[Path], Any]) -> Any:
+        place, result = shared / name, shared / f"{name}.json"
+        with FileLock(shared / f"{name}.lock"):
+            if not result.exists():
+                place.mkdir()
+                result.write_text(json.dumps(make(place)))
+            return json.loads(result.read_text())
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def environment(once: Callable[..., Any]) -> Environment:
     """With a new plugin of each kind, and the worked examples.
 
     The libraries that partwise depends on are not installed once more: they are read where they are here.
     """
-    place = tmp_path_factory.mktemp("fresh")
+    python, place = once("fresh", fresh)
+    return Environment(Path(python), Path(place))
+
+
+def fresh(place: Path) -> tuple[str, str]:
+    """Makes the environment; its Python, and where to work."""
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", place, ROOT]
     subprocess.run(build, check=True, capture_output=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", place / "venv"], check=True)
@@ -85,13 +109,13 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     assert where.startswith(inside), "the wheel is what is imported, not the checkout"
     made.run("-c", NEW)
     made.install(*(place / f"my-{kind}" for kind in PARTS), KIT)
-    return made
+    return str(made.python), str(place)
 
 
 @pytest.fixture(scope="session")
-def verified(environment: Environment) -> dict[str, list[dict[str, Any]]]:
+def verified(environment: Environment, once: Callable[..., Any]) -> dict[str, list[dict[str, Any]]]:
     """What `partwise verify` finds, by part."""
     names = [*(f"my-{kind}/{part}" for kind, part in PARTS.items()), *(f"acme/{part}" for part in ACME)]
-    said = json.loads(environment.partwise("verify", *names, "--jobs", "2", "--json"))
+    said = once("verified", lambda _: json.loads(environment.partwise("verify", *names, "--jobs", "2", "--json")))
     assert said["counts"]["failed"] == 0
     return {name: [one for one in said["results"] if one["part"] == name] for name in names}

@@ -10,15 +10,21 @@ import pytest
 
 from .conftest import ACME, Environment
 
-pytestmark = pytest.mark.xdist_group("kit")
-CHANGES = "from partwise import workflow; from pathlib import Path; print(workflow.reopen(Path('mixture')).changes())"
+CHANGES = """
+import sys
+from pathlib import Path
+from partwise import workflow
+
+print(workflow.reopen(Path(sys.argv[1])).changes())
+"""
 
 
 @pytest.fixture(scope="module")
-def mixture(environment: Environment) -> Path:
+def mixture(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of its recipe."""
-    environment.partwise("train", "acme/mixture", "--out", "mixture")
-    return environment.place / "mixture"
+    place = tmp_path_factory.mktemp("run") / "mixture"
+    environment.partwise("train", "acme/mixture", "--out", place)
+    return place
 
 
 def test_its_parts_hold_their_contracts(verified: dict[str, list[dict[str, Any]]]) -> None:
@@ -48,11 +54,11 @@ def test_the_new_kind_is_listed_described_and_checked_like_any_other(environment
 
 
 def test_a_run_says_that_a_plugin_has_changed_since_it_was_trained(environment: Environment, mixture: Path) -> None:
-    assert environment.run("-c", CHANGES).strip() == "[]"
+    assert environment.run("-c", CHANGES, mixture).strip() == "[]"
     (module,) = environment.place.glob("venv/**/acme_kit/mixture.py")
     before = module.read_text()
     try:
         module.write_text(before + "\n# changed\n")
-        assert "acme-kit 0.3.1 has other code now" in environment.run("-c", CHANGES)
+        assert "acme-kit 0.3.1 has other code now" in environment.run("-c", CHANGES, mixture)
     finally:
         module.write_text(before)

@@ -14,7 +14,6 @@ from partwise_cli.main import cli
 
 from .conftest import Environment
 
-pytestmark = pytest.mark.xdist_group("kit")
 TRAIN = """
 import json, sys
 from pathlib import Path

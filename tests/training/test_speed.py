@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,8 @@ def test_a_training_tells_its_speed_beside_its_metrics(tmp_path: Path, monkeypat
 
 
 def test_a_compiled_loss_trains_the_same_and_is_compiled_for_one_length_and_then_for_all(tmp_path: Path) -> None:
+    torch.compiler.reset()
+    torch._dynamo.utils.counters.clear()
     plain = train(recipe(tmp_path), tmp_path / "plain", device="cpu")
     compiled = train(recipe(tmp_path, compile="eager"), tmp_path / "compiled", device="cpu")
     for ours, theirs in zip(compiled.rows(), plain.rows(), strict=True):
@@ -112,6 +115,7 @@ def test_a_profiled_training_leaves_a_trace_and_trains_the_same(tmp_path: Path) 
         [sys.executable, "-m", "partwise_cli", "train", str(tmp_path / "recipe.json"), "--out", str(tmp_path / "run"),
          "--device", "cpu", "--profile", "2"],
         capture_output=True, text=True, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "wrote a trace" in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -232,7 +233,9 @@ def it_can_be_mapped_over_parameters(part: Part, site: Any) -> None:
         return call.call(_Applied(ones[0], {**parameters, **buffers}), *call.inputs)
 
     try:
-        mapped = torch.func.vmap(one)(parameters, buffers)
+        with warnings.catch_warnings():  # that it is slow is no violation
+            warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
+            mapped = torch.func.vmap(one)(parameters, buffers)
     except (RuntimeError, ValueError, NotImplementedError) as error:
         violated(f"vmap over its parameters fails: {str(error).strip().splitlines()[0][:200]}")
     for index, module in enumerate(ones):

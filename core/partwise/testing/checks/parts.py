@@ -120,6 +120,8 @@ def _echoed(sent: Any) -> Any:
     process.stdin.flush()
     answer = process.stdout.read(*struct.unpack("!i", process.stdout.read(4)))
     if answer.startswith(b"!"):
+        process.kill()  # it may have torch in it now, and would not notice who imports that next
+        _fresh_interpreter.cache_clear()
         raise ValueError(answer[1:].decode())
     return _unpickled(answer[1:])
 
