@@ -50,7 +50,7 @@ def table(results: dict[str, JobResult]) -> Any:
 
 def test_ten_kills_change_nothing_and_no_finished_run_is_repeated(tmp_path: Path, make_job: Any, starts: Any) -> None:
     trainer = {"checkpoint_every": 50, "evaluate_every": 200}
-    jobs: list[Job] = [make_job(seed, steps=700, trainer=trainer) for seed in range(JOBS)]
+    jobs: list[Job] = [make_job(seed, steps=1400, trainer=trainer) for seed in range(JOBS)]
     (tmp_path / "jobs.json").write_text(json.dumps([job.model_dump(mode="json") for job in jobs]))
     pool = tmp_path / "pool"
     chance, kills, finished = random.Random(5), 0, dict[str, int]()
