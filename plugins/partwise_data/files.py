@@ -35,7 +35,10 @@ def _matches(pattern: str, directory: Path) -> list[Path]:
             raise PartError(f"{named} is empty; put text into it or leave it out")
         return [named]
     if not glob.has_magic(pattern):
-        raise PartError(f"there is no file {named}{_suggestion(named)}; names are relative to the recipe's directory")
+        raise PartError(
+            f"there is no file {named}{_suggestion(named)}; names are relative to the recipe's directory (and in --set "
+            "'data.files=[...]' to the current one)"
+        )
     paths = [directory / name for name in sorted(glob.glob(pattern, root_dir=directory, recursive=True))]
     full = [path for path in paths if path.is_file() and _size(path)]
     if not full:
