@@ -30,6 +30,7 @@ def inside(text: str, place: str, told: Connection) -> None:
         _send(told, {"progress": progress.model_dump(mode="json")})
 
     try:
+        _heed_interrupts()
         result = _done(job, directory, tell)
         message: dict[str, object] = {"result": result.model_dump(mode="json")}
     except BaseException as error:
@@ -60,7 +61,6 @@ def _be_a_process_of_its_own(output: Path) -> None:
     """Its own group, so that what it starts can be ended with it; its own output; no life after its parent's."""
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
@@ -69,6 +69,24 @@ def _be_a_process_of_its_own(output: Path) -> None:
     os.dup2(nothing, 0)
     os.close(nothing)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def heed_no_interrupt() -> None:
+    """For the worker: a Ctrl-C reaches every process of a terminal, but the worker ends when its input closes.
+
+    The signal is blocked, not ignored, where there is a difference: a job's process inherits that, and one that is
+    interrupted before it is ready for it finds the signal waiting, instead of training on for nobody.
+    """
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    else:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _end_with_parent() -> None:
@@ -134,4 +152,4 @@ def _send(told: Connection, message: object) -> None:
         told.send_bytes(json.dumps(message).encode())
 
 
-__all__ = ["inside", "memory_error"]
+__all__ = ["heed_no_interrupt", "inside", "memory_error"]

@@ -27,7 +27,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .inside import inside, memory_error
+from .inside import heed_no_interrupt, inside, memory_error
 from .jobs import OUTPUT, Job, JobProgress, JobResult, write_result
 
 GRACE = 10.0
@@ -45,7 +45,7 @@ class Stopped(Exception):  # noqa: N818  (it is no error)
 def serve(place: Path, orders: int, say: Callable[[str], None]) -> None:
     """Does the jobs that are read from the file descriptor `orders` until it closes."""
     lines = os.fdopen(orders, "rb", buffering=0)  # unbuffered: what has not been read is seen by `wait`
-    while line := lines.readline():
+    while (line := lines.readline()) and not _closed(orders):
         job = Job.model_validate_json(line)
 
         def tell(progress: JobProgress) -> None:
@@ -127,6 +127,11 @@ def _listen(job: Job, process: Any, heard: Connection, tell: Callable[[JobProgre
             raise TimeoutError
 
 
+def _closed(orders: int) -> bool:
+    """Whether whoever gave a job has gone since; another job is not given before the result of this one."""
+    return sys.platform != "win32" and bool(wait([orders], 0))
+
+
 def _context() -> Any:
     threads = Path("/proc/self/task")
     sound = sys.platform == "linux" and threads.is_dir() and len(list(threads.iterdir())) == 1
@@ -193,8 +198,7 @@ def main() -> None:
     # Nothing but messages may reach whoever reads them: what libraries print goes to the errors.
     messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    # A Ctrl-C reaches every process of a terminal; this one ends when its input closes.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    heed_no_interrupt()
 
     def say(line: str) -> None:
         with suppress(BrokenPipeError):

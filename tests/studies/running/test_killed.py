@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="lo
 
 STUDY = Path(__file__).with_name("study.py")
 KILLS, JOBS = 10, 6
+AFTER_A_RUN = (3, 7)
 
 
 def workers_in(pool: Path) -> list[str]:
@@ -58,28 +59,55 @@ def test_ten_kills_change_nothing_and_no_finished_run_is_repeated(tmp_path: Path
     def begun() -> int:
         return sum(starts(pool / job.identity) for job in jobs)
 
-    while len(known_results(jobs, pool)) < JOBS:
-        before = begun()
+    def trained() -> int:
+        return sum(path.stat().st_size for path in pool.glob("*/metrics.jsonl"))
+
+    def done() -> int:
+        return len(known_results(jobs, pool))
+
+    while done() < JOBS:
         study = subprocess.Popen([sys.executable, str(STUDY), str(pool), str(tmp_path / "jobs.json"), "2"])
         if kills < KILLS:
-            if kills % 2:  # in the midst of training; else at any moment, starting included
-                latest = time.monotonic() + 3  # the last runs are continued, and none begins any more
-                wait_until(lambda: begun() > before or time.monotonic() > latest)  # noqa: B023
+            if kills % 2:  # in the midst of training, or when a run has just ended; else at any moment of starting
+                grows = done if kills in AFTER_A_RUN else trained
+                before = grows()
+                wait_until(lambda: grows() > before)  # noqa: B023
             time.sleep(chance.uniform(0, 0.3 if kills % 2 else 1.0))
             study.send_signal(signal.SIGKILL)
-            kills += study.wait(60) == -signal.SIGKILL
+            assert study.wait(60) == -signal.SIGKILL
+            kills += 1
         else:
             assert study.wait(300) == 0
         wait_until(lambda: not workers_in(pool))
         assert {name: starts(pool / name) for name in finished} == finished
         finished = {name: starts(pool / name) for name in known_results(jobs, pool)}
-    assert kills >= KILLS - 2  # a quick machine may be done before the last
+    assert kills == KILLS
     assert begun() > JOBS  # some were interrupted, and went on
     undisturbed = execute(jobs, LocalEngine(2), tmp_path / "calm")
     assert table(known_results(jobs, pool)) == table(undisturbed)
     for job in jobs:
         rows, calm = ((place / job.identity / "metrics.jsonl").read_bytes() for place in (pool, tmp_path / "calm"))
         assert rows == calm
+
+
+@pytest.mark.parametrize("moment", ["before it is begun", "as its process starts"])
+def test_a_job_that_nobody_wants_any_more_is_not_done(moment: str, tmp_path: Path, make_job: Any, starts: Any) -> None:
+    job = make_job(0, steps=300)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "partwise.studies.worker", str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    assert worker.stdin is not None
+    worker.stdin.write(job.model_dump_json().encode() + b"\n")
+    worker.stdin.flush()
+    if moment == "as its process starts":
+        wait_until(lambda: (tmp_path / job.identity).exists())
+    worker.stdin.close()
+    assert worker.wait(60) == 0
+    assert not known_results([job], tmp_path)
+    if moment == "before it is begun":
+        assert not starts(tmp_path / job.identity)
 
 
 def test_closing_a_study_ends_its_runs_with_a_checkpoint(tmp_path: Path, make_job: Any) -> None:
