@@ -132,8 +132,8 @@ class AttentionPart(MixerPart):
         raise NotImplementedError
 
     def sees_order(self) -> bool:
-        """Whether, in an encoder, it tells one order of positions from another: by a position encoder of its own,
-        unless overridden. An attention that does not is equivariant to permutations."""
+        """Whether, in an encoder or over its states, it tells one order of positions from another: by a position
+        encoder of its own, unless overridden. An attention that does not is equivariant to permutations."""
         return any(isinstance(part, PositionPart) for _, part in parts_within(self))
 
 

@@ -281,16 +281,22 @@ def reopen(directory: Path, device: str = "auto", weights: Weights = "last") -> 
 
 
 def evaluate(
-    reopened: Reopened, split: Split = "valid", limit: int | None = None, context: int | None = None
+    reopened: Reopened,
+    split: Split = "valid",
+    limit: int | None = None,
+    context: int | None = None,
+    accuracy: bool | None = None,
 ) -> Metrics:
     """Loss, perplexity and bits per byte of a run's model on a split; on `limit` batches at most, spread over it.
 
-    With a `context`, on sequences of that length, which may be longer than those it was trained on.
+    With a `context`, on sequences of that length, which may be longer than those it was trained on. With the
+    accuracy as well if that is asked for, or (None) if the data are examples and not running text.
 
     Raises:
         InputError: the data is no longer what the run was trained on.
     """
-    batches = prepare(reopened.loaded, tokenizer=reopened.tokenizer).batches
+    prepared = prepare(reopened.loaded, tokenizer=reopened.tokenizer)
+    batches = prepared.batches
     if context is not None:
         batches = Batches(batches.encoded, reopened.recipe.model.reads, context, reopened.tokenizer.end)
     # An imported run was trained on texts that nobody here has.
@@ -300,7 +306,8 @@ def evaluate(
             "not be compared with the run's own; restore the data, or train again"
         )
     size = reopened.recipe.trainer.batch_size
-    return evaluate_model(reopened.model, batches, split, size, limit, reopened.device)
+    counted = prepared.data.form == "examples" if accuracy is None else accuracy
+    return evaluate_model(reopened.model, batches, split, size, limit, reopened.device, accuracy=counted)
 
 
 def restored(part: TokenizerPart, content: dict[str, Any]) -> Tokenizer:

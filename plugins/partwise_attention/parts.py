@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .backends import Weighing
     from .ladder import HeadWrapper, LinearHead, RawHead, SimpleAttention
+    from .last_state import LastState as BuiltLastState
     from .multi_head import MultiHeadAttention, QueryKeyNorms
     from .scores import AdditiveScore, DotScore
 
@@ -319,4 +320,20 @@ class Wrapper(AttentionPart):
         return cls(heads=2), cls(heads=4, bias=True, dropout=0.2)
 
 
-PARTS = (Dot, ScaledDot, Additive, MultiHead, Simple, Raw, Linear, Causal, Wrapper)
+class LastState(AttentionPart):
+    """The encoder's last state for every position, weighed by nothing: what attention replaced (Cho et al. 2014)."""
+
+    name = "last_state"
+
+    def build(self, site: LayerSite) -> BuiltLastState:
+        from .last_state import LastState as BuiltLastState
+
+        if not site.reads_memory or site.memory_width is None:
+            raise PartError('last_state reads the states of an encoder; it belongs into the "cross" of a decoder')
+        return BuiltLastState(site.width, site.memory_width)
+
+    def sees_order(self) -> bool:
+        return True  # the last state is another if the order is
+
+
+PARTS = (Dot, ScaledDot, Additive, MultiHead, Simple, Raw, Linear, Causal, Wrapper, LastState)

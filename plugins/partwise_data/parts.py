@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .drawing import GeneratedTask
     from .grammar import GrammarText
     from .library import LibraryText
+    from .modular import ModularAddition
     from .pair_files import PairFiles
     from .text_files import TextFiles
 
@@ -268,6 +269,50 @@ class Recall(Generated):
         )
 
 
+class AddingProblem(Generated):
+    """Digits, two of them marked, and their sum: what a recurrence can carry (Hochreiter & Schmidhuber 1997)."""
+
+    name = "adding"
+    length: Annotated[int, Field(ge=2, le=10_000)] = 50
+    """Digits in each example; one in each half is marked."""
+
+    def build(self, site: DataSite) -> GeneratedTask:
+        from .adding import Adding
+        from .drawing import GeneratedTask, Sizes
+
+        return GeneratedTask(Adding(self.length), Sizes(self.size, self.valid, self.test), self.seed)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(size=50, valid=10, test=10, length=6)
+        yield cls(size=50, valid=20, test=20, seed=1, length=9)
+
+
+class Modular(SharedOut):
+    """All sums modulo a number, on which small networks grok: they know first, and understand late (Power et al. 2022)."""
+
+    name = "modular_addition"
+    modulus: Annotated[int, Field(ge=2, le=500)] = 97
+    """p: there are p^2 sums, of numbers that are one symbol each."""
+    valid: Share = 0.5
+    """Fraction held out to validate on: the more, the later a network groks."""
+    test: Share = 0.0
+    """Fraction held out to test on."""
+    seed: NonNegativeInt = 0
+    """Deals the sums out."""
+
+    def build(self, site: DataSite) -> ModularAddition:
+        from .modular import ModularAddition
+        from .splits import Shares
+
+        return ModularAddition(self.modulus, Shares(self.valid, self.test), self.seed)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(modulus=11)
+        yield cls(modulus=13, valid=0.2, test=0.1, seed=1)
+
+
 class Grammar(DataPart):
     """Sentences of a probabilistic grammar whose exact entropy is known: a loss becomes a distance to the floor."""
 
@@ -299,4 +344,4 @@ class Grammar(DataPart):
         yield cls(size=3_000, valid=600, test=700, relative=0.1, words=5, skew=0.5, seed=1)
 
 
-PARTS = (Library, Text, Pairs, Dates, Copy, Reverse, Sort, Recall, Grammar)
+PARTS = (Library, Text, Pairs, Dates, Copy, Reverse, Sort, Recall, AddingProblem, Modular, Grammar)

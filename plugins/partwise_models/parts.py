@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from annotated_types import Ge, Le, Lt, MinLen
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from partwise import PartError, slots, use
 from partwise.kinds import BlockPart, EmbeddingPart, InitializerPart, ModelPart
@@ -163,10 +163,16 @@ class LanguageModelPart(_Common):
     }
     reads = "sequence"
 
-    blocks: Annotated[tuple[slots.Block, ...], MinLen(1)]
-    """The layers' pattern, cycled until there are `depth` layers."""
+    blocks: tuple[slots.Block, ...]
+    """The layers' pattern, cycled until there are `depth` layers. None at all, [], makes a bigram model."""
     depth: Layers | None = None
     """Number of layers; null means the pattern once."""
+
+    @model_validator(mode="after")
+    def _has_layers_to_repeat(self) -> Self:
+        if self.depth is not None and not self.blocks:
+            raise ValueError(f"depth {self.depth} needs at least one layer in blocks; leave depth out for a bigram model")
+        return self
 
     def build(self, site: ModelSite) -> LanguageModel:
         from .language_model import LanguageModel
@@ -174,7 +180,7 @@ class LanguageModelPart(_Common):
         place = LayerSite(width=self.width, context=self.context)
         input = self._input(site)
         stack = self._stack(self.blocks, self.depth, place)
-        initializer: Initializer = self.initializer.assemble(replace(place, depth=len(stack.blocks)))
+        initializer: Initializer = self.initializer.assemble(replace(place, depth=max(1, len(stack.blocks))))
         return LanguageModel(input, stack, self._head(site, input), self.context, site.vocabulary, initializer)
 
     @classmethod

@@ -15,8 +15,8 @@ from partwise.studies.jobs import Job
 from partwise.studies.plan import make_plan
 from partwise.studies.reading import load_study
 
-STEPS = 150
-"""Updates of a run: a quarter of the real study's, so that starting processes weighs more here than there."""
+STEPS = 750
+"""Updates of a run: half of the real study's, so that starting processes weighs more here than there."""
 
 
 def slots() -> Measure:

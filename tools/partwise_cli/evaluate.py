@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 def command(run: str, split: Split, limit: int | None, weights: Weights, device: str, as_json: bool) -> None:
     """Measure loss, perplexity and bits per byte of a trained run.
 
-    Bits per byte is the one figure that compares models with different tokenizers.
+    Bits per byte is the one figure that compares models with different tokenizers. On data that are examples with
+    an answer, not running text, the accuracy is measured as well.
 
     \b
     Example:
@@ -52,6 +53,7 @@ def command(run: str, split: Split, limit: int | None, weights: Weights, device:
         ("loss", figure(metrics.loss), "nats per token"),
         ("perplexity", figure(metrics.perplexity), ""),
         ("bits per byte", figure(metrics.bits_per_byte), ""),
+        *([] if metrics.accuracy is None else [("accuracy", f"{metrics.accuracy:.1%}", "of tokens held most likely")]),
         ("tokens", f"{metrics.tokens:,}", f"of the {split} split"),
     ]
     show_columns(rows, right=(1,))

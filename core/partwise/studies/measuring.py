@@ -45,7 +45,8 @@ def train_and_measure(job: Job, directory: Path, report: Callable[[JobProgress],
             attempts=job.attempt,
         )
     measured = workflow.reopen(directory)
-    figures = workflow.evaluate(measured, job.metric.split, job.metric.batches, job.metric.context)
+    metric = job.metric
+    figures = workflow.evaluate(measured, metric.split, metric.batches, metric.context, metric.name == "accuracy")
     result = JobResult(
         identity=job.identity,
         state="done",

@@ -26,7 +26,7 @@ class Metric(_Facts):
     """What is compared."""
 
     name: str
-    """`bits_per_byte`, `loss`, `perplexity` ..."""
+    """`bits_per_byte`, `loss`, `perplexity`, `accuracy`."""
     split: Literal["train", "valid", "test"]
     goal: Goal
     smallest_effect: float | None = None

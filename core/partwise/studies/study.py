@@ -43,12 +43,13 @@ class Factor(_Choices):
 class Metric(_Choices):
     """What is compared."""
 
-    name: Literal["bits_per_byte", "loss", "perplexity"] = "loss"
-    """bits_per_byte is the one figure that compares tokenizers; loss is in nats per token."""
+    name: Literal["bits_per_byte", "loss", "perplexity", "accuracy"] = "loss"
+    """bits_per_byte is the one figure that compares tokenizers; loss is in nats per token; accuracy is the share of
+    tokens that the model holds most likely."""
     split: Literal["train", "valid", "test"] = "valid"
     """The texts it is measured on."""
-    goal: Literal["min", "max"] = "min"
-    """Whether less is better, or more."""
+    goal: Literal["min", "max"] | None = None
+    """Whether less is better, or more; null: more of accuracy, less of the others."""
     smallest_effect: PositiveFloat | None = None
     """Smallest difference that matters, in the metric's unit. Without it nothing can be called equivalent."""
     spread: PositiveFloat | None = None
@@ -60,7 +61,8 @@ class Metric(_Choices):
 
     def asked(self) -> results.Metric:
         """As runs and results know it."""
-        return results.Metric(**self.model_dump(exclude={"spread"}))
+        goal = self.goal or ("max" if self.name == "accuracy" else "min")
+        return results.Metric(**{**self.model_dump(exclude={"spread"}), "goal": goal})
 
 
 class Matching(_Choices):

@@ -107,7 +107,7 @@ def tuned(plan: Plan, planned: Sequence[Planned], found: Mapping[str, JobResult]
 
     Of values that are equally good the first wins; where all failed, the variant stays as it was.
     """
-    goal = plan.study.study.metric.goal
+    goal = plan.study.study.metric.asked().goal
     chosen = []
     for variant in plan.variants:
         scores: dict[int, list[float]] = {}

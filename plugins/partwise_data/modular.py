@@ -1,0 +1,50 @@
+"""Addition modulo p, the task on which networks were seen to grok (Power et al. 2022): first they know the training
+examples by heart, and much later, if weights decay, they get those right that were held out.
+
+`3+k=n`: each number is one symbol, whose order says nothing to a model. All p^2 sums there are, shuffled and shared
+out: what is trained on says nothing about the rest but by the rule.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Literal
+
+from partwise.interfaces import Example, Piece, Split
+
+from .drawing import Draw
+from .splits import Shares, digest
+
+SYMBOLS = string.digits + string.ascii_letters + "".join(map(chr, range(0x4E00, 0x4E00 + 438)))
+"""500 numbers: digits, letters, and Chinese characters."""
+
+
+class ModularAddition:
+    """a + b = c, with c = (a + b) mod `modulus`; the shares are exact, to the nearest whole example."""
+
+    form: Literal["stream", "examples"] = "examples"
+
+    def __init__(self, modulus: int, shares: Shares, seed: int) -> None:
+        self.modulus = modulus
+        self.shares = shares
+        self.seed = seed
+
+    def examples(self, split: Split) -> Iterator[Example]:
+        return map(self._example, self._dealt[split])
+
+    def identity(self) -> str:
+        return digest("ModularAddition", 1, self.modulus, self.shares.valid, self.shares.test, self.seed)
+
+    @cached_property
+    def _dealt(self) -> Mapping[Split, list[int]]:
+        count = self.modulus**2
+        order = Draw(self.seed).some(range(count), count)
+        valid, test = round(self.shares.valid * count), round(self.shares.test * count)
+        return {"valid": order[:valid], "test": order[valid : valid + test], "train": order[valid + test :]}
+
+    def _example(self, index: int) -> Example:
+        a, b = divmod(index, self.modulus)
+        asked, answer = f"{SYMBOLS[a]}+{SYMBOLS[b]}=", SYMBOLS[(a + b) % self.modulus]
+        return Example((Piece(asked, scored=False), Piece(answer), Piece("", scored=False)))
