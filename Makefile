@@ -2,6 +2,7 @@
 # make test   sets everything up and runs the tests
 # make check  what must pass before a commit: formatting, types, import rules, tests
 # make bench  speed, as ratios against named peers in the same run
+# make replicate   published results, expected beside obtained (about fifteen minutes)
 # make figures   trains the five models and prints the README's table of them (about ten minutes)
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check lint bench figures format clean
+.PHONY: demo test check lint bench figures replicate format clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "partwise needs Python 3.11 or newer; say PYTHON=... to make")'
@@ -34,6 +35,9 @@ check: lint test
 bench: $(READY)
 	$(BIN)/python tools/bench/main.py
 	$(BIN)/python tools/bench/memory.py
+
+replicate: $(READY)
+	$(BIN)/python tools/replicate.py
 
 figures: $(READY)
 	$(BIN)/python tools/figures.py

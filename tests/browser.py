@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+LEGIBLE = 4.5
+"""Contrast that WCAG 2 (level AA) asks of text."""
 
 # WCAG's relative luminance and contrast, for what the page has computed: every text against what lies behind it.
 CONTRASTS = """
@@ -69,14 +72,44 @@ class Browser:
         asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
         return [url for url in asked if not url.startswith(("data:", "chrome"))]
 
-    def colours(self, scheme: str, media: str = "screen") -> None:
+    @contextmanager
+    def seen_by(self, scheme: str, media: str = "screen") -> Iterator[None]:
         """As a reader who prefers `light` or `dark` sees it, on screen or in print."""
+        self._emulate(media, scheme)
+        try:
+            yield
+        finally:
+            self._emulate("screen", "light")
+
+    def _emulate(self, media: str, scheme: str) -> None:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
 
-    def contrasts(self) -> list[tuple[float, str]]:
-        """Contrast ratio of every text on the page, from 1 to 21, with how the text begins."""
-        return [(ratio, text) for ratio, text in self.script(CONTRASTS)]
+    @contextmanager
+    def without_scripts(self) -> Iterator[None]:
+        """As a reader sees it whose browser runs none."""
+        self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+        try:
+            yield
+        finally:
+            self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+    def ground(self) -> tuple[int, ...]:
+        """Colour behind everything: red, green and blue, each to 255."""
+        colour = self.script("return getComputedStyle(document.documentElement).backgroundColor")
+        return tuple(map(int, colour[4:-1].split(",")))
+
+    def illegible(self) -> list[tuple[float, str]]:
+        """Texts on the page with too little contrast, from 1 to 21: how much, and how the text begins."""
+        return [(ratio, text) for ratio, text in self.script(CONTRASTS) if ratio < LEGIBLE]
+
+    def overflow(self, width: int) -> int:
+        """Pixels by which the page is wider than a window of that width."""
+        self.driver.set_window_size(width, 900)
+        try:
+            return int(self.script("return document.documentElement.scrollWidth - innerWidth"))
+        finally:
+            self.driver.set_window_size(1280, 900)
 
     def picture(self, path: Path, width: int = 1280) -> None:
         """The whole page, as PNG."""

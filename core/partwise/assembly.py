@@ -2,7 +2,8 @@
 
 There is one path for everything, from a laptop to `inspect` of a model that fits on no machine: `skeleton`
 builds on the meta device, where tensors have a shape and no content; `materialise` gives them memory on a
-device and calls every module's `reset_parameters()`, PyTorch's own convention, children before parents.
+device and calls every module's `reset_parameters()`, PyTorch's own convention, children before parents. (Where
+saved weights come next, `make_room` leaves out what these replace.)
 
 Each module's weights are drawn under random state seeded by (seed, path of the module). So a variant of a
 recipe changes only the weights of what it changes, which is what pairs the seeds of a study.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -90,14 +91,39 @@ def materialise(model: Model, seed: int, device: torch.device | str = "cpu") -> 
     Raises:
         WorkError: the device has not the memory, or a module has parameters and no `reset_parameters()`.
     """
+    return _filled(model, seed, torch.device(device), lambda path: True)
+
+
+def make_room(model: Model, seed: int, device: torch.device | str = "cpu") -> Model:
+    """`materialise` for a model that is given saved weights next: they are not drawn first, which takes a while.
+
+    What is not saved with a model (a table that is computed) is filled as `materialise` fills it; the rest holds
+    anything.
+
+    Raises:
+        WorkError: the device has not the memory.
+    """
     module = cast(nn.Module, model)
-    refuse_if_too_large(model, torch.device(device))
+    tensors = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
+    saved = module.state_dict().keys()
+    unsaved = [name for name, _ in tensors if name not in saved]
+
+    def holds_unsaved(path: str) -> bool:
+        return any(name.startswith(f"{path}." if path else "") for name in unsaved)
+
+    return _filled(model, seed, torch.device(device), holds_unsaved)
+
+
+def _filled(model: Model, seed: int, device: torch.device, wanted: Callable[[str], bool]) -> Model:
+    """Gives a skeleton memory and has the modules fill it whose paths are `wanted`."""
+    module = cast(nn.Module, model)
+    refuse_if_too_large(model, device)
     _give_memory(module)
     initializer = getattr(module, "initializer", None)  # a lone block, in a test, has none
     with torch.random.fork_rng([]), torch.no_grad():
         others_fill = filled_by_others(module)
         for path, child in _children_first(module):
-            if child in others_fill:
+            if child in others_fill or not wanted(path):
                 continue
             torch.default_generator.manual_seed(seed_for(seed, path))
             _reset(path, child)
@@ -153,7 +179,7 @@ def _reset(path: str, module: nn.Module) -> None:
 def _refuse_unfillable(path: str, module: nn.Module) -> None:
     if any(True for _ in _own_tensors(module)) and not callable(getattr(module, "reset_parameters", None)):
         raise PartError(
-            f"module {path} ({type(module).__name__}) has parameters or buffers of its own but no "
+            f"{f'module {path}' if path else 'the module'} ({type(module).__name__}) has parameters or buffers of its own but no "
             "reset_parameters() to fill them; give it one, as every module of PyTorch has"
         )
 

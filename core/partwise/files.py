@@ -128,6 +128,19 @@ def make_directory(directory: Path) -> None:
         raise WorkError(f"cannot make the directory {directory}: {error.strerror}") from error
 
 
+def made(directory: Path) -> Path:
+    """The directory, made if it is not there; should a power cut take it away, what was in it can be had again.
+
+    Raises:
+        WorkError: it cannot be made.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(directory, error) from error
+    return directory
+
+
 def unwritable(path: Path, error: OSError) -> WorkError:
     """What to tell the user when `path` cannot be written."""
     reason = error.strerror or str(error)

@@ -288,9 +288,9 @@ class Progress:
     """Updates in all."""
     metrics: Mapping[str, float | int | str | None]
     """Figures of this moment: always `loss` (nats per token, on the step's batch), `lr`, `grad_norm`,
-    `tokens_per_second`; after an evaluation also `valid_loss`, `valid_perplexity`, `valid_bits_per_byte`; where they
-    are known `flops_utilisation` (share of what the machine can do at best), `data_wait` (share of the step spent
-    waiting for batches) and `peak_memory` (bytes)."""
+    `tokens_per_second`; after an evaluation also `valid_loss`, `valid_perplexity`, `valid_bits_per_byte`, and
+    `valid_accuracy` if the data are examples; where they are known `flops_utilisation` (share of what the machine can
+    do at best), `data_wait` (share of the step spent waiting for batches) and `peak_memory` (bytes)."""
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     before, after = then.get("parts", {}), now.get("parts", {})
     changed: dict[str, list[str]] = {}
     for name, was in before.items() if isinstance(before, dict) else ():
-        is_now = after.get(name, was)
+        is_now = after.get(_called_today(name), was)
         if was.get("version") != is_now.get("version"):
             what = f"{was.get('distribution')} {was.get('version')} is {is_now.get('version')} now"
         elif was.get("source") != is_now.get("source"):
@@ -100,6 +100,14 @@ def changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
             continue
         changed.setdefault(what, []).append(name)
     return told + [f"{what} ({_some(names)})" for what, names in changed.items()]
+
+
+def _called_today(name: str) -> str:
+    """`attention acme/sinks`, by the name that it has now if that was changed (its `aliases`)."""
+    kind, _, part = name.partition(" ")
+    known = registry().kinds().get(kind)
+    found = registry().find(known, part) if known else None
+    return f"{found.kind} {registry().name_of(found)}" if found else name
 
 
 def _some(names: list[str]) -> str:

@@ -1,21 +1,20 @@
 """From a recipe to a trained model and back: what the command line and notebooks call.
 
-prepare   data, tokenizer and encoded texts
 train     prepare, assemble, fit; leaves a run directory
 reopen    a run directory as recipe, tokenizer and model
-check     everything that can be wrong with a recipe, without data or memory
-inspect   the figures of its model, likewise
+evaluate  how good that model is
+generate  what it writes
+
+What needs no run (`prepare`, `check`, `inspect` ...) is in `preparation`, and can be called from here too.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Literal, cast
 
 import torch
 from torch import nn
@@ -24,97 +23,33 @@ from . import assembly
 from .batches import Batches
 from .decoding import generate_text
 from .distributed import Processes, joined, own_device
-from .encoding import cache_directory, data_hash, encode, made_in_cache, training_texts
-from .errors import InputError, PartError, PartwiseError, WorkError
+from .encoding import data_hash
+from .errors import InputError
 from .evaluation import Metrics
 from .evaluation import evaluate as evaluate_model
-from .files import read_json, write_json
-from .inspection import Inspection, inspect_model
-from .interfaces import Data, Model, Progress, Split, Tokenizer, Tracker, Training
-from .kinds import SamplerPart, TokenizerPart
+from .inspection import inspect_model
+from .interfaces import Model, Progress, Split, Tokenizer, Training
+from .kinds import SamplerPart
+from .preparation import (
+    Prepared,
+    at,
+    check,
+    inspect,
+    planned_vocabulary,
+    prepare,
+    restored,
+    skeleton,
+    trackers,
+)
 from .profiling import TRACE, profiled
-from .provenance import changes, lock, source_hash
-from .recipe import LoadedRecipe, Recipe, load, locate
+from .provenance import changes, lock
+from .recipe import LoadedRecipe, Recipe, load
 from .run import Run, alone_in
-from .sites import DataSite, ModelSite, TokenizerSite
+from .sites import ModelSite
 from .tracking import telling
-
-if TYPE_CHECKING:
-    pass
 
 Say = Callable[[str], None]
 Weights = Literal["last", "best"]
-SPLITS: tuple[Split, ...] = ("train", "valid", "test")
-ASSUMED_VOCABULARY = 256
-"""For tokenizers that only the texts can tell the size of, where there is no need to read them."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A recipe's data, ready to train on."""
-
-    data: Data
-    tokenizer: Tokenizer
-    batches: Batches
-
-
-def prepare(loaded: LoadedRecipe, say: Say = lambda line: None, tokenizer: Tokenizer | None = None) -> Prepared:
-    """Reads the recipe's data, trains its tokenizer (unless one is given) and encodes every split, or finds
-    all that in the cache.
-
-    Raises:
-        InputError: the data, or a part that reads it, is not as it must be.
-    """
-    recipe = loaded.recipe
-    with _at(loaded, "data"):
-        data = recipe.data.assemble(DataSite(loaded.directory_of("data")))
-    if tokenizer is None:
-        with _at(loaded, "tokenizer"):
-            tokenizer = _tokenizer(loaded, data, say)
-    cache, code = cache_directory(), _code(recipe)
-    encoded = {split: encode(data, tokenizer, split, cache, code) for split in SPLITS}
-    with _at(loaded, "data"):
-        batches = Batches(encoded, recipe.model.reads, recipe.model.context, tokenizer.end)
-    return Prepared(data, tokenizer, batches)
-
-
-def _tokenizer(loaded: LoadedRecipe, data: Data, say: Say) -> Tokenizer:
-    """The tokenizer trained on the data, kept beside the encoded texts so that it is trained once."""
-    part = loaded.recipe.tokenizer
-    site = TokenizerSite(lambda: training_texts(data), loaded.directory_of("tokenizer"))
-    if not part.learns():
-        return part.assemble(site)
-    key = json.dumps([_code(loaded.recipe), part.model_dump(mode="json"), data.identity()], sort_keys=True)
-    kept = cache_directory() / "tokenizers" / f"{sha256(key.encode()).hexdigest()[:24]}.json"
-    if kept.is_file():
-        try:
-            return part.restore(read_json(kept))
-        except (PartwiseError, ValueError):
-            kept.unlink(missing_ok=True)
-    say(f"training the tokenizer ({part.name})")
-    tokenizer = part.assemble(site)
-    made_in_cache(kept.parent)
-    write_json(kept, tokenizer.to_json())
-    return tokenizer
-
-
-def _code(recipe: Recipe) -> str:
-    """Changes when the code that reads and encodes texts does."""
-    return source_hash(type(recipe.data)) + source_hash(type(recipe.tokenizer))
-
-
-def assemble_model(loaded: LoadedRecipe, site: ModelSite, seed: int, device: torch.device) -> Model:
-    """The recipe's model with its first weights.
-
-    Raises:
-        RecipeError: a part does not fit its place; the message shows where in the file.
-    """
-    return assembly.materialise(_skeleton(loaded, site), seed, device)
-
-
-def _skeleton(loaded: LoadedRecipe, site: ModelSite) -> Model:
-    with _at(loaded, "model"):
-        return assembly.skeleton(loaded.recipe.model, site)
 
 
 def train(
@@ -166,7 +101,7 @@ def _train(
         prepared = prepare(loaded, say)
     site = ModelSite(prepared.tokenizer.vocab_size, prepared.tokenizer.end)
     # Before the run has a directory: what does not fit the machine leaves none behind.
-    model = _skeleton(loaded, site)
+    model = skeleton(loaded, site)
     # Of several processes each may come to hold a share only; the trainer knows.
     first_device = device if together.count == 1 else torch.device("cpu")
     assembly.refuse_if_too_large(model, first_device)
@@ -176,10 +111,10 @@ def _train(
             say("this run is finished; nothing is left to do")
             return run
         assembly.materialise(model, recipe.seed, first_device)
-        trackers = _trackers(loaded) if together.first else []
+        told = trackers(loaded) if together.first else []
         with (
-            _at(loaded, "trainer"),
-            telling(trackers, run, report, say) as reported,
+            at(loaded, "trainer"),
+            telling(told, run, report, say) as reported,
             profiled(directory / TRACE, profile, say) as stepped,
         ):
 
@@ -223,14 +158,6 @@ def _run_of(loaded: LoadedRecipe, directory: Path, prepared: Prepared, together:
         yield run
 
 
-def _trackers(loaded: LoadedRecipe) -> list[tuple[str, Tracker]]:
-    trackers = []
-    for index, part in enumerate(loaded.recipe.trackers):
-        with _at(loaded, "trackers", index):
-            trackers.append((part.name, part.assemble(None)))
-    return trackers
-
-
 def default_directory(loaded: LoadedRecipe, seed: int | None = None) -> Path:
     """Where a run is kept unless said otherwise: runs/NAME-FINGERPRINT-sSEED."""
     recipe = loaded.recipe
@@ -272,9 +199,10 @@ def reopen(directory: Path, device: str = "auto", weights: Weights = "last") -> 
     loaded = load(run.recipe)
     loaded = replace(loaded, directory=Path(str(run.lock.get("directory", "."))))
     chosen = torch_device(device)
-    with _at(loaded, "tokenizer"):
+    with at(loaded, "tokenizer"):
         tokenizer = restored(loaded.recipe.tokenizer, run.tokenizer)
-    model = assemble_model(loaded, ModelSite(tokenizer.vocab_size, tokenizer.end), loaded.recipe.seed, chosen)
+    model = skeleton(loaded, ModelSite(tokenizer.vocab_size, tokenizer.end))
+    assembly.make_room(model, loaded.recipe.seed, chosen)
     run.load_weights(cast(nn.Module, model), best=weights == "best")
     model.eval()
     return Reopened(run, loaded, tokenizer, model, chosen)
@@ -310,22 +238,6 @@ def evaluate(
     return evaluate_model(reopened.model, batches, split, size, limit, reopened.device, accuracy=counted)
 
 
-def restored(part: TokenizerPart, content: dict[str, Any]) -> Tokenizer:
-    """A tokenizer from what a run, maybe a stranger's, holds of it.
-
-    Raises:
-        PartwiseError: no tokenizer of this kind ever was like that.
-    """
-    try:
-        return part.restore(content)
-    except PartwiseError:
-        raise
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
-        raise WorkError(
-            f"the run's tokenizer.json is not that of a tokenizer {part.name!r}: {type(error).__name__}: {error}"
-        ) from error
-
-
 def generate(
     reopened: Reopened, prompt: str, limit: int, seed: int = 0, sampler: SamplerPart | None = None
 ) -> Iterator[str]:
@@ -333,39 +245,6 @@ def generate(
     chosen = (sampler or reopened.recipe.sampler).assemble(None)
     pairs = reopened.recipe.model.reads == "pair"
     return generate_text(reopened.model, reopened.tokenizer, prompt, chosen, limit, seed, pairs, reopened.device)
-
-
-def planned_vocabulary(recipe: Recipe) -> tuple[int, bool]:
-    """Most tokens the vocabulary can have, without reading any text; and whether that is known, or assumed."""
-    planned = recipe.tokenizer.planned_vocabulary()
-    return (ASSUMED_VOCABULARY, False) if planned is None else (planned, True)
-
-
-def check(loaded: LoadedRecipe) -> None:
-    """Assembles the recipe's model on the meta device, and its other parts as far as that reads no text.
-
-    Raises:
-        RecipeError: something does not fit its place.
-    """
-    vocabulary, _ = planned_vocabulary(loaded.recipe)
-    with _at(loaded, "data"):
-        loaded.recipe.data.assemble(DataSite(loaded.directory_of("data")))
-    _skeleton(loaded, ModelSite(vocabulary))
-    with _at(loaded, "trainer"):
-        loaded.recipe.trainer.assemble(None)
-    with _at(loaded, "sampler"):
-        loaded.recipe.sampler.assemble(None)
-    _trackers(loaded)
-
-
-def inspect(loaded: LoadedRecipe, vocabulary: int | None = None) -> Inspection:
-    """The figures of a recipe's model, without allocating its weights.
-
-    Raises:
-        RecipeError: something does not fit its place.
-    """
-    with _at(loaded, "model"):
-        return inspect_model(loaded.recipe.model, ModelSite(vocabulary or planned_vocabulary(loaded.recipe)[0]))
 
 
 def torch_device(name: str) -> torch.device:
@@ -386,19 +265,9 @@ def torch_device(name: str) -> torch.device:
     return device
 
 
-@contextmanager
-def _at(loaded: LoadedRecipe, *place: str | int) -> Iterator[None]:
-    """Turns the failure of a part assembled within into one that shows its place in the recipe's file."""
-    try:
-        yield
-    except PartError as error:
-        raise locate(loaded, PartError(error.message, (*place, *(error.path or ())))) from error
-
-
 __all__ = [
     "Prepared",
     "Reopened",
-    "assemble_model",
     "check",
     "default_directory",
     "evaluate",

@@ -1,7 +1,8 @@
 """The adding problem (Hochreiter & Schmidhuber 1997), in digits: what a recurrence can carry over many steps.
 
-`31④15⑨26⑬`: digits, two of them marked by a circle, one in each half; the sum of the two is asked for, as one
-symbol. A digit d stands for the number (d + 0.5) / 10, so that numbers are spread over (0, 1) as in the original.
+`3④1⑨26535⑬`: digits, two of them marked by a circle, and their sum, as one symbol, which is asked for. One mark is
+in the first quarter, one in the second, so that both digits must be carried over half of the text or more. The
+original adds real numbers from 0 to 1, drawn evenly; think of a digit d as (d + 0.5) / 10.
 """
 
 from __future__ import annotations
@@ -18,19 +19,18 @@ CIRCLED = "⓪①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱"
 
 @dataclass(frozen=True)
 class Adding:
-    """Digits are drawn evenly, and so are the places of the marks within their halves."""
+    """Digits are drawn evenly, and so are the places of the marks within their quarters."""
 
     length: int
 
     @property
     def sources(self) -> int:
-        half = self.length // 2
-        return int(10**self.length) * half * (self.length - half)
+        return int(10**self.length) * (self.length // 4) ** 2
 
     def draw(self, draw: Draw) -> tuple[Piece, ...]:
         numbers = [draw.below(10) for _ in range(self.length)]
-        half = self.length // 2
-        marked = (draw.below(half), draw.between(half, self.length - 1))
+        quarter = self.length // 4
+        marked = (draw.below(quarter), quarter + draw.below(quarter))
         shown = "".join((CIRCLED if place in marked else DIGITS)[number] for place, number in enumerate(numbers))
         answer = CIRCLED[sum(numbers[place] for place in marked)]
         # That the text ends here is known from its length: the end is not scored.

@@ -273,8 +273,8 @@ class AddingProblem(Generated):
     """Digits, two of them marked, and their sum: what a recurrence can carry (Hochreiter & Schmidhuber 1997)."""
 
     name = "adding"
-    length: Annotated[int, Field(ge=2, le=10_000)] = 50
-    """Digits in each example; one in each half is marked."""
+    length: Annotated[int, Field(ge=4, le=10_000)] = 50
+    """Digits in each example; one is marked in each of the first two quarters."""
 
     def build(self, site: DataSite) -> GeneratedTask:
         from .adding import Adding
@@ -289,7 +289,7 @@ class AddingProblem(Generated):
 
 
 class Modular(SharedOut):
-    """All sums modulo a number, on which small networks grok: they know first, and understand late (Power et al. 2022)."""
+    """All sums modulo a number, on which networks grok: right on those held out, but late (Power et al. 2022)."""
 
     name = "modular_addition"
     modulus: Annotated[int, Field(ge=2, le=500)] = 97

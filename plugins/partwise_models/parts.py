@@ -171,7 +171,9 @@ class LanguageModelPart(_Common):
     @model_validator(mode="after")
     def _has_layers_to_repeat(self) -> Self:
         if self.depth is not None and not self.blocks:
-            raise ValueError(f"depth {self.depth} needs at least one layer in blocks; leave depth out for a bigram model")
+            raise ValueError(
+                f"depth {self.depth} needs at least one layer in blocks; leave depth out for a bigram model"
+            )
         return self
 
     def build(self, site: ModelSite) -> LanguageModel:

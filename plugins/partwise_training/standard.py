@@ -160,15 +160,17 @@ class _Loop:
 
     def _evaluated(self) -> Figures:
         training, settings = self.training, self.settings
+        answers = training.batches.encoded["valid"].form == "examples"
         metrics = evaluate(
             training.model, training.batches, "valid", settings.batch_size, settings.evaluate_batches,
-            training.device, self.model.plain_loss,
+            training.device, self.model.plain_loss, accuracy=answers,
         )  # fmt: skip
-        return {
+        figures: Figures = {
             "valid_loss": metrics.loss,
             "valid_perplexity": metrics.perplexity,
             "valid_bits_per_byte": metrics.bits_per_byte,
         }
+        return figures | {"valid_accuracy": metrics.accuracy} if answers else figures
 
     def _save(self, done: int, valid_loss: float | None) -> None:
         begun = perf_counter()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
@@ -14,6 +13,8 @@ from partwise import Part, kinds, registry, slots, use
 from partwise.catalogue import write_catalogue
 from partwise.plugins import LoadedPlugin, Plugin, load_plugins
 from partwise.registry import Registry
+
+from ..plugged import loaded  # noqa: TID252
 
 NASTY = "<script>alert(1)</script> & \"quotes\" 'too' {{ 7 * 7 }} \x1b[31m\u202e"
 
@@ -97,10 +98,7 @@ Wicked.model_fields["knob"].description = NASTY
 
 
 def plugin(namespace: str, parts: tuple[type[Part], ...], distribution: str, recipes: tuple[Path, ...]) -> LoadedPlugin:
-    hooks: Any = SimpleNamespace(
-        partwise_parts=lambda: [parts], partwise_recipes=lambda: [recipes], partwise_commands=list
-    )
-    return LoadedPlugin(Plugin(namespace, f"{namespace}_module", distribution, "0.3.1"), hooks)
+    return loaded(Plugin(namespace, f"{namespace}_module", distribution, "0.3.1"), parts, recipes)
 
 
 @pytest.fixture(scope="session")

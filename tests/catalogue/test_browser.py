@@ -17,8 +17,6 @@ PAGES = (
     "recipes/gpt.html",
 )
 EVERY = pytest.mark.parametrize("page", PAGES)
-LEGIBLE = 4.5
-"""Contrast that WCAG 2 (level AA) asks of text."""
 
 
 def search(browser: Browser, words: str) -> list[str]:
@@ -142,37 +140,25 @@ def test_json_can_be_copied_or_is_selected(browser: Browser, catalogue: Path) ->
 
 
 def test_without_a_script_everything_is_there(browser: Browser, catalogue: Path) -> None:
-    browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
-    try:
+    with browser.without_scripts():
         browser.open(catalogue / "index.html")
         assert len(browser.driver.find_elements("css selector", ".rows .name")) > 100
         browser.open(catalogue / "parts/position.rope.html")
         assert not browser.driver.find_element("css selector", ".copy").is_displayed()
         assert browser.driver.find_element("css selector", "figure svg").is_displayed()
-    finally:
-        browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @EVERY
 def test_every_text_can_be_read_by_day_and_by_night(page: str, scheme: str, browser: Browser, catalogue: Path) -> None:
     browser.open(catalogue / page)
-    browser.colours(scheme)
-    try:
-        assert [(ratio, text) for ratio, text in browser.contrasts() if ratio < LEGIBLE] == []
-        ground = browser.script("return getComputedStyle(document.documentElement).backgroundColor")
-        assert (sum(map(int, ground[4:-1].split(","))) > 600) == (scheme == "light")
-    finally:
-        browser.colours("light")
+    with browser.seen_by(scheme):
+        assert browser.illegible() == []
+        assert (sum(browser.ground()) > 600) == (scheme == "light")
 
 
 @pytest.mark.parametrize("width", [500, 1280])
 @EVERY
 def test_no_page_is_wider_than_its_window(page: str, width: int, browser: Browser, catalogue: Path) -> None:
     browser.open(catalogue / page)
-    browser.driver.set_window_size(width, 900)
-    try:
-        wide, window = browser.script("return [document.documentElement.scrollWidth, innerWidth]")
-        assert wide <= window
-    finally:
-        browser.driver.set_window_size(1280, 900)
+    assert browser.overflow(width) <= 0

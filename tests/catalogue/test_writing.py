@@ -113,17 +113,18 @@ def test_the_command_names_parts_that_failed(call: Callable[..., Result], tmp_pa
     assert "checks failed, as their pages say: rope" in done.output
 
 
-def test_asked_to_the_command_verifies(
-    call: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("outcome", "code"), [("passed", 0), ("failed", 1)])
+def test_asked_to_the_command_verifies_and_exits_as_verify_does(
+    outcome: Any, code: int, call: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from partwise.testing import Result as Found
 
     def verify_parts(entries: Any, *_: Any) -> Any:
-        return (Found(e.part.kind, e.name, "is_deep", "It is.", "passed", "", 1, 0.0) for e in entries)
+        return (Found(e.part.kind, e.name, "is_deep", "It is.", outcome, "", 1, 0.0) for e in entries)
 
     monkeypatch.setattr("partwise.testing.verify_parts", verify_parts)
-    assert call("parts", "--html", "out", "--verify").exit_code == 0
-    assert "1</b> passed" in (tmp_path / "out/parts/norm.dyt.html").read_text()
+    assert call("parts", "--html", "out", "--verify").exit_code == code
+    assert f"1</b> {outcome}" in (tmp_path / "out/parts/norm.dyt.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +15,8 @@ from partwise import kinds, registry, slots, use
 from partwise.plugins import LoadedPlugin, Plugin
 from partwise_cli import plugged
 from partwise_cli.main import cli
+
+from ..plugged import loaded  # noqa: TID252
 
 
 class Spin(kinds.PositionPart):
@@ -89,8 +90,7 @@ def plugin(
 ) -> LoadedPlugin:
     """A plugin as the loader would give it; with a `problem`, a broken one."""
     described = Plugin(namespace, more.pop("module", f"{namespace}_module"), distribution, "0.3.1", **more)
-    hooks = SimpleNamespace(partwise_parts=lambda: [parts], partwise_commands=lambda: [commands], partwise_recipes=list)
-    return LoadedPlugin(described, None if described.problem else hooks)
+    return loaded(described, parts, commands=commands)
 
 
 @pytest.fixture
@@ -99,11 +99,10 @@ def plugins() -> Iterator[Callable[..., None]]:
     with pytest.MonkeyPatch.context() as patch:
 
         def install(**acme: Any) -> None:
-            loaded = [plugin("toys", BUILT_IN, distribution="partwise")]
-            loaded += [plugin("acme", **acme)] if acme else []
-            installed = registry.Registry(loaded)
+            others = [plugin("acme", **acme)] if acme else []
+            installed = registry.Registry([plugin("toys", BUILT_IN, distribution="partwise"), *others])
             patch.setattr(registry, "_installed", lambda: installed)
-            patch.setattr(plugged, "third_party", lambda: loaded[1:])
+            patch.setattr(plugged, "third_party", lambda: others)
             plugged.plugged.cache_clear()
 
         install()

@@ -75,6 +75,16 @@ def test_a_recipe_can_be_checked_inspected_trained_evaluated_and_written_with() 
 
 
 @pytest.mark.usefixtures("here")
+def test_examples_with_an_answer_are_evaluated_by_their_accuracy_too() -> None:
+    trained = json.loads(partwise("train", "backwards.json", "--set", "trainer.evaluate_batches=null", "--json").stdout)
+    run = trained["run"]
+    share = json.loads(partwise("evaluate", run, "--json").stdout)["accuracy"]
+    assert 0 <= share <= 1
+    assert trained["after"]["valid_accuracy"] == share
+    assert f"accuracy {100 * share:.1f}%" in " ".join(partwise("evaluate", run).stdout.split())
+
+
+@pytest.mark.usefixtures("here")
 def test_training_what_is_trained_says_so_and_is_a_success() -> None:
     first = json.loads(partwise("train", "tiny.json", "--json").stdout)
     assert (first["was_finished"], first["continued_from"]) == (False, 0)

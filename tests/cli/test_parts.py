@@ -137,6 +137,12 @@ def test_a_plugin_with_a_warning_is_listed_with_it(call, plugins) -> None:
     assert "loaded, but: unknown hook partwise_prats" in call("plugins").output
 
 
+def test_a_plugin_that_is_asked_for_and_not_there_is_told_of(call, acme, monkeypatch) -> None:
+    monkeypatch.setenv("PARTWISE_PLUGINS", "acme, zeta")
+    assert "PARTWISE_PLUGINS names zeta, and no plugin of this namespace" in call("plugins").output
+    assert "PARTWISE_PLUGINS names acme" not in call("plugins").output
+
+
 def test_plugins_as_json_have_stable_keys(call, plugins) -> None:
     plugins(problem="ImportError: no acme", details="Traceback")
     _, acme = json.loads(call("plugins", "--json").output)

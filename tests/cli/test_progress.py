@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import io
-import sys
 from itertools import pairwise
 
 import pytest
@@ -10,6 +8,8 @@ from partwise.interfaces import Progress
 from partwise_cli import progress
 from partwise_cli.figures import before_and_after, comparison
 from partwise_cli.progress import Bar, Lines, watcher
+
+from .terminal import terminal_in
 
 
 class Clock:
@@ -85,26 +85,8 @@ def test_without_a_terminal_there_are_lines() -> None:
     assert isinstance(watcher(), Lines)
 
 
-class Terminal(io.StringIO):
-    encoding = "utf-8"  # type: ignore[assignment]
-
-    def isatty(self) -> bool:
-        return True
-
-
-def terminal_in(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Makes standard output a terminal. (Not a fixture: pytest sets its own between set-up and test.)"""
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stdout", stream)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "100")
-    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
-        monkeypatch.delenv(name, raising=False)
-    return stream
-
-
 def test_a_terminal_gets_a_bar_with_step_loss_speed_and_time_left(monkeypatch) -> None:
-    terminal = terminal_in(monkeypatch)
+    terminal = terminal_in(monkeypatch, "stdout")
     made = watcher()
     assert isinstance(made, Bar)
     with made as bar:
@@ -119,13 +101,13 @@ def test_a_terminal_gets_a_bar_with_step_loss_speed_and_time_left(monkeypatch) -
 
 
 def test_a_dumb_terminal_gets_lines(monkeypatch) -> None:
-    terminal_in(monkeypatch)
+    terminal_in(monkeypatch, "stdout")
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(watcher(), Lines)
 
 
 def test_a_line_above_the_bar_is_no_markup(monkeypatch) -> None:
-    terminal = terminal_in(monkeypatch)
+    terminal = terminal_in(monkeypatch, "stdout")
     with Bar() as bar:
         bar.say("[red]as it is[/red] :smile: \x1b[2J")
     assert "[red]as it is[/red] :smile: \\x1b[2J" in terminal.getvalue()

@@ -323,6 +323,7 @@ def test_evaluation_as_json_has_stable_keys(call, run) -> None:
         "perplexity": 20.0855,
         "bits_per_byte": None,
         "tokens": 1234,
+        "accuracy": None,
     }
 
 

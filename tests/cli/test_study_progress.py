@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,8 @@ from partwise.studies.jobs import Job, JobProgress, JobResult
 from partwise.studies.results import Metric
 from partwise_cli import study_progress
 from partwise_cli.study_progress import StudyLines, StudyTable, study_watcher
+
+from .terminal import Terminal, terminal_in
 
 
 def job(title: str, attempt: int = 1) -> Job:
@@ -74,29 +74,12 @@ def test_without_a_terminal_there_are_lines() -> None:
     assert isinstance(study_watcher(), StudyLines)
 
 
-class Terminal(io.StringIO):
-    encoding = "utf-8"  # type: ignore[assignment]
-
-    def isatty(self) -> bool:
-        return True
-
-
-def terminal_in(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "100")
-    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
-        monkeypatch.delenv(name, raising=False)
-    return stream
-
-
 def plain(stream: Terminal) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
 
 
 def test_a_terminal_gets_a_bar_per_run_and_one_for_the_study(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal, now = terminal_in(monkeypatch), [100.0]
+    terminal, now = terminal_in(monkeypatch, "stderr"), [100.0]
     monkeypatch.setattr(study_progress, "monotonic", lambda: now[0])
     made = study_watcher()
     assert isinstance(made, StudyTable)
@@ -122,13 +105,13 @@ def test_a_terminal_gets_a_bar_per_run_and_one_for_the_study(monkeypatch: pytest
 
 
 def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal_in(monkeypatch)
+    terminal_in(monkeypatch, "stderr")
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(study_watcher(), StudyLines)
 
 
 def test_stages_of_a_study_are_counted_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = terminal_in(monkeypatch)
+    terminal = terminal_in(monkeypatch, "stderr")
     with StudyTable() as table:
         table.planned([job("a")], {})
         table.started(job("a"))

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from pydantic import PositiveInt
 
 from partwise import kinds
 from partwise.plugins import Plugin, load_plugins
@@ -22,11 +23,34 @@ class Clumsy(kinds.SchedulePart):
         return lambda step: step / (site.steps - 1)
 
 
+class Unbuildable(kinds.SchedulePart):
+    """A schedule that asks its site for what it does not have."""
+
+    name = "unbuildable"
+
+    def build(self, site):
+        return lambda step: site.epochs
+
+
+class Endless(kinds.SchedulePart):
+    """A schedule whose example is none that may be."""
+
+    name = "endless"
+    cycles: PositiveInt = 1
+    """How often it goes down."""
+
+    @classmethod
+    def examples(cls):
+        yield cls(cycles=0)
+
+
 @pytest.fixture
 def with_clumsy():
     class Planted:
         def call(self, hook):
-            return [Clumsy] if hook == "partwise_parts" else [], Plugin("acme", "acme", "acme-parts", "0.3")
+            return [Clumsy, Unbuildable, Endless] if hook == "partwise_parts" else [], Plugin(
+                "acme", "acme", "acme-parts", "0.3"
+            )
 
     with using(Registry([*load_plugins(), Planted()])):
         yield
@@ -49,6 +73,34 @@ def test_what_is_violated_is_said_in_plain_words() -> None:
     assert done.exit_code == 1
     assert "FAILED its_factors_are_sound" in done.output
     assert "the first update is wasted: its factor is 0" in done.output
+
+
+@pytest.mark.usefixtures("with_clumsy")
+def test_one_cause_of_many_failures_is_told_once_with_the_authors_line() -> None:
+    done = verify("acme/unbuildable")
+    line = Unbuildable.build.__code__.co_firstlineno + 1
+    message = (
+        f"it raised AttributeError: 'ScheduleSite' object has no attribute 'epochs' (at cli/test_verify.py:{line})"
+    )
+    assert done.exit_code == 1
+    assert done.output.count(message) == 1
+    assert "FAILED its_factors_are_sound, it_rises_without_a_step_back, it_serves_runs_of_any_length" in done.output
+
+
+@pytest.mark.usefixtures("with_clumsy")
+def test_an_example_that_may_not_be_is_told_by_its_knob() -> None:
+    assert "ValidationError: cycles: Input should be greater than 0 (at " in verify("acme/endless").output
+
+
+@pytest.mark.usefixtures("with_clumsy")
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("acme", "acme is a plugin; its parts are acme/"), ("norm", "all its parts: partwise verify --kind norm")],
+)
+def test_a_plugin_or_a_kind_in_place_of_a_part_is_recognised(name: str, hint: str) -> None:
+    done = verify(name)
+    assert done.exit_code == 2
+    assert hint in done.stderr
 
 
 @pytest.mark.usefixtures("with_clumsy")

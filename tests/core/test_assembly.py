@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from partwise import PartError, WorkError, assembly
-from partwise.assembly import assemble, materialise, seed_for, size_in_words, skeleton
+from partwise.assembly import assemble, make_room, materialise, seed_for, size_in_words, skeleton
 from partwise.kinds import ModelPart, NormPart
 from partwise.parts import fit_part
 from partwise.sites import ModelSite, WidthSite
@@ -54,6 +54,40 @@ def test_one_seed_gives_one_set_of_weights_whatever_was_drawn_before() -> None:
     other = weights(model(), 4)
     assert all(first[name].equal(second[name]) for name in first)
     assert not first["input.embedding.weight"].equal(other["input.embedding.weight"])
+
+
+class Tabled(nn.Module):
+    """A layer with a table drawn at random that no checkpoint holds, drawn after the weights."""
+
+    table: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+        self.weight = nn.Parameter(torch.empty(5))
+        self.register_buffer("table", torch.empty(4), persistent=False)
+
+    def reset_parameters(self) -> None:
+        nn.init.normal_(self.weight)
+        nn.init.uniform_(self.table)
+
+
+def test_where_saved_weights_come_next_only_what_is_not_saved_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    with torch.device("meta"):
+        trained, reopened = (nn.Sequential(nn.Linear(2, 3), Tabled()) for _ in range(2))
+    materialise(trained, 7)  # type: ignore[arg-type]
+    monkeypatch.setattr(nn.Linear, "reset_parameters", lambda self: pytest.fail("these weights are replaced"))
+    make_room(reopened, 7)  # type: ignore[arg-type]
+    assert reopened[1].table.equal(trained[1].table)
+    reopened.load_state_dict(trained.state_dict())
+    assert all(ours.equal(theirs) for ours, theirs in zip(reopened.parameters(), trained.parameters(), strict=True))
+
+
+def test_a_table_of_the_model_itself_is_filled_where_saved_weights_come_next() -> None:
+    with torch.device("meta"):
+        trained, reopened = Tabled(), Tabled()
+    materialise(trained, 7)  # type: ignore[type-var]
+    assert make_room(reopened, 7).table.equal(trained.table)  # type: ignore[type-var]
 
 
 def test_the_random_state_of_the_caller_is_left_alone() -> None:

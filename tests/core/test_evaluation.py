@@ -29,6 +29,13 @@ class Unigram(nn.Module):
         return nn.functional.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="sum")
 
 
+class Guess(Unigram):
+    """The same, and it can be asked for its logits."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.logits.expand(*batch.targets.shape, -1)
+
+
 class Encoded:
     """A split in which a token stands for three bytes."""
 
@@ -66,6 +73,14 @@ def test_a_limit_stops_after_that_many_batches() -> None:
     found = evaluate(Unigram(PROBABILITIES.log()), FakeBatches(ROWS), "valid", 1, limit=2)
     assert found.tokens == 5
     assert found.loss == pytest.approx((1 + 2 + 3 + 3 + 1) * math.log(2) / 5)
+
+
+def test_accuracy_is_the_share_of_scored_tokens_that_are_held_most_likely() -> None:
+    for size in (1, 2, 3):
+        found = evaluate(Guess(PROBABILITIES.log()), FakeBatches(ROWS), "valid", size, accuracy=True)
+        assert found.accuracy == 2 / 7  # token 0 stands in two of seven places
+        assert found.loss == pytest.approx(2 * math.log(2))
+    assert evaluate(Guess(PROBABILITIES.log()), FakeBatches(ROWS), "valid", 1).accuracy is None
 
 
 @pytest.mark.parametrize("training", [True, False])

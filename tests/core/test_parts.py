@@ -10,6 +10,8 @@ from partwise.parts import fit_part, parts_within, with_article
 from partwise.plugins import Plugin
 from partwise.registry import Registry, using
 
+from ..plugged import loaded  # noqa: TID252
+
 
 class FruitPart(Part):
     """Grows on trees."""
@@ -98,15 +100,10 @@ class Raft(BoxPart):
         return [self.ashore.assemble("a tree"), self.afloat.assemble("sea")]
 
 
-class Orchard:
-    def call(self, hook: str) -> tuple[list[Any], Plugin]:
-        parts = [Apple, Lemon, Box, Leaky, Raft] if hook == "partwise_parts" else []
-        return parts, Plugin("orchard", "orchard", "partwise", "1")
-
-
 @pytest.fixture(autouse=True)
 def _orchard():
-    with using(Registry([Orchard()])):
+    orchard = Plugin("orchard", "orchard", "partwise", "1")
+    with using(Registry([loaded(orchard, [Apple, Lemon, Box, Leaky, Raft])])):
         yield
 
 

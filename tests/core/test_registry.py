@@ -6,8 +6,10 @@ import pytest
 
 from partwise import Part
 from partwise.kinds import AttentionPart, MixerPart, NormPart, PositionPart
-from partwise.plugins import Plugin
+from partwise.plugins import LoadedPlugin, Plugin
 from partwise.registry import Registry, kinds_of, registry, using
+
+from ..plugged import loaded  # noqa: TID252
 
 
 class Wide(MixerPart):
@@ -28,24 +30,17 @@ class Plain(NormPart):
     name = "plain"
 
 
-class Loaded:
-    """A plugin as the loader gives it, with parts and directories."""
-
-    def __init__(self, *parts: Any, distribution: str = "acme-parts", directories: tuple[Any, ...] = ()) -> None:
-        self.plugin = Plugin("acme", "acme", distribution, "1.2")
-        self.given = {"partwise_parts": list(parts), "partwise_recipes": list(directories)}
-
-    def call(self, hook: str) -> tuple[list[Any], Plugin]:
-        return self.given[hook], self.plugin
+def acme(*parts: Any, distribution: str = "acme-parts", directories: tuple[Any, ...] = ()) -> LoadedPlugin:
+    return loaded(Plugin("acme", "acme", distribution, "1.2"), parts, directories)
 
 
 def test_parts_of_others_have_their_namespace_in_front_and_built_in_ones_have_not() -> None:
-    assert Registry([Loaded(Wide)]).names(MixerPart) == ["acme/wide"]
-    assert Registry([Loaded(Wide, distribution="partwise")]).names(MixerPart) == ["wide"]
+    assert Registry([acme(Wide)]).names(MixerPart) == ["acme/wide"]
+    assert Registry([acme(Wide, distribution="partwise")]).names(MixerPart) == ["wide"]
 
 
 def test_a_part_is_found_under_its_kind_and_under_the_kinds_above() -> None:
-    found = Registry([Loaded(Wide, Sharp, Plain)])
+    found = Registry([acme(Wide, Sharp, Plain)])
     assert found.find(MixerPart, "acme/sharp") is Sharp
     assert found.find(AttentionPart, "acme/sharp") is Sharp
     assert found.find(AttentionPart, "acme/wide") is None
@@ -60,7 +55,7 @@ def test_the_kinds_of_a_part_are_listed_most_special_first() -> None:
 
 
 def test_entries_are_ordered_by_kind_and_name() -> None:
-    found = Registry([Loaded(Wide, Plain, Sharp)])
+    found = Registry([acme(Wide, Plain, Sharp)])
     assert [(entry.part.kind, entry.name) for entry in found.entries()] == [
         ("attention", "acme/sharp"),
         ("mixer", "acme/wide"),
@@ -71,7 +66,7 @@ def test_entries_are_ordered_by_kind_and_name() -> None:
 
 
 def test_an_entry_knows_where_a_part_is_from() -> None:
-    found = Registry([Loaded(Wide)])
+    found = Registry([acme(Wide)])
     entry = found.entry(Wide)
     assert entry is not None
     assert str(entry.plugin) == "acme (acme-parts 1.2)"
@@ -82,18 +77,18 @@ def test_an_entry_knows_where_a_part_is_from() -> None:
 
 @pytest.mark.parametrize("wrong", [7, "wide", object, Part])
 def test_a_plugin_that_gives_what_is_no_part_gives_nothing(wrong: Any) -> None:
-    found = Registry([Loaded(Wide, wrong)])
+    found = Registry([acme(Wide, wrong)])
     assert found.entries() == ()
     assert [str(plugin) for plugin in found.broken] == ["acme (acme-parts 1.2)"]
 
 
 def test_directories_of_a_broken_plugin_are_not_searched() -> None:
-    assert Registry([Loaded(7, directories=("/somewhere",))]).recipe_directories == ()
-    assert len(Registry([Loaded(Wide, directories=("/somewhere",))]).recipe_directories) == 1
+    assert Registry([acme(7, directories=("/somewhere",))]).recipe_directories == ()
+    assert len(Registry([acme(Wide, directories=("/somewhere",))]).recipe_directories) == 1
 
 
 def test_another_registry_is_in_force_within_a_with_block() -> None:
-    mine = Registry([Loaded(Wide)])
+    mine = Registry([acme(Wide)])
     before = registry()
     with using(mine):
         assert registry() is mine

@@ -9,11 +9,14 @@ from jsonschema import Draft202012Validator
 from pydantic import PositiveInt
 
 from partwise import RecipeError, kinds
-from partwise.plugins import LoadedPlugin, Plugin
+from partwise.plugins import Plugin, load_plugins
 from partwise.provenance import changes
 from partwise.recipe import load
 from partwise.recipe.schema import json_schema
 from partwise.registry import Registry, registry, using
+from partwise.testing import find
+
+from ..plugged import loaded  # noqa: TID252
 
 
 class Sinks(kinds.NormPart):
@@ -41,17 +44,8 @@ class Sinks(kinds.NormPart):
 
 @pytest.fixture(autouse=True)
 def _installed() -> Any:
-    class Hooks:
-        def partwise_parts(self) -> list[Any]:
-            return [[Sinks]]
-
-        def partwise_recipes(self) -> list[Any]:
-            return []
-
     plugin = Plugin("acme", "acme", "acme-sinks", "0.3.1")
-    from partwise.plugins import load_plugins
-
-    with using(Registry([*load_plugins(), LoadedPlugin(plugin, Hooks())])):  # type: ignore[arg-type]
+    with using(Registry([*load_plugins(), loaded(plugin, [Sinks])])):
         yield
 
 
@@ -126,14 +120,7 @@ class Bad(kinds.NormPart):
     ("parts", "message"), [([Sinks, Other], "two parts named 'drains'"), ([Bad], "versions are 1, 2, 3")]
 )
 def test_names_and_versions_that_cannot_be_are_problems_of_the_plugin(parts: list[Any], message: str) -> None:
-    class Hooks:
-        def partwise_parts(self) -> list[Any]:
-            return [parts]
-
-        def partwise_recipes(self) -> list[Any]:
-            return []
-
-    found = Registry([LoadedPlugin(Plugin("acme", "acme", "acme", "1"), Hooks())])  # type: ignore[arg-type]
+    found = Registry([loaded(Plugin("acme", "acme", "acme", "1"), parts)])
     assert message in (found.plugins[0].problem or "")
 
 
@@ -152,3 +139,14 @@ def test_what_has_changed_since_a_run_was_started_is_told_in_words() -> None:
     assert changes(lock(), lock("0.4.0", "cd")) == ["acme-sinks 0.3.1 is 0.4.0 now (norm acme/sinks)"]
     assert changes(lock(), lock(source="cd")) == ["acme-sinks 0.3.1 has other code now (norm acme/sinks)"]
     assert changes(lock(), lock(torch="2.7.0")) == ["torch 2.6.0 is 2.7.0 now"]
+
+
+def test_a_part_that_has_another_name_now_is_compared_with_what_it_was() -> None:
+    then = lock(source="ab")
+    then["parts"] = {"norm acme/drains": then["parts"].pop("norm acme/sinks")}
+    assert changes(then, lock(source="cd")) == ["acme-sinks 0.3.1 has other code now (norm acme/drains)"]
+    assert changes(then, lock(source="ab")) == []
+
+
+def test_verify_finds_a_part_by_a_former_name() -> None:
+    assert find("acme/drains").name == "acme/sinks"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections import Counter
 from datetime import date, datetime, timedelta
+from itertools import chain
 
 import pytest
 
@@ -11,10 +14,11 @@ from partwise import PartError
 from partwise.interfaces import Example
 from partwise.sites import DataSite
 from partwise_data.dates import FORMS, facts, ordinal, year_in_words
-from partwise_data.parts import Copy, Dates, Generated, Recall, Reverse, Sort
+from partwise_data.modular import SYMBOLS
+from partwise_data.parts import AddingProblem, Copy, Dates, Generated, Modular, Recall, Reverse, Sort
 
 SPLITS = ("train", "valid", "test")
-TASKS = [Copy, Reverse, Sort, Dates, Recall]
+TASKS = [Copy, Reverse, Sort, Dates, Recall, AddingProblem]
 
 
 def drawn(part: Generated, split: str = "train") -> list[Example]:
@@ -216,3 +220,51 @@ def test_settings_of_recall_that_make_no_sense_are_refused() -> None:
         Recall(pairs=3, queries=4)
     with pytest.raises(ValueError, match="no more pairs than distinct_keys"):
         Recall(pairs=30, queries=4, distinct_keys=26)
+
+
+@pytest.mark.parametrize("length", [4, 13, 50])
+def test_the_answer_of_the_adding_problem_is_the_sum_of_the_two_circled_digits(length: int) -> None:
+    for example in drawn(AddingProblem(size=300, length=length)):
+        shown, answer, rest = example.pieces
+        circled = [place for place, symbol in enumerate(shown.text) if symbol not in "0123456789"]
+        values = [int(unicodedata.numeric(shown.text[place])) for place in circled]
+        assert len(shown.text) == length
+        assert circled[0] < length // 4 <= circled[1] < length // 2
+        assert unicodedata.numeric(answer.text) == sum(values)
+        assert (shown.scored, answer.scored, rest.scored, rest.text) == (False, True, False, "")
+
+
+def test_the_digits_of_the_adding_problem_are_drawn_evenly() -> None:
+    counts = Counter(int(unicodedata.numeric(c)) for e in drawn(AddingProblem()) for c in e.pieces[0].text)
+    expected = sum(counts.values()) / 10
+    assert sum((count - expected) ** 2 / expected for count in counts.values()) < 27.9  # chi-square, 9 df, p = 0.001
+
+
+@pytest.mark.parametrize("modulus", [2, 47, 97])
+def test_modular_addition_deals_out_every_sum_once_and_every_sum_is_right(modulus: int) -> None:
+    data = Modular(modulus=modulus, valid=0.3, test=0.1).build(DataSite())
+    dealt = {split: [[piece.text for piece in example.pieces] for example in data.examples(split)] for split in SPLITS}
+    number = {symbol: value for value, symbol in enumerate(SYMBOLS)}
+    sums = set()
+    for asked, answer, _ in chain.from_iterable(dealt.values()):
+        a, b = number[asked[0]], number[asked[2]]
+        assert (asked[1], asked[3:]) == ("+", "=")
+        assert number[answer] == (a + b) % modulus
+        sums.add((a, b))
+    assert len(sums) == sum(map(len, dealt.values())) == modulus**2
+    assert len(dealt["valid"]) == round(0.3 * modulus**2)
+    assert len(dealt["test"]) == round(0.1 * modulus**2)
+
+
+def test_modular_addition_is_dealt_by_its_seed_and_named_by_all_its_knobs() -> None:
+    plain = Modular(modulus=11)
+    asked = [example.pieces[0].text for example in plain.build(DataSite()).examples("train")]
+    assert asked == [example.pieces[0].text for example in plain.build(DataSite()).examples("train")]
+    others = [
+        Modular(modulus=11, seed=1),
+        Modular(modulus=13),
+        Modular(modulus=11, valid=0.4),
+        Modular(modulus=11, test=0.1),
+    ]
+    assert len({part.build(DataSite()).identity() for part in (plain, *others)}) == 5
+    assert asked != [example.pieces[0].text for example in others[0].build(DataSite()).examples("train")]

@@ -57,6 +57,12 @@ def test_every_new_part_is_trained_by_its_recipe(environment: Environment) -> No
         assert f'"my-{kind}/{part}"' in json.dumps(trained[f"my-{kind}"]["recipe"])
 
 
+@pytest.mark.parametrize("position", ["rope", "alibi", "my-position/decay"])
+def test_a_new_attention_takes_the_models_position(position: str, environment: Environment) -> None:
+    changes = ["model.blocks.0.mixer=my-attention/sinks", f"model.position={position}"]
+    assert "ok" in environment.partwise("check", "gpt", *(word for one in changes for word in ("--set", one)))
+
+
 def test_the_tests_of_a_new_plugin_pass(environment: Environment) -> None:
     place = environment.place / "my-schedule"  # a kind whose checks take no time; `verified` is about the others
     output = environment.run("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", cwd=place)
@@ -74,7 +80,11 @@ def new(place: Path, *arguments: str) -> tuple[int, str]:
     [
         (("Acme",), "no name for a plugin"),
         (("a/../b",), "no name for a plugin"),
-        (("json",), "would hide another one"),
+        (("x" * 300,), "no name for a plugin"),
+        (("json",), "would hide or replace another one"),
+        (("pydantic",), "would hide or replace another one"),
+        (("pydantic-core",), "would hide or replace another one"),
+        (("lambda",), "a word of Python's own"),
         (("models",), "taken by partwise"),
         (("seven-seas", "--kind", "banana"), "the kinds are attention, block"),
     ],

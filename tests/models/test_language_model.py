@@ -237,3 +237,15 @@ def test_tokens_are_read_once_while_decoding() -> None:
     for _ in range(3):
         network.step(tokens[:, 0], decoding)
     assert lengths == [5, 1, 1, 1]
+
+
+def test_without_blocks_it_is_a_bigram_model() -> None:
+    model = built(language_model(blocks=[], embedding="one_hot", width=V, final_norm="none", tie=False))
+    tokens = torch.randint(V, (2, T))
+    table = model.head.linear.weight.T  # one row of logits per token
+    torch.testing.assert_close(model(batch(tokens)), table[tokens])
+
+
+def test_a_depth_without_blocks_is_refused() -> None:
+    with pytest.raises(Exception, match="depth 2 needs at least one layer in blocks"):
+        language_model(blocks=[], depth=2)

@@ -20,6 +20,7 @@ from partwise.exchange.trade import export_run, import_checkpoint
 from partwise.flow import Batch
 from partwise.manifest import Entry, Manifest
 from partwise.recipe import load
+from partwise.run import Run
 
 TOKENIZER = Path(partwise_tokenizers.__file__).parent / "samples" / "small-tokenizer.json"
 V, END = 302, 301
@@ -59,6 +60,11 @@ SMALL = (
     "trainer.schedule=constant",
     "trainer.evaluate_batches=1",
 )
+
+
+def trained(place: Path, position: str) -> Run:
+    """A small model, trained here for a moment."""
+    return workflow.train(load("variants/char-gpt", [*SMALL, f"model.position={position}"]), place, device="cpu")
 
 
 def model_class(kind: str) -> Any:
@@ -153,16 +159,7 @@ def test_checkpoints_without_the_head_leave_the_prefix_out(tmp_path: Path) -> No
 
 
 def test_a_run_trained_here_becomes_a_gpt2_for_transformers(tmp_path: Path) -> None:
-    small = [
-        "model.width=32",
-        "model.depth=2",
-        "model.context=32",
-        "model.blocks.*.mixer.heads=2",
-        "trainer.steps=2",
-        "trainer.schedule=constant",
-    ]
-    loaded = load("variants/char-gpt", [*small, "model.position=learned", "trainer.evaluate_batches=1"])
-    run = workflow.train(loaded, tmp_path / "run", device="cpu")
+    run = trained(tmp_path / "run", position="learned")
     assert export_run(run.directory, tmp_path / "out").model_type == "gpt2"
     reopened = workflow.reopen(run.directory, "cpu")
     theirs = transformers.GPT2LMHeadModel.from_pretrained(tmp_path / "out").eval()
@@ -172,16 +169,7 @@ def test_a_run_trained_here_becomes_a_gpt2_for_transformers(tmp_path: Path) -> N
 
 
 def test_a_model_that_no_family_has_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
-    small = [
-        "model.width=32",
-        "model.depth=2",
-        "model.context=32",
-        "model.blocks.*.mixer.heads=2",
-        "trainer.steps=2",
-        "trainer.schedule=constant",
-    ]
-    loaded = load("variants/char-gpt", [*small, "model.position=alibi", "trainer.evaluate_batches=1"])
-    run = workflow.train(loaded, tmp_path / "run", device="cpu")
+    run = trained(tmp_path / "run", position="alibi")
     with pytest.raises(InputError, match=r"gpt2: model\.position: learned -> alibi"):
         export_run(run.directory, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -12,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat
 
 from partwise import kinds, slots, use
 from partwise.parts import Part, Slot
-from partwise.plugins import LoadedPlugin, Plugin
+from partwise.plugins import Plugin
 from partwise.registry import Registry, using
+
+from ..plugged import loaded  # noqa: TID252
 
 
 class Lines(kinds.DataPart):
@@ -209,17 +211,6 @@ BUILT_IN = [
 ]  # fmt: skip
 
 
-class _Hooks:
-    def __init__(self, parts: list[type[Part]], recipes: list[Path]) -> None:
-        self.parts, self.recipes = parts, recipes
-
-    def partwise_parts(self) -> list[list[type[Part]]]:
-        return [self.parts]
-
-    def partwise_recipes(self) -> list[list[Path]]:
-        return [self.recipes]
-
-
 @pytest.fixture(autouse=True)
 def acme_recipes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The toy parts are installed, and a plugin `acme` with a directory of recipes; a plugin `zeta` is broken."""
@@ -227,12 +218,7 @@ def acme_recipes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     toys = Plugin("toys", "toys", "partwise", "0.1.0")
     acme = Plugin("acme", "acme", "acme-sinks", "0.3.1")
     zeta = Plugin("zeta", "zeta", "zeta-kit", "0.1", problem="ModuleNotFoundError: No module named 'triton'")
-    loaded = [
-        LoadedPlugin(toys, _Hooks(BUILT_IN, [])),  # type: ignore[arg-type]
-        LoadedPlugin(acme, _Hooks([Sinks, TopTwo, Experts], [directory])),  # type: ignore[arg-type]
-        LoadedPlugin(zeta, None),
-    ]
-    with using(Registry(loaded)):
+    with using(Registry([loaded(toys, BUILT_IN), loaded(acme, [Sinks, TopTwo, Experts], [directory]), loaded(zeta)])):
         yield directory
 
 

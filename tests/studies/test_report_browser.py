@@ -21,8 +21,6 @@ from . import fake_results
 from .fake_analysis import analysis_of
 
 STUDIES = pytest.mark.parametrize("study", fake_results.STUDIES)
-LEGIBLE = 4.5
-"""Contrast that WCAG 2 (level AA) asks of text."""
 
 
 @pytest.fixture(scope="module")
@@ -125,15 +123,12 @@ def test_resting_on_a_mark_or_a_row_shows_its_figures(browser: Browser, pages: d
 
 
 def test_the_table_and_the_figures_are_there_without_a_script(browser: Browser, pages: dict[str, Path]) -> None:
-    browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
-    try:
+    with browser.without_scripts():
         browser.open(pages["positions"])
         assert len(browser.driver.find_elements("css selector", "#main tbody tr")) == 6
         assert not browser.driver.find_elements("css selector", "#main button")
         titles = browser.driver.find_elements("css selector", "#forest svg g > title")
         assert titles[0].get_attribute("textContent").startswith("position=sinusoidal: +0.0081")
-    finally:
-        browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -142,21 +137,16 @@ def test_every_text_can_be_read_by_day_and_by_night(
     study: str, scheme: str, browser: Browser, pages: dict[str, Path]
 ) -> None:
     browser.open(pages[study])
-    browser.colours(scheme)
-    try:
-        assert [(ratio, text) for ratio, text in browser.contrasts() if ratio < LEGIBLE] == []
-        page = browser.script("return getComputedStyle(document.documentElement).backgroundColor")
-        assert (sum(map(int, page[4:-1].split(","))) > 600) == (scheme == "light")
-    finally:
-        browser.colours("light")
+    with browser.seen_by(scheme):
+        assert browser.illegible() == []
+        assert (sum(browser.ground()) > 600) == (scheme == "light")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_line_and_mark_stands_out_from_the_page(scheme: str, browser: Browser, pages: dict[str, Path]) -> None:
     """3 : 1, as WCAG 2 asks of graphics."""
     browser.open(pages["positions"])
-    browser.colours(scheme)
-    try:
+    with browser.seen_by(scheme):
         found = browser.script(
             """const seen = new Set();
             for (const one of document.querySelectorAll("svg .line, svg .interval, svg .mark:not(.faint)")) {
@@ -168,8 +158,6 @@ def test_every_line_and_mark_stands_out_from_the_page(scheme: str, browser: Brow
         page, *marks = [[int(part) for part in colour[4:-1].split(",")] for colour in found]
         assert len(marks) >= 8
         assert [mark for mark in marks if contrast(mark, page) < 3] == []
-    finally:
-        browser.colours("light")
 
 
 def contrast(one: list[int], other: list[int]) -> float:
@@ -184,18 +172,13 @@ def luminance(colour: list[int]) -> float:
 
 def test_paper_is_white_even_at_night_and_nothing_is_folded_away(browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["all_failed"])
-    browser.colours("dark", media="print")
-    try:
-        assert (
-            browser.script("return getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
-        )
+    with browser.seen_by("dark", media="print"):
+        assert browser.ground() == (255, 255, 255)
         assert browser.script("return document.querySelectorAll('details[open]').length") == 0
         browser.script("dispatchEvent(new Event('beforeprint'))")
         assert browser.script("return document.querySelectorAll('details:not([open])').length") == 0
         browser.script("dispatchEvent(new Event('afterprint'))")
         assert browser.script("return document.querySelectorAll('details[open]').length") == 0
-    finally:
-        browser.colours("light")
 
 
 def test_it_can_be_printed(browser: Browser, pages: dict[str, Path]) -> None:
@@ -212,12 +195,7 @@ def test_the_page_is_never_wider_than_its_window(
     study: str, width: int, browser: Browser, pages: dict[str, Path]
 ) -> None:
     browser.open(pages[study])
-    browser.driver.set_window_size(width, 900)
-    try:
-        wide, window = browser.script("return [document.documentElement.scrollWidth, innerWidth]")
-        assert wide <= window
-    finally:
-        browser.driver.set_window_size(1280, 900)
+    assert browser.overflow(width) <= 0
 
 
 @STUDIES

@@ -48,6 +48,8 @@ class Small(nn.Module):
 
 
 class Encoded:
+    form = "stream"
+
     def bits_per_byte(self, nats_per_token: float) -> float:
         return nats_per_token / math.log(2)
 

@@ -7,7 +7,7 @@ from typing import Any
 from .text import figure
 
 Figures = dict[str, float | None]
-"""`train_loss`, `valid_loss`, `valid_perplexity` and `valid_bits_per_byte`; None where there is none."""
+"""`train_loss`, `valid_loss`, `valid_perplexity` and `valid_bits_per_byte`, None where there is none; of examples `valid_accuracy`."""
 
 
 def before_and_after(rows: list[dict[str, Any]]) -> tuple[Figures, Figures]:
@@ -20,7 +20,8 @@ def before_and_after(rows: list[dict[str, Any]]) -> tuple[Figures, Figures]:
     losses = [row["loss"] for row in rows if row.get("loss") is not None]
     first["train_loss"] = losses[0] if losses else None
     last["train_loss"] = sum(losses[-20:]) / len(losses[-20:]) if losses else None
-    for name in ("valid_loss", "valid_perplexity", "valid_bits_per_byte"):
+    answers = any("valid_accuracy" in row for row in rows)
+    for name in ("valid_loss", "valid_perplexity", "valid_bits_per_byte", *(["valid_accuracy"] if answers else [])):
         values = [row[name] for row in rows if row.get(name) is not None]
         first[name], last[name] = (values[0], values[-1]) if values else (None, None)
     return first, last
@@ -33,5 +34,6 @@ def comparison(before: Figures, after: Figures) -> list[tuple[str, str, str]]:
         "valid_loss": "valid loss (nats per token)",
         "valid_perplexity": "valid perplexity",
         "valid_bits_per_byte": "valid bits per byte",
+        "valid_accuracy": "valid accuracy",
     }
-    return [(label, figure(before[name]), figure(after[name])) for name, label in names.items()]
+    return [(label, figure(before[name]), figure(after[name])) for name, label in names.items() if name in after]

@@ -29,14 +29,21 @@ if TYPE_CHECKING:
 @click.option("--html", "html", type=options.directory, metavar="DIR", help="Write pages for a browser, of all parts.")
 @click.option("--verify", is_flag=True, help="With --html: verify every part, and say what came of it. Takes minutes.")
 @click.option("--results", metavar="FILE", help="With --html: what `partwise verify --all --json` wrote.")
+@click.pass_context
 def command(
-    kind: str | None, name: str | None, as_json: bool, html: Path | None, verify: bool, results: str | None
+    context: click.Context,
+    kind: str | None,
+    name: str | None,
+    as_json: bool,
+    html: Path | None,
+    verify: bool,
+    results: str | None,
 ) -> None:
     """List the parts that recipes can name.
 
     Without arguments, all of them; with a KIND, those that fit where it is asked for; with a NAME as well,
     that part's knobs: their types, defaults and meaning. With --html, the whole catalogue as pages that a
-    browser shows and searches, without a network.
+    browser shows and searches, without a network; with --verify, the exit code is 1 if a check fails.
 
     \b
     Examples:
@@ -49,8 +56,7 @@ def command(
 
     _check_options(html, verify, results, {"KIND": kind is not None, "--json": as_json})
     if html is not None:
-        _write_pages(html, verify, results)
-        return
+        context.exit(int(_write_pages(html, verify, results)))
     wanted = _kind(kind) if kind else None
     entries = registry().entries(wanted) if wanted else registry().entries()
     if wanted and name:
@@ -75,7 +81,8 @@ def _check_options(html: Path | None, verify: bool, results: str | None, others:
         raise InputError("give either --verify or --results FILE: one makes the results, the other reads them")
 
 
-def _write_pages(directory: Path, verify: bool, results: str | None) -> None:
+def _write_pages(directory: Path, verify: bool, results: str | None) -> bool:
+    """Whether a verification that was asked for found a failure."""
     from partwise.catalogue import Contracts, check_directory, contracts, read_results, write_catalogue
     from partwise.registry import registry
 
@@ -95,6 +102,7 @@ def _write_pages(directory: Path, verify: bool, results: str | None) -> None:
     failed = [name for (_, name), ones in found.items() if any(one.outcome == "failed" for one in ones)]
     if failed:
         paragraph(f"Of these parts checks failed, as their pages say: {', '.join(sorted(failed))}")
+    return verify and bool(failed)
 
 
 def _kind(name: str) -> type[Part]:

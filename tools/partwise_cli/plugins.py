@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -29,11 +30,20 @@ def command(as_json: bool, details: bool) -> None:
         return
     rows = [(one["namespace"], one["distribution"], one["version"], str(one["parts"]), _state(one)) for one in found]
     show_columns(rows, header=("namespace", "distribution", "version", "parts", "state"), right=(3,))
+    for namespace in _asked_in_vain({one["namespace"] for one in found}):
+        paragraph(f"\nPARTWISE_PLUGINS names {namespace}, and no plugin of this namespace is installed")
     for one in found:
         if one["details"] and details:
             paragraph(f"\nplugin {one['namespace']} ({one['distribution']} {one['version']}):\n{one['details']}")
         elif one["details"]:
             paragraph(f"\nfor the traceback of {one['namespace']}: partwise plugins --details")
+
+
+def _asked_in_vain(found: set[str]) -> list[str]:
+    from partwise.plugins import RESTRICTION
+
+    asked = {name.strip() for name in os.environ.get(RESTRICTION, "").split(",")}
+    return sorted(asked - found - {""})
 
 
 def _described() -> list[dict[str, Any]]:

@@ -95,6 +95,7 @@ def figures_of(metrics: Any) -> list[str]:
         "loss": "loss {:.3f}",
         "valid_loss": "valid loss {:.3f}",
         "valid_bits_per_byte": "bits per byte {:.3f}",
+        "valid_accuracy": "accuracy {:.1%}",
         "tokens_per_second": "{:,.0f} tokens/s",
     }
     return [form.format(metrics[key]) for key, form in shown.items() if metrics.get(key) is not None]
@@ -136,7 +137,8 @@ class Bar:
         elif now - self._last < BLINK and progress.step < progress.steps:
             return  # no eye would see it
         self._last = now
-        figures = "  ".join(figures_of({**progress.metrics, "valid_loss": None, "valid_bits_per_byte": None}))
+        now = {name: value for name, value in progress.metrics.items() if not name.startswith("valid_")}
+        figures = "  ".join(figures_of(now))
         if self._task is None:
             self.started_at = progress.step - 1
             # The task begins where the training does, so that the time left counts only what is to be done.

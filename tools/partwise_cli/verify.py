@@ -114,20 +114,32 @@ def _show(results: list[Result], verbose: bool) -> None:
     for (kind, part), group in groupby(results, key=lambda one: (one.kind, one.part)):
         ones = list(group)
         heading(f"{kind} {part}: {_counted(ones)}")
+        _show_failures([one for one in ones if one.outcome == "failed"], verbose)
         for one in ones:
             if one.outcome == "failed":
-                paragraph(f"FAILED {one.check}", indent=2)
-                paragraph(one.message, indent=4)
-                paragraph(f"It must hold: {one.about}", indent=4)
-                if verbose and one.details:
-                    paragraph(one.details.rstrip(), indent=4)
-            elif one.outcome == "expected":
+                continue
+            if one.outcome == "expected":
                 paragraph(f"fails as expected: {one.check} ({one.message})", indent=2)
             elif verbose:
                 paragraph(f"{one.outcome}: {one.check}" + (f" ({one.message})" if one.message else ""), indent=2)
     write()
     parts = len({(one.kind, one.part) for one in results})
     write(f"{parts} part{'s' * (parts != 1)}, {len(results)} checks: {_counted(results)}")
+
+
+def _show_failures(failed: list[Result], verbose: bool) -> None:
+    """Checks that fail for one and the same reason (it cannot be built, say) are told of together."""
+    from partwise.recipe.names import short_list
+
+    for message in dict.fromkeys(one.message for one in failed):
+        same = [one for one in failed if one.message == message]
+        names = [one.check for one in same]
+        paragraph(f"FAILED {', '.join(names) if verbose else short_list(names)}", indent=2)
+        paragraph(message, indent=4)
+        if len(same) == 1:
+            paragraph(f"It must hold: {same[0].about}", indent=4)
+        if verbose and same[0].details:
+            paragraph(same[0].details.rstrip(), indent=4)
 
 
 def _counted(results: list[Result]) -> str:

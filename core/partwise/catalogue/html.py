@@ -5,14 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from functools import partial
-from importlib import resources
 from importlib.metadata import version
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from partwise.page import environment, policy
+from partwise.page import environment, policy, styled
 from partwise.parts import with_article
 from partwise.studies.report.words import lines
 
@@ -46,11 +45,9 @@ def pages(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
 
 
 def _templates(catalogue: Catalogue) -> Environment:
-    from jinja2 import FunctionLoader
-
-    templates = environment(FunctionLoader(partial(_file, "partwise.catalogue")))
-    style = _file("partwise.studies.report", "report.css") + _file("partwise.catalogue", "catalogue.css")
-    script = _file("partwise.studies.report", "report.js") + _file("partwise.catalogue", "catalogue.js")
+    package = "partwise.catalogue"
+    templates = environment(package)
+    style, script = (styled(f"report.{kind}") + styled(f"catalogue.{kind}", package) for kind in ("css", "js"))
     templates.finalize = _printable
     templates.globals |= {
         "a": lambda noun: with_article(noun).partition(" ")[0],
@@ -69,10 +66,6 @@ def _templates(catalogue: Catalogue) -> Environment:
 def _printable(value: object) -> object:
     """Names come from plugins, and need not be fit to be shown; what is markup was made so above."""
     return lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _file(package: str, name: str) -> str:
-    return (resources.files(package) / "style" / name).read_text(encoding="utf-8")
 
 
 def _page_of(catalogue: Catalogue, up: str, name: str) -> str | None:

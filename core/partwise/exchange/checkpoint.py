@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partwise.errors import InputError
-from partwise.files import read_json, write_json
+from partwise.files import made, read_json, write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,6 +64,6 @@ def write_checkpoint(directory: Path, config: Mapping[str, Any], tensors: Mappin
 
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise InputError(f"{directory} is there already, and not empty; give a directory that is yet to be made")
-    directory.mkdir(parents=True, exist_ok=True)
+    made(directory)
     write_tensors(directory / WEIGHTS, tensors)
     write_json(directory / CONFIG, dict(config))

@@ -38,8 +38,6 @@ def import_checkpoint(directory: Path, out: Path | None = None) -> Run:
         InputError: it is of no known family, or not as such checkpoints are.
         WorkError: a file is damaged, or the run cannot be written.
     """
-    import torch
-
     from partwise import assembly
     from partwise.provenance import lock
     from partwise.run import Run, alone_in
@@ -77,7 +75,7 @@ def import_checkpoint(directory: Path, out: Path | None = None) -> Run:
         run = Run.create(
             place, loaded.recipe.resolved(), tokenizer.to_json(), {**lock(loaded, None), "imported": origin}
         )
-        assembly.materialise(model, loaded.recipe.seed, torch.device("cpu"))
+        assembly.make_room(model, loaded.recipe.seed)
         fill_model(module, tensors, directory)
         run.finish(module)
     return run

@@ -5,18 +5,34 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt
 
 from partwise import slots
 from partwise.parts import use
 
 VERSION = 1
 """The recipe format that this version of partwise reads and writes."""
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 TRAINED = ("data", "tokenizer", "model", "trainer")
 """The choices that decide what is trained."""
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+
+def _a_number(value: Any) -> Any:
+    return str(value) if isinstance(value, bool) else value  # True == 1, but it is no version
+
+
+def _a_slug(value: str) -> str:
+    if not re.fullmatch(_NAME, value):
+        raise ValueError(f"expected letters, digits, '.', '_' and '-', the first a letter or digit, got {value!r}")
+    return value
+
+
+Version = Annotated[Literal[1], BeforeValidator(_a_number)]
+"""Of the format of a recipe or a study."""
+Name = Annotated[str, Field(max_length=100, json_schema_extra={"pattern": _NAME}), AfterValidator(_a_slug)]
+"""Of a recipe or a study, and fit to be that of a file."""
 
 
 class Recipe(BaseModel):
@@ -26,9 +42,9 @@ class Recipe(BaseModel):
         extra="forbid", frozen=True, strict=True, validate_default=True, use_attribute_docstrings=True
     )
 
-    partwise: Literal[1]
+    partwise: Version
     """Version of the recipe format."""
-    name: str = Field(max_length=100, json_schema_extra={"pattern": NAME})
+    name: Name
     """Short name; runs are filed under it. Letters, digits, ".", "_" and "-"."""
     about: str = ""
     """What the recipe is, for people."""
@@ -46,18 +62,6 @@ class Recipe(BaseModel):
     """Who is told of the progress of training, besides the run's own files."""
     seed: NonNegativeInt = 0
     """Seed of everything random; two runs that differ only in it are repetitions of one experiment."""
-
-    @field_validator("partwise", mode="before")
-    @classmethod
-    def _a_number(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, bool) else value  # True == 1, but it is no version
-
-    @field_validator("name")
-    @classmethod
-    def _a_slug(cls, value: str) -> str:
-        if not re.fullmatch(NAME, value):
-            raise ValueError(f"expected letters, digits, '.', '_' and '-', the first a letter or digit, got {value!r}")
-        return value
 
     def resolved(self) -> dict[str, Any]:
         """The recipe as JSON values with every default written out; loading it gives an equal recipe."""

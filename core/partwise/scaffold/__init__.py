@@ -6,14 +6,16 @@ and a part with its recipe in a folder for each kind.
 
 from __future__ import annotations
 
+import keyword
 import re
 import shutil
 import sys
 import uuid
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
@@ -35,6 +37,7 @@ PARTS: Mapping[str, str] = {
 """Kind -> name of the example part."""
 
 _NAME = r"[a-z][a-z0-9]*([-_][a-z0-9]+)*"
+_LONGEST = 60
 _SUFFIX = ".txt"
 
 
@@ -67,14 +70,26 @@ def _check(name: str, kind: str) -> None:
 
     if kind not in PARTS:
         raise InputError(f"there is no example of kind {kind!r}; the kinds are {', '.join(PARTS)}")
-    if not re.fullmatch(_NAME, name):
+    if not re.fullmatch(_NAME, name) or len(name) > _LONGEST:
         raise InputError(f"{name!r} is no name for a plugin: use lower-case letters, digits and -, such as acme-sinks")
     taken = {plugin.namespace: plugin for plugin in registry().plugins}
     module = name.replace("-", "_")
     if name in taken:
         raise InputError(f"the namespace {name} is taken by {taken[name]}, which is installed; choose another name")
-    if module in sys.stdlib_module_names or module in ("partwise", "torch", "tests"):
-        raise InputError(f"a package called {module} would hide another one; choose another name")
+    if keyword.iskeyword(module):
+        raise InputError(f"{module} is a word of Python's own, and no name for a package; choose another name")
+    if module in sys.stdlib_module_names or module in ("test", "tests") or _is_there(name, module):
+        raise InputError(f"a package called {module} would hide or replace another one; choose another name")
+
+
+def _is_there(name: str, module: str) -> bool:
+    """Whether a package or a distribution is so called: to install another would take its place."""
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        found = find_spec(module)
+        return found is not None and found.origin is not None  # a folder that lies about is none
+    return True
 
 
 def _words(name: str, kind: str) -> dict[str, str]:

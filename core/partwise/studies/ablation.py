@@ -18,7 +18,7 @@ from partwise.files import unwritable, write_json, write_text
 from partwise.kinds import EnginePart
 
 from .execute import Unwatched, Watch, execute
-from .gathering import RESULTS, Book, earlier_results, seen_before
+from .gathering import RESULTS, Book, earlier_results, no_longer_there, revised_before, seen_before
 from .jobs import Job, JobProgress, JobResult
 from .origin import now, origin
 from .plan import Plan, Say
@@ -82,7 +82,10 @@ def ablate(
     earlier = earlier_results(where.out, plan.study.study.name)
     _keep_study(plan.study, where)
     book = Book(plan, where.pool, _provenance(plan, earlier, command))
-    book.seen = seen_before(earlier, book.results())
+    known = book.results()
+    book.seen, book.revised = seen_before(earlier, known), revised_before(earlier, known)
+    for line in no_longer_there(earlier, known):
+        say(line)
     keeper = _Keeper(book, where.results, watch or Unwatched())
     part = engine or plan.study.study.run
 

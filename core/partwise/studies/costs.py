@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from partwise.errors import InputError, PartError, PartwiseError
-from partwise.recipe import LoadedRecipe, Problem, RejectedError, locate
+from partwise.errors import InputError, PartwiseError
+from partwise.recipe import LoadedRecipe, Problem, RejectedError
 
 if TYPE_CHECKING:
     from partwise.batches import Batches
@@ -99,14 +99,10 @@ class Ledger:
         return self.texts(loaded).tokenizer.vocab_size
 
     def _parameters(self, loaded: LoadedRecipe) -> float:
-        from partwise.assembly import skeleton
+        from partwise.preparation import skeleton
         from partwise.sites import ModelSite
 
-        site = ModelSite(self._vocabulary(loaded))
-        try:
-            model = skeleton(loaded.recipe.model, site)
-        except PartError as error:
-            raise locate(loaded, PartError(error.message, ("model", *(error.path or ())))) from error
+        model = skeleton(loaded, ModelSite(self._vocabulary(loaded)))
         return sum(parameter.numel() for parameter in model.parameters())
 
     def _flops(self, loaded: LoadedRecipe) -> float:

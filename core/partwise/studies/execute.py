@@ -15,7 +15,7 @@ from time import sleep
 from typing import Protocol
 
 from partwise.errors import WorkError
-from partwise.files import unwritable, write_json
+from partwise.files import made, write_json
 from partwise.interfaces import Engine
 
 from .jobs import JOB, Job, JobProgress, JobResult, read_result, write_result
@@ -213,19 +213,6 @@ def _locked(handle: int) -> bool:
     except OSError:  # some network file systems have no locks
         pass
     return True
-
-
-def made(directory: Path) -> Path:
-    """The directory, made if it is not there.
-
-    Raises:
-        WorkError: it cannot be made.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(directory, error) from error
-    return directory
 
 
 __all__ = ["CLAIMS", "Unwatched", "Watch", "execute", "known_results"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from partwise.errors import InputError, WorkError
 
+from .analysis.wording import many
 from .execute import known_results
 from .jobs import JobResult
 from .plan import Plan
@@ -24,6 +25,7 @@ class Book:
         self.trials: list[Planned] = trials(plan)
         self.provenance = dict(provenance or {})
         self.seen: list[int] = []
+        self.revised: list[str] = []
         self._untuned = plan
         jobs = [one.job for one in self.trials]
         self.found: dict[str, JobResult] = known_results(jobs, pool)
@@ -68,6 +70,7 @@ class Book:
             tokenizer_varies=self.plan.tokenizer_varies,
             looks=[Look(seeds=look.seeds, alpha=look.alpha) for look in study.looks],
             seen=self.seen,
+            revised=self.revised,
             alpha=study.alpha,
             provenance=self.provenance,
         )
@@ -107,9 +110,65 @@ def seen_before(earlier: Results | None, now: Results) -> list[int]:
         return []
     counts = {*earlier.seen}
     runs, before = ({one.identity for one in each.outcomes} for each in (now, earlier))
-    if before < runs and all(one.state != "waiting" for one in earlier.outcomes):
+    if before < runs and _told_verdicts(earlier):
         counts.add(len(earlier.seeds))
     return sorted(counts.intersection(range(FEWEST_PAIRS, len(now.seeds))) - {look.seeds for look in now.looks})
 
 
-__all__ = ["RESULTS", "Book", "earlier_results", "seen_before"]
+def revised_before(earlier: Results | None, now: Results) -> list[str]:
+    """What the same study asked otherwise when it told its verdicts: the question must not follow the answer."""
+    runs = {one.identity for one in now.outcomes}
+    if earlier is None or not any(o.identity in runs for o in earlier.outcomes if o.variant != earlier.baseline):
+        return []  # it compares something else, whatever its name
+    if not _told_verdicts(earlier):
+        return earlier.revised
+    before, after = _question(earlier), _question(now)
+    changed = [f"{what}: {before[what]}, then {after[what]}" for what in after if before[what] != after[what]]
+    names = {variant.name for variant in now.variants}
+    dropped = [variant.name for variant in earlier.variants if variant.name not in names]
+    if dropped:
+        changed.append(f"left out: {', '.join(dropped)}")
+    return [*earlier.revised, *(one for one in changed if one not in earlier.revised)]
+
+
+def _question(results: Results) -> dict[str, str]:
+    metric, looks = results.metric, ", ".join(f"{look.seeds} ({look.alpha:g})" for look in results.looks)
+    effect = "none" if metric.smallest_effect is None else f"{metric.smallest_effect:g}"
+    batches = "all batches" if metric.batches is None else f"{metric.batches} batches"
+    return {
+        "metric": f"{metric.label} on {batches}",
+        "smallest effect": effect,
+        "alpha": f"{results.alpha:g}",
+        "looks": looks or "none",
+    }
+
+
+def _told_verdicts(results: Results) -> bool:
+    from .analysis.paired import FEWEST_PAIRS
+
+    done = all(outcome.state != "waiting" for outcome in results.outcomes)
+    return done and len(results.seeds) >= FEWEST_PAIRS
+
+
+def no_longer_there(earlier: Results | None, now: Results) -> list[str]:
+    """In sentences, what results.json holds that the pool does not, so that nobody is surprised by what is run."""
+    if earlier is None:
+        return []
+    states = {outcome.identity: outcome.state for outcome in now.outcomes}
+    done = [outcome.identity for outcome in earlier.outcomes if outcome.state == "done"]
+    gone = sum(states.get(identity) == "waiting" for identity in done)
+    names = {variant.name for variant in now.variants}
+    same = [one for one in earlier.outcomes if one.state == "done" and one.variant in names and one.seed in now.seeds]
+    other = sum(one.identity not in states for one in same)
+    told = []
+    if gone:
+        told.append(f"{many(gone, 'run')} of {RESULTS} lost from the pool; trained again")
+    if other:
+        told.append(
+            f"{many(other, 'run')} of {RESULTS} made by what has changed since (recipe, data, or the code of parts); "
+            "trained anew"
+        )
+    return told
+
+
+__all__ = ["RESULTS", "Book", "earlier_results", "no_longer_there", "revised_before", "seen_before"]

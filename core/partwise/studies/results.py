@@ -127,6 +127,8 @@ class Results(_Facts):
     looks: list[Look] = []
     seen: list[int] = []
     """Numbers of seeds after which verdicts were told, undeclared, before more seeds were added."""
+    revised: list[str] = []
+    """What was asked otherwise when verdicts were told before: `smallest effect: 0.02, then 0.05`."""
     alpha: float = 0.05
     provenance: dict[str, Any] = {}
     """`command`, `git` (revision, dirty diff), `environment`, `data` (hash), `started`, `finished` ..."""

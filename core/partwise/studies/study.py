@@ -5,14 +5,13 @@ What a value means (a part, a number, a patch) only the base recipe can tell; `d
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from partwise import slots
 from partwise.parts import use
-from partwise.recipe.recipe import NAME
+from partwise.recipe.recipe import Name, Version
 
 from . import results
 
@@ -99,9 +98,9 @@ class Look(_Choices):
 class Study(_Choices):
     """A study: one JSON file that says which recipe is varied, in what, how often, and what is compared."""
 
-    partwise: Literal[1]
+    partwise: Version
     """Version of the format."""
-    name: str = Field(max_length=100, json_schema_extra={"pattern": NAME})
+    name: Name
     """Short name; the study is filed under it. Letters, digits, ".", "_" and "-"."""
     about: str = ""
     """What the study asks, for people."""
@@ -127,18 +126,6 @@ class Study(_Choices):
     """Declared looks, in order; their alphas add up to at most `alpha`."""
     run: slots.Engine = use("local")
     """What runs the runs."""
-
-    @field_validator("partwise", mode="before")
-    @classmethod
-    def _a_number(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, bool) else value  # True == 1, but it is no version
-
-    @field_validator("name")
-    @classmethod
-    def _a_slug(cls, value: str) -> str:
-        if not re.fullmatch(NAME, value):
-            raise ValueError(f"expected letters, digits, '.', '_' and '-', the first a letter or digit, got {value!r}")
-        return value
 
     @property
     def every_seed(self) -> tuple[int, ...]:

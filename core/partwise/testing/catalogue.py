@@ -6,7 +6,7 @@ whether it fits one is asked by building it there on the meta device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -19,6 +19,7 @@ from partwise.recipe.names import did_you_mean, plugin_notes
 from partwise.registry import Entry, kinds_of, registry
 
 from .registering import Per
+from .violation import require
 
 MODULE_KINDS = frozenset({"embedding", "position", "score", "mixer", "feedforward", "norm", "block", "model"})
 """Kinds of the core whose parts build an `nn.Module`."""
@@ -47,8 +48,20 @@ def family(part: Part | type[Part]) -> str:
 
 @cache
 def examples(part: type[Part]) -> tuple[Part, ...]:
-    """The settings under which a part wants to be checked."""
-    return tuple(part.examples())
+    """The settings under which a part wants to be checked.
+
+    Raises:
+        ContractViolation: what it gives as its examples are none.
+    """
+    needed = [knob for knob, field in part.model_fields.items() if field.is_required()]
+    own = any("examples" in vars(base) for base in part.__mro__ if base is not Part)
+    require(own or not needed, f"it has no examples(), and {', '.join(needed)} must be given: yield settings to check")
+    given: Any = part.examples()  # an author may forget to yield
+    require(isinstance(given, Iterable), f"examples() gives {given!r}; yield settings such as `cls()`, or return them")
+    found = tuple(given)
+    for one in found:
+        require(isinstance(one, part), f"examples() gives {one!r}, which is no {part.__name__}; yield `cls(...)`")
+    return found
 
 
 @cache
@@ -119,13 +132,23 @@ def _at_sites(part: type[Part]) -> Iterator[Subject]:
                 yield Subject(f"{index}-{place}", (example, site))
 
 
+def _meant(name: str) -> Iterator[str]:
+    """What a name that is no part's may stand for: a plugin, or a kind."""
+    own = [entry.name for entry in registry().entries() if entry.name.partition("/")[0] == name and "/" in entry.name]
+    if own:
+        yield f"{name} is a plugin; its parts are {', '.join(own)}"
+    if name in registry().kinds():
+        yield f"{name} is a kind; all its parts: partwise verify --kind {name}"
+
+
 def find(name: str, kind: str | None = None) -> Entry:
-    """The registered part called `name`, of `kind` if one is given.
+    """The registered part called `name` today or before, of `kind` if one is given.
 
     Raises:
         InputError: there is none, or there are several.
     """
-    entries = [entry for entry in registry().entries() if entry.name == name]
+    named = dict.fromkeys(registry().find(one, name) for one in registry().kinds().values())
+    entries = [entry for part in named if part and (entry := registry().entry(part))]
     fitting = [entry for entry in entries if kind is None or kind in {one.kind for one in kinds_of(entry.part)}]
     if len(fitting) == 1:
         return fitting[0]
@@ -134,6 +157,6 @@ def find(name: str, kind: str | None = None) -> Entry:
         raise InputError(f"{name!r} is the name of several parts, of the kinds {kinds}; say which with --kind")
     if entries:
         raise InputError(f"{name!r} is no {kind}, but {', '.join(entry.part.kind for entry in entries)}")
-    notes = "".join(f"\n  {note}" for note in plugin_notes(name))
+    notes = "".join(f"\n  {note}" for note in (*_meant(name), *plugin_notes(name)))
     known = [entry.name for entry in registry().entries()]
     raise InputError(f"there is no part {name!r}{did_you_mean(name, known)}{notes}")

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from partwise import Part
 from partwise.assembly import materialise
 from partwise.flow import IGNORED, Batch, Flow, causal_flow
+from partwise.parts import with_article
 
 from .catalogue import family, skeleton_of
 from .violation import ContractViolation, skip
@@ -64,8 +65,12 @@ class Probe:
 def build(part: Part, site: Any, seed: int = 0) -> Any:
     """The part's module as partwise assembles it, in evaluation mode."""
     module = skeleton_of(part, site)
+    if module is None:
+        raise ContractViolation("its build() gives nothing back; it must return the module")
     if not isinstance(module, nn.Module):
-        raise ContractViolation(f"it builds a {type(module).__name__}, and a {family(part)} is an nn.Module")
+        raise ContractViolation(
+            f"it builds {with_article(type(module).__name__)}, and a {family(part)} is an nn.Module"
+        )
     materialise(cast(Any, module), drawn(seed))
     return module.eval()
 

@@ -12,9 +12,11 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
+from pydantic import ValidationError
 
 from partwise import Part
 from partwise.registry import registry
@@ -96,7 +98,7 @@ def run_check(part: type[Part], check: Check, seed: int = 0) -> Result:
                 expected += bool(covering)
                 if not covering:
                     failures.append((subject.label, error))
-    outcome, message, details = _judged(check, failures, unfailed, known, run, skipped, expected)
+    outcome, message, details = _judged(part, check, failures, unfailed, known, run, skipped, expected)
     name, took = registry().name_of(part), time.perf_counter() - begun
     return Result(part.kind, name, check.name, check.about, outcome, message, run, took, details)
 
@@ -110,6 +112,7 @@ def _subjects(part: type[Part], check: Check, failures: list[tuple[str, BaseExce
 
 
 def _judged(
+    part: type[Part],
     check: Check,
     failures: list[tuple[str, BaseException]],
     unfailed: set[str],
@@ -119,10 +122,10 @@ def _judged(
     expected: int,
 ) -> tuple[Outcome, str, str]:
     if failures:
-        label, error = failures[0]
-        others = f" (and so do {len(failures) - 1} other cases)" if len(failures) > 1 else ""
+        (label, error), more = failures[0], len(failures) - 1
+        others = f" (and {more} other case{'s' * (more > 1)})" if more else ""
         where = "" if label == "part" else f"{_in_words(check, label)}: "
-        return "failed", f"{where}{_what(error)}{others}", "".join(traceback.format_exception(error))
+        return "failed", f"{where}{_what(error, part)}{others}", "".join(traceback.format_exception(error))
     if unfailed:
         listed = ", ".join(sorted(unfailed))
         return "failed", f"known_failures declares {listed}, and that holds now: take it out", ""
@@ -134,11 +137,24 @@ def _judged(
     return "passed", "", ""
 
 
-def _what(error: BaseException) -> str:
+def _what(error: BaseException, part: type[Part]) -> str:
     if isinstance(error, ContractViolation):
         return str(error)
     lines = str(error).strip().splitlines() or [""]
-    return f"it raised {type(error).__name__}: {lines[0]}".rstrip(": ")
+    if isinstance(error, ValidationError):
+        lines = ["; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())]
+    return f"it raised {type(error).__name__}: {lines[0]}".rstrip(": ") + _place_in(part, error)
+
+
+def _place_in(part: type[Part], error: BaseException) -> str:
+    """Where the author has to look: the innermost line of the part's own package that the error passed."""
+    package = part.__module__.partition(".")[0]
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == package:
+            path = Path(frame.f_code.co_filename)
+            place = f" (at {path.parent.name}/{path.name}:{line})"
+    return place
 
 
 def _in_words(check: Check, label: str) -> str:

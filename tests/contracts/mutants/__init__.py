@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from . import attention, mixers, models, others, parts, text, tools, training
+from . import attention, mixers, models, others, parts, placed, text, tools, training
 from .planting import Kill, registered, tell_apart
 
 CATALOGUE: tuple[Kill, ...] = tuple(
-    kill for module in (attention, mixers, tools, models, parts, text, training, others) for kill in module.KILLS
+    kill
+    for module in (attention, placed, mixers, tools, models, parts, text, training, others)
+    for kill in module.KILLS
 )
 
 

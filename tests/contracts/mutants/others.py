@@ -327,10 +327,10 @@ def in_place(logits: Tensor) -> Tensor:
 right = partial(filtering, best_three)
 for mistake, wrong in (
     ("probabilities renormalised wrongly", best_three_squared),
-    ("the likeliest is cut off", worst_three),
     ("logits filtered in place", in_place),
 ):
     KILLS.plant(samplers.what_its_filter_keeps_keeps_its_proportions, mistake, right, partial(filtering, wrong))
+KILLS.plant(samplers.its_filter_keeps_the_likeliest, "the likeliest is cut off", right, partial(filtering, worst_three))
 KILLS.plant(
     samplers.it_draws_as_often_as_its_filter_says,
     "drawn without the filter",
@@ -358,7 +358,7 @@ KILLS.plant(
     partial(schedule, off_by_one),
 )
 KILLS.plant(
-    schedules.its_factors_move_smoothly, "a dip before the peak", partial(schedule, warming), partial(schedule, dips)
+    schedules.it_rises_without_a_step_back, "a dip before the peak", partial(schedule, warming), partial(schedule, dips)
 )
 
 

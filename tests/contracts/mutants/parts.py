@@ -268,6 +268,11 @@ class Bends(Everything):
         return super().angles(positions.float() ** 1.5)
 
 
+class HalfPositions(Everything):
+    def angles(self, positions):
+        return super().angles(positions.bfloat16().float())
+
+
 class Grows(Everything):
     def rotate(self, heads, angles):
         return super().rotate(heads, angles) * (1 + angles[1] ** 2)
@@ -306,6 +311,7 @@ for check, mistake, module in (
     (positions.each_row_has_positions_of_its_own, "one row for all", OneRowForAll),
     (positions.a_later_start_is_a_slice, "a bias by place in the table", CountsOffsets),
     (positions.scores_see_distances_only, "angles that bend", Bends),
+    (positions.scores_see_distances_only, "positions in half precision", HalfPositions),
     (positions.rotation_keeps_lengths, "turned vectors grow", Grows),
     (positions.rotation_keeps_lengths, "another dtype", GivesFloats),
     (positions.tables_stay_exact_in_half_precision, "a table that is cast", PlainTable),

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from partwise.errors import InputError
 from partwise.studies.ablation import ablate, places
 from partwise.studies.analysis import analyse
+from partwise.studies.execute import known_results
 from partwise.studies.origin import revision
 from partwise.studies.plan import make_plan
 from partwise.studies.reading import load_study
@@ -181,6 +182,37 @@ def test_a_study_that_asks_something_else_under_its_old_name_has_seen_nothing(st
     run(study(), pretending)
     factors = {"width": {"at": "model.width", "values": [32], "baseline": 8}}
     assert run(study(factors=factors, seeds=5), pretending).seen == []
+
+
+def test_a_question_that_is_changed_after_the_verdicts_is_told_to_the_reader(study, engine, pretending) -> None:
+    assert run(study(metric={"smallest_effect": 0.1}), pretending).revised == []
+    results = run(study(metric={"smallest_effect": 0.6}, alpha=0.1), pretending)
+    assert results.revised == ["smallest effect: 0.1, then 0.6", "alpha: 0.05, then 0.1"]
+    assert any("smallest effect: 0.1, then 0.6; alpha: 0.05, then 0.1" in note for note in analyse(results).notes)
+    factors = {"position": {"at": "model.position", "values": ["none", "rope"], "baseline": "none"}}
+    fewer = run(study(metric={"smallest_effect": 0.6}, alpha=0.1, factors=factors), pretending)
+    assert fewer.revised[2:] == ["left out: position=alibi, norm=rms_norm"], "nor does it forget"
+
+
+def test_a_question_may_be_changed_before_there_are_verdicts(study, engine, pretending) -> None:
+    run(study(seeds=2, metric={"smallest_effect": 0.1}), pretending)
+    assert run(study(metric={"smallest_effect": 0.6}), pretending).revised == []
+    width = {"width": {"at": "model.width", "values": [32], "baseline": 8}}
+    assert run(study(metric={"smallest_effect": 0.7}, factors=width), pretending).revised == []
+
+
+def test_runs_that_are_no_longer_there_are_not_trained_again_in_silence(study, here: Path, engine, pretending) -> None:
+    path, told = study(), list[str]()
+    run(path, pretending, say=told.append)
+    assert told == []
+    for one in list((here / "studies" / "pool").iterdir())[:12]:
+        if (one / "result.json").exists():
+            (one / "result.json").unlink()
+    gone = 12 - len(known_results(make_plan(load_study(path)).jobs(), here / "studies" / "pool"))
+    run(path, pretending, say=told.append)
+    assert told == [f"{gone} runs of results.json lost from the pool; trained again"]
+    run(study(base={"extends": "base.json", "trainer": {"steps": 9}}), pretending, say=told.append)
+    assert "12 runs of results.json made by what has changed since" in told[1]
 
 
 def test_a_directory_of_another_study_is_left_alone(study, engine, pretending, here: Path) -> None:

@@ -41,6 +41,7 @@ class Study:
             make_job(7, identity="wild", trainer={"optimizer": {"use": "sgd", "lr": 1e38}, "clip": None}),
             make_job(8, identity="absurd", metric={"name": "beauty", "split": "valid", "goal": "max"}),
             make_job(2, memory=2_000_000_000, threads=1),
+            make_job(3, identity="exact", metric={"name": "accuracy", "split": "test", "goal": "max"}),
         ]
         self.results = execute(self.jobs, LocalEngine(2), pool, notes)
 
@@ -73,6 +74,13 @@ def test_a_result_tells_the_metric_of_the_trained_model(study: Study) -> None:
     measured = workflow.evaluate(workflow.reopen(study.pool / "fine0"), "valid")
     assert study["fine0"].metric == pytest.approx(measured.loss, rel=1e-6)
     assert [step for step, _ in study["fine0"].curve] == [0, 5]
+
+
+def test_a_metric_may_be_the_accuracy(study: Study) -> None:
+    from partwise import workflow
+
+    measured = workflow.evaluate(workflow.reopen(study.pool / "exact"), "test")
+    assert 0 < measured.accuracy == study["exact"].metric < 1
 
 
 def test_the_directory_of_a_job_is_an_ordinary_run(study: Study) -> None:

@@ -29,6 +29,7 @@ def notes(
         *_too_few(results, contrasts),
         *_looks(results, contrasts),
         *_seen(results),
+        *_revised(results),
         *_skewed(contrasts),
         *_second(pooled),
         *_smallest(results),
@@ -71,6 +72,11 @@ def _seen(results: Results) -> Iterator[str]:
             f"Verdicts after {counts} seeds were told before seeds were added: a look that was not declared, "
             f"so that the chance of a false verdict is more than the {results.alpha:g} that is stated."
         )
+
+
+def _revised(results: Results) -> Iterator[str]:
+    if results.revised:
+        yield f"The question was changed after verdicts had been told ({'; '.join(results.revised)})."
 
 
 def _skewed(contrasts: list[Contrast]) -> Iterator[str]:

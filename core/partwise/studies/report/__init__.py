@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partwise.files import unwritable, write_text
+from partwise.files import made, write_text
 
 if TYPE_CHECKING:
     from partwise.studies.results import Results
@@ -30,10 +30,7 @@ def write_report(results: Results, directory: Path) -> list[Path]:
 
     from .view import Report
 
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(directory, error) from error
+    made(directory)
     paths = []
     for name, text in render(Report(results, analyse(results))).items():
         paths.append(directory / name)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import Any
 
 from markupsafe import Markup
 
-from partwise.page import environment, policy
+from partwise.page import environment, policy, styled
 
 from . import figures, numbers
 from .row import SURVIVORS, SYMBOLS, Row
@@ -19,8 +18,8 @@ def html(report: Report) -> str:
     """The page, whole: style, script and figures are within it."""
     templates = environment()
     templates.globals |= {"n": numbers, "symbols": SYMBOLS, "survivors": SURVIVORS}
-    style, script = _file("report.css"), _file("report.js")
-    page = templates.from_string(_file("report.html")).render(
+    style, script = styled("report.css"), styled("report.js")
+    page = templates.get_template("report.html").render(
         report=report,
         style=Markup(style),
         script=Markup(script),
@@ -29,10 +28,6 @@ def html(report: Report) -> str:
         **_figures(report),
     )
     return page + "\n"
-
-
-def _file(name: str) -> str:
-    return (resources.files(__package__) / "style" / name).read_text(encoding="utf-8")
 
 
 def _figures(report: Report) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def footnotes(r: Results, analysis: Analysis, rows: Sequence[Row]) -> list[str]:
                      f"t-intervals{looks}; p is Holm-adjusted over {over}.")  # fmt: skip
     if any(row.p_equivalent for row in rows):
         notes.append(f"p of equivalence: two one-sided tests against ±{r.metric.smallest_effect:g}.")
-    notes.append("SD is over seeds; seconds are the mean of a run's wall time. In brackets: relative to the baseline.")
+    notes.append("SD is over seeds; time is the mean of a run's wall time, whatever else the machine did meanwhile. "
+                 "In brackets: relative to the baseline.")  # fmt: skip
     return notes
 
 

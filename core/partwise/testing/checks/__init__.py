@@ -1,6 +1,7 @@
 """The contracts, one file per kind or family of kinds. Importing this registers all of them."""
 
 from . import (
+    attentions,
     blocks,
     compiled,
     data,
@@ -20,6 +21,7 @@ from . import (
 )
 
 __all__ = [
+    "attentions",
     "blocks",
     "compiled",
     "data",

@@ -64,7 +64,7 @@ def each_row_has_positions_of_its_own(part: Part, site: Any) -> None:
 def scores_see_distances_only(part: Part, site: Any) -> None:
     """Moving queries and keys together changes no product of them. (A bias knows nothing but offsets.)"""
     module, queries, keys = shaken(part, site), _heads(site), _heads(site, seed=8)
-    for shift in (1, 7, 100):
+    for shift in (1, 7, 100, 1000):  # at 1000 a position in half precision is another
         if module.max_positions is not None and T + shift > module.max_positions:
             continue
         here, there = ((_rotated(module, queries, at) @ _rotated(module, keys, at).mT) for at in (STEPS, STEPS + shift))

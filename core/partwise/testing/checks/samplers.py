@@ -134,8 +134,7 @@ def what_its_filter_keeps_keeps_its_proportions(part: Part) -> None:
     require(filtered.shape == logits.shape, f"logits {tuple(logits.shape)} are filtered to {tuple(filtered.shape)}")
     for row in range(V):
         kept = filtered[row].isfinite()
-        likeliest = logits[row].argmax()
-        require(kept[likeliest], f"its filter takes out the likeliest of {V} tokens")
+        require(kept.any(), f"its filter leaves none of {V} tokens")
         order = logits[row][kept].argsort()
         rising = filtered[row][kept][order]
         require((rising.diff() >= 0).all(), "after its filter an unlikelier token is the likelier one")
@@ -144,6 +143,18 @@ def what_its_filter_keeps_keeps_its_proportions(part: Part) -> None:
             ratios = rising.diff() / apart
             same = torch.allclose(ratios, ratios[0].expand_as(ratios), 1e-3)
             require(same, f"its filter changes odds unevenly: log odds are multiplied by {ratios.tolist()}")
+
+
+@check("sampler", per="example")
+def its_filter_keeps_the_likeliest(part: Part) -> None:
+    """`filter` leaves the likeliest token in; where the method is to take it out, the part declares that."""
+    sampler: Any = part.assemble(None)
+    if not hasattr(sampler, "filter"):
+        skip("it has no filter, and so cannot be part of a chain")
+    logits = table(end=-1.0)
+    kept = sampler.filter(logits).isfinite()
+    for row in range(V):
+        require(kept[row, logits[row].argmax()], f"its filter takes out the likeliest of {V} tokens")
 
 
 @check("sampler", per="example")

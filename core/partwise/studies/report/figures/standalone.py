@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
+from partwise.page import styled
 
 
 def standalone(figure: str) -> str:
     """An SVG document of a figure that was drawn for a page."""
     head, _, rest = figure.partition(">")
+    style = styled("report.css") + " svg { background: var(--page); font-family: Arial, sans-serif; }"
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'{head} xmlns="http://www.w3.org/2000/svg">'
-        f"<style>{_style()} svg {{ background: var(--page); font-family: Arial, sans-serif; }}</style>{rest}\n"
+        f"<style>{style}</style>{rest}\n"
     )
-
-
-@cache
-def _style() -> str:
-    return (files("partwise.studies.report") / "style" / "report.css").read_text(encoding="utf-8")
 
 
 __all__ = ["standalone"]
