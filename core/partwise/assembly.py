@@ -179,7 +179,7 @@ def _reset(path: str, module: nn.Module) -> None:
 def _refuse_unfillable(path: str, module: nn.Module) -> None:
     if any(True for _ in _own_tensors(module)) and not callable(getattr(module, "reset_parameters", None)):
         raise PartError(
-            f"{f'module {path}' if path else 'the module'} ({type(module).__name__}) has parameters or buffers of its own but no "
+            f"module {f'{path} ' if path else ''}({type(module).__name__}) has parameters or buffers of its own but no "
             "reset_parameters() to fill them; give it one, as every module of PyTorch has"
         )
 

@@ -7,7 +7,8 @@ from typing import Any
 from .text import figure
 
 Figures = dict[str, float | None]
-"""`train_loss`, `valid_loss`, `valid_perplexity` and `valid_bits_per_byte`, None where there is none; of examples `valid_accuracy`."""
+"""`train_loss`, `valid_loss`, `valid_perplexity` and `valid_bits_per_byte`, None where there is none; of examples
+`valid_accuracy`."""
 
 
 def before_and_after(rows: list[dict[str, Any]]) -> tuple[Figures, Figures]:

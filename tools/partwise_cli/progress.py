@@ -137,8 +137,8 @@ class Bar:
         elif now - self._last < BLINK and progress.step < progress.steps:
             return  # no eye would see it
         self._last = now
-        now = {name: value for name, value in progress.metrics.items() if not name.startswith("valid_")}
-        figures = "  ".join(figures_of(now))
+        shown = {name: value for name, value in progress.metrics.items() if not name.startswith("valid_")}
+        figures = "  ".join(figures_of(shown))
         if self._task is None:
             self.started_at = progress.step - 1
             # The task begins where the training does, so that the time left counts only what is to be done.
