@@ -57,6 +57,7 @@ def test_an_equivalent_difference_that_is_real_is_told_as_both(study) -> None:
     runs = {"base": BASE, "position=a": plus(0.0010, 0.0013, 0.0014, 0.0009, 0.0012)}
     sentence = analyse(study(runs, smallest_effect=0.01)).sentences["position"]
     assert "a is equivalent to learned within 0.01" in sentence
+    assert "(90 % CI " in sentence, "the interval that two one-sided tests at 5 % correspond to"
     assert "there is a difference (Holm-adjusted p < 0.001), smaller than what was declared to matter" in sentence
 
 

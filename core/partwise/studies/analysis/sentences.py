@@ -55,9 +55,15 @@ def _different(c: Contrast, against: str, results: Results) -> str:
 
 
 def _equivalent(c: Contrast, against: str, results: Results) -> str:
-    smallest = results.metric.smallest_effect
+    import numpy as np
+
+    from .paired import paired_t
+
+    smallest, level = results.metric.smallest_effect, 2 * c.alpha  # two one-sided tests at alpha
+    paired = paired_t(np.array(c.differences), level)
+    shown = interval(float(paired.mean), float(paired.low), float(paired.high), level, unit(results.metric))
     said = (
-        f"is equivalent to {against} within {smallest:g}: the difference is {_figures(c, results)}, "
+        f"is equivalent to {against} within {smallest:g}: the difference is {shown}, "
         f"Holm-adjusted {chance(c.p_equivalent)} for equivalence, {many(c.pairs, 'seed')})"
     )
     if c.p_adjusted is not None and c.p_adjusted < c.alpha:
