@@ -309,8 +309,8 @@ class Modular(SharedOut):
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
-        yield cls(modulus=11)
-        yield cls(modulus=13, valid=0.2, test=0.1, seed=1)
+        yield cls(modulus=11, test=0.1)
+        yield cls(modulus=13, valid=0.2, test=0.2, seed=1)
 
 
 class Grammar(DataPart):

@@ -100,7 +100,7 @@ def test_every_window_is_drawn_and_about_equally_often() -> None:
     assert counts.min() > 300
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(count=st.integers(1, 60), context=st.integers(1, 12), size=st.integers(1, 7))
 def test_evaluation_scores_every_token_once_after_the_tokens_before_it(count: int, context: int, size: int) -> None:
     scored: list[int] = []

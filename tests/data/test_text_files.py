@@ -46,7 +46,7 @@ def test_each_file_is_divided_and_is_a_text_of_its_own(tmp_path: Path) -> None:
     assert [text.split("\n")[0] for text in texts(data, "test")] == ["a.txt 8", "b.txt 8"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     lines=st.lists(st.text(st.sampled_from("aé漢🙂 \r"), max_size=8), min_size=1, max_size=30),
     valid=st.sampled_from([0.0, 0.1, 0.5]),

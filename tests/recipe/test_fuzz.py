@@ -15,7 +15,7 @@ from partwise.errors import RecipeError
 from partwise.recipe import LoadedRecipe, load
 
 Write = Callable[[str, Any], Path]
-quick = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 WORDS = st.sampled_from(
     [
         "use",

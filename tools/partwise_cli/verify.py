@@ -25,8 +25,15 @@ WORDS = {"passed": "passed", "skipped": "skipped", "expected": "failed as expect
 @click.argument("parts", metavar="PART...", nargs=-1)
 @click.option("--kind", metavar="KIND", help="Its kind, where a name could mean several parts; alone, all of a kind.")
 @click.option("--all", "everything", is_flag=True, help="Verify every installed part.")
-@click.option("--seed", type=options.whole(0), default=0, show_default=True, help="Of the random inputs and weights.")
-@click.option("--jobs", type=options.whole(1), default=None, help="Processes; by default one for each core.")
+@click.option(
+    "--seed",
+    type=options.whole(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Of the random inputs and weights.",
+)
+@click.option("--jobs", type=options.whole(1), metavar="N", help="Processes; by default one for each core.")
 @click.option("--verbose", "-v", is_flag=True, help="Show every check, and why one was skipped.")
 @options.as_json
 @click.pass_context

@@ -33,7 +33,8 @@ def points_at(text: str, message: str, path: Path) -> str:
 def test_a_study_says_no_more_than_it_must(study) -> None:
     found = load_study(study()).study
     assert (found.design, found.every_seed, found.alpha) == ("one_at_a_time", (0, 1, 2), 0.05)
-    assert (found.metric.name, found.metric.split, found.metric.goal) == ("loss", "valid", "min")
+    metric = found.metric.asked()
+    assert (metric.name, metric.split, metric.goal) == ("loss", "valid", "min")
     assert found.run.name == "local"
 
 
@@ -68,7 +69,7 @@ def test_the_whole_file_of_the_reference_holds(study) -> None:
         ({"base": "bse.json"}, "bse.json: no such file, did you mean 'base.json'?", None),
         ({"seeds": 0}, "greater than 0", "0"),
         ({"seeds": [1, 2, 1]}, "seed 1 stands twice", "[1, 2, 1]"),
-        ({"metric": {"name": "bits"}}, 'expected "bits_per_byte", "loss", or "perplexity"', '"bits"'),
+        ({"metric": {"name": "bits"}}, 'expected "bits_per_byte", "loss", "perplexity", or "accuracy"', '"bits"'),
         ({"match": {"quantity": "flop", "knob": "x"}}, "did you mean 'flops'?", '"flop"'),
         (
             {"tune": {"at": "trainer.optimizer.lr", "values": [1, 2], "seeds": [2]}},
