@@ -1,4 +1,4 @@
-# make demo   sets everything up and shows partwise at work (about five minutes on two cores)
+# make demo   sets everything up and shows partwise at work (about six minutes on two cores)
 # make test   sets everything up and runs the tests
 # make check  what must pass before a commit: formatting, types, import rules, tests
 # make bench  speed, as ratios against named peers in the same run

@@ -89,7 +89,9 @@ class LayerSite(WidthSite):
             PartError: there is no encoder.
         """
         if self.memory_width is None:
-            raise PartError("there is no encoder to attend to here; cross-attention needs a seq2seq model")
+            raise PartError(
+                "there is no encoder to attend to here; cross-attention belongs into the decoder of a seq2seq model"
+            )
         if self.memory_readers is not None:
             self.memory_readers.count += 1
         return replace(self, reads_memory=True, causal=False, position=None)

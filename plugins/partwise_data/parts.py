@@ -270,7 +270,10 @@ class Recall(Generated):
 
 
 class AddingProblem(Generated):
-    """Digits, two of them marked, and their sum: what a recurrence can carry (Hochreiter & Schmidhuber 1997)."""
+    """Digits, two of them marked, and their sum: what a recurrence can carry (Hochreiter & Schmidhuber 1997).
+
+    Every digit is one symbol of one character, for the tokenizer char; to others all digits may be one word.
+    """
 
     name = "adding"
     length: Annotated[int, Field(ge=4, le=10_000)] = 50

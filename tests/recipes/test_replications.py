@@ -49,3 +49,20 @@ def test_what_needs_a_text_says_so(tmp_path: Path) -> None:
     done = replicate("nanogpt-cpu", where=tmp_path)
     assert done.returncode == 0
     assert "not run: --text FILE" in done.stdout
+
+
+def test_a_text_that_cannot_be_read_is_an_error_of_one_screen(tmp_path: Path) -> None:
+    (tmp_path / "binary.txt").write_bytes(b"\xff\x00" * 100)
+    done = replicate("nanogpt-cpu", "--text", "binary.txt", where=tmp_path)
+    assert done.returncode == 2
+    assert "is not UTF-8 text" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_that_is_not_what_it_should_be_is_an_error_of_one_screen(tmp_path: Path) -> None:
+    other = tmp_path / "runs" / "replications" / "bigram"
+    other.parent.mkdir(parents=True)
+    other.write_text("no directory")
+    done = replicate("bigram", where=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr

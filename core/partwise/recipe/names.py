@@ -91,6 +91,8 @@ def plugin_notes(given: str) -> tuple[str, ...]:
     namespace, slash, _ = given.partition("/")
     known = {plugin.namespace: plugin for plugin in registry().plugins if not plugin.builtin}
     if slash and namespace not in known:
+        if any(plugin.namespace == namespace for plugin in registry().plugins):
+            return ("note: parts of partwise itself are named without a namespace",)
         allowed = os.environ.get(RESTRICTION)
         if allowed is None:
             return (f"note: no plugin {namespace!r} is installed",)

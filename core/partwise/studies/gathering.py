@@ -137,6 +137,7 @@ def _question(results: Results) -> dict[str, str]:
     batches = "all batches" if metric.batches is None else f"{metric.batches} batches"
     return {
         "metric": f"{metric.label} on {batches}",
+        "better": "more" if metric.goal == "max" else "less",
         "smallest effect": effect,
         "alpha": f"{results.alpha:g}",
         "looks": looks or "none",

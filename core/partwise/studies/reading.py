@@ -145,6 +145,12 @@ def _broken_rules(study: Study, node: Node) -> Iterator[Problem]:
             yield problem(f"variants are for the design list; this is {study.design}", "variants")
         if not study.factors:
             yield problem("a study varies something: it needs factors (or variants, with the design list)", "design")
+    if study.metric.name == "accuracy":
+        for knob in ("smallest_effect", "spread"):
+            given = getattr(study.metric, knob)
+            if given is not None and given >= 1:
+                message = f"accuracy is a share of 1, so that {knob} is less than 1, got {given:g}; write 0.05 for 5 %"
+                yield problem(message, "metric", knob)
     for section, names in (("factors", study.factors), ("variants", study.variants)):
         if any(not name.strip() for name in names):
             yield problem("each of them needs a name, and there is one without", section)

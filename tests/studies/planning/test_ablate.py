@@ -194,6 +194,11 @@ def test_a_question_that_is_changed_after_the_verdicts_is_told_to_the_reader(stu
     assert fewer.revised[2:] == ["left out: position=alibi, norm=rms_norm"], "nor does it forget"
 
 
+def test_to_call_the_worse_the_better_afterwards_is_told_too(study, engine, pretending) -> None:
+    run(study(metric={"goal": "min"}), pretending)
+    assert run(study(metric={"goal": "max"}), pretending).revised == ["better: less, then more"]
+
+
 def test_a_question_may_be_changed_before_there_are_verdicts(study, engine, pretending) -> None:
     run(study(seeds=2, metric={"smallest_effect": 0.1}), pretending)
     assert run(study(metric={"smallest_effect": 0.6}), pretending).revised == []

@@ -234,3 +234,20 @@ def test_below_three_seeds_nothing_is_detected(study, monkeypatch) -> None:
 def test_the_pool_is_no_place_for_a_study(study) -> None:
     with pytest.raises(InputError, match="is where the runs of studies are kept"):
         places(load_study(study(name="pool")))
+
+
+@pytest.mark.parametrize(
+    ("data", "metric", "message"),
+    [
+        ({"test": 0.0}, {"split": "test"}, "the test split holds no text to evaluate on"),
+        ({}, {"context": 100_000}, "the train split holds"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_anything_is_trained(
+    study, recipe: dict[str, Any], data: dict[str, Any], metric: dict[str, Any], message: str
+) -> None:
+    path = study(base={**recipe, "data": {**recipe["data"], **data}}, metric=metric)
+    with pytest.raises(RecipeError) as caught:
+        plan(path)
+    assert message in str(caught.value)
+    assert "at metric" in str(caught.value)

@@ -70,6 +70,12 @@ def test_the_whole_file_of_the_reference_holds(study) -> None:
         ({"seeds": 0}, "greater than 0", "0"),
         ({"seeds": [1, 2, 1]}, "seed 1 stands twice", "[1, 2, 1]"),
         ({"metric": {"name": "bits"}}, 'expected "bits_per_byte", "loss", "perplexity", or "accuracy"', '"bits"'),
+        (
+            {"metric": {"name": "accuracy", "smallest_effect": 5}},
+            "accuracy is a share of 1, so that smallest_effect is less than 1, got 5; write 0.05 for 5 %",
+            "5",
+        ),
+        ({"metric": {"name": "accuracy", "spread": 2.5}}, "so that spread is less than 1, got 2.5", "2.5"),
         ({"match": {"quantity": "flop", "knob": "x"}}, "did you mean 'flops'?", '"flop"'),
         (
             {"tune": {"at": "trainer.optimizer.lr", "values": [1, 2], "seeds": [2]}},
