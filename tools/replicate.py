@@ -167,7 +167,7 @@ def _values(results: Results, variant: str) -> list[float]:
 
 def _squared_error(results: Results, variant: str) -> float:
     """Mean over runs and examples of the square of (expected - true sum), of digits d that stand for (d + 0.5) / 10."""
-    return mean(_squared_error_of(reopen(str(one.directory))) for one in results.of(variant))
+    return mean(_squared_error_of(reopen(Path(str(one.directory)))) for one in results.of(variant))
 
 
 def _squared_error_of(run: Reopened) -> float:
