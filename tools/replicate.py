@@ -29,6 +29,7 @@ from partwise.studies.analysis.findings import Contrast
 from partwise.studies.gathering import RESULTS
 from partwise.studies.results import Results
 from partwise.workflow import Reopened, evaluate, prepare, reopen, train
+from partwise_data.adding import CIRCLED
 
 RUNS = Path("runs/replications")
 EXACT = 1e-6
@@ -77,7 +78,9 @@ def position_extrapolation(name: str) -> Obtained:
     contrasts = _contrasts(study(name))
     both = [contrasts[f"position={one}"] for one in ("rope", "sinusoidal")]
     told = "; ".join(f"{one.level} {one.difference:+.3f} (p {one.p_adjusted:.2g})" for one in both)
-    return Obtained(told, all(one.verdict == "worse" and (one.p_adjusted or 0) < 0.01 for one in both))
+    return Obtained(
+        told, all(one.verdict == "worse" and (1 if one.p_adjusted is None else one.p_adjusted) < 0.01 for one in both)
+    )
 
 
 def layer_or_rms_norm(name: str) -> Obtained:
@@ -171,7 +174,7 @@ def _squared_error(results: Results, variant: str) -> float:
 
 
 def _squared_error_of(run: Reopened) -> float:
-    sums = {label: value for value, label in enumerate("⓪①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱")}
+    sums = {label: value for value, label in enumerate(CIRCLED)}
     ids = range(run.tokenizer.vocab_size)
     worth = torch.tensor([float(sums.get(run.tokenizer.label(token), 0)) for token in ids])
     errors = []

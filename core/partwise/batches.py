@@ -47,10 +47,19 @@ class Batches:
         """The splits, which also turn a loss into bits per byte."""
         self.reads = reads
         self.context = context
+        self.end = end
         self._rows = {name: _rows_of(split, reads, context, end) for name, split in encoded.items()}
         train = self._rows.get("train")
         if train is not None and train.draws < 1:
             raise _too_short(encoded["train"], context)
+
+    def of_length(self, context: int) -> Batches:
+        """The same texts in rows of another length.
+
+        Raises:
+            InputError: they do not suit it.
+        """
+        return Batches(self.encoded, self.reads, context, self.end)
 
     def train(self, step: int, size: int, seed: int, micro: int = 0) -> Batch:
         """The `micro`-th batch of `size` rows of training step `step`, drawn with replacement.

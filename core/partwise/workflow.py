@@ -20,7 +20,6 @@ import torch
 from torch import nn
 
 from . import assembly
-from .batches import Batches
 from .decoding import generate_text
 from .distributed import Processes, joined, own_device
 from .encoding import data_hash
@@ -226,7 +225,7 @@ def evaluate(
     prepared = prepare(reopened.loaded, tokenizer=reopened.tokenizer)
     batches = prepared.batches
     if context is not None:
-        batches = Batches(batches.encoded, reopened.recipe.model.reads, context, reopened.tokenizer.end)
+        batches = batches.of_length(context)
     # An imported run was trained on texts that nobody here has.
     if reopened.run.lock.get("data") not in (None, data_hash(batches.encoded)):
         raise InputError(

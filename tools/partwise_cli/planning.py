@@ -82,12 +82,8 @@ def _totals(plan: Plan, found: Forecast) -> list[tuple[str, str]]:
     if found.estimate is not None:
         rows.append(("time", f"about {duration(found.estimate.seconds)} in {found.slots} slots, timed on this machine"))
         rows.append(("disk", f"about {in_bytes(found.estimate.bytes)}"))
-    rows.append(
-        (
-            "metric",
-            f"{study.metric.asked().label}, {'less' if study.metric.asked().goal == 'min' else 'more'} is better",
-        )
-    )
+    metric = study.metric.asked()
+    rows.append(("metric", f"{metric.label}, {'less' if metric.goal == 'min' else 'more'} is better"))
     rows.append(("detects", _detects(plan, found)))
     return rows
 

@@ -104,15 +104,13 @@ def earlier_results(out: Path, name: str) -> Results | None:
 
 def seen_before(earlier: Results | None, now: Results) -> list[int]:
     """The numbers of seeds, fewer than there are now, after which the same study told its verdicts."""
-    from .analysis.paired import FEWEST_PAIRS
-
     if earlier is None:
         return []
     counts = {*earlier.seen}
     runs, before = ({one.identity for one in each.outcomes} for each in (now, earlier))
     if before < runs and _told_verdicts(earlier):
         counts.add(len(earlier.seeds))
-    return sorted(counts.intersection(range(FEWEST_PAIRS, len(now.seeds))) - {look.seeds for look in now.looks})
+    return sorted(counts.intersection(range(len(now.seeds))) - {look.seeds for look in now.looks})
 
 
 def revised_before(earlier: Results | None, now: Results) -> list[str]:

@@ -163,7 +163,7 @@ def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: L
     if study.study.match is not None and target is not None:
         loaded, matched = match(loaded, target, study.study.match, study.at(("match", "knob")), ledger)
     texts = ledger.texts(loaded) if matched else texts
-    _refuse_unmeasurable(study, loaded, texts)
+    _refuse_unmeasurable(study, texts)
     costs, tokens = ledger.costs(loaded), _tokens(loaded, texts)
     return PlannedVariant(one.name, one.choice.labels, loaded, costs, texts.hash, matched, tokens=tokens)
 
@@ -187,17 +187,16 @@ def _refuse_metric_per_token(study: LoadedStudy, tokenizer_varies: bool) -> None
         raise RejectedError([Problem(why_not_comparable(name), study.at(place).mark, place)])
 
 
-def _refuse_unmeasurable(study: LoadedStudy, loaded: LoadedRecipe, texts: Texts) -> None:
-    """
-    Raises:
-        RecipeError: the metric's split is empty, or its context does not suit the texts: not after hours of training.
-    """
-    from partwise.batches import Batches
+def _refuse_unmeasurable(study: LoadedStudy, texts: Texts) -> None:
+    """Finds before anything is trained what measuring would find afterwards.
 
+    Raises:
+        RecipeError: the metric's split is empty, or its context does not suit the texts.
+    """
     metric, batches = study.study.metric, texts.batches
     try:
         if metric.context is not None:
-            batches = Batches(batches.encoded, loaded.recipe.model.reads, metric.context, texts.tokenizer.end)
+            batches = batches.of_length(metric.context)
         batches.evaluation(metric.split, 1)
     except InputError as error:
         raise RejectedError([Problem(str(error), study.at(("metric",)).mark, ("metric",))]) from error

@@ -15,7 +15,7 @@ from partwise.testing.probes import flow_of, numbers, shaken
 from partwise.testing.registering import check
 from partwise.testing.violation import close_at_positions, require, skip
 
-from .mixers import B, T, empty_state, memory_of, run
+from .mixers import B, T, empty_state, gradients_are_finite, memory_of, run
 
 LONG = 300
 """Positions after which what doubles with each is beyond float32."""
@@ -103,6 +103,4 @@ def long_texts_stay_finite(part: Part, site: Any) -> None:
     output = run(module, site, x, memory=memory_of(site, 1))
     require(output.isfinite().all(), f"in a text of {LONG} positions the output is not finite")
     (output * numbers(*output.shape, seed=3)).sum().backward()
-    for name, tensor in (("its input", x), *module.named_parameters()):
-        finite = tensor.grad is None or tensor.grad.isfinite().all()
-        require(finite, f"in a text of {LONG} positions the gradient of {name} is not finite")
+    gradients_are_finite(module, x, f"in a text of {LONG} positions")

@@ -269,11 +269,7 @@ def nothing_but_padding_stays_finite(part: Part, site: Any) -> None:
     output = run(module, site, x, padding=padding)
     require(output.isfinite().all(), "a row of nothing but padding gives what is not finite")
     output.square().sum().backward()
-    for name, parameter in module.named_parameters():
-        finite = parameter.grad is None or parameter.grad.isfinite().all()
-        require(finite, f"with a row of nothing but padding the gradient of {name} is not finite")
-    finite = x.grad is None or x.grad.isfinite().all()  # none: over a memory, x need not matter
-    require(finite, "with a row of nothing but padding the gradient of the input is not finite")
+    gradients_are_finite(module, x, "with a row of nothing but padding")
 
 
 @check("mixer", "block")
@@ -327,6 +323,13 @@ def _documents(rows: int, length: int) -> Tensor:
 
 def _kept(x: Tensor, padding: Tensor) -> Tensor:
     return torch.where(padding[..., None], x, 0.0)
+
+
+def gradients_are_finite(module: Any, x: Tensor, when: str) -> None:
+    """After a backward pass; over a memory, x need not have one."""
+    for name, tensor in (*module.named_parameters(), ("the input", x)):
+        finite = tensor.grad is None or tensor.grad.isfinite().all()
+        require(finite, f"{when} the gradient of {name} is not finite")
 
 
 def memory_of(site: Any, rows: int = B) -> Tensor | None:

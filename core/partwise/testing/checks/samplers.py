@@ -121,12 +121,18 @@ def rows_are_written_as_if_alone(part: Part) -> None:
         require(padded.equal(whole[row]), "in a batch it writes something else than alone")
 
 
+def _filtering(part: Part, otherwise: str) -> Any:
+    """The sampler, if it has a filter; the check is skipped `otherwise`."""
+    sampler: Any = part.assemble(None)
+    if not hasattr(sampler, "filter"):
+        skip(otherwise)
+    return sampler
+
+
 @check("sampler", per="example")
 def what_its_filter_keeps_keeps_its_proportions(part: Part) -> None:
     """`filter` gives logits of which some are -inf; the others say as before which of two tokens is likelier."""
-    sampler: Any = part.assemble(None)
-    if not hasattr(sampler, "filter"):
-        skip("it has no filter, and so cannot be part of a chain")
+    sampler = _filtering(part, "it has no filter, and so cannot be part of a chain")
     logits = table(end=-1.0)
     before = logits.clone()
     filtered = sampler.filter(logits)
@@ -148,9 +154,7 @@ def what_its_filter_keeps_keeps_its_proportions(part: Part) -> None:
 @check("sampler", per="example")
 def its_filter_keeps_the_likeliest(part: Part) -> None:
     """`filter` leaves the likeliest token in; where the method is to take it out, the part declares that."""
-    sampler: Any = part.assemble(None)
-    if not hasattr(sampler, "filter"):
-        skip("it has no filter, and so cannot be part of a chain")
+    sampler = _filtering(part, "it has no filter, and so cannot be part of a chain")
     logits = table(end=-1.0)
     kept = sampler.filter(logits).isfinite()
     for row in range(V):
@@ -160,9 +164,7 @@ def its_filter_keeps_the_likeliest(part: Part) -> None:
 @check("sampler", per="example")
 def it_draws_as_often_as_its_filter_says(part: Part) -> None:
     """Over many draws each token comes up as often as the softmax of the filtered logits has it."""
-    sampler: Any = part.assemble(None)
-    if not hasattr(sampler, "filter"):
-        skip("it has no filter that would tell how often")
+    sampler = _filtering(part, "it has no filter that would tell how often")
     logits, count = table(end=-torch.inf), 4000
     expected = sampler.filter(logits[[3]]).softmax(-1)[0]
     drawn_tokens = written(part, logits, [3] * count, 1)[:, 0]
