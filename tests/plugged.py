@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
-from partwise.plugins import LoadedPlugin, Plugin
+from partwise.parts.plugins import LoadedPlugin, Plugin
 
 
 def loaded(

@@ -17,7 +17,8 @@ import torch
 
 from partwise.decoding import Decoder, source_prompt
 from partwise.recipe import load
-from partwise.workflow import Reopened, evaluate, prepare, reopen, train
+from partwise.workflow import prepare, train
+from partwise.workflow.reopening import Reopened, evaluate, reopen
 
 MODELS = ("char-rnn", "word-gru", "lstm-attention", "transformer", "gpt")
 RUNS = Path("runs/figures")

@@ -22,13 +22,14 @@ import numpy as np
 import torch
 
 from partwise.errors import PartwiseError
-from partwise.evaluation import evaluating
+from partwise.modules import evaluating
 from partwise.recipe import load
 from partwise.studies.analysis import analyse
 from partwise.studies.analysis.findings import Contrast
-from partwise.studies.gathering import RESULTS
+from partwise.studies.collect import RESULTS
 from partwise.studies.results import Results
-from partwise.workflow import Reopened, evaluate, prepare, reopen, train
+from partwise.workflow import prepare, train
+from partwise.workflow.reopening import Reopened, evaluate, reopen
 from partwise_data.adding import CIRCLED
 
 RUNS = Path("runs/replications")

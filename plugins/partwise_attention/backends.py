@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from partwise import InputError
-from partwise.masks import Bias, Mask
+from partwise.modules import Bias, Mask
 
 Backend = Literal["eager", "sdpa", "flex"]
 

@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from partwise.flow import Flow, State
-from partwise.interfaces import Score
+from partwise.modules import Flow, Score, State
 
 
 def attend(

@@ -15,8 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from partwise.flow import Flow, State
-from partwise.masks import Sight
+from partwise.modules import Flow, State, Visibility
 
 from .core import attend, empty_cache, remember
 from .scores import DotScore
@@ -27,13 +26,13 @@ class SimpleAttention(nn.Module):
 
     def __init__(self, width: int, causal: bool) -> None:
         super().__init__()
-        self.width, self.sight = width, Sight(causal)
+        self.width, self.visibility = width, Visibility(causal)
         self.score = DotScore(1.0)
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         head = x.unsqueeze(1)
         keys, values = remember(head, head, flow, state)
-        return attend(head, keys, values, self.score, flow.mask(self.sight).dense).squeeze(1)
+        return attend(head, keys, values, self.score, flow.mask(self.visibility).dense).squeeze(1)
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
         return empty_cache(batch, 1, length, self.width, like)
@@ -44,7 +43,7 @@ class RawHead(nn.Module):
 
     def __init__(self, width: int, head_width: int, causal: bool) -> None:
         super().__init__()
-        self.sight, self.head_width = Sight(causal), head_width
+        self.visibility, self.head_width = Visibility(causal), head_width
         self.query = nn.Parameter(torch.empty(width, head_width))
         self.key = nn.Parameter(torch.empty(width, head_width))
         self.value = nn.Parameter(torch.empty(width, head_width))
@@ -58,7 +57,7 @@ class RawHead(nn.Module):
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         x = x.unsqueeze(1)
         keys, values = remember(x @ self.key, x @ self.value, flow, state)
-        return attend(x @ self.query, keys, values, self.score, flow.mask(self.sight).dense).squeeze(1)
+        return attend(x @ self.query, keys, values, self.score, flow.mask(self.visibility).dense).squeeze(1)
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
         return empty_cache(batch, 1, length, self.head_width, like)
@@ -69,7 +68,7 @@ class LinearHead(nn.Module):
 
     def __init__(self, width: int, head_width: int, causal: bool, bias: bool = False, dropout: float = 0.0) -> None:
         super().__init__()
-        self.sight, self.head_width, self.dropout = Sight(causal), head_width, dropout
+        self.visibility, self.head_width, self.dropout = Visibility(causal), head_width, dropout
         self.query = nn.Linear(width, head_width, bias=bias)
         self.key = nn.Linear(width, head_width, bias=bias)
         self.value = nn.Linear(width, head_width, bias=bias)
@@ -79,7 +78,7 @@ class LinearHead(nn.Module):
         x = x.unsqueeze(1)
         keys, values = remember(self.key(x), self.value(x), flow, state)
         dropout = self.dropout if self.training else 0.0
-        mask = flow.mask(self.sight).dense
+        mask = flow.mask(self.visibility).dense
         return attend(self.query(x), keys, values, self.score, mask, dropout=dropout).squeeze(1)
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:

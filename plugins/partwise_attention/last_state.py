@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from partwise.flow import Flow, State
+from partwise.modules import Flow, State
 
 
 class LastState(nn.Module):

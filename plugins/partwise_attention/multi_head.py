@@ -11,9 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from partwise.flow import Flow, State
-from partwise.interfaces import PositionEncoder, Score
-from partwise.masks import CAUSAL, Bias, Mask, Sight
+from partwise.modules import CAUSAL, Bias, Flow, Mask, PositionEncoder, Score, State, Visibility
 
 from .backends import AUTO, Weighing, flex, sdpa
 from .core import attend, empty_cache, join_heads, remember, split_heads
@@ -60,13 +58,13 @@ class MultiHeadAttention(nn.Module):
         score: Score,
         biased: frozenset[str],
         memory_width: int | None = None,
-        sight: Sight = CAUSAL,
+        visibility: Visibility = CAUSAL,
         position: PositionEncoder | None = None,
         norms: QueryKeyNorms | None = None,
         weighing: Weighing = AUTO,
     ) -> None:
         super().__init__()
-        self.heads, self.sight, self.weighing = heads, sight, weighing
+        self.heads, self.visibility, self.weighing = heads, visibility, weighing
         self.reads_memory = memory_width is not None
         key_value = heads.key_value * heads.width
         sizes = {"query": heads.query * heads.width, "key": key_value, "value": key_value}
@@ -95,7 +93,7 @@ class MultiHeadAttention(nn.Module):
         query = placed.rotate(self._heads(queries, self.query_norm))
         key = placed.rotate(self._heads(keys, self.key_norm))
         key, value = remember(key, split_heads(values, self.heads.width), flow, state)
-        return self.output(join_heads(self._weigh(query, key, value, flow.mask(self.sight), placed.bias)))
+        return self.output(join_heads(self._weigh(query, key, value, flow.mask(self.visibility), placed.bias)))
 
     def _heads(self, x: Tensor, norm: nn.Module | None) -> Tensor:
         """[B, T, H * D] to normalised heads [B, H, T, D]."""
@@ -136,10 +134,10 @@ class MultiHeadAttention(nn.Module):
         return sdpa(query, key, value, self.scale, mask, bias, dropout)
 
     def extra_repr(self) -> str:
-        heads, sight = self.heads, self.sight
+        heads, visibility = self.heads, self.visibility
         shape = f"heads={heads.query}, kv_heads={heads.key_value}, head_width={heads.width}"
-        seen = "memory" if self.reads_memory else "causal" if sight.causal else "bidirectional"
-        return f"{shape}, {seen}{f', window={sight.window}' if sight.window else ''}"
+        seen = "memory" if self.reads_memory else "causal" if visibility.causal else "bidirectional"
+        return f"{shape}, {seen}{f', window={visibility.window}' if visibility.window else ''}"
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
         return empty_cache(batch, self.heads.key_value, length, self.heads.width, like)

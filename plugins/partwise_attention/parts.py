@@ -9,13 +9,12 @@ from annotated_types import Ge, Lt
 from pydantic import PositiveFloat, PositiveInt, field_validator
 from pydantic_core import PydanticCustomError
 
-from partwise import PartError, slots, use
-from partwise.kinds import AttentionPart, PositionPart, ScorePart
-from partwise.sites import HeadSite, LayerSite, PositionSite, WidthSite
+from partwise import PartError, use
+from partwise.parts import AttentionPart, HeadSite, LayerSite, PositionPart, PositionSite, ScorePart, WidthSite, slots
 
 if TYPE_CHECKING:
-    from partwise.interfaces import PositionEncoder
-    from partwise.interfaces import Score as BuiltScore
+    from partwise.modules import PositionEncoder
+    from partwise.modules import Score as BuiltScore
 
     from .backends import Weighing
     from .ladder import HeadWrapper, LinearHead, RawHead, SimpleAttention
@@ -115,7 +114,7 @@ class MultiHead(AttentionPart):
         return position
 
     def build(self, site: LayerSite) -> MultiHeadAttention:
-        from partwise.masks import Sight
+        from partwise.modules import Visibility
 
         from .multi_head import Heads, MultiHeadAttention
 
@@ -133,7 +132,7 @@ class MultiHead(AttentionPart):
             score=score,
             biased=frozenset(Projection.__args__ if self.bias is True else self.bias or ()),  # type: ignore[attr-defined]
             memory_width=site.memory_width if site.reads_memory else None,
-            sight=Sight(site.causal if self.mask == "auto" else self.mask == "causal", self.window),
+            visibility=Visibility(site.causal if self.mask == "auto" else self.mask == "causal", self.window),
             position=self._own_position(site, head_width),
             norms=self._norms(head_width, kv_heads),
             weighing=self._weighing(score, head_width),

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 from annotated_types import Ge, Lt, MinLen
 from pydantic import PositiveInt
 
-from partwise import PartError, slots, use
-from partwise.kinds import BlockPart
-from partwise.sites import LayerSite
+from partwise import PartError, use
+from partwise.parts import BlockPart, LayerSite, slots
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from partwise.interfaces import Block, Mixer
+    from partwise.modules import Block, Mixer
 
     from .recurrent import RecurrentBlock
     from .residual import NewNorm, ParallelBlock, PostNormBlock, PreNormBlock, SandwichBlock

@@ -15,8 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from partwise.flow import Flow, State
-from partwise.interfaces import Mixer
+from partwise.modules import Flow, Mixer, State
 
 from .residual import dropped, mixer_states
 

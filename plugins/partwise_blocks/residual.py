@@ -17,8 +17,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from partwise.flow import Flow, State
-from partwise.interfaces import Mixer
+from partwise.modules import Flow, Mixer, State
 
 NewNorm = Callable[[], nn.Module]
 """Makes a norm with weights of its own."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from partwise.interfaces import Piece
+from partwise.data import Piece
 
 from .drawing import Draw
 

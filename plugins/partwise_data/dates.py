@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from partwise.interfaces import Piece
+from partwise.data import Piece
 
 from .drawing import Draw, word_list
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from partwise import PartError
-from partwise.interfaces import Example, Piece, Split
+from partwise.data import Example, Piece, Split
 
 from .splits import digest
 

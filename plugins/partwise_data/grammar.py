@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 
-from partwise.interfaces import Example, Piece, Split
+from partwise.data import Example, Piece, Split
 
 from .drawing import Draw, Sizes, word_list
 from .splits import digest

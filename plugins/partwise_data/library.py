@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from partwise import InputError
-from partwise.interfaces import Example, Piece, Split
+from partwise.data import Example, Piece, Split
 
 from .splits import Shares, digest
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Literal
 
-from partwise.interfaces import Example, Piece, Split
+from partwise.data import Example, Piece, Split
 
 from .drawing import Draw
 from .splits import Shares, digest

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from partwise import InputError, PartError
-from partwise.interfaces import Example, Piece, Split
+from partwise.data import Example, Piece, Split
 
 from .files import content_hash, decode
 from .splits import Shares, digest

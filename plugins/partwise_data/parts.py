@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
-from partwise.interfaces import Split
-from partwise.kinds import DataPart
-from partwise.sites import DataSite
+from partwise.data import Split
+from partwise.parts import DataPart, DataSite
 
 if TYPE_CHECKING:
     from .drawing import GeneratedTask

@@ -10,7 +10,7 @@ import math
 import string
 from dataclasses import dataclass
 
-from partwise.interfaces import Piece
+from partwise.data import Piece
 
 from .drawing import Draw
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from partwise.interfaces import Split
+from partwise.data import Split
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from partwise.interfaces import Piece
+from partwise.data import Piece
 
 from .drawing import Draw
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from partwise import InputError
-from partwise.interfaces import Example, Piece, Split
+from partwise.data import Example, Piece, Split
 
 from .files import content_hash, decode
 from .splits import Shares, digest

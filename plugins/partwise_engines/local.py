@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from partwise import WorkError
-from partwise.studies.jobs import Job, JobProgress, JobResult
-from partwise.studies.processes import Worker, close_all, cores, heard
+from partwise.machine import cores
+from partwise.studies.execution.jobs import Job, JobProgress, JobResult
+from partwise.studies.execution.worker_client import Worker, close_all, heard
 
 
 @dataclass(frozen=True)

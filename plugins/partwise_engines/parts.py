@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 from pydantic import Field, PositiveInt
 
 from partwise import Part
-from partwise.kinds import EnginePart
+from partwise.studies.execution.engine import EnginePart
 
 if TYPE_CHECKING:
-    from partwise.interfaces import Engine
+    from partwise.studies.execution.engine import Engine
 
 MOST = 4
 """Slots that are used unless more are asked for: each takes memory."""
@@ -26,7 +26,7 @@ class Local(EnginePart):
     """Runs at once; null: one per core, but no more than 4. (Small models gain more from it than from threads.)"""
 
     def build(self, site: None) -> Engine:
-        from partwise.studies.processes import cores
+        from partwise.machine import cores
 
         from .local import LocalEngine
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from annotated_types import Ge, Lt
 from pydantic import PositiveFloat, PositiveInt
 
-from partwise.kinds import FeedForwardPart
-from partwise.sites import LayerSite
+from partwise.parts import FeedForwardPart, LayerSite
 
 if TYPE_CHECKING:
     from .feedforward import FeedForward

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from partwise.flow import IGNORED
+from partwise.data import IGNORED
 
 MOST_LOGITS = 2**25
 """Logits that are held at once: 128 MiB of them in float32. Whatever has fewer is computed in one piece."""

@@ -9,12 +9,24 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from annotated_types import Ge, Le, Lt, MinLen
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
-from partwise import PartError, slots, use
-from partwise.kinds import BlockPart, EmbeddingPart, InitializerPart, ModelPart
-from partwise.sites import EmbeddingSite, LayerSite, MemoryReaders, ModelSite, PositionSite, SharedPosition, WidthSite
+from partwise import PartError, use
+from partwise.parts import (
+    BlockPart,
+    EmbeddingPart,
+    EmbeddingSite,
+    InitializerPart,
+    LayerSite,
+    MemoryReaders,
+    ModelPart,
+    ModelSite,
+    PositionSite,
+    SharedPosition,
+    WidthSite,
+    slots,
+)
 
 if TYPE_CHECKING:
-    from partwise.interfaces import Embedding, Initializer, PositionEncoder
+    from partwise.modules import Embedding, Initializer, PositionEncoder
 
     from .embeddings import DenseEmbedding, OneHotEmbedding
     from .initializers import NormalInitializer, XavierInitializer

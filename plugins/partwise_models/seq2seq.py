@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from partwise.flow import Batch, Decoding, Flow, State
-from partwise.interfaces import Initializer
+from partwise.data import Batch
+from partwise.modules import Decoding, Flow, Initializer, State
 
 from .stack import Head, Input, Stack, advance, decoding_after, flow_of_prompt, flow_of_step, positions_of
 

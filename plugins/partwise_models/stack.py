@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from partwise.flow import IGNORED, Batch, Decoding, Flow, State
-from partwise.interfaces import Block, Embedding, PositionEncoder
+from partwise.data import IGNORED, Batch
+from partwise.modules import Block, Decoding, Embedding, Flow, PositionEncoder, State
 
 from .cross_entropy import MOST_LOGITS, chunked_cross_entropy
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import PositiveFloat
 
 from partwise import PartError
-from partwise.kinds import NormPart
-from partwise.sites import WidthSite
+from partwise.parts import NormPart, WidthSite
 
 if TYPE_CHECKING:
     from torch import nn

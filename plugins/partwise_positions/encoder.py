@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class Encoder(nn.Module):
-    """Fulfils `partwise.interfaces.PositionEncoder` and tells the model nothing."""
+    """Fulfils `partwise.modules.PositionEncoder` and tells the model nothing."""
 
     max_positions: int | None = None
 

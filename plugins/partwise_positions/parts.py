@@ -13,8 +13,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import PositiveFloat, PositiveInt
 
 from partwise import Part, PartError, Slot
-from partwise.kinds import PositionPart
-from partwise.sites import PositionSite
+from partwise.parts import PositionPart, PositionSite
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,13 +13,12 @@ from annotated_types import Ge, Lt
 from pydantic import FiniteFloat, PositiveInt
 
 from partwise import PartError
-from partwise.kinds import MixerPart
-from partwise.sites import LayerSite
+from partwise.parts import LayerSite, MixerPart
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from .both_ways import BothWays
+    from .bidirectional import Bidirectional
     from .lstm import BiasedLSTM
     from .recurrence import Network, Recurrence
 
@@ -40,7 +39,7 @@ class _Recurrent(MixerPart):
         "it_can_be_mapped_over_parameters": "PyTorch's recurrent networks have no batching rule for vmap",
     }
 
-    def build(self, site: LayerSite) -> Recurrence | BothWays:
+    def build(self, site: LayerSite) -> Recurrence | Bidirectional:
         if site.reads_memory:
             raise PartError("a recurrence cannot look at an encoder's states; put an attention here")
         if self.dropout and self.layers == 1:
@@ -48,15 +47,15 @@ class _Recurrent(MixerPart):
                 f"dropout {self.dropout:g} acts between layers, and there is only 1: raise layers, or "
                 "use the dropout of the block instead"
             )
-        return self._both_ways(site) if self.bidirectional else self._one_way(site)
+        return self._bidirectional(site) if self.bidirectional else self._one_way(site)
 
     def _one_way(self, site: LayerSite) -> Recurrence:
         from .recurrence import Recurrence
 
         return Recurrence(self._network(site.width, site.width, self.layers, self.dropout))
 
-    def _both_ways(self, site: LayerSite) -> BothWays:
-        from .both_ways import BothWays
+    def _bidirectional(self, site: LayerSite) -> Bidirectional:
+        from .bidirectional import Bidirectional
 
         if site.causal:
             raise PartError("bidirectional reads what comes after, which this stack may not see; leave it out")
@@ -66,7 +65,7 @@ class _Recurrent(MixerPart):
         def network() -> Network:
             return self._network(site.width, site.width // 2, layers=1, dropout=0.0)
 
-        return BothWays([(network(), network()) for _ in range(self.layers)], self.dropout)
+        return Bidirectional([(network(), network()) for _ in range(self.layers)], self.dropout)
 
     def _network(self, width: int, features: int, layers: int, dropout: float) -> Network:
         raise NotImplementedError

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from .stretches import Stretches
+from .segments import Segments
 
 if TYPE_CHECKING:
-    from partwise.flow import Flow, State
+    from partwise.modules import Flow, State
 
 Network = nn.RNN | nn.GRU | nn.LSTM
 Hidden = tuple[Tensor, ...]
@@ -40,18 +40,18 @@ class Recurrence(nn.Module):
             raise ValueError("packed documents are for training; to continue from a state, give each a row of its own")
         if x.shape[1] == 0:
             return x
-        stretches = Stretches.of(x, flow)
+        segments = Segments.of(x, flow)
         before = self._load(state)
-        if stretches is None:
+        if segments is None:
             y, after = self._run(x, before)
             self._store(after, state)
             return y
-        rows = stretches.apart(x)
+        rows = segments.apart(x)
         if before is None:
-            return stretches.together(self._run(rows, None)[0])
-        outputs, after = self._run_to_each_end(rows, stretches.lengths, before)
+            return segments.together(self._run(rows, None)[0])
+        outputs, after = self._run_to_each_end(rows, segments.lengths, before)
         self._store(after, state)
-        return stretches.together(outputs)
+        return segments.together(outputs)
 
     def _run(self, x: Read, before: Hidden | None) -> tuple[Read, Hidden]:
         given = before[0] if before is not None and len(before) == 1 else before

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt
 from pydantic_core import PydanticCustomError
 
-from partwise import PartError, slots
-from partwise.kinds import SamplerPart
+from partwise import PartError
+from partwise.parts import SamplerPart, slots
 
 if TYPE_CHECKING:
-    from partwise.interfaces import Sampler
+    from partwise.decoding import Sampler
 
     from .beam import BeamSearch
     from .stepwise import Drawing, Greedy

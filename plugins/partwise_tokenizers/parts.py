@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from partwise import PartError
-from partwise.kinds import TokenizerPart
-from partwise.sites import TokenizerSite
+from partwise.parts import TokenizerPart, TokenizerSite
 
 if TYPE_CHECKING:
     from .bpe import BytePairTokenizer

@@ -13,8 +13,8 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from partwise.files import read_json, write_json
-from partwise.run import Run
+from partwise.runs import Run
+from partwise.storage.atomic import read_json, write_json
 
 from .deciding import worth_telling
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import PositiveInt
 
 from partwise import PartError
-from partwise.kinds import TrackerPart
+from partwise.parts import TrackerPart
 
 if TYPE_CHECKING:
     from .mlflow_runs import MlflowTracker

@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch.utils.tensorboard import SummaryWriter
 
-from partwise.run import Run
+from partwise.runs import Run
 
 from .deciding import worth_telling
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from partwise.distributed import Processes
-from partwise.run import Run, Saved
-from partwise.weights import OptimizerState
+from partwise.runs import Checkpoint, Run
+from partwise.runs.weights import OptimizerState
+from partwise.training import Processes
 
 from .parallel import Parallel
 
@@ -21,9 +21,9 @@ def restore(run: Run, parallel: Parallel, processes: Processes) -> tuple[int, Ma
     Raises:
         WorkError: there are checkpoints and none is good.
     """
-    found: list[Saved] = []
+    found: list[Checkpoint] = []
 
-    def use(saved: Saved) -> None:
+    def use(saved: Checkpoint) -> None:
         parallel.fill(saved.model, saved.optimizer, saved.source)
         found[:] = [saved]
 

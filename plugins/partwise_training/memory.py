@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.optim import Optimizer
 
-from partwise.assembly import free_memory, size_in_words
-from partwise.flow import Batch
+from partwise.data import Batch
+from partwise.machine import free_memory
+from partwise.wording import size_in_words
 
 from .parallel import Loss
 

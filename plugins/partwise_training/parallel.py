@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from partwise.distributed import Processes
-from partwise.flow import Batch
-from partwise.interfaces import Model
-from partwise.weights import OptimizerState, fill_model, fill_optimizer, model_tensors, optimizer_state
+from partwise.data import Batch
+from partwise.modules import Model
+from partwise.runs.weights import OptimizerState, fill_model, fill_optimizer, model_tensors, optimizer_state
+from partwise.training import Processes
 
 Loss = Callable[[Batch], Tensor]
 MakeOptimizer = Callable[[nn.Module], Optimizer]

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from partwise import slots, use
-from partwise.kinds import OptimizerPart, SchedulePart, TrainerPart
-from partwise.sites import OptimizerSite, ScheduleSite
+from partwise import use
+from partwise.parts import OptimizerPart, OptimizerSite, SchedulePart, ScheduleSite, TrainerPart, slots
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
-    from partwise.interfaces import Schedule, Trainer
+    from partwise.training import Schedule, Trainer
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 

@@ -24,9 +24,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from partwise import PartError, WorkError
-from partwise.distributed import Processes, processes
-from partwise.evaluation import evaluate
-from partwise.interfaces import Progress, Schedule, Training
+from partwise.training import Processes, Progress, Schedule, Training, evaluate, processes
 
 from . import checkpoints, divergence, memory
 from .interrupt import postponed_interrupt

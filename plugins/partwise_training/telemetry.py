@@ -14,7 +14,7 @@ from time import perf_counter
 
 import torch
 
-from partwise.rows import Rows
+from partwise.runs.metrics import MetricsLog
 
 SPEED = "speed.jsonl"
 WINDOW = 1.0
@@ -51,7 +51,7 @@ class Speed:
         precision: str,
         processes: int,
     ) -> None:
-        self._rows = Rows(place / SPEED) if place else None
+        self._rows = MetricsLog(place / SPEED) if place else None
         self._count = flops_per_token if place else None
         self._per_token: float | None = None
         """FLOPs of an update per token, as a share of what all processes can do in a second."""

@@ -20,10 +20,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from partwise.assembly import seed_for
-from partwise.distributed import Processes
-from partwise.flow import Batch
-from partwise.interfaces import Schedule, Training
+from partwise.assembly.build import seed_for
+from partwise.data import Batch
+from partwise.training import Processes, Schedule, Training
 
 from .parallel import Parallel
 from .precision import Precision

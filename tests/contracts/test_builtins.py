@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from partwise import Part
-from partwise.registry import registry
+from partwise.parts.registry import registry
 from partwise.testing import Check, contract_of, run_check
 
 CONTRACTS = [

@@ -11,7 +11,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from partwise import InputError, Part
-from partwise.kinds import NormPart
+from partwise.parts import NormPart
 from partwise.testing import (
     ContractViolation,
     close,

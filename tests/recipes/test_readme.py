@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from partwise.recipe import load
-from partwise.studies.reading import load_study
-from partwise.studies.variants import variants
-from partwise.workflow import check
+from partwise.studies.definition.reading import load_study
+from partwise.studies.definition.variants import variants
+from partwise.workflow.training import check
 
 TOP = Path(__file__).parents[2]
 README = (TOP / "README.md").read_text()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from partwise.recipe import studies
-from partwise.studies.reading import load_study
-from partwise.studies.variants import variants
+from partwise.studies.definition.reading import load_study
+from partwise.studies.definition.variants import variants
 
 TOOL = Path(__file__).parents[2] / "tools" / "replicate.py"
 STUDIES = [one.name for one in studies() if one.name.startswith("replications/")]

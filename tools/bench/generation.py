@@ -8,12 +8,10 @@ import warnings
 import torch
 from measuring import Measure, Pair, one_by_one
 
-from partwise.assembly import assemble
+from partwise.assembly.build import assemble
+from partwise.data import Batch
 from partwise.decoding import Decoder
-from partwise.flow import Batch
-from partwise.kinds import ModelPart, SamplerPart
-from partwise.parts import fit_part
-from partwise.sites import ModelSite
+from partwise.parts import ModelPart, ModelSite, SamplerPart, fit_part
 
 VOCABULARY, WIDTH, HEADS, LAYERS, CONTEXT, NEW = 65, 128, 4, 4, 256, 200
 

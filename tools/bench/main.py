@@ -35,7 +35,6 @@ def rows() -> list[Row]:
     import generation
     import studying
     import tokenizing
-
     import training
 
     hand, hugging_face, tokenizers = "hand-written PyTorch GPT", "transformers", "tokenizers"

@@ -45,11 +45,9 @@ def _measured(chunked: bool, vocabulary: int, rows: int, precision: str) -> str:
     """Peak memory before and after two steps, in bytes, and the first loss per token."""
     import torch
 
-    from partwise.assembly import assemble
-    from partwise.flow import Batch
-    from partwise.kinds import ModelPart
-    from partwise.parts import fit_part
-    from partwise.sites import ModelSite
+    from partwise.assembly.build import assemble
+    from partwise.data import Batch
+    from partwise.parts import ModelPart, ModelSite, fit_part
     from partwise_models import stack
 
     if not chunked:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from measuring import Measure, one_by_one
 
-from partwise.kinds import EnginePart
 from partwise.parts import fit_part
-from partwise.studies.execute import execute
-from partwise.studies.jobs import Job
-from partwise.studies.plan import make_plan
-from partwise.studies.reading import load_study
+from partwise.studies.definition.reading import load_study
+from partwise.studies.execution.engine import EnginePart
+from partwise.studies.execution.execute import execute
+from partwise.studies.execution.jobs import Job
+from partwise.studies.planning.plan import make_plan
 
 STEPS = 750
 """Updates of a run: half of the real study's, so that starting processes weighs more here than there."""

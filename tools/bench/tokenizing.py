@@ -9,11 +9,9 @@ from functools import cache
 from pathlib import Path
 
 from measuring import Measure, one_by_one
-
-from partwise.kinds import TokenizerPart
-from partwise.parts import fit_part
-from partwise.sites import TokenizerSite
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from partwise.parts import TokenizerPart, TokenizerSite, fit_part
 
 VOCABULARY, SIZE = 4096, 10_000_000
 

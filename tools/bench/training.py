@@ -22,14 +22,12 @@ import torch
 from measuring import Measure, Pair
 from plain_gpt import PlainGPT
 
-from partwise.assembly import assemble
-from partwise.batches import Batches
-from partwise.encoding import encode, training_texts
-from partwise.interfaces import Progress, Split, Training
-from partwise.kinds import DataPart, ModelPart, TokenizerPart, TrainerPart
-from partwise.parts import fit_part
-from partwise.run import Run
-from partwise.sites import DataSite, ModelSite, TokenizerSite
+from partwise.assembly.build import assemble
+from partwise.data import Batches, Split
+from partwise.data.encoding import encode, training_texts
+from partwise.parts import DataPart, DataSite, ModelPart, ModelSite, TokenizerPart, TokenizerSite, TrainerPart, fit_part
+from partwise.runs import Run
+from partwise.training import Progress, Training
 
 VOCABULARY, WIDTH, HEADS, LAYERS, CONTEXT, BATCH = 65, 128, 4, 4, 64, 12
 STEPS, SETTLED = 40, 100

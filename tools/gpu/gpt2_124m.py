@@ -28,16 +28,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
 from plain_gpt import PlainGPT
 
-from partwise.assembly import assemble
-from partwise.batches import Batches
-from partwise.encoding import encode, training_texts
-from partwise.inspection import inspect_model
-from partwise.interfaces import Progress, Split, Training
-from partwise.kinds import DataPart, ModelPart, TokenizerPart, TrainerPart
-from partwise.parts import fit_part
+from partwise.assembly.build import assemble
+from partwise.assembly.inspection import inspect_model
+from partwise.data import Batches, Split
+from partwise.data.encoding import encode, training_texts
+from partwise.parts import DataPart, DataSite, ModelPart, ModelSite, TokenizerPart, TokenizerSite, TrainerPart, fit_part
 from partwise.recipe import load
-from partwise.run import Run
-from partwise.sites import DataSite, ModelSite, TokenizerSite
+from partwise.runs import Run
+from partwise.training import Progress, Training
 from partwise_training.telemetry import PER_PASS, peak_flops
 
 

@@ -13,12 +13,12 @@ from .output import heading, paragraph, print_json, show_columns, write
 from .text import visible
 
 if TYPE_CHECKING:
-    from partwise.kinds import EnginePart
-    from partwise.studies.ablation import Places
-    from partwise.studies.plan import Plan
-    from partwise.studies.results import Results, State
+    from partwise.studies.directories import Places
+    from partwise.studies.execution.engine import EnginePart
+    from partwise.studies.planning.plan import Plan
+    from partwise.studies.results import OutcomeState, Results
 
-STATES: tuple[State, ...] = ("done", "diverged", "failed", "waiting")
+STATES: tuple[OutcomeState, ...] = ("done", "diverged", "failed", "waiting")
 
 
 @click.command("ablate")
@@ -60,10 +60,10 @@ def command(
       partwise ablate positions --slots 2
       partwise ablate mine.json --retry-failed
     """
-    from partwise.studies.ablation import places
-    from partwise.studies.gathering import earlier_results
-    from partwise.studies.plan import make_plan
-    from partwise.studies.reading import load_study
+    from partwise.studies.collect import earlier_results
+    from partwise.studies.definition.reading import load_study
+    from partwise.studies.directories import places
+    from partwise.studies.planning.plan import make_plan
 
     from .planning import said
 
@@ -112,8 +112,8 @@ def with_slots(engine: EnginePart, slots: int | None) -> EnginePart:
 
 
 def _run(plan: Plan, where: Places, only: str | None, retry_failed: bool, engine: EnginePart) -> Results:
+    from partwise.provenance.environment import command_line
     from partwise.studies.ablation import ablate
-    from partwise.studies.origin import command_line
 
     from .failures import fail
     from .planning import said
@@ -128,9 +128,9 @@ def _run(plan: Plan, where: Places, only: str | None, retry_failed: bool, engine
 
 
 def _show_status(plan: Plan, where: Places, as_json: bool) -> None:
-    from partwise.studies.gathering import Book
+    from partwise.studies.collect import ResultsBook
 
-    results = Book(plan, where.pool).results()
+    results = ResultsBook(plan, where.pool).results()
     if as_json:
         print_json(results.model_dump(mode="json"))
         return

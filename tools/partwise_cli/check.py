@@ -52,7 +52,7 @@ def command(
 def _checked(file: str, overrides: tuple[str, ...], schema_only: bool) -> tuple[Exception | None, int]:
     """What is wrong with a file, and the exit code for it; a part that breaks must not hide the other files."""
     from partwise.recipe import load
-    from partwise.recipe.studied import holds_study
+    from partwise.studies.definition.locate import holds_study
 
     try:
         if holds_study(file):
@@ -72,8 +72,8 @@ def _checked(file: str, overrides: tuple[str, ...], schema_only: bool) -> tuple[
 
 def _check_study(file: str, overrides: tuple[str, ...], schema_only: bool) -> None:
     from partwise import InputError
-    from partwise.studies.reading import load_study
-    from partwise.studies.variants import variants
+    from partwise.studies.definition.reading import load_study
+    from partwise.studies.definition.variants import variants
 
     if overrides:
         raise InputError(f"{file} is a study, and --set changes recipes; change its base")

@@ -13,8 +13,8 @@ from .runs import directory_of
 from .text import figure
 
 if TYPE_CHECKING:
-    from partwise.interfaces import Split
-    from partwise.workflow import Weights
+    from partwise.data import Split
+    from partwise.workflow.reopening import Weights
 
 
 @click.command("evaluate")

@@ -34,7 +34,7 @@ def command(
     Example:
       partwise export runs/gpt-1f0c2d3e4b-s0 exported/gpt
     """
-    from partwise.exchange.trade import export_run
+    from partwise.huggingface.convert import export_run
 
     written = export_run(directory_of(run), out, family, dtype)
     if as_json:

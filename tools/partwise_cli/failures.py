@@ -49,7 +49,7 @@ def out_of_memory(error: Exception) -> str | None:
 
 def _origin(error: Exception) -> tuple[str, str]:
     """Who wrote the innermost code that is not a library's, and where it stands."""
-    from partwise.registry import registry
+    from partwise.parts.registry import registry
 
     owners = {plugin.module.partition(":")[0]: str(plugin) for plugin in registry().plugins if not plugin.builtin}
     steps = list(traceback.walk_tb(error.__traceback__))

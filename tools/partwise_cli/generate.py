@@ -17,8 +17,8 @@ from .runs import directory_of
 from .text import visible
 
 if TYPE_CHECKING:
-    from partwise.kinds import SamplerPart
-    from partwise.workflow import Reopened, Weights
+    from partwise.parts import SamplerPart
+    from partwise.workflow.reopening import Reopened, Weights
 
 
 @click.command("generate")

@@ -25,7 +25,7 @@ def command(checkpoint: Path, out: Path | None, as_json: bool) -> None:
     Example:
       partwise import ~/models/gpt2 --out runs/gpt2
     """
-    from partwise.exchange.trade import import_checkpoint
+    from partwise.huggingface.convert import import_checkpoint
 
     run = import_checkpoint(checkpoint, out)
     if as_json:

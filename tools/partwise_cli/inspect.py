@@ -13,7 +13,7 @@ from .text import in_bytes, in_words
 from .tree import show_tree
 
 if TYPE_CHECKING:
-    from partwise.inspection import Inspection
+    from partwise.assembly.inspection import Inspection
 
 
 @click.command("inspect")

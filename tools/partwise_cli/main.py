@@ -45,7 +45,7 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
-            from partwise.recipe.names import did_you_mean
+            from partwise.recipe.suggestions import did_you_mean
 
             notes = "".join(f"\nnote: {note}" for note in plugged(BUILT_IN).notes)
             ctx.fail(f"there is no command {name!r}{did_you_mean(name, self.list_commands(ctx))}{notes}")

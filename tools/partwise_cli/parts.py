@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from partwise import Part
-    from partwise.registry import Entry
+    from partwise.parts.registry import RegisteredPart
 
 
 @click.command("parts")
@@ -52,7 +52,7 @@ def command(
       partwise parts position rope
       partwise parts --html catalogue
     """
-    from partwise.registry import registry
+    from partwise.parts.registry import registry
 
     _check_options(html, verify, results, {"KIND": kind is not None, "--json": as_json})
     if html is not None:
@@ -84,7 +84,7 @@ def _check_options(html: Path | None, verify: bool, results: str | None, others:
 def _write_pages(directory: Path, verify: bool, results: str | None) -> bool:
     """Whether a verification that was asked for found a failure."""
     from partwise.catalogue import Contracts, check_directory, contracts, read_results, write_catalogue
-    from partwise.registry import registry
+    from partwise.parts.registry import registry
 
     check_directory(directory)  # before minutes of work
     found: Contracts = {}
@@ -107,8 +107,8 @@ def _write_pages(directory: Path, verify: bool, results: str | None) -> bool:
 
 def _kind(name: str) -> type[Part]:
     from partwise import InputError
-    from partwise.recipe.names import did_you_mean
-    from partwise.registry import registry
+    from partwise.parts.registry import registry
+    from partwise.recipe.suggestions import did_you_mean
 
     kinds = registry().kinds()
     if name not in kinds:
@@ -118,10 +118,10 @@ def _kind(name: str) -> type[Part]:
     return kinds[name]
 
 
-def _entry(kind: type[Part], name: str) -> Entry:
+def _entry(kind: type[Part], name: str) -> RegisteredPart:
     from partwise import InputError
-    from partwise.recipe.names import did_you_mean, installed_list, plugin_notes
-    from partwise.registry import registry
+    from partwise.parts.registry import registry
+    from partwise.recipe.suggestions import did_you_mean, installed_list, plugin_notes
 
     part = registry().find(kind, name)
     entry = registry().entry(part) if part else None
@@ -131,7 +131,7 @@ def _entry(kind: type[Part], name: str) -> Entry:
     return entry
 
 
-def described(entry: Entry) -> dict[str, Any]:
+def described(entry: RegisteredPart) -> dict[str, Any]:
     """A part as JSON."""
     return {
         "kind": entry.part.kind,
@@ -145,7 +145,7 @@ def described(entry: Entry) -> dict[str, Any]:
 
 
 def _described_knob(name: str, field: FieldInfo) -> dict[str, Any]:
-    from partwise.recipe.knobs import in_words, kind_at, shape_of
+    from partwise.recipe.knob_types import in_words, kind_at, shape_of
 
     shape = shape_of(field)
     kind = kind_at(shape)
@@ -174,8 +174,8 @@ def _source(part: type[Part]) -> str:
     return f"{path.parent.name}/{path.name}:{line}"
 
 
-def _show_list(entries: tuple[Entry, ...]) -> None:
-    from partwise.registry import registry
+def _show_list(entries: tuple[RegisteredPart, ...]) -> None:
+    from partwise.parts.registry import registry
 
     widest = max((len(entry.name) for entry in entries), default=0)
     for kind, group in groupby(entries, key=lambda entry: entry.part.kind):
@@ -187,12 +187,12 @@ def _show_list(entries: tuple[Entry, ...]) -> None:
         paragraph(f"Plugin {plugin} failed to load: {plugin.problem}")
 
 
-def _line(entry: Entry) -> str:
+def _line(entry: RegisteredPart) -> str:
     about = first_line(entry.part.__doc__)
     return about if entry.plugin.builtin else f"{about} [{entry.plugin.distribution} {entry.plugin.version}]"
 
 
-def _show_one(entry: Entry) -> None:
+def _show_one(entry: RegisteredPart) -> None:
     from rich.text import Text
 
     part = described(entry)

@@ -10,10 +10,10 @@ from .output import heading, paragraph, print_json, show_columns, write
 from .text import duration, in_bytes, in_words, visible
 
 if TYPE_CHECKING:
-    from partwise.kinds import EnginePart
-    from partwise.studies.ablation import Places
+    from partwise.studies.directories import Places
+    from partwise.studies.execution.engine import EnginePart
     from partwise.studies.forecast import Forecast
-    from partwise.studies.plan import Plan
+    from partwise.studies.planning.plan import Plan
 
 HEADER = ("variant", "runs", "done", "parameters", "", "FLOPs per token", "", "tokens", "", "a run", "changed to match")
 
@@ -69,7 +69,7 @@ def _share(share: float) -> str:
 
 
 def _totals(plan: Plan, found: Forecast) -> list[tuple[str, str]]:
-    from partwise.studies.analysis.wording import many
+    from partwise.wording import many
 
     study = plan.study.study
     runs = len(plan.variants) * len(plan.seeds)
@@ -93,7 +93,7 @@ def _detects(plan: Plan, found: Forecast) -> str:
         return "no telling"
     if found.detectable_sds is None:
         return "nothing: below 3 seeds there is no verdict"
-    from partwise.studies.analysis.wording import many
+    from partwise.wording import many
 
     condition = f"with 80 % power, {many(len(plan.seeds), 'seed')}, {many(plan.contrasts, 'comparison')}"
     if found.detectable is None:

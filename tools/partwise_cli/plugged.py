@@ -13,7 +13,7 @@ import click
 from .text import visible
 
 if TYPE_CHECKING:
-    from partwise.plugins import LoadedPlugin
+    from partwise.parts.plugins import LoadedPlugin
 
 
 @dataclass
@@ -48,7 +48,7 @@ def third_party() -> list[LoadedPlugin]:
     distributions = {id(entry.dist): entry.dist for entry in entries}.values()
     if all(one is not None and one.name == "partwise" for one in distributions):
         return []
-    from partwise.plugins import load_plugins
+    from partwise.parts.plugins import load_plugins
 
     return [loaded for loaded in load_plugins() if not loaded.plugin.builtin]
 

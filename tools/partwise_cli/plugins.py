@@ -40,14 +40,14 @@ def command(as_json: bool, details: bool) -> None:
 
 
 def _asked_in_vain(found: set[str]) -> list[str]:
-    from partwise.plugins import RESTRICTION
+    from partwise.parts.plugins import RESTRICTION
 
     asked = {name.strip() for name in os.environ.get(RESTRICTION, "").split(",")}
     return sorted(asked - found - {""})
 
 
 def _described() -> list[dict[str, Any]]:
-    from partwise.registry import registry
+    from partwise.parts.registry import registry
 
     entries = registry().entries()
     return [

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
-    from partwise.interfaces import Progress
+    from partwise.training import Progress
 
 QUICKEST, SLOWEST = 2.0, 60.0
 """Seconds between two lines of a log: few at first, fewer the longer it takes."""

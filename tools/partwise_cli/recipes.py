@@ -27,7 +27,8 @@ def command(only_studies: bool, as_json: bool) -> None:
       partwise train char-rnn
       partwise ablate positions
     """
-    from partwise.recipe.shipped import STUDIES, recipes, studies
+    from partwise.recipe.listing import recipes, studies
+    from partwise.recipe.shipped import STUDIES
 
     found = studies() if only_studies else recipes()
     if as_json:

@@ -23,7 +23,7 @@ def command(study: Path, as_json: bool) -> None:
       partwise report studies/positions
     """
     from partwise.studies.analysis import analyse
-    from partwise.studies.gathering import RESULTS
+    from partwise.studies.collect import RESULTS
     from partwise.studies.report import write_report
     from partwise.studies.results import Results
 

@@ -14,7 +14,7 @@ from .output import print_json, show_columns, write
 from .text import figure
 
 if TYPE_CHECKING:
-    from partwise.run_list import Listed
+    from partwise.runs.listing import Listed
 
 
 @click.command("runs")
@@ -30,7 +30,7 @@ def command(directory: Path, as_json: bool) -> None:
       partwise runs
       partwise runs studies --json
     """
-    from partwise.run_list import runs_in
+    from partwise.runs.listing import runs_in
 
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory} is a file; runs are kept in directories")
@@ -89,7 +89,7 @@ def directory_of(run: str) -> Path:
 
 
 def _hint(run: str) -> str:
-    from partwise.recipe.names import nearest, short_list, suggestion
+    from partwise.recipe.suggestions import nearest, short_list, suggestion
 
     known = [str(path.parent) for path in Path("runs").glob("*/recipe.json")]
     of_recipe = [path for path in known if Path(path).name.startswith(f"{Path(run).stem}-")]

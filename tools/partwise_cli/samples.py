@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .text import visible
 
 if TYPE_CHECKING:
-    from partwise.workflow import Reopened
+    from partwise.workflow.reopening import Reopened
 
 TOKENS = 120
 """Length of a sample of running text."""
@@ -49,7 +49,7 @@ def samples(reopened: Reopened) -> Iterator[Sample]:
 
 def _prompts(reopened: Reopened) -> Iterator[tuple[str, str]]:
     """What is only read and what is learned of each example, where there is something to read."""
-    from partwise.sites import DataSite
+    from partwise.parts import DataSite
 
     data = reopened.recipe.data.assemble(DataSite(reopened.loaded.directory_of("data")))
     if data.form == "examples":

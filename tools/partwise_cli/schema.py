@@ -25,7 +25,7 @@ def command(out: Path | None, study: bool) -> None:
       partwise schema --out recipe.schema.json
     """
     if study:
-        from partwise.studies.schema import study_schema
+        from partwise.studies.definition.schema import study_schema
 
         schema = study_schema()
     else:
@@ -35,7 +35,7 @@ def command(out: Path | None, study: bool) -> None:
     if out is None:
         print_json(schema)
         return
-    from partwise.files import write_json
+    from partwise.storage.atomic import write_json
 
     write_json(out, schema)
     write(f"wrote {out}")

@@ -26,10 +26,10 @@ def command(run: str, svg: Path | None, as_json: bool) -> None:
       partwise show runs/gpt-1f0c2d3e4b-s0
     """
     from partwise.errors import WorkError
-    from partwise.files import write_text
-    from partwise.learning_curve import as_svg, in_letters, learning_curves
-    from partwise.run import Run
-    from partwise.run_list import listed
+    from partwise.rendering.learning_curve import as_svg, in_letters, learning_curves
+    from partwise.runs import Run
+    from partwise.runs.listing import listed
+    from partwise.storage.atomic import write_text
 
     from .figures import before_and_after, comparison
     from .runs import described

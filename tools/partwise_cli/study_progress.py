@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
-    from partwise.studies.jobs import Job, JobProgress, JobResult
+    from partwise.studies.execution.jobs import Job, JobProgress, JobResult
 
 
 class StudyWatcher(Protocol):

@@ -15,7 +15,7 @@ from .text import visible
 
 if TYPE_CHECKING:
     from partwise.recipe import LoadedRecipe
-    from partwise.run import Run
+    from partwise.runs import Run
 
 
 @click.command("train")
@@ -60,8 +60,8 @@ def command(
       partwise train mine.json --seed 1 --out runs/mine
       torchrun --nproc-per-node 2 -m partwise_cli train gpt
     """
-    from partwise.distributed import one_message, speaks
     from partwise.recipe import load
+    from partwise.training import one_message, speaks
 
     from .figures import before_and_after, comparison
 
@@ -90,7 +90,7 @@ def _train(
 ) -> tuple[Run, int | None]:
     """The finished run, and how many updates had been made before; None if all."""
     from partwise import workflow
-    from partwise.distributed import one_message, speaks
+    from partwise.training import one_message, speaks
 
     from .progress import watcher
 
@@ -109,7 +109,7 @@ def _train(
 def _kept(directory: Path) -> str:
     """What an interrupted run has reached, in words."""
     from partwise import PartwiseError
-    from partwise.run import Run
+    from partwise.runs import Run
 
     try:
         step = Run.open(directory).step

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .output import console, paragraph, show_columns
 
 if TYPE_CHECKING:
-    from partwise.inspection import Inspection, Row
+    from partwise.assembly.inspection import Inspection, ModuleRow
 
 CONTAINERS = ("ModuleList", "ModuleDict", "Sequential")
 """Modules that only hold others: their children are shown in their place."""
@@ -50,7 +50,7 @@ def _wrapped(guide: str, label: str, room: int) -> str:
     return guide + f"\n{below}   ".join(lines)
 
 
-def with_totals(rows: Sequence[Row]) -> list[Row]:
+def with_totals(rows: Sequence[ModuleRow]) -> list[ModuleRow]:
     """The rows with the parameters of all that they stand for: within four layers alike, those of all four."""
     counts: list[int] = []
     found = []
@@ -61,7 +61,7 @@ def with_totals(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-def placed(rows: Sequence[Row]) -> tuple[list[int], list[str]]:
+def placed(rows: Sequence[ModuleRow]) -> tuple[list[int], list[str]]:
     """How deep each row is among those given, and its name: the path from the row above it, `blocks.0-3`."""
     above: list[str] = []
     levels, names = [], []
@@ -95,23 +95,23 @@ def guides(levels: Sequence[int]) -> list[str]:
     return found[::-1]
 
 
-def _shape(row: Row) -> str:
+def _shape(row: ModuleRow) -> str:
     return " ".join(map(str, row.output)) if row.output else ""
 
 
-def _parameters(row: Row, found: Inspection) -> tuple[str, str]:
+def _parameters(row: ModuleRow, found: Inspection) -> tuple[str, str]:
     """How many, and which share of all."""
     if not row.parameters:
         return "", ""
     return f"{row.parameters:,}", f"{row.parameters / found.parameters:.1%}"
 
 
-def _type(row: Row) -> str:
+def _type(row: ModuleRow) -> str:
     """`FeedForward(gelu)`: with its settings, unless its weights tell them."""
     return f"{row.type}({row.detail})" if row.detail and not row.weights else row.type
 
 
-def _weights(row: Row) -> str:
+def _weights(row: ModuleRow) -> str:
     """`[576x192, 576]`; of many, how often each shape is there: `[2 of 256x128, 4 of 256]`."""
     shapes = ["x".join(map(str, shape)) or "1" for shape in row.weights.values()]
     if len(shapes) > MOST_WEIGHTS:

@@ -15,7 +15,7 @@ from .output import console, heading, paragraph, print_json, write
 from .text import visible
 
 if TYPE_CHECKING:
-    from partwise.registry import Entry
+    from partwise.parts.registry import RegisteredPart
     from partwise.testing import Result
 
 WORDS = {"passed": "passed", "skipped": "skipped", "expected": "failed as expected", "failed": "failed"}
@@ -73,9 +73,9 @@ def command(
     context.exit(int(any(one.outcome == "failed" for one in results)))
 
 
-def _chosen(parts: tuple[str, ...], kind: str | None, everything: bool) -> list[Entry]:
+def _chosen(parts: tuple[str, ...], kind: str | None, everything: bool) -> list[RegisteredPart]:
     from partwise import InputError
-    from partwise.registry import registry
+    from partwise.parts.registry import registry
 
     if everything and parts:
         raise InputError("--all verifies every part; leave the names out, or --all")
@@ -92,7 +92,7 @@ def _chosen(parts: tuple[str, ...], kind: str | None, everything: bool) -> list[
     return list(registry().entries())
 
 
-def watched(results: Iterator[Result], entries: list[Entry]) -> Iterable[Result]:
+def watched(results: Iterator[Result], entries: list[RegisteredPart]) -> Iterable[Result]:
     """The results, with a bar while they come if there is a terminal to see it."""
     out = console(stderr=True)
     if not sys.stderr.isatty() or out.is_dumb_terminal:
@@ -136,7 +136,7 @@ def _show(results: list[Result], verbose: bool) -> None:
 
 def _show_failures(failed: list[Result], verbose: bool) -> None:
     """Checks that fail for one and the same reason (it cannot be built, say) are told of together."""
-    from partwise.recipe.names import short_list
+    from partwise.recipe.suggestions import short_list
 
     for message in dict.fromkeys(one.message for one in failed):
         same = [one for one in failed if one.message == message]

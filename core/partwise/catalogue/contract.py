@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from partwise.errors import InputError, PartwiseError
-from partwise.files import read_json
-from partwise.studies.report.words import printable
+from partwise.rendering.text import printable
+from partwise.storage.atomic import read_json
 
 Outcome = Literal["passed", "skipped", "expected", "failed"]
 OUTCOMES: Mapping[str, str] = {

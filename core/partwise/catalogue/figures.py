@@ -15,11 +15,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from partwise.kinds import PositionPart, SchedulePart
-from partwise.parts import Part
-from partwise.studies.report.figures.lines import Panel, Series, panels
-from partwise.studies.report.figures.svg import Look, Point
-from partwise.studies.report.words import plain
+from partwise.parts.kinds import PositionPart, SchedulePart
+from partwise.parts.part import Part
+from partwise.rendering.lines import Panel, Series, panels
+from partwise.rendering.svg import Point, Style
+from partwise.rendering.text import plain
 
 from .places import setting, written
 
@@ -80,11 +80,11 @@ def _schedule(part: type[Part]) -> Figure | None:
             drawn.append((title, series))
     if not drawn:
         return None
-    number, shown, keys = -1, list[Panel](), list[tuple[str, Look]]()
+    number, shown, keys = -1, list[Panel](), list[tuple[str, Style]]()
     for title, several in drawn:
         lines = []
         for name, points in several:
-            look = Look.of(number)
+            look = Style.of(number)
             lines.append(Series(name, look, tuple(points)))
             keys.append((name, look))
             number += 1
@@ -168,7 +168,7 @@ def _lines(
 ) -> Figure | None:
     if not _drawable(points for _, points in rows):
         return None
-    series = tuple(Series(name, Look.of(index), tuple(points)) for index, (name, points) in enumerate(rows, start=-1))
+    series = tuple(Series(name, Style.of(index), tuple(points)) for index, (name, points) in enumerate(rows, start=-1))
     keys = [(one.name, one.look) for one in series]
     return Figure(panels(title, caption, [Panel(up, series, across)], 1, 210, keys), caption)
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from partwise.page import environment, policy, styled
-from partwise.parts import with_article
-from partwise.studies.report.words import lines
+from partwise.rendering.page import environment, policy, styled
+from partwise.rendering.text import lines
+from partwise.wording import with_article
 
 from . import prose
 from .contract import OUTCOMES
@@ -47,7 +47,7 @@ def pages(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
 def _templates(catalogue: Catalogue) -> Environment:
     package = "partwise.catalogue"
     templates = environment(package)
-    style, script = (styled(f"report.{kind}") + styled(f"catalogue.{kind}", package) for kind in ("css", "js"))
+    style, script = (styled(f"page.{kind}") + styled(f"catalogue.{kind}", package) for kind in ("css", "js"))
     templates.finalize = _printable
     templates.globals |= {
         "a": lambda noun: with_article(noun).partition(" ")[0],

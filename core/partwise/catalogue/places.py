@@ -11,18 +11,18 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from partwise.parts import Part
-from partwise.recipe.knobs import bare_of, kind_at, members, shape_of
+from partwise.parts.part import Part, kinds_of
+from partwise.parts.registry import RegisteredPart, registry
+from partwise.recipe.knob_types import bare_of, kind_at, members, shape_of
 from partwise.recipe.recipe import Recipe
-from partwise.registry import Entry, kinds_of, registry
-from partwise.studies.report.words import UNPRINTABLE
+from partwise.rendering.text import UNPRINTABLE
 
 
 @dataclass(frozen=True)
 class Place:
     """A knob that holds parts: `mixer` of `pre_norm`, or `model` of the recipe itself."""
 
-    owner: Entry | None
+    owner: RegisteredPart | None
     """None: the recipe."""
     knob: str
     kind: type[Part]
@@ -35,7 +35,7 @@ def places() -> list[Place]:
     return [*_places(None, Recipe), *(place for entry in registry().entries() for place in _places(entry, entry.part))]
 
 
-def _places(owner: Entry | None, model: type[BaseModel]) -> Iterator[Place]:
+def _places(owner: RegisteredPart | None, model: type[BaseModel]) -> Iterator[Place]:
     for knob, field in model.model_fields.items():
         for kind in kinds_within(shape_of(field)):
             yield Place(owner, knob, kind, kind_at(shape_of(field)) is None)

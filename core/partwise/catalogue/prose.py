@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from partwise.studies.report.words import lines
+from partwise.rendering.text import lines
 
 Find = Callable[[str], str | None]
 """From what stands between backticks to the page about it, if there is one."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from partwise.errors import PartwiseError
-from partwise.parts import Part, parts_within
+from partwise.parts.part import Part, parts_within
+from partwise.parts.registry import registry
 from partwise.recipe import Shipped, load, recipes
-from partwise.registry import registry
-from partwise.studies.report.words import lines
+from partwise.rendering.text import lines
 
 
 @dataclass(frozen=True)

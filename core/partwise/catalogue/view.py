@@ -13,11 +13,11 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
-from partwise.parts import Part
-from partwise.plugins import Plugin
-from partwise.recipe.knobs import in_words, shape_of
-from partwise.registry import Entry, kinds_of, registry
-from partwise.studies.report.words import lines, printable
+from partwise.parts.part import Part, kinds_of
+from partwise.parts.plugins import Plugin
+from partwise.parts.registry import RegisteredPart, registry
+from partwise.recipe.knob_types import in_words, shape_of
+from partwise.rendering.text import lines, printable
 
 from . import prose
 from .contract import CheckResult, Contracts, counts
@@ -45,7 +45,7 @@ class Knob:
 class PartView:
     """One part's page."""
 
-    entry: Entry
+    entry: RegisteredPart
     fitting: tuple[Place, ...]
     """Where it goes."""
     recipes: tuple[ReadRecipe, ...]
@@ -214,7 +214,7 @@ def file_name(name: str) -> str:
     return safe
 
 
-def part_page(entry: Entry) -> str:
+def part_page(entry: RegisteredPart) -> str:
     """A part's file, from the catalogue's directory."""
     return f"parts/{file_name(entry.part.kind).replace('.', '=2e=')}.{file_name(entry.name)}.html"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from partwise.errors import InputError, PartwiseError
-from partwise.files import make_directory, read_json, write_json, write_text
+from partwise.storage.atomic import make_directory, read_json, write_json, write_text
 
 MARKER = "catalogue.json"
 """Says that a directory is a catalogue, and which files are its own."""

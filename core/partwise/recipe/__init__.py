@@ -5,18 +5,18 @@ one `RecipeError` that shows everything wrong with it, and `locate`, which does 
 fails while it is built.
 """
 
-from .diagnostics import Problem, RejectedError, render
 from .difference import ABSENT, Difference, differences
-from .explain import fit
 from .files import find, read
+from .listing import Shipped, recipes, studies
 from .load import LoadedRecipe, load, locate
 from .merge import merge
 from .overrides import override_all
-from .reader import parse
+from .reader.parser import parse
+from .reader.problems import Problem, RejectedError, render
+from .reader.source import Mark, Node, Source
 from .recipe import Recipe
 from .schema import json_schema
-from .shipped import Shipped, recipes, studies
-from .source import Mark, Node, Source
+from .validation import fit
 
 __all__ = [
     "ABSENT",

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from partwise.parts import Path
+from partwise.parts.part import Path
 
-from .diagnostics import dotted
 from .load import LoadedRecipe
+from .reader.problems import dotted
 from .recipe import Recipe
 
 

@@ -7,10 +7,10 @@ import stat
 from pathlib import Path
 
 from . import shipped
-from .diagnostics import Problem, RejectedError, cut
-from .names import did_you_mean, nearest, short_list
-from .reader import parse
-from .source import Mark, Node, Source
+from .reader.parser import parse
+from .reader.problems import Problem, RejectedError, cut
+from .reader.source import Mark, Node, Source
+from .suggestions import did_you_mean, nearest, short_list
 
 LARGEST_FILE = 2 * 1024 * 1024
 """Bytes that a recipe may have; a real one has a few thousand."""

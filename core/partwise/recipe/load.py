@@ -12,16 +12,16 @@ from typing import Any
 from pydantic import BaseModel
 
 from partwise.errors import PartError, RecipeError
-from partwise.parts import Path
+from partwise.parts.part import Path
 
-from .diagnostics import Problem, RejectedError
-from .explain import fit
 from .files import displayed, find, read
 from .merge import merge
 from .overrides import override_all
-from .reader import parse
+from .reader.parser import parse
+from .reader.problems import Problem, RejectedError
+from .reader.source import Mark, Node, Source
 from .recipe import Recipe
-from .source import Mark, Node, Source
+from .validation import fit
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .knobs import Shape, takes_null
-from .places import default_at, model_at, shape_below
-from .source import Node
+from .knob_types import Shape, takes_null
+from .paths import default_at, model_at, shape_below
+from .reader.source import Node
 
 
 def merge(base: Node | None, patch: Node, shape: Shape = None) -> Node:

@@ -16,15 +16,15 @@ from typing import NoReturn
 
 from pydantic import BaseModel
 
-from partwise.parts import Path
+from partwise.parts.part import Path
 
-from .diagnostics import Problem, RejectedError, cut, dotted
-from .knobs import Shape, kind_at, takes_null
+from .knob_types import Shape, kind_at, takes_null
 from .merge import as_object, merge
-from .names import did_you_mean, knob_list, name_of
-from .places import default_at, model_at, shape_below
-from .reader import parse
-from .source import Mark, Node, Source
+from .paths import default_at, model_at, shape_below
+from .reader.parser import parse
+from .reader.problems import Problem, RejectedError, cut, dotted
+from .reader.source import Mark, Node, Source
+from .suggestions import did_you_mean, knob_list, name_of
 
 OPTION = "--set "
 _MEANT_AS_JSON = re.compile(

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt
 
-from partwise import slots
-from partwise.parts import use
+from partwise.parts import slots
+from partwise.parts.slot import use
 
 VERSION = 1
 """The recipe format that this version of partwise reads and writes."""

@@ -23,10 +23,10 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
-from partwise.parts import Part
-from partwise.registry import Entry, registry
+from partwise.parts.part import Part
+from partwise.parts.registry import RegisteredPart, registry
 
-from .knobs import shape_of
+from .knob_types import shape_of
 from .recipe import Recipe
 
 Schema = dict[str, Any]
@@ -178,7 +178,7 @@ def _deletable(key: str, schema: Schema) -> Schema:
     return {"anyOf": [_relaxed(bare), {"type": "null"}], **labels}
 
 
-def _key(entry: Entry) -> str:
+def _key(entry: RegisteredPart) -> str:
     return f"{entry.part.kind}.{entry.name.replace('/', '.')}"
 
 

@@ -8,35 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from partwise.errors import RecipeError
-from partwise.registry import registry
+from partwise.parts.registry import registry
 
 STUDIES = "studies"
-
-
-@dataclass(frozen=True)
-class Shipped:
-    """A file that is found by name."""
-
-    name: str
-    path: Path
-    about: str
-    """What the file says it is; empty if it does not say, or cannot be read."""
-    source: str
-    """The plugin it is from: "partwise", or "acme (acme-sinks 0.3.1)"."""
-
-
-def recipes() -> list[Shipped]:
-    """Every recipe that is found by name, partwise's own first."""
-    return [shipped for shipped in _described() if not is_study(shipped.name)]
-
-
-def studies() -> list[Shipped]:
-    """Every study that is found by name, partwise's own first."""
-    return [shipped for shipped in _described() if is_study(shipped.name)]
 
 
 def names() -> list[str]:
@@ -66,10 +42,6 @@ def is_study(name: str) -> bool:
     return STUDIES in name.split("/")[:-1]
 
 
-def _described() -> list[Shipped]:
-    return [Shipped(name, path, _about(path), source) for name, path, source in _files()]
-
-
 def _files() -> Iterator[tuple[str, Path, str]]:
     """Name, file and source; the first file of a name hides a second one."""
     seen = set()
@@ -90,16 +62,6 @@ def _json_files(directory: Path) -> list[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [Path(folder, name) for name in files if _is_recipe(name)]
     return sorted(found, key=lambda path: (len(path.relative_to(directory).parts), path))
-
-
-def _about(path: Path) -> str:
-    from .files import read
-
-    try:
-        about = read(path).child("about")
-    except RecipeError:  # a listing shows what there is, whatever state it is in
-        return ""
-    return about.value if about is not None and isinstance(about.value, str) else ""
 
 
 def _is_recipe(name: str) -> bool:

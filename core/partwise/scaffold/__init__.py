@@ -66,7 +66,7 @@ def new_plugin(name: str, kind: str, parent: Path) -> Path:
 
 
 def _check(name: str, kind: str) -> None:
-    from partwise.registry import registry
+    from partwise.parts.registry import registry
 
     if kind not in PARTS:
         raise InputError(f"there is no example of kind {kind!r}; the kinds are {', '.join(PARTS)}")

@@ -9,51 +9,21 @@ STUDY/../pool/        the runs, by identity: shared by all studies beside this o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from partwise.errors import InputError
-from partwise.files import unwritable, write_json, write_text
-from partwise.kinds import EnginePart
+from partwise.provenance.environment import now, origin
+from partwise.storage.atomic import unwritable, write_json, write_text
 
-from .execute import Unwatched, Watch, execute
-from .gathering import RESULTS, Book, earlier_results, no_longer_there, revised_before, seen_before
-from .jobs import Job, JobProgress, JobResult
-from .origin import now, origin
-from .plan import Plan, Say
-from .reading import LoadedStudy
+from .collect import ResultsBook, earlier_results, no_longer_there, revised_before, seen_before
+from .definition.reading import LoadedStudy
+from .directories import Places
+from .execution.engine import EnginePart
+from .execution.execute import Unwatched, Watch, execute
+from .execution.jobs import Job, JobProgress, JobResult
+from .planning.plan import Plan, Say
 from .results import Results
-
-POOL = "pool"
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where a study keeps what."""
-
-    out: Path
-    """The study's directory."""
-
-    @property
-    def pool(self) -> Path:
-        return self.out.absolute().parent / POOL
-
-    @property
-    def results(self) -> Path:
-        return self.out / RESULTS
-
-
-def places(study: LoadedStudy, out: Path | None = None) -> Places:
-    """`out`, or studies/NAME.
-
-    Raises:
-        InputError: it is the pool's.
-    """
-    chosen = out or Path("studies") / study.study.name
-    if chosen.name == POOL:
-        raise InputError(f"{chosen} is where the runs of studies are kept; name another directory for this one (--out)")
-    return Places(chosen)
 
 
 def ablate(
@@ -81,7 +51,7 @@ def ablate(
     plan.jobs(only)  # raises if there is no such variant
     earlier = earlier_results(where.out, plan.study.study.name)
     _keep_study(plan.study, where)
-    book = Book(plan, where.pool, _provenance(plan, earlier, command))
+    book = ResultsBook(plan, where.pool, _provenance(plan, earlier, command))
     known = book.results()
     book.seen, book.revised = seen_before(earlier, known), revised_before(earlier, known)
     for line in no_longer_there(earlier, known):
@@ -147,7 +117,7 @@ def _keep_study(study: LoadedStudy, where: Places) -> None:
 class _Keeper:
     """Writes the table down whenever a run has ended, and passes everything on to who is watching."""
 
-    def __init__(self, book: Book, path: Path, watch: Watch) -> None:
+    def __init__(self, book: ResultsBook, path: Path, watch: Watch) -> None:
         self._book = book
         self._path = path
         self._watch = watch
@@ -172,4 +142,4 @@ class _Keeper:
         self._watch.finished(job, result, again)
 
 
-__all__ = ["POOL", "Places", "ablate", "places"]
+__all__ = ["ablate"]

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from statistics import mean, variance
 from typing import TYPE_CHECKING
 
-from partwise.kinds import EnginePart
-
-from .calibration import Estimate, estimate
-from .gathering import Book
-from .plan import Plan
+from .collect import ResultsBook
+from .execution.engine import EnginePart
+from .planning.plan import Plan
+from .planning.timing import Estimate, estimate
 
 if TYPE_CHECKING:
-    from .ablation import Places
+    from .directories import Places
     from .results import Results
 
 
@@ -45,7 +44,7 @@ class Forecast:
 
 def forecast(plan: Plan, where: Places, engine: EnginePart) -> Forecast:
     """What there is to say of a plan; trains a few steps of each variant to tell the time."""
-    book = Book(plan, where.pool)
+    book = ResultsBook(plan, where.pool)
     results = book.results()
     waiting = Counter(one.variant for one in results.outcomes if one.state in ("waiting", "failed"))
     waiting.update(one.variant for one in results.trials if one.state in ("waiting", "failed"))

@@ -12,9 +12,9 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from partwise.errors import WorkError
-from partwise.files import read_json, write_json
+from partwise.storage.atomic import read_json, write_json
 
-State = Literal["done", "diverged", "failed", "waiting"]
+OutcomeState = Literal["done", "diverged", "failed", "waiting"]
 Goal = Literal["min", "max"]
 
 
@@ -67,7 +67,7 @@ class Trial(_Facts):
     value: Any
     """Of the tuned knob."""
     seed: int
-    state: State
+    state: OutcomeState
     metric: float | None = None
 
 
@@ -78,7 +78,7 @@ class Outcome(_Facts):
     seed: int
     identity: str
     """Hash of what was trained; equal for runs that are one and the same."""
-    state: State
+    state: OutcomeState
     metric: float | None = None
     """The study's metric after training; None unless done."""
     curve: list[tuple[int, float]] = []
@@ -169,4 +169,4 @@ class Results(_Facts):
             raise WorkError(f"{path} holds no results of a study, or is damaged: {told}") from error
 
 
-__all__ = ["Goal", "Look", "Metric", "Outcome", "Results", "State", "Trial", "Variant"]
+__all__ = ["Goal", "Look", "Metric", "Outcome", "OutcomeState", "Results", "Trial", "Variant"]

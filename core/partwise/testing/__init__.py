@@ -18,11 +18,12 @@ plugin defines is checked like those of the core.
 
 from __future__ import annotations
 
-from .catalogue import find
+from .cases import find
+from .contract import all_checks, checks_of
 from .parallel import contract_of, verify_parts
 from .probes import build, numbers, shaken
 from .pytesting import contract_tests
-from .registering import EVERY, MODULE, Check, all_checks, check, checks_of
+from .registering import EVERY, MODULE, Check, check
 from .verifying import Result, counts, run_check, verify
 from .violation import ContractViolation, close, require, skip, smallest, violated
 

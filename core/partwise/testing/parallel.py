@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import torch
 
-from partwise import Part
-from partwise.registry import Entry
+from partwise.parts.part import Part
+from partwise.parts.registry import RegisteredPart
 
-from .catalogue import find
-from .registering import Check, as_check, checks_of
+from .cases import find
+from .contract import checks_of
+from .registering import Check, as_check
 from .verifying import Result, declarations, run_check
 
 
@@ -35,7 +36,7 @@ def contract_of(part: type[Part]) -> tuple[Check, ...]:
     return (as_check(declarations, per="part"), *checks_of(part))
 
 
-def verify_parts(entries: Sequence[Entry], seed: int = 0, jobs: int | None = None) -> Iterator[Result]:
+def verify_parts(entries: Sequence[RegisteredPart], seed: int = 0, jobs: int | None = None) -> Iterator[Result]:
     """Runs the contracts of registered parts; yields results as they come.
 
     Args:

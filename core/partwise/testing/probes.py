@@ -15,12 +15,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from partwise import Part
-from partwise.assembly import materialise
-from partwise.flow import IGNORED, Batch, Flow, causal_flow
-from partwise.parts import with_article
+from partwise.assembly.build import materialise
+from partwise.data.batch import IGNORED, Batch
+from partwise.modules.flow import Flow, causal_flow
+from partwise.parts.part import Part
+from partwise.wording import with_article
 
-from .catalogue import family, skeleton_of
+from .cases import family, skeleton_of
 from .violation import ContractViolation, skip
 
 MEMORY = 5

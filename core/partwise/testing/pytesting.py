@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from partwise import Part
+from partwise.parts.part import Part
 
-from .catalogue import find
+from .cases import find
 from .parallel import contract_of
 from .verifying import run_check
 

@@ -16,9 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from partwise import Part
-from partwise.registry import kinds_of
-
 Per = Literal["site", "place", "example", "knob", "part"]
 Function = Callable[..., None]
 
@@ -39,19 +36,12 @@ class Check:
     slow: bool
     function: Function
 
-    def concerns(self, part: type[Part]) -> bool:
-        """Whether the check is one for this part's kind."""
-        from .catalogue import builds_module
-
-        if EVERY in self.kinds or any(kind.kind in self.kinds for kind in kinds_of(part)):
-            return True
-        return MODULE in self.kinds and builds_module(part)
-
     def __call__(self, *subject: Any) -> None:
         self.function(*subject)
 
 
-_CHECKS: list[Check] = []
+REGISTERED: list[Check] = []
+"""Every check, in the order of definition; `contract.all_checks` has read all files of them first."""
 
 
 def check(*kinds: str, per: Per = "site", slow: bool = False) -> Callable[[Function], Function]:
@@ -64,7 +54,7 @@ def check(*kinds: str, per: Per = "site", slow: bool = False) -> Callable[[Funct
     """
 
     def register(function: Function) -> Function:
-        _CHECKS.append(as_check(function, kinds, per, slow))
+        REGISTERED.append(as_check(function, kinds, per, slow))
         return function
 
     return register
@@ -74,16 +64,3 @@ def as_check(function: Function, kinds: tuple[str, ...] = (), per: Per = "site",
     """A function as a check; what `Part.checks` gives need not be registered."""
     about = " ".join((function.__doc__ or "").strip().split("\n\n")[0].split())
     return Check(function.__name__, about, kinds, per, slow, function)
-
-
-def all_checks() -> tuple[Check, ...]:
-    """Every registered check, in the order of definition."""
-    from . import checks  # noqa: F401 - where they are defined
-
-    return tuple(_CHECKS)
-
-
-def checks_of(part: type[Part]) -> tuple[Check, ...]:
-    """The contract of a part: what is asked of its kinds, and its own `checks()`."""
-    own = (one if isinstance(one, Check) else as_check(one) for one in part.checks())
-    return (*(one for one in all_checks() if one.concerns(part)), *own)

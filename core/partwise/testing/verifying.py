@@ -18,11 +18,13 @@ from typing import Literal
 import torch
 from pydantic import ValidationError
 
-from partwise import Part
-from partwise.registry import registry
+from partwise.parts.part import Part
+from partwise.parts.registry import registry
 
-from . import catalogue, probes
-from .registering import Check, as_check, checks_of
+from . import cases as catalogue
+from . import probes
+from .contract import checks_of
+from .registering import Check, as_check
 from .violation import ContractViolation, NotApplicableError, require
 
 Outcome = Literal["passed", "skipped", "expected", "failed"]

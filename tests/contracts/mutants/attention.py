@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from partwise.flow import Flow, State
-from partwise.kinds import AttentionPart
+from partwise.modules import Flow, State
+from partwise.parts import AttentionPart
 from partwise.testing.checks import mixers
 
 from .planting import Kills

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from partwise.flow import Flow, State
-from partwise.kinds import MixerPart
+from partwise.modules import Flow, State
+from partwise.parts import MixerPart
 from partwise.testing.checks import mixers, modules
 
 from .planting import Kills

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from partwise.kinds import ModelPart
+from partwise.parts import ModelPart
 from partwise.testing import find
 from partwise.testing.checks import models
 

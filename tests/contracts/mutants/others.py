@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from partwise import Part, slots, use
-from partwise.kinds import BlockPart, InitializerPart
+from partwise import Part, use
+from partwise.parts import BlockPart, InitializerPart, slots
 from partwise.testing import find
 from partwise.testing.checks import (
     blocks,
@@ -191,7 +191,7 @@ def in_a_module_of_its_own(top: str) -> type[Part]:
     """A part from a module that begins with `top`, which a fresh interpreter can import."""
     directory = tempfile.mkdtemp()
     name = f"planted_{abs(hash(top))}"
-    lines = (top, "from partwise.kinds import NormPart", "class Planted(NormPart):", "    name = 'planted'")
+    lines = (top, "from partwise.parts import NormPart", "class Planted(NormPart):", "    name = 'planted'")
     Path(directory, f"{name}.py").write_text("\n".join(lines))
     sys.path.append(directory)
     state = torch.get_rng_state()

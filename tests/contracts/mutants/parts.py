@@ -10,7 +10,7 @@ import torch
 from pydantic import ConfigDict, Field, PositiveFloat
 from torch import Tensor, nn
 
-from partwise.kinds import InitializerPart, NormPart, PositionPart
+from partwise.parts import InitializerPart, NormPart, PositionPart
 from partwise.testing.checks import knobs, modules, parts, pointwise, positions
 
 from .planting import Kills

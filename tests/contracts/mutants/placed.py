@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from partwise.flow import Flow, State
-from partwise.kinds import AttentionPart
+from partwise.modules import Flow, State
+from partwise.parts import AttentionPart
 from partwise.testing.checks import attentions
 
 from .attention import Tiny, attention

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from partwise import Part
-from partwise.plugins import Plugin, load_plugins
-from partwise.registry import Registry, using
+from partwise.parts.plugins import Plugin, load_plugins
+from partwise.parts.registry import Registry, using
 from partwise.testing.probes import seeded
 from partwise.testing.violation import NotApplicableError
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from partwise.interfaces import Example, Piece
-from partwise.kinds import DataPart, TokenizerPart
+from partwise.data import Example, Piece
+from partwise.parts import DataPart, TokenizerPart
 from partwise.testing.checks import data as data_checks
 from partwise.testing.checks import tokenizers
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from partwise.kinds import FeedForwardPart, NormPart
+from partwise.parts import FeedForwardPart, NormPart
 from partwise.testing.checks import compiled, modules, pointwise
 
 from .planting import Kills

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from partwise.kinds import OptimizerPart, SamplerPart, SchedulePart
+from partwise.parts import OptimizerPart, SamplerPart, SchedulePart
 from partwise.testing import find
 from partwise.testing.checks import optimizers, samplers, schedules, trainers
 

@@ -7,6 +7,7 @@ from math import isnan
 from statistics import StatisticsError, correlation, mean
 
 from partwise.studies.results import Look, Results, Variant
+from partwise.wording import many
 
 from .findings import Contrast, Verdict
 from .judging import Judged, judge, paired_array
@@ -14,7 +15,6 @@ from .looks import declared_looks
 from .paired import FEWEST_PAIRS
 from .pairs import Pair, after_losses, losses, pair
 from .power import seeds_needed
-from .wording import many
 
 
 def compare(results: Results) -> tuple[Contrast, ...]:

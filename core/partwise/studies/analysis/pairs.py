@@ -11,10 +11,10 @@ from math import sqrt
 from statistics import stdev
 
 from partwise.studies.results import Results
+from partwise.wording import many
 
 from .findings import Verdict
 from .judging import divergence_p
-from .wording import many
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from partwise.studies.results import Results
+from partwise.wording import many
 
 from .findings import Contrast, Effect
 from .metrics import unit
 from .power import MOST_SEEDS
-from .wording import chance, interval, many
+from .wording import chance, interval
 
 
 def sentences(results: Results, contrasts: Iterable[Contrast], effects: Iterable[Effect]) -> dict[str, str]:

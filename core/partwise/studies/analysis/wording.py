@@ -26,13 +26,8 @@ def chance(p: float | None) -> str:
     return f"p = {p:.3f}" if p < 0.0995 else f"p = {p:.2f}"
 
 
-def many(count: int, thing: str) -> str:
-    """`1 seed`, `5 seeds`."""
-    return f"{count} {thing}{'' if count == 1 else 's'}"
-
-
 def _zero(value: float) -> float:
     return value + 0.0  # -0.0 becomes 0.0
 
 
-__all__ = ["chance", "decimals", "interval", "many"]
+__all__ = ["chance", "decimals", "interval"]

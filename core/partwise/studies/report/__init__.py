@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partwise.files import made, write_text
+from partwise.storage.atomic import made, write_text
 
 if TYPE_CHECKING:
     from partwise.studies.results import Results

@@ -6,19 +6,20 @@ from typing import Any
 
 from markupsafe import Markup
 
-from partwise.page import environment, policy, styled
+from partwise.rendering import numbers
+from partwise.rendering.page import environment, policy, styled
+from partwise.rendering.text import flat
 
-from . import figures, numbers
-from .row import SURVIVORS, SYMBOLS, Row
+from . import figures
+from .row import SURVIVORS, SYMBOLS, VariantRow
 from .view import EffectRow, Report
-from .words import flat
 
 
 def html(report: Report) -> str:
     """The page, whole: style, script and figures are within it."""
-    templates = environment()
+    templates = environment("partwise.studies.report")
     templates.globals |= {"n": numbers, "symbols": SYMBOLS, "survivors": SURVIVORS}
-    style, script = styled("report.css"), styled("report.js")
+    style, script = styled("page.css"), styled("page.js")
     page = templates.get_template("report.html").render(
         report=report,
         style=Markup(style),
@@ -51,7 +52,7 @@ def _figures(report: Report) -> dict[str, Any]:
     }
 
 
-def _forest_row(row: Row) -> figures.ForestRow:
+def _forest_row(row: VariantRow) -> figures.ForestRow:
     c = row.contrast
     assert c is not None
     label = c.level if c.factor else row.name

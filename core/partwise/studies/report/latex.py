@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from . import numbers
-from .row import Row
+from partwise.rendering import numbers
+from partwise.rendering.text import printable
+
+from .row import VariantRow
 from .view import Report
-from .words import printable
 
 _SIGNS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -77,7 +78,7 @@ def latex(report: Report) -> str:
     ])  # fmt: skip
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: VariantRow) -> list[str]:
     """The mean and its SD share a column: that is how papers print them."""
     mean = row.mean if row.summary.sd is None else rf"{row.mean} $\pm$ {row.sd}"
     survivors = r"\textsuperscript{\dag}" if row.survivors else ""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from . import numbers
+from partwise.rendering import numbers
+from partwise.rendering.text import flat, plain
+
 from .figures import lost_trials
-from .row import SURVIVORS, SYMBOLS, Row
+from .row import SURVIVORS, SYMBOLS, VariantRow
 from .view import Report
-from .words import flat, plain
 
 # What means something to a Markdown reader or, where that reads it, to HTML; much does so only in company, and stands
 # as it is where it is alone, so that the text can be read as it is written.
@@ -64,7 +65,7 @@ def _main(report: Report) -> str:
     return table(head, [_cells(row) for row in report.rows])
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: VariantRow) -> list[str]:
     p = f"{row.p} (equivalence {row.p_equivalent})" if row.p_equivalent else row.p
     compared = [row.difference, row.interval, p] if row.contrast else [""] * 3
     name = f"{row.name} ({'; '.join(row.settings)})" if row.settings else row.name

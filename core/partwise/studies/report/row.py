@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from partwise.rendering import numbers
+from partwise.rendering.text import plain, printable
 from partwise.studies.analysis.findings import Contrast, Summary
 from partwise.studies.results import Variant
-
-from . import numbers
-from .words import plain, printable
 
 SYMBOLS = {"better": "▲", "baseline": "", "equivalent": "=", "inconclusive": "?", "no verdict": "·", "worse": "▼"}
 """Beside the word, so that a verdict is seen at a glance and not by its colour alone."""
@@ -17,7 +16,7 @@ SURVIVORS = "†"
 
 
 @dataclass(frozen=True)
-class Row:
+class VariantRow:
     """One variant in the main table."""
 
     variant: Variant
@@ -144,4 +143,4 @@ class Row:
         return "; ".join([*facts, f"verdict: {c.verdict}", *self.settings, *([printable(c.note)] if c.note else [])])
 
 
-__all__ = ["SURVIVORS", "SYMBOLS", "Row"]
+__all__ = ["SURVIVORS", "SYMBOLS", "VariantRow"]

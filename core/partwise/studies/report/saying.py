@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from partwise.rendering import numbers
+from partwise.rendering.numbers import joined
+from partwise.rendering.text import printable
 from partwise.studies.analysis.findings import Analysis, Contrast
 from partwise.studies.results import Results
 
-from . import numbers
-from .numbers import joined
-from .row import SURVIVORS, Row
-from .words import printable
+from .row import SURVIVORS, VariantRow
 
 _ORDER = ("better", "worse", "equivalent", "inconclusive", "no verdict")
 
@@ -63,7 +63,7 @@ def progress(r: Results) -> str:
     return f"{done} of {len(states)} runs are done, {joined(rest)}.{hint}"
 
 
-def footnotes(r: Results, analysis: Analysis, rows: Sequence[Row]) -> list[str]:
+def footnotes(r: Results, analysis: Analysis, rows: Sequence[VariantRow]) -> list[str]:
     """Of the main table."""
     contrasts, notes = analysis.contrasts, []
     if any(row.survivors for row in rows):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from partwise.rendering import numbers
+from partwise.rendering.text import last_lines, printable
 from partwise.studies.analysis.findings import Analysis, Effect, Pooled, PooledContrast
 from partwise.studies.analysis.scope import scope
 from partwise.studies.results import Outcome, Results
 
-from . import numbers, saying
-from .row import Row
-from .words import last_lines, printable
+from . import saying
+from .row import VariantRow
 
 LAST_LINES = 40
 
@@ -67,12 +68,12 @@ class Report:
     analysis: Analysis
 
     @cached_property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[VariantRow]:
         summaries = {summary.variant: summary for summary in self.analysis.summaries}
         contrasts = {contrast.variant: contrast for contrast in self.analysis.contrasts}
         base = next(one for one in self.results.variants if one.name == self.results.baseline)
         return [
-            Row(one, summaries[one.name], contrasts.get(one.name), base, self._seconds(one.name))
+            VariantRow(one, summaries[one.name], contrasts.get(one.name), base, self._seconds(one.name))
             for one in self.results.variants
         ]
 

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from partwise import Part, PartError
-from partwise.kinds import Act, PositionPart
-from partwise.sites import SharedPosition
+from partwise.errors import PartError
+from partwise.parts.kinds import Act, PositionPart
+from partwise.parts.part import Part
+from partwise.parts.sites import SharedPosition
 from partwise.testing.probes import flow_of, numbers, shaken
 from partwise.testing.registering import check
 from partwise.testing.violation import close_at_positions, require, skip

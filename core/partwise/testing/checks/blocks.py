@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from partwise import Part
-from partwise.flow import Flow, State
-from partwise.kinds import FeedForwardPart, MixerPart
-from partwise.recipe.knobs import kind_at, shape_of
-from partwise.sites import LayerSite
+from partwise.modules.flow import Flow, State
+from partwise.parts.kinds import FeedForwardPart, MixerPart
+from partwise.parts.part import Part
+from partwise.parts.sites import LayerSite
+from partwise.recipe.knob_types import kind_at, shape_of
 from partwise.testing.probes import build, flow_of, numbers
 from partwise.testing.registering import check
 from partwise.testing.violation import close_at_positions, skip

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from partwise import Part
+from partwise.parts.part import Part
 from partwise.testing.probes import Probe, probe, shaken
 from partwise.testing.registering import MODULE, check
 from partwise.testing.violation import close, require, violated

@@ -7,10 +7,10 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from partwise import Part
-from partwise.interfaces import Example, Split
-from partwise.sites import DataSite
-from partwise.testing.catalogue import examples
+from partwise.data.protocols import Example, Split
+from partwise.parts.part import Part
+from partwise.parts.sites import DataSite
+from partwise.testing.cases import examples
 from partwise.testing.registering import check
 from partwise.testing.violation import require
 

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from functools import cache
 
-from partwise import Part
-from partwise.registry import registry
+from partwise.parts.part import Part
+from partwise.parts.registry import registry
 from partwise.testing.registering import EVERY, check
 from partwise.testing.violation import require
 
@@ -35,7 +35,7 @@ def state():
 def changed(before):
     return [name for name, value in state().items() if name in before and before[name] != value]
 
-import partwise.registry
+import partwise.parts.registry
 problems = {name: [] for name in modules}
 for name in modules:
     before, there = state(), set(sys.modules)

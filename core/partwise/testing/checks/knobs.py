@@ -13,11 +13,12 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from partwise import InputError, Part, PartError
-from partwise.assembly import materialise
-from partwise.recipe.knobs import members, shape_of
-from partwise.sites import OptimizerSite, ScheduleSite
-from partwise.testing import catalogue
+from partwise.assembly.build import materialise
+from partwise.errors import InputError, PartError
+from partwise.parts.part import Part
+from partwise.parts.sites import OptimizerSite, ScheduleSite
+from partwise.recipe.knob_types import members, shape_of
+from partwise.testing import cases as catalogue
 from partwise.testing.probes import build, drawn, in_one, probe
 from partwise.testing.registering import EVERY, check
 from partwise.testing.violation import close, require, skip, violated

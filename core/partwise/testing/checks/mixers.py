@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from partwise import Part
-from partwise.flow import State, reordered, tensors_of
-from partwise.testing.catalogue import family
+from partwise.modules.flow import State, reordered, tensors_of
+from partwise.parts.part import Part
+from partwise.testing.cases import family
 from partwise.testing.probes import MEMORY, flow_of, numbers, shaken
 from partwise.testing.registering import check
 from partwise.testing.violation import close_at_positions, gap, require, skip, smallest, violated

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from partwise.flow import IGNORED, Batch
-from partwise.kinds import InitializerPart
-from partwise.parts import fit_part
+from partwise.data.batch import IGNORED, Batch
+from partwise.parts.kinds import InitializerPart
+from partwise.parts.slot import fit_part
 from partwise.testing.probes import build, model_batch, prompt_of, shaken
 from partwise.testing.registering import check
 from partwise.testing.violation import close, gap, require, skip, smallest, violated
@@ -183,7 +183,7 @@ def it_reads_its_source(part: Any, site: Any) -> None:
 @check("model")
 def inspect_counts_its_parameters(part: Any, site: Any) -> None:
     """The number of parameters that `partwise inspect` tells is the number there are."""
-    from partwise.inspection import inspect_model
+    from partwise.assembly.inspection import inspect_model
 
     told = inspect_model(part, site).parameters
     there = sum(parameter.numel() for parameter in build(part, site).parameters())

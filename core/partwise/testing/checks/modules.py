@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from partwise import Part
-from partwise.assembly import materialise
-from partwise.foreign import filled_by_others
-from partwise.testing.catalogue import family, skeleton_of
+from partwise.assembly.build import materialise
+from partwise.modules.filling import filled_by_others
+from partwise.parts.part import Part
+from partwise.testing.cases import family, skeleton_of
 from partwise.testing.probes import build, drawn, probe, shaken
 from partwise.testing.registering import MODULE, check
 from partwise.testing.violation import close, require, skip, violated

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from partwise import Part
-from partwise.sites import OptimizerSite
+from partwise.parts.part import Part
+from partwise.parts.sites import OptimizerSite
 from partwise.testing.probes import drawn
 from partwise.testing.registering import check
 from partwise.testing.violation import gap, require

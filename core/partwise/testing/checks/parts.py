@@ -15,11 +15,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
-from partwise import Part
-from partwise.parts import fit_part
-from partwise.recipe.knobs import kind_at, shape_of
-from partwise.registry import kinds_of
-from partwise.testing.catalogue import examples
+from partwise.parts.part import Part, kinds_of
+from partwise.parts.slot import fit_part
+from partwise.recipe.knob_types import kind_at, shape_of
+from partwise.testing.cases import examples
 from partwise.testing.registering import EVERY, check
 from partwise.testing.violation import require, violated
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from partwise import Part
+from partwise.parts.part import Part
 from partwise.testing.probes import numbers, shaken
 from partwise.testing.registering import check
 from partwise.testing.violation import close_at_positions, gap, require, smallest

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from partwise import Part, PartError
+from partwise.errors import PartError
+from partwise.parts.part import Part
 from partwise.testing.probes import build, numbers, shaken
 from partwise.testing.registering import check
 from partwise.testing.violation import close, require, skip, violated

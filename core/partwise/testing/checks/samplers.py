@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from partwise import Part
-from partwise.decoding import Decoder
-from partwise.flow import IGNORED, Batch, Decoding
+from partwise.data.batch import IGNORED, Batch
+from partwise.decoding.decoder import Decoder
+from partwise.modules.flow import Decoding
+from partwise.parts.part import Part
 from partwise.testing.probes import drawn
 from partwise.testing.registering import check
 from partwise.testing.violation import require, skip

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from partwise import Part, PartError
-from partwise.sites import ScheduleSite
+from partwise.errors import PartError
+from partwise.parts.part import Part
+from partwise.parts.sites import ScheduleSite
 from partwise.testing.registering import check
 from partwise.testing.violation import require
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from multiprocessing import get_all_start_methods, get_context
 from typing import Any
 
-from partwise import Part
-from partwise.sites import TokenizerSite
+from partwise.parts.part import Part
+from partwise.parts.sites import TokenizerSite
 from partwise.testing.probes import drawn
 from partwise.testing.registering import check
 from partwise.testing.violation import require, skip, violated

@@ -13,15 +13,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from partwise import Part
-from partwise.batches import Batches
-from partwise.encoding import EncodedSplit
-from partwise.flow import Batch
-from partwise.interfaces import Progress, Split, Training
-from partwise.run import Run
+from partwise.data.batch import Batch
+from partwise.data.batches import Batches
+from partwise.data.encoded import EncodedSplit
+from partwise.data.protocols import Split
+from partwise.parts.part import Part
+from partwise.runs.run import Run
 from partwise.testing.probes import drawn
 from partwise.testing.registering import check
 from partwise.testing.violation import require
+from partwise.training.protocols import Progress, Training
 
 V, CONTEXT = 11, 8
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from partwise.rendering.lines import MOST_TOGETHER, Panel, Series, panels
+from partwise.rendering.svg import Point, Style
 from partwise.studies.results import Outcome, Results
-
-from .lines import MOST_TOGETHER, Panel, Series, panels
-from .svg import Look, Point
 
 EARLY = 0.1
 """Share of the steps that does not decide how high the axis of the curves is."""
@@ -62,13 +61,13 @@ def _names(results: Results) -> list[str]:
     return [variant.name for variant in results.variants]
 
 
-def _look(results: Results, name: str) -> Look:
-    return Look.of(
+def _look(results: Results, name: str) -> Style:
+    return Style.of(
         -1 if name == results.baseline else [n for n in _names(results) if n != results.baseline].index(name)
     )
 
 
-def _curve(results: Results, name: str, look: Look) -> Series:
+def _curve(results: Results, name: str, look: Style) -> Series:
     """Over the steps at which every run that is done was evaluated."""
     runs = [dict(outcome.curve) for outcome in results.of(name) if outcome.state == "done" and outcome.curve]
     steps = sorted(set.intersection(*(set(run) for run in runs))) if runs else []
@@ -85,7 +84,7 @@ def _broken(results: Results, name: str) -> list[Series]:
     """Runs that did not come to their end, each by itself."""
     look = _look(results, name)
     return [
-        Series(f"{name}, seed {run.seed}: {run.state}", Look(look.colour, "1 4", "cross"), _points(run))
+        Series(f"{name}, seed {run.seed}: {run.state}", Style(look.colour, "1 4", "cross"), _points(run))
         for run in results.of(name)
         if run.state in ("diverged", "failed") and len(run.curve) > 1
     ]
@@ -127,7 +126,7 @@ def _one_by_one(results: Results, shown: Sequence[Series]) -> Markup:
     behind = () if base is None else (Series(base.name, base.look, base.points),)
     others = [one for one in shown if one.name != results.baseline]
     drawn = [Panel(one.name, (*behind, one), "", heights=_heights((*behind, one))) for one in others]
-    keys = [(results.baseline, Look.of(-1))] if base else []
+    keys = [(results.baseline, Style.of(-1))] if base else []
     return panels("Learning curves", _description(shown), drawn, 4, 96, keys)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from .axes import Scale, bottom_axis, reach_of, scale
-from .svg import FONT, Drawing, room_for, shortened, width_of
+from partwise.rendering.axes import Scale, bottom_axis, reach_of, scale
+from partwise.rendering.svg import FONT, Drawing, room_for, shortened, width_of
 
 WIDTH = 880.0
 ROW = 27.0

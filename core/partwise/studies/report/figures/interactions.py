@@ -6,10 +6,9 @@ from itertools import combinations
 
 from markupsafe import Markup
 
+from partwise.rendering.lines import Panel, Series, panels
+from partwise.rendering.svg import Point, Style
 from partwise.studies.results import Results
-
-from .lines import Panel, Series, panels
-from .svg import Look, Point
 
 MOST_PANELS = 12
 
@@ -18,7 +17,7 @@ def interactions(results: Results) -> Markup | None:
     """One panel per pair of factors, averaged over the others; None without a pair, or with nothing done."""
     factors = [factor for factor, levels in results.factors.items() if len(levels) > 1]
     drawn: list[Panel] = []
-    keys: list[list[tuple[str, Look]]] = []
+    keys: list[list[tuple[str, Style]]] = []
     for first, second in [*combinations(factors, 2)][:MOST_PANELS]:
         # The factor with more levels lies across: fewer lines are easier to tell apart.
         across, lines = sorted((first, second), key=lambda factor: -len(results.factors[factor]))
@@ -39,7 +38,7 @@ def interactions(results: Results) -> Markup | None:
 def _panel(results: Results, across: str, lines: str) -> Panel:
     series, scattered = [], []
     for number, level in enumerate(results.factors[lines]):
-        look = Look.of(number - 1)
+        look = Style.of(number - 1)
         points: list[Point] = []
         tips = []
         for place, other in enumerate(results.factors[across]):

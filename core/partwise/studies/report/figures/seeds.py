@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from partwise.studies.report.numbers import decimals, fixed
+from partwise.rendering.axes import Scale, bottom_axis, reach_of, scale
+from partwise.rendering.legend import legend
+from partwise.rendering.numbers import decimals, fixed
+from partwise.rendering.svg import Drawing, Style, room_for, shortened, width_of
 from partwise.studies.results import Results
-
-from .axes import Scale, bottom_axis, reach_of, scale
-from .legend import legend
-from .svg import Drawing, Look, room_for, shortened, width_of
 
 WIDTH = 880.0
 ROW = 30.0
@@ -29,7 +28,7 @@ def seed_lines(results: Results, sds: dict[str, float | None]) -> Markup:
     right = WIDTH - 16 - max((width_of(words) for words in lost.values()), default=0)
     top = 14.0
     bottom = top + ROW * len(names)
-    looks = {seed: Look.of(number if told_apart else 0) for number, seed in enumerate(results.seeds)}
+    looks = {seed: Style.of(number if told_apart else 0) for number, seed in enumerate(results.seeds)}
     keys = [(f"seed {seed}", look) for seed, look in looks.items()] if told_apart else []
     below = legend(None, keys, left, bottom + 66, right - left)
     drawing = Drawing(WIDTH, bottom + 52 + below, "Every run", _description(values))
@@ -73,7 +72,13 @@ def _mean(drawing: Drawing, values: Sequence[float], along: Scale, y: float) -> 
 
 
 def _seed(
-    drawing: Drawing, seed: int, values: Sequence[float | None], look: Look, along: Scale, top: float, told_apart: bool
+    drawing: Drawing,
+    seed: int,
+    values: Sequence[float | None],
+    look: Style,
+    along: Scale,
+    top: float,
+    told_apart: bool,
 ) -> None:
     """A line through the seed's runs; it is broken where one is missing."""
     piece: list[tuple[float, float]] = []

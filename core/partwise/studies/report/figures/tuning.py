@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from partwise.studies.report.words import plain
+from partwise.rendering.lines import MOST_TOGETHER, Panel, Series, panels
+from partwise.rendering.svg import Point, Style
+from partwise.rendering.text import plain
 from partwise.studies.results import Results, Trial
-
-from .lines import MOST_TOGETHER, Panel, Series, panels
-from .svg import Look, Point
 
 
 def sensitivity(results: Results) -> Markup | None:
@@ -25,7 +24,7 @@ def sensitivity(results: Results) -> Markup | None:
     others = [variant.name for variant in results.variants if variant.name != results.baseline]
     lines = []
     for variant in results.variants:
-        look = Look.of(-1 if variant.name == results.baseline else others.index(variant.name))
+        look = Style.of(-1 if variant.name == results.baseline else others.index(variant.name))
         lines.append(_line(results, variant.name, look, values, counted))
     shown = [one for one in lines if one.points]
     knob = results.tuned_knob or "the tuned knob"
@@ -59,7 +58,7 @@ def _values(trials: Sequence[Trial]) -> list[object]:
     return values
 
 
-def _line(results: Results, variant: str, look: Look, values: Sequence[object], counted: bool) -> Series:
+def _line(results: Results, variant: str, look: Style, values: Sequence[object], counted: bool) -> Series:
     points: list[Point] = []
     tips: list[str] = []
     chosen = None

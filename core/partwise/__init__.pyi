@@ -1,0 +1,10 @@
+from .errors import InputError as InputError
+from .errors import PartError as PartError
+from .errors import PartwiseError as PartwiseError
+from .errors import PluginError as PluginError
+from .errors import RecipeError as RecipeError
+from .errors import WorkError as WorkError
+from .parts.part import Part as Part
+from .parts.plugins import hook as hook
+from .parts.slot import Slot as Slot
+from .parts.slot import use as use

@@ -1,0 +1,209 @@
+"""From a model part to a network: built on the meta device, given memory, then filled with first weights.
+
+There is one path for everything, from a laptop to `inspect` of a model that fits on no machine: `skeleton`
+builds on the meta device, where tensors have a shape and no content; `materialise` gives them memory on a
+device and calls every module's `reset_parameters()`, PyTorch's own convention, children before parents. (Where
+saved weights come next, `make_room` leaves out what these replace.)
+
+Each module's weights are drawn under random state seeded by (seed, path of the module). So a variant of a
+recipe changes only the weights of what it changes, which is what pairs the seeds of a study.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from partwise.errors import PartError, WorkError
+from partwise.machine import free_memory
+from partwise.modules.filling import filled_by_others
+from partwise.modules.protocols import Model
+from partwise.parts.kinds import ModelPart
+from partwise.parts.sites import ModelSite
+from partwise.wording import size_in_words
+
+
+def skeleton(part: ModelPart, site: ModelSite) -> Model:
+    """The network on the meta device: every shape, no content, next to no memory.
+
+    Raises:
+        PartError: some part does not fit its place (`path` begins at the model), or a module could not be filled.
+    """
+    with torch.device("meta"), _NothingToFill():
+        built = part.assemble(site)
+    if isinstance(built, nn.Module):
+        others_fill = filled_by_others(built)
+        for path, module in built.named_modules():
+            if module not in others_fill:
+                _refuse_unfillable(path, module)
+    elif isinstance(part, ModelPart):
+        raise PartError(f"model {part.name!r} builds a {type(built).__name__}, and a model is a torch.nn.Module")
+    return built
+
+
+@contextmanager
+def countable() -> Iterator[None]:
+    """
+    Raises:
+        PartError: in place of PyTorch's own errors for a tensor of more bytes than 64 bits count.
+    """
+    try:
+        yield
+    except (RuntimeError, TypeError) as error:
+        if "overflow" not in str(error).lower():
+            raise
+        raise PartError(
+            "a tensor here would have more bytes than 64 bits can count; make the model smaller (width, context ...)"
+        ) from error
+
+
+class _NothingToFill(TorchFunctionMode):
+    """Skips filling tensors on the meta device, which have no content.
+
+    PyTorch would run each fill through its decompositions in Python, the first of which imports 800 modules
+    (its compiler and SymPy): about as long as importing PyTorch itself.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _FILLS:
+            tensor = args[0] if args else kwargs["tensor"]
+            if tensor.is_meta:
+                return tensor
+        with countable():
+            return func(*args, **(kwargs or {}))
+
+
+_FILLS = {Tensor.normal_, Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.trunc_normal_}
+_FILLS |= {nn.init.kaiming_normal_, nn.init.kaiming_uniform_, nn.init.xavier_normal_, nn.init.xavier_uniform_}
+
+
+def materialise(model: Model, seed: int, device: torch.device | str = "cpu") -> Model:
+    """Gives a skeleton memory on `device` and its first weights; changes and returns `model`.
+
+    They are drawn on the CPU and then moved: one seed gives the same weights on every device, and to processes
+    that share a model.
+
+    Raises:
+        WorkError: the device has not the memory, or a module has parameters and no `reset_parameters()`.
+    """
+    return _filled(model, seed, torch.device(device), lambda path: True)
+
+
+def make_room(model: Model, seed: int, device: torch.device | str = "cpu") -> Model:
+    """`materialise` for a model that is given saved weights next: they are not drawn first, which takes a while.
+
+    What is not saved with a model (a table that is computed) is filled as `materialise` fills it; the rest holds
+    anything.
+
+    Raises:
+        WorkError: the device has not the memory.
+    """
+    module = cast(nn.Module, model)
+    tensors = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
+    saved = module.state_dict().keys()
+    unsaved = [name for name, _ in tensors if name not in saved]
+
+    def holds_unsaved(path: str) -> bool:
+        return any(name.startswith(f"{path}." if path else "") for name in unsaved)
+
+    return _filled(model, seed, torch.device(device), holds_unsaved)
+
+
+def _filled(model: Model, seed: int, device: torch.device, wanted: Callable[[str], bool]) -> Model:
+    """Gives a skeleton memory and has the modules fill it whose paths are `wanted`."""
+    module = cast(nn.Module, model)
+    refuse_if_too_large(model, device)
+    _give_memory(module)
+    initializer = getattr(module, "initializer", None)  # a lone block, in a test, has none
+    with torch.random.fork_rng([]), torch.no_grad():
+        others_fill = filled_by_others(module)
+        for path, child in _children_first(module):
+            if child in others_fill or not wanted(path):
+                continue
+            torch.default_generator.manual_seed(seed_for(seed, path))
+            _reset(path, child)
+            if initializer is not None:
+                initializer(child)
+    module.to(device)
+    return model
+
+
+def assemble(part: ModelPart, site: ModelSite, seed: int, device: torch.device | str = "cpu") -> Model:
+    """The network with its first weights: `skeleton`, then `materialise`."""
+    return materialise(skeleton(part, site), seed, device)
+
+
+def seed_for(seed: int, *path: str | int) -> int:
+    """A seed of its own for each (seed, path): 63 bits of a hash, so that no two are related."""
+    text = "/".join(map(str, (seed, *path)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def _give_memory(module: nn.Module) -> None:
+    """Empty tensors on the CPU for meta ones; places that share a parameter share it afterwards, too."""
+    places: dict[int, list[tuple[nn.Module, str]]] = {}
+    for child in module.modules():
+        for name, parameter in child.named_parameters(recurse=False, remove_duplicate=False):
+            places.setdefault(id(parameter), []).append((child, name))
+    # Not `to_empty`, which parts them, and whose `empty_like` of a meta tensor also imports PyTorch's compiler.
+    module._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu"))
+    for (first, name), *others in places.values():
+        for other, its_name in others:
+            setattr(other, its_name, getattr(first, name))
+
+
+def _children_first(
+    module: nn.Module, prefix: str = "", seen: set[int] | None = None
+) -> Iterator[tuple[str, nn.Module]]:
+    seen = set() if seen is None else seen
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    for name, child in module.named_children():
+        yield from _children_first(child, f"{prefix}.{name}" if prefix else name, seen)
+    yield prefix, module
+
+
+def _reset(path: str, module: nn.Module) -> None:
+    _refuse_unfillable(path, module)
+    reset = getattr(module, "reset_parameters", None)
+    if callable(reset):
+        reset()
+
+
+def _refuse_unfillable(path: str, module: nn.Module) -> None:
+    if any(True for _ in _own_tensors(module)) and not callable(getattr(module, "reset_parameters", None)):
+        raise PartError(
+            f"module {f'{path} ' if path else ''}({type(module).__name__}) has parameters or buffers of its own but no "
+            "reset_parameters() to fill them; give it one, as every module of PyTorch has"
+        )
+
+
+def _own_tensors(module: nn.Module) -> Iterator[torch.Tensor]:
+    yield from module.parameters(recurse=False)
+    yield from module.buffers(recurse=False)
+
+
+def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
+    yield from module.parameters()
+    yield from module.buffers()
+
+
+def refuse_if_too_large(model: Model, device: torch.device) -> None:
+    """
+    Raises:
+        WorkError: the device has not the memory for the model's weights.
+    """
+    needed = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(cast(nn.Module, model)))
+    free = free_memory(device)
+    if free is not None and needed > free:
+        raise WorkError(
+            f"this model's weights need {size_in_words(needed)} and {device.type} has {size_in_words(free)} free; "
+            "make it smaller (width, depth), or look at it with `partwise inspect`, which needs no memory for weights"
+        )

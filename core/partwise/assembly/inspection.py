@@ -1,0 +1,201 @@
+"""What a model is made of, read off its skeleton on the meta device: no weights are allocated.
+
+FLOPs are those of matrix multiplications, two per multiply-add, as PyTorch's own counter sees them; the
+backward pass costs about twice the forward one. Attention counts with every query over every key, whatever a mask
+hides and whichever kernel computes it: variants of a model are counted alike, and a short window (or causality)
+takes less than is counted where the kernel leaves out what is hidden.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from partwise.data.batch import IGNORED, Batch
+from partwise.modules.flow import State, tensors_of
+from partwise.modules.protocols import Model
+from partwise.parts.kinds import ModelPart
+from partwise.parts.sites import ModelSite
+
+from .build import countable, skeleton
+
+
+@dataclass(frozen=True)
+class ModuleRow:
+    """One module of the tree; `count` alike in a row are shown as one."""
+
+    path: str
+    level: int
+    count: int
+    type: str
+    detail: str
+    """The module's own settings, as its `extra_repr` gives them."""
+    output: tuple[int | str, ...] | None
+    """Shape of its output, with B and T for batch and positions (M for a source); None if it has no tensor output."""
+    weights: dict[str, tuple[int, ...]]
+    """Shapes of its own parameters."""
+    parameters: int
+    """Parameters in it and below, of all `count` together."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The figures of a model."""
+
+    rows: tuple[ModuleRow, ...]
+    parameters: int
+    vocabulary: int
+    context: int
+    flops_per_token: float
+    """Forward FLOPs per token, in a sequence as long as the context."""
+    state_bytes_per_token: float
+    """What decoding must remember for each further token, in float32."""
+    state_bytes_fixed: float
+    """What decoding must remember however long the text (of a source, as much as the context), in float32."""
+
+
+def inspect_model(part: ModelPart, site: ModelSite) -> Inspection:
+    """Builds `part` on the meta device and measures it.
+
+    Raises:
+        PartError: some part does not fit its place.
+    """
+    model = skeleton(part, site)
+    module = cast(nn.Module, model)
+    module.eval()
+    with countable():
+        shapes, flops = _forward(model, part)
+        per_token, fixed = _state_bytes(model, part)
+    return Inspection(
+        rows=tuple(_rows(module, shapes)),
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        vocabulary=model.vocabulary,
+        context=model.context,
+        flops_per_token=flops / model.context,
+        state_bytes_per_token=per_token,
+        state_bytes_fixed=fixed,
+    )
+
+
+def _batch(part: ModelPart, rows: int, length: int) -> Batch:
+    tokens = torch.zeros(rows, length, dtype=torch.int64, device="meta")
+    source = torch.zeros_like(tokens) if part.reads == "pair" else None
+    return Batch(tokens, torch.full_like(tokens, IGNORED), source=source)
+
+
+Shapes = dict[str, tuple[int | str, ...]]
+
+
+def _forward(model: Model, part: ModelPart) -> tuple[Shapes, int]:
+    """Output shape of each module, by path, and the FLOPs of one sequence as long as the context.
+
+    Of layers that are alike only the first is run, and counted as often as there are: a model of 126 layers
+    then takes hardly longer than one of two.
+    """
+    module = cast(nn.Module, model)
+    shapes: Shapes = {}
+    repeats = list(_repeats(module))
+    handles = [child.register_forward_hook(_recorder(path, shapes)) for path, child in module.named_modules()]
+    handles += [handle for first, copies in repeats for handle in _run_once(module.get_submodule(first), copies)]
+    try:
+        with torch.no_grad(), warnings.catch_warnings(), FlopCounterMode(display=False) as counter:
+            warnings.simplefilter("ignore")
+            model(_batch(part, 1, model.context))
+    finally:
+        for handle in handles:
+            handle.remove()
+        for _, copies in repeats:
+            for copy in copies:
+                del copy.forward
+    flops = counter.get_total_flops()
+    by_module = counter.get_flop_counts()
+    for first, copies in repeats:
+        flops += len(copies) * sum(by_module.get(f"{type(module).__name__}.{first}", {}).values())
+    return shapes, flops
+
+
+def _recorder(path: str, shapes: Shapes) -> Any:
+    def record(module: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor) and output.ndim >= 2:
+            shapes.setdefault(path, ("B", "T", *output.shape[2:]) if output.ndim == 3 else ("B", *output.shape[1:]))
+
+    return record
+
+
+def _repeats(module: nn.Module) -> Iterator[tuple[str, list[nn.Module]]]:
+    """Outermost layers that stand alike in a row: the path of the first, and the others."""
+
+    def within(parent: nn.Module, path: str) -> Iterator[tuple[str, list[nn.Module]]]:
+        for name, group in _grouped(parent):
+            place = f"{path}.{name}" if path else name
+            if len(group) > 1:
+                yield place, group[1:]
+            else:
+                yield from within(group[0], place)
+
+    return within(module, "")
+
+
+def _run_once(first: nn.Module, copies: list[nn.Module]) -> list[Any]:
+    """Makes `copies` give what `first` gave; returns the hooks to remove afterwards."""
+    given: list[Any] = []
+    for copy in copies:
+        copy.forward = lambda *inputs, **named: given[0]
+    return [first.register_forward_hook(lambda module, inputs, output: given.append(output))]
+
+
+def _grouped(module: nn.Module) -> Iterator[tuple[str, list[nn.Module]]]:
+    """The children of a module, with its name and those that follow it in a list and are alike."""
+    children = list(module.named_children())
+    index = 0
+    while index < len(children):
+        name, child = children[index]
+        alike = [child]
+        while name.isdigit() and index + len(alike) < len(children) and _same(child, children[index + len(alike)][1]):
+            alike.append(children[index + len(alike)][1])
+        yield name, alike
+        index += len(alike)
+
+
+def _state_bytes(model: Model, part: ModelPart) -> tuple[float, float]:
+    memory = model.context if part.reads == "pair" else 0
+
+    def measure(length: int) -> int:
+        return sum(_bytes(state) for state in model.empty_states(1, length, memory))
+
+    short, long = measure(1), measure(2)
+    return long - short, 2 * short - long
+
+
+def _bytes(state: State) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors_of(state))
+
+
+def _rows(module: nn.Module, shapes: Shapes) -> list[ModuleRow]:
+    rows: list[ModuleRow] = []
+    _collect(module, "", 0, 1, shapes, rows)
+    return rows
+
+
+def _collect(module: nn.Module, path: str, level: int, count: int, shapes: Shapes, rows: list[ModuleRow]) -> None:
+    own = {name: tuple(weight.shape) for name, weight in module.named_parameters(recurse=False)}
+    below = sum(parameter.numel() for parameter in module.parameters())
+    kind, detail = type(module).__name__, module.extra_repr()
+    rows.append(ModuleRow(path, level, count, kind, detail, shapes.get(path), own, below * count))
+    for name, group in _grouped(module):
+        _collect(group[0], f"{path}.{name}" if path else name, level + 1, len(group), shapes, rows)
+
+
+def _same(one: nn.Module, other: nn.Module) -> bool:
+    """Whether two neighbours are alike in everything but their weights."""
+    return str(one) == str(other) and _shape_list(one) == _shape_list(other)
+
+
+def _shape_list(module: nn.Module) -> list[tuple[str, torch.Size]]:
+    return [(name, weight.shape) for name, weight in module.named_parameters()]

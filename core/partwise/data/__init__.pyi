@@ -1,0 +1,13 @@
+from .batch import IGNORED as IGNORED
+from .batch import Batch as Batch
+from .batches import Batches as Batches
+from .cache import cache_directory as cache_directory
+from .encoded import EncodedSplit as EncodedSplit
+from .encoded import data_hash as data_hash
+from .encoding import encode as encode
+from .encoding import training_texts as training_texts
+from .protocols import Data as Data
+from .protocols import Example as Example
+from .protocols import Piece as Piece
+from .protocols import Split as Split
+from .protocols import Tokenizer as Tokenizer

@@ -1,0 +1,39 @@
+"""`Batch`: token ids to train, evaluate or start decoding on. B batch, T positions, M positions of the source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+IGNORED = -100
+"""Target id of a position that is not scored."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Token ids to train, evaluate or start decoding on."""
+
+    tokens: Tensor
+    """[B, T] int64, what the model reads (for a seq2seq model, the decoder)."""
+    targets: Tensor
+    """[B, T] int64, the next token at each position; IGNORED where it is not scored."""
+    padding: Tensor | None = None
+    """[B, T] bool, True where `tokens` holds a token; None: no padding."""
+    documents: Tensor | None = None
+    """[B, T] int, which packed document a token belongs to."""
+    source: Tensor | None = None
+    """[B, M] int64, what an encoder reads."""
+    source_padding: Tensor | None = None
+    """[B, M] bool, True where `source` holds a token."""
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on `device`."""
+        moved = {name: value.to(device) for name, value in vars(self).items() if value is not None}
+        return replace(self, **moved)
+
+    @property
+    def scored(self) -> Tensor:
+        """Number of scored targets, a scalar tensor."""
+        return (self.targets != IGNORED).sum()

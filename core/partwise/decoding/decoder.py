@@ -1,0 +1,91 @@
+"""`Decoder`: a model in the middle of writing, as samplers see it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from partwise.data.batch import IGNORED, Batch
+from partwise.errors import InputError
+from partwise.modules.protocols import Model
+
+
+class Decoder:
+    """A model that writes: the logits of the next token, and a way to say which token it was.
+
+    The model's states hold `room` tokens. When they are full, a model without a source starts anew from the
+    last half of them, so that writing can go on for ever (a sliding window: what is older is forgotten). A model
+    with a source cannot forget how far it has come; when its states are full it must end: from then on the end
+    token is certain.
+    """
+
+    def __init__(self, model: Model, prompt: Batch, end: int, room: int) -> None:
+        """
+        Args:
+            model: in evaluation mode.
+            prompt: what is there already, padded on the left; of more than `room` tokens, the last are read.
+            end: id of the token that ends a text.
+            room: tokens the states can hold; as a rule `model.context`, beyond which a model was not trained.
+
+        Raises:
+            InputError: there is no room, or no token to begin with.
+        """
+        if room < 1 or prompt.tokens.shape[1] < 1:
+            raise InputError(f"a decoder needs room for a token and a token to begin with; room is {room}")
+        self.end = end
+        """Id of the token that ends a text."""
+        self._model = model
+        self._room = room
+        self._has_source = prompt.source is not None
+        if prompt.tokens.shape[1] > room:
+            padding = None if prompt.padding is None else prompt.padding[:, -room:]
+            prompt = Batch(
+                prompt.tokens[:, -room:],
+                prompt.targets[:, -room:],
+                padding,
+                source=prompt.source,
+                source_padding=prompt.source_padding,
+            )
+        self.logits: Tensor
+        """[B, V] of the next token in each row."""
+        self._begin(prompt)
+
+    @torch.inference_mode()
+    def _begin(self, prompt: Batch) -> None:
+        self.logits, self._decoding = self._model.begin(prompt, self._room)
+        B, self._length = prompt.tokens.shape
+        self._window = prompt.tokens.new_empty(B, self._room)
+        self._window[:, : self._length] = prompt.tokens
+        self._padding = prompt.padding
+
+    @torch.inference_mode()
+    def advance(self, tokens: Tensor) -> None:
+        """Appends tokens [B], one per row; `logits` are then those of the next."""
+        if self._length < self._room:
+            self._window[:, self._length] = tokens
+            self._length += 1
+            self.logits = self._model.step(tokens, self._decoding)
+        elif self._has_source:
+            self.logits = torch.full_like(self.logits, -torch.inf)
+            self.logits[:, self.end] = 0.0
+        else:
+            self._begin(self._last_half(tokens))
+
+    def _last_half(self, tokens: Tensor) -> Batch:
+        """The newest `room // 2` tokens (at least one), of which `tokens` are the last, as a prompt."""
+        start = self._room + 1 - max(1, self._room // 2)
+        kept = torch.cat((self._window[:, start:], tokens[:, None]), 1)
+        padding = None
+        if self._padding is not None and start < self._padding.shape[1]:
+            padding = torch.ones_like(kept, dtype=torch.bool)
+            padding[:, : self._padding.shape[1] - start] = self._padding[:, start:]
+        return Batch(kept, torch.full_like(kept, IGNORED), padding)
+
+    @torch.inference_mode()
+    def reorder(self, rows: Tensor) -> None:
+        """Makes row i continue what row `rows[i]` wrote so far; `rows` may be longer or shorter than B."""
+        self._decoding.reorder(rows)
+        self.logits = self.logits.index_select(0, rows)
+        self._window = self._window.index_select(0, rows)
+        if self._padding is not None:
+            self._padding = self._padding.index_select(0, rows)

@@ -1,0 +1,69 @@
+"""A Hugging Face checkpoint directory: config.json, and safetensors in one file or in shards with an index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from partwise.errors import InputError
+from partwise.storage.atomic import made, read_json, write_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """What config.json says.
+
+    Raises:
+        InputError: there is none, or it is not JSON.
+    """
+    if not (directory / CONFIG).is_file():
+        raise InputError(f"{directory} is no checkpoint directory: there is no {CONFIG} in it")
+    config = read_json(directory / CONFIG)
+    if not isinstance(config.get("model_type"), str):
+        raise InputError(f"{directory / CONFIG} does not say which model_type it is")
+    return config
+
+
+def read_weights(directory: Path) -> dict[str, Tensor]:
+    """Every tensor by its name.
+
+    Raises:
+        InputError: there are no safetensors files, or the index names one outside the directory.
+        WorkError: a file is damaged.
+    """
+    from partwise.runs.weights import read_tensors
+
+    if (directory / WEIGHTS).is_file():
+        return read_tensors(directory / WEIGHTS)
+    if not (directory / INDEX).is_file():
+        raise InputError(f"{directory} holds neither {WEIGHTS} nor {INDEX}; checkpoints in pickles (.bin) are not read")
+    shards = read_json(directory / INDEX).get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
+        raise InputError(f"{directory / INDEX} has no weight_map from tensors to files")
+    tensors: dict[str, Tensor] = {}
+    for name in sorted(set(shards.values())):
+        if Path(name).name != name:
+            raise InputError(f"{directory / INDEX} names {name!r}, which is no file of the directory")
+        tensors |= read_tensors(directory / name)
+    return tensors
+
+
+def write_checkpoint(directory: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Writes the directory; config.json last, so that what is cut short is not taken for a checkpoint.
+
+    Raises:
+        InputError: there is something in it already.
+        WorkError: it cannot be written.
+    """
+    from partwise.runs.weights import write_tensors
+
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise InputError(f"{directory} is there already, and not empty; give a directory that is yet to be made")
+    made(directory)
+    write_tensors(directory / WEIGHTS, tensors)
+    write_json(directory / CONFIG, dict(config))

@@ -1,0 +1,66 @@
+"""This machine: devices, memory, cores."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from partwise.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes free on a device; None if there is no telling."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type != "cpu":
+        return None
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            facts: dict[str, Any] = dict(line.split(":", 1) for line in lines)
+        return min(int(facts["MemAvailable"].split()[0]) * 1024, _allowed())
+    except (ImportError, OSError, KeyError, ValueError):
+        return None
+
+
+def _allowed() -> int:
+    """Bytes that this process may still ask for under the limit it was given (`ulimit -v`)."""
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return max(0, limit - int(file.read().split()[0]) * resource.getpagesize())
+
+
+def torch_device(name: str) -> torch.device:
+    """The device called "cpu", "cuda", "cuda:1" ..., or the best there is for "auto".
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        if device.type == "meta":  # where tensors have no content
+            raise RuntimeError
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"no device {name!r} here; use cpu or auto") from error
+    return device
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

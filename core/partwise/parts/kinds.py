@@ -1,0 +1,280 @@
+"""The kinds of part that the core knows. Each says what its parts build, and for which site.
+
+To write a part, derive from one of these, set `name`, declare the knobs and write `build`. To define a
+kind of your own, derive from `Part` (or from a kind) and set `kind`; nothing here needs to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import PositiveInt
+
+from .part import Part, parts_within
+from .sites import (
+    DataSite,
+    EmbeddingSite,
+    HeadSite,
+    LayerSite,
+    ModelSite,
+    OptimizerSite,
+    PositionSite,
+    ScheduleSite,
+    TokenizerSite,
+    WidthSite,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+    from partwise.data import Data, Tokenizer
+    from partwise.decoding import Sampler
+    from partwise.modules import Attention, Block, Embedding, Initializer, Mixer, Model, PositionEncoder, Score
+    from partwise.training import Schedule, Tracker, Trainer
+
+_LAYER = LayerSite(width=16, layer=1, depth=2, context=16)
+"""Where the contract tests build what a layer is made of."""
+
+
+class TokenizerPart(Part):
+    """Turns text into token ids and back."""
+
+    kind = "tokenizer"
+
+    def build(self, site: TokenizerSite) -> Tokenizer:
+        """Trains on the site's texts, or loads what the knobs name."""
+        raise NotImplementedError
+
+    def restore(self, saved: dict[str, Any]) -> Tokenizer:
+        """The tokenizer whose `to_json()` gave `saved`, exactly."""
+        raise NotImplementedError
+
+    def planned_vocabulary(self) -> int | None:
+        """Most ids it can have as far as the knobs tell, without any text; None if only text can tell."""
+        return None
+
+    def learns(self) -> bool:
+        """Whether it is trained on the texts (which is worth keeping), or read from a file that may change."""
+        return True
+
+
+class EmbeddingPart(Part):
+    """Turns token ids into vectors."""
+
+    kind = "embedding"
+
+    def build(self, site: EmbeddingSite) -> Embedding:
+        raise NotImplementedError
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"model": EmbeddingSite(vocabulary=13, width=16)}
+
+
+Act = Literal["embed", "rotate", "bias"]
+
+
+class PositionPart(Part):
+    """Tells the model where a token stands: added to the embedding, by rotating queries and keys, or as a bias."""
+
+    kind = "position"
+
+    acts: ClassVar[frozenset[Act]] = frozenset()
+    """In which of the three places it acts."""
+
+    def build(self, site: PositionSite) -> PositionEncoder:
+        raise NotImplementedError
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {
+            "decoder": PositionSite(width=16, context=16, heads=4, head_width=4),
+            "encoder": PositionSite(width=16, context=16, heads=4, head_width=4, causal=False),
+        }
+
+
+class ScorePart(Part):
+    """Says how well a query matches a key."""
+
+    kind = "score"
+
+    def build(self, site: HeadSite) -> Score:
+        raise NotImplementedError
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"head": HeadSite(heads=4, head_width=4)}
+
+
+class MixerPart(Part):
+    """Moves information between positions: an attention, a recurrence, a convolution."""
+
+    kind = "mixer"
+
+    def build(self, site: LayerSite) -> Mixer:
+        raise NotImplementedError
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {
+            "decoder": _LAYER,
+            "encoder": replace(_LAYER, causal=False),
+            "cross": replace(_LAYER, memory_width=12).over_memory(),
+        }
+
+
+class AttentionPart(MixerPart):
+    """A mixer that weighs every position by how well it matches; can also read an encoder's states."""
+
+    kind = "attention"
+
+    def build(self, site: LayerSite) -> Attention:
+        raise NotImplementedError
+
+    def sees_order(self) -> bool:
+        """Whether, in an encoder or over its states, it tells one order of positions from another: by a position
+        encoder of its own, unless overridden. An attention that does not is equivariant to permutations."""
+        return any(isinstance(part, PositionPart) for _, part in parts_within(self))
+
+
+class FeedForwardPart(Part):
+    """Transforms each position on its own."""
+
+    kind = "feedforward"
+
+    def build(self, site: LayerSite) -> nn.Module:
+        raise NotImplementedError
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"layer": _LAYER}
+
+
+class NormPart(Part):
+    """Brings the features of each position to a common scale."""
+
+    kind = "norm"
+
+    def build(self, site: WidthSite) -> nn.Module:
+        raise NotImplementedError
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"layer": WidthSite(16)}
+
+
+class BlockPart(Part):
+    """Arranges mixer, feed-forward, norms and residual connections into one layer."""
+
+    kind = "block"
+
+    keeps_stream: ClassVar[bool] = True
+    """Whether it adds to what comes in, and does nothing else to it: with branches that give zeros, it is then the
+    identity. False where sums are normalised (post-norm) or where there is no residual connection."""
+
+    def build(self, site: LayerSite) -> Block:
+        raise NotImplementedError
+
+    def unrolled(self) -> tuple[BlockPart, ...]:
+        """The layers it stands for: itself, unless it is a group."""
+        return (self,)
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"decoder": replace(_LAYER, memory_width=12), "encoder": replace(_LAYER, causal=False)}
+
+
+class InitializerPart(Part):
+    """Draws the first weights of linear and embedding layers."""
+
+    kind = "initializer"
+
+    def build(self, site: LayerSite) -> Initializer:
+        raise NotImplementedError
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"model": _LAYER}
+
+
+class ModelPart(Part):
+    """The whole network, from token ids to logits."""
+
+    kind = "model"
+
+    reads: ClassVar[Literal["sequence", "pair"]] = "sequence"
+    """What it is trained on: running token sequences, or pairs of source and target."""
+
+    context: int
+    """Longest sequence trained on, in tokens. Every model has this knob."""
+
+    def build(self, site: ModelSite) -> Model:
+        raise NotImplementedError
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"recipe": ModelSite(vocabulary=13)}
+
+
+class DataPart(Part):
+    """Where texts come from: files, or a generated task."""
+
+    kind = "data"
+
+    def build(self, site: DataSite) -> Data:
+        raise NotImplementedError
+
+
+class OptimizerPart(Part):
+    """Updates weights from gradients."""
+
+    kind = "optimizer"
+
+    def build(self, site: OptimizerSite) -> Optimizer:
+        raise NotImplementedError
+
+
+class SchedulePart(Part):
+    """Scales the learning rate over the course of training."""
+
+    kind = "schedule"
+
+    def build(self, site: ScheduleSite) -> Schedule:
+        raise NotImplementedError
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"trainer": ScheduleSite(steps=20)}
+
+
+class TrainerPart(Part):
+    """Runs the training of a model."""
+
+    kind = "trainer"
+
+    batch_size: PositiveInt = 16
+    """Rows that are processed at once. Every trainer has this knob."""
+
+    def build(self, site: None) -> Trainer:
+        raise NotImplementedError
+
+
+class SamplerPart(Part):
+    """Chooses tokens from logits, one at a time or by search."""
+
+    kind = "sampler"
+
+    def build(self, site: None) -> Sampler:
+        raise NotImplementedError
+
+
+class TrackerPart(Part):
+    """Is told of the progress of a run, besides the run's own files."""
+
+    kind = "tracker"
+
+    def build(self, site: None) -> Tracker:
+        raise NotImplementedError

@@ -1,0 +1,193 @@
+"""`Part`: a named choice with documented knobs.
+
+A part is vocabulary: it says *what* is chosen and validates it, and its `build` makes the plain
+PyTorch module (or tokenizer, or data set ...) that does the work. Parts import no torch, so that
+listing, checking and comparing recipes stays fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Protocol, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+
+from partwise.errors import PartError
+
+SiteT = TypeVar("SiteT", contravariant=True)
+BuiltT = TypeVar("BuiltT", covariant=True)
+Path = tuple[str | int, ...]
+
+
+class Buildable(Protocol[SiteT, BuiltT]):
+    """What `assemble` needs: something that builds a thing for a site."""
+
+    def build(self, site: SiteT, /) -> BuiltT: ...
+
+
+class Part(BaseModel):
+    """A named choice with documented knobs, for example `{"use": "rope", "base": 10000}`.
+
+    A *kind* of part is a direct or indirect subclass that sets `kind`; a part is a subclass of a kind
+    that sets `name`. Fields are the knobs: each has a type that rejects nonsense and a docstring that
+    says what it means. A field that holds another part is annotated with an alias from
+    `partwise.parts.slots`.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+        defer_build=True,  # most commands look at few of the parts there are
+    )
+
+    kind: ClassVar[str]
+    """The interface that the part fulfils, for example "position"."""
+
+    name: ClassVar[str]
+    """The name a recipe uses, without its plugin's namespace."""
+
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Names the part had before; recipes that use one still mean this part, and are resolved to its name of today."""
+
+    version: ClassVar[int] = 1
+    """Raised when knobs are renamed or change their meaning; `migrate` then reads the knobs of earlier versions.
+
+    A recipe says `"version": 2` beside `use` for knobs of version 2. One that says nothing was written for
+    version 1: so an update never changes what a recipe means. Resolved recipes always say it.
+    """
+
+    @classmethod
+    def migrate(cls, knobs: dict[str, Any], version: int) -> dict[str, Any]:
+        """The knobs of today for those of an earlier `version`, as recipes write them. Knobs it does not know
+        (they may be of today already) it leaves as they are.
+
+        Raises:
+            ValueError: they can no longer be had; says what to write instead.
+        """
+        return knobs
+
+    def build(self, site: Any, /) -> Any:
+        """Makes what the part stands for, at `site`. Authors write this; parents call `assemble`."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it is built")
+
+    def assemble(self: Buildable[SiteT, BuiltT], site: SiteT) -> BuiltT:
+        """Calls `build` and, should it fail, says at which place of the recipe this part stands.
+
+        Raises:
+            PartError: the part does not fit its site; `path` names the place.
+        """
+        parent = _assembling.get()
+        path = () if parent is None else (*parent.path, *_place_of(self, parent.part))
+        token = _assembling.set(_Frame(self, path))
+        try:
+            return self.build(site)
+        except PartError as error:
+            if error.path is None:
+                error.path = path
+            raise
+        finally:
+            _assembling.reset(token)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        """The settings under which the contract tests build this part; its defaults unless overridden."""
+        yield cls()
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        """Small sites at which the contract tests build parts of this kind, by the names of the places.
+
+        Kinds say this, not parts. Numbers should differ wherever code could mistake one for another.
+        """
+        return {"anywhere": None}
+
+    @classmethod
+    def checks(cls) -> Iterable[Callable[..., None]]:
+        """What parts of this kind must hold besides the contract of every part; see `partwise.testing`.
+
+        Each is a function of a part and a site whose docstring says what must hold.
+        """
+        return ()
+
+    @classmethod
+    def equals(cls) -> Iterable[tuple[Self, Self]]:
+        """Pairs of settings that must do the same, such as `kv_heads` left out and `kv_heads` = `heads`."""
+        return ()
+
+    def inputs(self, site: Any, rows: int, length: int) -> tuple[Any, ...] | None:
+        """Tensors to call the built module with in contract tests; a kind of your own says this, if it has modules."""
+        return None
+
+    known_failures: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """What the part is known not to hold: name of a check, or "check[case]", to the reason. Strict: see
+    `partwise.testing`."""
+
+    @model_serializer(mode="wrap")
+    def _dump(self, knobs: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        head = {"use": _name_of(type(self))}
+        return {**head, **({"version": self.version} if self.version > 1 else {}), **knobs(self)}
+
+
+def _bare_name(part: type[Part]) -> str:
+    return part.name
+
+
+_name_of: Callable[[type[Part]], str] = _bare_name
+
+
+def named_by(name_of: Callable[[type[Part]], str]) -> None:
+    """Sets how a part class is named where parts are written out; the registry does, which knows whose they are."""
+    global _name_of
+    _name_of = name_of
+
+
+@dataclass(frozen=True)
+class _Frame:
+    part: object
+    path: Path
+
+
+_assembling: ContextVar[_Frame | None] = ContextVar("partwise_assembling", default=None)
+
+
+def _place_of(child: object, parent: object) -> Path:
+    """Where in `parent` the part `child` stands, found by identity: assembly needs no bookkeeping for it."""
+    if isinstance(parent, BaseModel):
+        for path, part in parts_within(parent):
+            if part is child:
+                return path
+    return ()
+
+
+def parts_within(part: BaseModel) -> Iterator[tuple[Path, Part]]:
+    """Every part held by `part`, however deep, with its path; parents before children."""
+    for field in type(part).model_fields:
+        value = getattr(part, field)
+        items = enumerate(value) if isinstance(value, tuple) else [(None, value)]
+        for index, item in items:
+            if isinstance(item, Part):
+                path: Path = (field,) if index is None else (field, index)
+                yield path, item
+                for deeper, inner in parts_within(item):
+                    yield (*path, *deeper), inner
+
+
+def kinds_of(part: type[Part]) -> list[type[Part]]:
+    """The kinds a part class belongs to, most special first: an attention is also a mixer."""
+    return [base for base in part.__mro__ if issubclass(base, Part) and "kind" in vars(base)]
+
+
+def family(part: type[Part]) -> type[Part]:
+    """The most general kind; within it names are unique."""
+    return kinds_of(part)[-1]

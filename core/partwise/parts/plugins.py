@@ -1,0 +1,210 @@
+"""Finds plugins and loads them, one at a time, so that a broken one costs nobody but its own users.
+
+A plugin is an importable module named in the entry-point group `partwise`. Its hook implementations are
+marked with `hook` and may be any of those below. The built-in parts come through the same door; only
+the names differ: a part of the distribution `partwise` has a bare name ("rope"), a part of anyone else's
+has the entry point's name in front ("acme/sinks"), so that installing a plugin never changes what a
+recipe means.
+
+pluggy's own `load_setuptools_entrypoints` is not used: it raises without naming the plugin, loads in an
+order that depends on the file system, and silently skips a second plugin of the same name.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import io
+import os
+import re
+import signal
+import sys
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    import click
+
+    from .part import Part
+
+GROUP = "partwise"
+DISTRIBUTION = "partwise"
+RESTRICTION = "PARTWISE_PLUGINS"
+PATIENCE = "PARTWISE_PLUGIN_SECONDS"
+SECONDS = 60.0
+"""What importing one plugin may take, unless the environment variable above says otherwise."""
+
+hookspec = pluggy.HookspecMarker(GROUP)
+hook = pluggy.HookimplMarker(GROUP)
+"""Marks a hook implementation: `@partwise.hook def partwise_parts(): return [Sinks]`."""
+
+
+@hookspec
+def partwise_parts() -> Iterable[type[Part]]:
+    """The part classes that the plugin offers."""
+    return ()
+
+
+@hookspec
+def partwise_recipes() -> Iterable[Path]:
+    """Directories of recipes that the plugin ships; their files are found by name."""
+    return ()
+
+
+@hookspec
+def partwise_commands() -> Iterable[click.Command]:
+    """Commands added to the `partwise` command line. Import what they need inside them."""
+    return ()
+
+
+HOOKS = ("partwise_commands", "partwise_parts", "partwise_recipes")
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One plugin as it was found, whether or not it loaded."""
+
+    namespace: str
+    """The entry point's name."""
+    module: str
+    distribution: str
+    version: str
+    problem: str | None = None
+    """Why nothing of it is available, in one line; None if it loaded."""
+    warning: str | None = None
+    """What is wrong with it although it loaded."""
+    details: str = ""
+    """The traceback behind `problem`, if there was one."""
+
+    @property
+    def builtin(self) -> bool:
+        return self.distribution == DISTRIBUTION
+
+    def __str__(self) -> str:
+        if self.builtin:
+            return f"{self.distribution} {self.version}"
+        return f"{self.namespace} ({self.distribution} {self.version})"
+
+
+@dataclass(frozen=True)
+class LoadedPlugin:
+    """A plugin and its hooks; `hooks` is None if the plugin is broken."""
+
+    plugin: Plugin
+    hooks: pluggy.HookRelay | None
+
+    def call(self, name: str) -> tuple[list[Any], Plugin]:
+        """What the hook returned, and the plugin as it stands after the call (a hook may raise, too)."""
+        if self.hooks is None:
+            return [], self.plugin
+        try:
+            return [item for result in getattr(self.hooks, name)() for item in result], self.plugin
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit, or what a test framework skips with
+            return [], _broken(self.plugin, f"{name}() failed: {_one_line(error)}", traceback.format_exc())
+
+
+def load_plugins() -> list[LoadedPlugin]:
+    """All installed plugins, built-in ones first, then by namespace; broken ones included, with their problem.
+
+    The environment variable PARTWISE_PLUGINS, a comma-separated list of namespaces, restricts which
+    third-party plugins are loaded; empty, it allows none.
+    """
+    found = [_described(entry) for entry in importlib.metadata.entry_points(group=GROUP)]
+    allowed = os.environ.get(RESTRICTION)
+    if allowed is not None:
+        names = {name.strip() for name in allowed.split(",")}
+        found = [(plugin, entry) for plugin, entry in found if plugin.builtin or plugin.namespace in names]
+    # An editable install is seen twice when its source tree is on the path; it is one plugin.
+    unique = {(plugin.namespace, plugin.distribution, plugin.module): (plugin, entry) for plugin, entry in found}
+    ordered = sorted(unique.values(), key=lambda pair: (not pair[0].builtin, pair[0].namespace, pair[0].distribution))
+    claims = Counter(plugin.namespace for plugin, _ in ordered)
+    loaded = []
+    for plugin, entry in ordered:
+        if claims[plugin.namespace] > 1 and not plugin.builtin:
+            rivals = [str(other) for other, _ in ordered if other.namespace == plugin.namespace and other is not plugin]
+            loaded.append(LoadedPlugin(_broken(plugin, f"namespace also claimed by {', '.join(rivals)}"), None))
+        else:
+            loaded.append(_load(plugin, entry))
+    return loaded
+
+
+def _described(entry: importlib.metadata.EntryPoint) -> tuple[Plugin, importlib.metadata.EntryPoint]:
+    # Damaged metadata may lack either.
+    name = (entry.dist and entry.dist.metadata["Name"]) or "unknown"
+    version = (entry.dist and entry.dist.metadata["Version"]) or "unknown"
+    return Plugin(entry.name, entry.value, name, version), entry
+
+
+def _load(plugin: Plugin, entry: importlib.metadata.EntryPoint) -> LoadedPlugin:
+    if not re.fullmatch(r"[a-z][a-z0-9_-]*", plugin.namespace):
+        problem = f"namespace {plugin.namespace!r} is not a name: use lower-case letters, digits, - and _"
+        return LoadedPlugin(_broken(plugin, problem), None)
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(sys.modules[__name__])
+    printed = io.StringIO()
+    try:
+        # What it prints would stand in the middle of a command's output, which may be JSON.
+        with redirect_stdout(printed), _at_most(_patience()):
+            manager.register(entry.load(), plugin.namespace)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return LoadedPlugin(_broken(plugin, _one_line(error), traceback.format_exc()), None)
+    warnings = []
+    if printed.getvalue().strip():
+        first = printed.getvalue().strip().splitlines()[0][:60]
+        warnings.append(f"it prints when it is imported ({first!r}); a plugin should do nothing then")
+    misspelt = sorted(name for name, caller in vars(manager.hook).items() if not caller.has_spec())
+    if misspelt:
+        warnings.append(f"unknown hook {', '.join(misspelt)}; the hooks are {', '.join(HOOKS)}")
+    return LoadedPlugin(replace(plugin, warning="; ".join(warnings) or None), manager.hook)
+
+
+def _patience() -> float:
+    try:
+        return float(os.environ.get(PATIENCE, SECONDS))
+    except ValueError:
+        return SECONDS
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Ends what takes longer, where that can be done: in the main thread of a system with alarms.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    able = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    if not able or seconds <= 0 or signal.getitimer(signal.ITIMER_REAL)[0]:  # somebody else's alarm is set
+        yield
+        return
+
+    def give_up(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"importing it took more than {seconds:g} s and was given up ({PATIENCE} sets the limit)")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _broken(plugin: Plugin, problem: str, details: str = "") -> Plugin:
+    return replace(plugin, problem=problem, warning=None, details=details)
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

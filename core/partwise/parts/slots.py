@@ -1,0 +1,29 @@
+"""Annotations for fields that hold a part: `norm: slots.Norm = use("layer_norm")`.
+
+Each accepts every part of its kind, whoever wrote it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from . import kinds
+from .slot import Slot
+
+Tokenizer = Annotated[kinds.TokenizerPart, Slot()]
+Embedding = Annotated[kinds.EmbeddingPart, Slot()]
+Position = Annotated[kinds.PositionPart, Slot()]
+Score = Annotated[kinds.ScorePart, Slot()]
+Mixer = Annotated[kinds.MixerPart, Slot()]
+Attention = Annotated[kinds.AttentionPart, Slot()]
+FeedForward = Annotated[kinds.FeedForwardPart, Slot()]
+Norm = Annotated[kinds.NormPart, Slot()]
+Block = Annotated[kinds.BlockPart, Slot()]
+Initializer = Annotated[kinds.InitializerPart, Slot()]
+Model = Annotated[kinds.ModelPart, Slot()]
+Data = Annotated[kinds.DataPart, Slot()]
+Optimizer = Annotated[kinds.OptimizerPart, Slot()]
+Schedule = Annotated[kinds.SchedulePart, Slot()]
+Trainer = Annotated[kinds.TrainerPart, Slot()]
+Sampler = Annotated[kinds.SamplerPart, Slot()]
+Tracker = Annotated[kinds.TrackerPart, Slot()]

@@ -1,0 +1,30 @@
+"""A hash of the code that a part comes from."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from functools import cache
+from pathlib import Path
+
+from partwise.parts.part import Part
+
+
+def source_hash(part: type[Part]) -> str:
+    """Changes whenever the code of a part may have: a hash of the Python files of the package it is from."""
+    return _hash_of(part.__module__.partition(".")[0])
+
+
+@cache
+def _hash_of(module: str) -> str:
+    file = getattr(sys.modules[module], "__file__", None)
+    if file is None:
+        return "unknown"
+    place = Path(file)
+    # A module that is a file of its own may lie among all that is installed.
+    files = sorted(place.parent.rglob("*.py")) if place.name == "__init__.py" else [place]
+    digest = hashlib.sha256()
+    for source in files:
+        digest.update(str(source.relative_to(place.parent)).encode())
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,74 @@
+"""From the type of a place in a recipe, and what is written there, to the places below it."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from partwise.parts.part import Part
+from partwise.parts.registry import registry
+
+from .knob_types import ARRAYS, Shape, bare_of, members, origin_of, shape_of
+from .reader.source import Mark, Node, marked
+
+
+def model_at(shape: Shape, node: Node) -> type[BaseModel] | None:
+    """The class whose fields are the keys of `node`, an object or a name; None if there is none, or it is unknown."""
+    for member in members(shape):
+        bare = bare_of(member)
+        if isinstance(bare, type) and issubclass(bare, Part):
+            found = registry().find(bare, node.use) if node.use is not None else None
+            if found is not None:
+                return found
+        elif isinstance(bare, type) and issubclass(bare, BaseModel):
+            return bare
+    return None
+
+
+def shape_below(shape: Shape, node: Node, segment: str | int) -> Shape | None:
+    """The shape of what stands in `node` at a key or an index; None if nothing is known of it."""
+    if isinstance(segment, str):
+        model = model_at(shape, node)
+        if model is not None:
+            field = model.model_fields.get(segment)
+            return None if field is None else shape_of(field)
+    for member in members(shape):
+        found = _element(bare_of(member), segment)
+        if found is not None:
+            return found
+    return None
+
+
+def _element(bare: Shape, segment: str | int) -> Shape | None:
+    origin, arguments = origin_of(bare), get_args(bare)
+    if isinstance(segment, str):
+        return arguments[1] if origin is dict else None
+    if origin is tuple and arguments:
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return arguments[0]
+        return arguments[segment] if segment < len(arguments) else None
+    return arguments[0] if origin in ARRAYS and arguments else None
+
+
+def default_at(model: type[BaseModel], key: str, mark: Mark) -> Node | None:
+    """The default of a knob as if it were written at `mark`; None if there is none, or it is null."""
+    field = model.model_fields.get(key)
+    if field is None or field.is_required():
+        return None
+    try:
+        default = field.get_default(call_default_factory=True)
+    except ValueError:  # it follows from other knobs
+        return None
+    if default is None or default is PydanticUndefined:
+        return None
+    return marked(_dumped(default), mark)
+
+
+def _dumped(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, list | tuple):
+        return [_dumped(item) for item in value]
+    return value

@@ -1,0 +1,121 @@
+"""What validation found, each finding with the place in the recipe that it is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+from pydantic_core.core_schema import ErrorType
+
+from partwise.parts.part import Path
+
+from . import suggestions as names
+from .knob_types import Shape, members
+from .paths import model_at, shape_below
+from .reader.source import Mark, Node
+
+OF_PYDANTIC = frozenset(get_args(ErrorType))
+LIMITS = (
+    "greater_than",
+    "less_than",
+    "multiple_of",
+    "too_short",
+    "too_long",
+    "string_too_short",
+    "string_too_long",
+    "string_pattern_mismatch",
+)
+"""What kinds of finding about limits begin with: "greater_than_equal", too."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding of validation and the place it is about."""
+
+    error: ErrorDetails
+    path: Path
+    shape: Shape
+    """Type of the place."""
+    owner: type[BaseModel] | None
+    """What has the knob that the last key of the path names."""
+    node: Node
+    """What is written there, or the nearest that is."""
+    unwritten: Path
+    """The end of the path that is not written; empty if all of it is."""
+    union: Path | None
+    """The place of the outermost union on the way: its other alternatives have findings, too."""
+    alternative: str | int | None
+    """Which alternative of that union it is about, as pydantic calls it."""
+
+    @property
+    def mark(self) -> Mark:
+        """Where the caret goes: at the name of a part that fails as a whole."""
+        if self.error["type"] == "extra_forbidden" and self.node.key is not None:
+            return self.node.key
+        if self.error["type"] in ("part_unknown", "part_of_another_kind") and "use" in self.node.members:
+            return self.node.members["use"].mark
+        return self.node.head
+
+    @property
+    def at_union(self) -> bool:
+        """Whether it says no more than that an alternative of a union does not fit."""
+        return self.path == self.union
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        """How much it tells, if it is about one alternative of a union: the further inside, the more."""
+        kind = self.error["type"]
+        return len(self.path), 2 if kind not in OF_PYDANTIC else 1 if kind.startswith(LIMITS) else 0
+
+
+def locate(model: type[BaseModel], root: Node, error: ErrorDetails) -> Finding:
+    """Follows pydantic's path, which has an extra segment where it enters an alternative of a union."""
+    node: Node = root
+    shape: Shape = model
+    owner: type[BaseModel] | None = None
+    path: Path = ()
+    unwritten: Path = ()
+    union: Path | None = None
+    alternative: str | int | None = None
+    inside = False  # of an alternative of the union at hand
+    location = error["loc"]
+    if error["type"] == "missing" and isinstance(location[-1], int):
+        location = location[:-1]  # what is wrong is the array, for it is too short
+    for segment in location:
+        if not inside and sum(member is not type(None) for member in members(shape)) > 1:
+            if union is None:
+                union, alternative = path, segment
+            inside = True
+            continue
+        inside = False
+        owner = model_at(shape, node) if isinstance(segment, str) else owner
+        shape = shape_below(shape, node, segment)
+        path = (*path, segment)
+        child = None if unwritten else node.child(segment)
+        if child is None:
+            unwritten = (*unwritten, segment)
+        else:
+            node = child
+    return Finding(error, path, shape, owner, node, unwritten, union, alternative)
+
+
+def without_echoes(found: list[Finding]) -> list[Finding]:
+    """Without what follows from another finding: the rest of a union, and what is missing because it is misspelt."""
+    misspelt = set()
+    for one in found:
+        if one.error["type"] == "extra_forbidden" and one.owner is not None:
+            meant = names.suggestion(str(one.path[-1]), one.owner.model_fields)
+            misspelt.add((*one.path[:-1], meant))
+    failing = {one.path[:depth] for one in found for depth in range(len(one.path))}
+    best = {one.union: one for one in sorted(found, key=lambda one: one.weight)}
+    kept: dict[Path, Finding] = {}
+    for one in found:
+        if one.error["type"] == "missing" and one.path in misspelt:
+            continue
+        if one.error["type"] == "too_short" and one.path in failing:
+            continue  # pydantic counts only the elements that hold
+        if one.union is None or one.alternative == best[one.union].alternative:
+            kept.setdefault(one.path, one)
+    return list(kept.values())

@@ -1,0 +1,1 @@
+"""How things are shown: self-contained pages, SVG figures, figures in letters, numbers and printable text."""

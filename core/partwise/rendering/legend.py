@@ -1,0 +1,28 @@
+"""Which look belongs to which name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .svg import Drawing, Style, shortened, width_of
+
+LINE = 20.0
+
+
+def legend(drawing: Drawing | None, keys: Sequence[tuple[str, Style]], left: float, top: float, width: float) -> float:
+    """Draws samples with their names, as many lines as that takes, and gives its height; None only measures."""
+    x, y = left, top
+    for name, look in keys:
+        text = shortened(name, min(220.0, width - 50))
+        room = 34 + width_of(text) + 22
+        if x > left and x + room > left + width:
+            x, y = left, y + LINE
+        if drawing:
+            drawing.polyline([(x, y), (x + 26, y)], look.colour, look.dash)
+            drawing.mark((x + 13, y), look.mark, look.colour, 3.6)
+            drawing.text((x + 33, y), text, "key")
+        x += room
+    return y - top + LINE if keys else 0.0
+
+
+__all__ = ["legend"]

@@ -1,0 +1,155 @@
+"""Panels of lines side by side: learning curves, tuning, interactions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from .axes import Scale, bottom_axis, left_axis, logarithmic_scale, scale
+from .legend import legend
+from .svg import Drawing, Point, Style, shortened, width_of
+
+WIDTH = 880.0
+MOST_TOGETHER = 8
+"""With more series than this each gets a panel of its own."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line."""
+
+    name: str
+    look: Style
+    points: tuple[Point, ...]
+    tips: tuple[str, ...] = ()
+    """What a pointer learns at each point; none: there is nothing to point at."""
+    low: tuple[Point, ...] = ()
+    high: tuple[Point, ...] = ()
+    """Edges of a band about the line."""
+    chosen: int | None = None
+    """A point to be ringed."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One set of axes."""
+
+    title: str
+    """Of the vertical axis."""
+    series: tuple[Series, ...]
+    across: str
+    """Title of the horizontal axis."""
+    names: tuple[str, ...] = ()
+    """At 0, 1, 2 ... of the horizontal axis, where it counts nothing."""
+    logarithmic: bool = False
+    heights: tuple[float, ...] = ()
+    """What the vertical axis has to show; none: everything."""
+    band: float | None = None
+    """Smallest effect that matters, about zero."""
+    scattered: tuple[tuple[Style, Point], ...] = field(default=())
+    """Single points behind the lines."""
+
+
+def panels(
+    title: str,
+    description: str,
+    drawn: Sequence[Panel],
+    columns: int,
+    height: float,
+    keys: Sequence[tuple[str, Style]],
+) -> Markup:
+    """Draws them in rows of so many columns, each of that height, with one legend for all."""
+    rows = math.ceil(len(drawn) / columns)
+    head = legend(None, keys, 0, 12, WIDTH) + (14 if keys else 0)
+    space = height + (84 if any(panel.across for panel in drawn) else 66)
+    drawing = Drawing(WIDTH, head + rows * space, title, description)
+    legend(drawing, keys, 0, 12, WIDTH)
+    width = WIDTH / columns
+    for number, one in enumerate(drawn):
+        row, column = divmod(number, columns)
+        top = head + row * space + 34
+        _panel(drawing, one, width * column + 52, top, width * (column + 1) - 14, top + height)
+    return drawing.markup()
+
+
+def _panel(drawing: Drawing, panel: Panel, left: float, top: float, right: float, bottom: float) -> None:
+    across, upward = _across(panel, left, right), _upward(panel, bottom, top)
+    if panel.band:
+        with drawing.window(left, top, right, bottom):
+            drawing.box(left, upward(panel.band), right - left, upward(-panel.band) - upward(panel.band), "band")
+    left_axis(drawing, upward, left, right, shortened(panel.title, right - left + 40))
+    if panel.names:
+        _names(drawing, panel, across, top, bottom)
+    elif panel.logarithmic:
+        _powers(drawing, panel, across, top, bottom)
+    else:
+        bottom_axis(drawing, across, top, bottom, panel.across, max(2, int((right - left) / 80)))
+    if panel.band is not None:
+        drawing.line((left, upward(0)), (right, upward(0)), "zero")
+    with drawing.window(left - 5, top - 2, right + 5, bottom + 5):
+        for one in panel.series:
+            if one.low:
+                edge = [*one.low, *reversed(one.high)]
+                drawing.area([(across(x), upward(y)) for x, y in edge], one.look.colour)
+        for look, (x, y) in panel.scattered:
+            drawing.mark((across(x), upward(y)), look.mark, f"faint {look.colour}", 2.6)
+        for one in panel.series:
+            _series(drawing, one, across, upward)
+
+
+def _series(drawing: Drawing, one: Series, across: Scale, upward: Scale) -> None:
+    places = [(across(x), upward(y)) for x, y in one.points]
+    with drawing.group(one.name, "series"):
+        drawing.polyline(places, one.look.colour, one.look.dash)
+        for number, place in enumerate(places):
+            if one.tips:
+                with drawing.group(one.tips[number], "point"):
+                    drawing.mark(place, one.look.mark, one.look.colour, 3.8)
+            elif number == len(places) - 1:
+                drawing.mark(place, one.look.mark, one.look.colour, 3.8)
+            if number == one.chosen:
+                drawing.mark(place, "ring", f"chosen {one.look.colour}", 8)
+
+
+def _across(panel: Panel, left: float, right: float) -> Scale:
+    if panel.names:
+        return Scale(-0.4, len(panel.names) - 0.6, left, right)
+    values = [x for one in panel.series for x, _ in one.points]
+    return logarithmic_scale(values, left, right) if panel.logarithmic else scale(values, left, right, 0.03)
+
+
+def _upward(panel: Panel, bottom: float, top: float) -> Scale:
+    heights = [y for one in panel.series for y in (y for _, y in (*one.points, *one.low, *one.high))]
+    heights += [y for _, (_, y) in panel.scattered]
+    wanted = [*(panel.heights or heights)]
+    if panel.band:
+        wanted += [-panel.band, panel.band]
+    return scale(wanted, bottom, top)
+
+
+def _names(drawing: Drawing, panel: Panel, across: Scale, top: float, bottom: float) -> None:
+    room = across(1) - across(0) - 6
+    for number, name in enumerate(panel.names):
+        drawing.line((across(number), top), (across(number), bottom), "grid")
+        drawing.text((across(number), bottom + 14), shortened(name, room), "tick", "middle")
+    drawing.line((across.start, bottom), (across.end, bottom), "axis")
+    drawing.text(((across.start + across.end) / 2, bottom + 34), panel.across, "axis-title", "middle")
+
+
+def _powers(drawing: Drawing, panel: Panel, across: Scale, top: float, bottom: float) -> None:
+    """The values themselves as ticks: they are the few that were tried."""
+    free = -math.inf
+    for value in sorted({x for one in panel.series for x, _ in one.points}):
+        label = f"{value:g}"
+        drawing.line((across(value), top), (across(value), bottom), "grid")
+        if across(value) - width_of(label) / 2 > free:
+            drawing.text((across(value), bottom + 14), label, "tick", "middle")
+            free = across(value) + width_of(label) / 2
+    drawing.line((across.start, bottom), (across.end, bottom), "axis")
+    drawing.text(((across.start + across.end) / 2, bottom + 34), panel.across, "axis-title", "middle")
+
+
+__all__ = ["MOST_TOGETHER", "Panel", "Series", "panels"]

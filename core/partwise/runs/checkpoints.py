@@ -1,0 +1,136 @@
+"""The checkpoints of a run: written so that a kill leaves none half there, and believed only once they are verified.
+
+A checkpoint is a directory that appears by a rename, once all its files and a manifest of them are on the disk.
+Several are kept, so that one that has been damaged since costs only the updates made after the one before.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from partwise.errors import PartwiseError, WorkError
+from partwise.storage.atomic import flush_to_disk
+from .layout import CHECKPOINT, METRICS
+from .checkpoint import Checkpoint, read, read_valid_loss, verify, write
+
+
+class Checkpoints:
+    """Those in a run's `directory`; `run` identifies it, so that another run's are not taken for its own."""
+
+    def __init__(self, directory: Path, run: str) -> None:
+        self.directory = directory
+        self.run = run
+
+    def steps(self) -> list[int]:
+        """The steps that there are checkpoints of, good or not; rising."""
+        names = (CHECKPOINT.fullmatch(path.name) for path in self.directory.iterdir())
+        return sorted(int(match[1]) for match in names if match and int(match[1]))
+
+    def place(self, step: int) -> Path:
+        """The directory of the checkpoint of `step`."""
+        return self.directory / f"checkpoint-{step}"
+
+    def best(self) -> int | None:
+        """The step with the lowest validation loss (the first of several) of those kept; None if none was evaluated."""
+        losses = [(loss, step) for step in self.steps() if (loss := self._valid_loss(step)) is not None]
+        return min(losses)[1] if losses else None
+
+    def save(self, saved: Checkpoint, keep: int) -> None:
+        """Writes a checkpoint; then removes all but the newest `keep` and the best.
+
+        Raises:
+            OSError: it could not be written; those before are intact.
+        """
+        place = self.place(saved.step)
+        partial = place.with_name(f".{place.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            write(partial, saved, self.run)
+            if place.exists():
+                self._remove(saved.step)
+            partial.rename(place)
+            flush_to_disk(self.directory)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        steps = self.steps()
+        for step in set(steps) - {*steps[-keep:], saved.step, self.best()}:
+            self._remove(step)
+
+    def verified(self, step: int) -> Path:
+        """The directory of a checkpoint that is as it was written.
+
+        Raises:
+            WorkError: it is damaged, or another run's.
+        """
+        verify(self.place(step), self.run)
+        return self.place(step)
+
+    def is_good(self, step: int) -> bool:
+        """Whether it is as it was written."""
+        try:
+            self.verified(step)
+        except PartwiseError:
+            return False
+        return True
+
+    def newest_good(self, below: int | None = None) -> int | None:
+        """The newest step whose checkpoint is good, of those before `below`; None if there is none."""
+        steps = (step for step in reversed(self.steps()) if below is None or step < below)
+        return next((step for step in steps if self.is_good(step)), None)
+
+    def restore(self, use: Callable[[Checkpoint], None]) -> tuple[Checkpoint | None, list[str]]:
+        """Hands the newest good checkpoint to `use`; those newer, that are damaged, are set aside.
+
+        `use` may refuse one as well, by a PartwiseError. Returns what was used, None if there are no checkpoints,
+        and what was wrong with each newer one.
+
+        Raises:
+            WorkError: there are checkpoints and none is good; they are left as they are.
+        """
+        problems: dict[int, str] = {}
+        for step in reversed(self.steps()):
+            try:
+                saved = read(self.place(step), step, self.run)
+                use(saved)
+            except PartwiseError as error:
+                problems[step] = str(error)
+                continue
+            except OSError as error:
+                problems[step] = f"cannot read {self.place(step)}: {error.strerror or error}"
+                continue
+            return saved, [f"{problem} ({self._set_aside(one)})" for one, problem in problems.items()]
+        if problems:
+            raise WorkError(
+                "\n  ".join([f"{self.directory} holds no checkpoint to continue from", *problems.values()])
+                + f"\n  restore one from a copy, or train from the start: in another directory, or here once the "
+                f"checkpoint directories are removed; the metrics so far are in {self.directory / METRICS}"
+            )
+        return None, []
+
+    def _set_aside(self, step: int) -> str:
+        """Keeps a damaged checkpoint out of the way; what is left there from before makes room."""
+        aside = self.directory / f"damaged-{self.place(step).name}"
+        try:
+            shutil.rmtree(aside, ignore_errors=True)
+            self.place(step).rename(aside)
+        except OSError as error:
+            return f"cannot set it aside: {error.strerror}"
+        return f"set aside as {aside.name}"
+
+    def _remove(self, step: int) -> None:
+        """Away at once, so that a kill leaves no half of a checkpoint under its name."""
+        leaving = self.directory / f".checkpoint-{step}.old.partial"
+        try:
+            self.place(step).rename(leaving)
+        except OSError:
+            return
+        shutil.rmtree(leaving, ignore_errors=True)
+
+    def _valid_loss(self, step: int) -> float | None:
+        try:
+            return read_valid_loss(self.place(step), self.run)
+        except PartwiseError:
+            return None

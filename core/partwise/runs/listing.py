@@ -1,0 +1,101 @@
+"""The runs in a directory, each in a few figures. Imports no torch: it reads only what stands beside the weights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from .ownership import holder
+from partwise.errors import PartwiseError
+from .layout import MANIFEST, METRICS, RECIPE, STATUS, WEIGHTS
+from .run import Run
+
+DEEPEST = 3
+"""Levels of directories below the one asked for that are looked into."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One run."""
+
+    directory: Path
+    name: str
+    """Of its recipe."""
+    seed: int | None
+    state: Literal["finished", "training", "diverged", "interrupted", "stopped", "damaged"]
+    """`stopped`: not finished, and no process is training in it (it was killed, or its machine was)."""
+    step: int | None
+    """Of the newest figures; None if it was trained elsewhere, and imported."""
+    steps: int | None
+    """Updates in all, if the trainer's recipe says."""
+    loss: float | None
+    """Nats per token on the valid split, at the newest evaluation."""
+    bits_per_byte: float | None
+    seconds_ago: float
+    """Since something of it was last written."""
+    problem: str | None = None
+    """What is damaged."""
+
+
+def runs_in(directory: Path) -> list[Listed]:
+    """Every run in `directory` and below, the one written last first."""
+    # A link to a run is that run, under the shortest of its names.
+    found = sorted(
+        _found(directory, DEEPEST), key=lambda path: (path.is_symlink(), len(path.parts), path), reverse=True
+    )
+    runs = {path.resolve(): path for path in found}
+    return sorted(map(listed, runs.values()), key=lambda run: (run.seconds_ago, run.directory))
+
+
+def listed(directory: Path) -> Listed:
+    """The figures of one run, whatever state it is in."""
+    age = time.time() - max(_written(directory), default=time.time())
+    try:
+        run = Run.open(directory)
+        rows = run.rows()
+    except PartwiseError as error:
+        return Listed(directory, directory.name, None, "damaged", None, None, None, None, max(age, 0.0), str(error))
+    newest: dict[str, Any] = {}
+    for row in rows:
+        newest |= {key: value for key, value in row.items() if value is not None}
+    state = run.state
+    trainer = run.recipe.get("trainer")
+    imported = "imported" in run.lock  # as its recipe has it, but trained elsewhere: its steps are not known
+    return Listed(
+        directory,
+        str(run.recipe.get("name", directory.name)),
+        run.recipe.get("seed"),
+        "stopped" if state == "training" and holder(directory) is None else state,
+        None if imported else newest.get("step", run.step),
+        trainer.get("steps") if isinstance(trainer, dict) and not imported else None,
+        newest.get("valid_loss"),
+        newest.get("valid_bits_per_byte"),
+        max(age, 0.0),
+    )
+
+
+def _found(directory: Path, depth: int) -> Iterator[Path]:
+    if (directory / RECIPE).is_file() and ((directory / MANIFEST).exists() or (directory / METRICS).exists()):
+        yield directory
+        return
+    if depth:
+        try:
+            below = sorted(path for path in directory.iterdir() if path.is_dir() and not path.name.startswith("."))
+        except OSError:  # not ours to read
+            return
+        for path in below:
+            yield from _found(path, depth - 1)
+
+
+def _written(directory: Path) -> Iterator[float]:
+    """When the files that training leaves were last written; not the pictures that are drawn of a run later."""
+    for name in (RECIPE, METRICS, WEIGHTS, STATUS):
+        with suppress(OSError):
+            yield (directory / name).lstat().st_mtime
+
+
+__all__ = ["Listed", "listed", "runs_in"]

@@ -1,0 +1,99 @@
+"""Named tensors in safetensors files: written in one pass without a second copy of them in memory, read with care.
+
+The format (https://github.com/huggingface/safetensors): the header's length in 8 bytes, little end first; the
+header, JSON; the tensors' bytes one after the other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from partwise.errors import InputError, WorkError
+
+from .atomic import open_regular, write_whole
+
+LARGEST_HEADER = 32 * 1024**2
+"""Bytes of a header that are taken for one: room for a quarter of a million tensors."""
+
+_NAMES = {
+    torch.float64: "F64",
+    torch.int64: "I64",
+    torch.float32: "F32",
+    torch.int32: "I32",
+    torch.bfloat16: "BF16",
+    torch.float16: "F16",
+    torch.int16: "I16",
+    torch.float8_e4m3fn: "F8_E4M3",
+    torch.float8_e5m2: "F8_E5M2",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Writes a safetensors file, whole or not at all.
+
+    Raises:
+        WorkError: it could not be written.
+    """
+    write_whole(path, lambda place: fill_file(place, tensors))
+
+
+def fill_file(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Writes a safetensors file at `path` itself.
+
+    Raises:
+        OSError: it could not be written.
+        WorkError: the format has no name for a tensor's type.
+    """
+    # Wide types first, so that every tensor begins where its type can be read; then by name, always the same.
+    order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name in order:
+        tensor = tensors[name]
+        if tensor.dtype not in _NAMES:
+            raise WorkError(f"{name} is of {tensor.dtype}, which safetensors files cannot hold")
+        begin, end = end, end + tensor.numel() * tensor.element_size()
+        header[name] = {"dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little"))
+        file.write(text)
+        for content in _bytes(tensors[name] for name in order):
+            file.write(content)
+
+
+def _bytes(tensors: Iterator[Tensor]) -> Iterator[memoryview]:
+    for tensor in tensors:
+        if tensor.numel():
+            yield (tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file; takes no more memory than it has bytes, whatever it claims.
+
+    Raises:
+        InputError: the file is not there or cannot be read.
+        WorkError: it is cut short, or no safetensors file.
+    """
+    try:
+        with open_regular(path) as file:
+            claimed, size = int.from_bytes(file.read(8), "little"), os.fstat(file.fileno()).st_size
+        if claimed > min(LARGEST_HEADER, size - 8):
+            raise ValueError(f"its header claims {claimed:,} bytes of {size:,}")
+        return load_file(path)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except (SafetensorError, ValueError, TypeError, LookupError, RuntimeError, AttributeError, OverflowError) as error:
+        raise WorkError(f"{path} is damaged, or no safetensors file: {error}") from error

@@ -1,0 +1,204 @@
+"""The variants of a study as valid recipes that assemble, or everything that is impossible about them, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from partwise.parts.part import Path
+from partwise.recipe import LoadedRecipe, Node, Problem, Recipe, RejectedError, merge
+from partwise.recipe.load import validated
+from partwise.recipe.overrides import Override, override
+from partwise.recipe.reader.problems import dotted
+from partwise.recipe.reader.source import marked
+
+from .designs import BASE, Choice, Level, Levels, choices, label_of, levels_of
+from .reading import LoadedStudy, override_at
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A variant that assembles; its budget is yet to be matched and its knob to be tuned."""
+
+    choice: Choice
+    loaded: LoadedRecipe
+
+    @property
+    def name(self) -> str:
+        return self.choice.name
+
+
+@dataclass(frozen=True)
+class Variants:
+    """What a study compares."""
+
+    factors: dict[str, list[str]]
+    """Labels of each factor's levels, the baseline's first."""
+    candidates: list[Candidate]
+    """The base first."""
+
+
+def variants(loaded: LoadedStudy, assemble: bool = True) -> Variants:
+    """Every variant of a study; unless `assemble` is false, assembled on the meta device (which imports torch).
+
+    Raises:
+        RecipeError: everything that is wrong with any of them.
+    """
+    found, problems = list[Candidate](), list[Problem]()
+    written = levels_of(loaded, problems)
+    try:
+        base = _base_variant(loaded, written)
+    except RejectedError as error:
+        raise RejectedError(_once([*problems, *error.problems])) from None
+    factors = _with_baselines(loaded, written, base, problems)
+    problems += _tuned_with_what_fits(loaded, base)
+    for choice in choices(loaded.study.design, factors):
+        try:
+            found.append(_candidate(loaded, choice, assemble))
+        except RejectedError as error:
+            problems += error.problems
+    problems += _twins(found)
+    problems = problems or list(_nothing_varied(loaded, factors))
+    if problems:
+        raise RejectedError(_once(problems))
+    return Variants({one.factor: [level.label for level in one.levels] for one in factors}, found)
+
+
+def changed(loaded: LoadedRecipe, changes: Sequence[Override]) -> LoadedRecipe:
+    """A recipe under changes, one after the other.
+
+    Raises:
+        RecipeError: a change leads nowhere, or the recipe no longer holds.
+    """
+    node, problems = loaded.node, list[Problem]()
+    for change in changes:
+        try:
+            node = override(node, change, Recipe) if change.path else merge(node, change.value, Recipe)
+        except RejectedError as error:
+            problems += error.problems
+    if problems:
+        raise RejectedError(problems)
+    return validated(node, None, loaded.directory)
+
+
+def _base_variant(loaded: LoadedStudy, written: list[Levels]) -> LoadedRecipe:
+    """The base recipe with the baselines that the study declares."""
+    changes = [change for one in written if one.declared for change in one.levels[0].changes]
+    return changed(loaded.base, changes)
+
+
+def _with_baselines(
+    loaded: LoadedStudy, written: list[Levels], base: LoadedRecipe, problems: list[Problem]
+) -> list[Levels]:
+    """Each factor with its baseline in front: the one declared, the one that changes nothing, or what the base has.
+
+    Levels that do not fit the base are left out, and what is wrong with them is added to `problems`.
+    """
+    found = []
+    for one in written:
+        if one.declared:
+            found.append(one)
+            continue
+        same, wrong = list[Level](), list[Level]()
+        for level in one.levels:
+            try:
+                if changed(base, level.changes).recipe.fingerprint() == base.recipe.fingerprint():
+                    same.append(level)
+            except RejectedError as error:
+                wrong.append(level)
+                problems += [_explained(problem, loaded, [level], "") for problem in error.problems]
+        levels = tuple(level for level in one.levels if level not in (*same[:1], *wrong))
+        found.append(Levels(one.factor, (*same[:1], *levels) if same else (_what_it_has(base, one), *levels), True))
+    return found
+
+
+def _tuned_with_what_fits(loaded: LoadedStudy, base: LoadedRecipe) -> Iterator[Problem]:
+    """What is wrong with the values that tuning tries, in the base."""
+    values = loaded.at(("tune", "values")).value if loaded.study.tune else ()
+    for value in values if isinstance(values, tuple) else ():
+        try:
+            changed(base, [override_at(loaded.at(("tune", "at")), value)])
+        except RejectedError as error:
+            yield from error.problems
+
+
+def _nothing_varied(loaded: LoadedStudy, factors: list[Levels]) -> Iterator[Problem]:
+    """Factors that leave the base as it is, so that nothing is compared."""
+    for one in factors:
+        if len(one.levels) < 2:
+            place: Path = ("factors", one.factor)
+            has = f"has nothing but {one.levels[0].label!r}, which is what the base has"
+            yield Problem(f"this factor {has}: there is nothing to compare", loaded.at(place).head, place)
+
+
+def _what_it_has(base: LoadedRecipe, factor: Levels) -> Level:
+    """The base recipe's own value as a level that changes nothing."""
+    taken = {level.label for level in factor.levels}
+    path = factor.levels[0].changes[0].path if factor.levels else ()
+    steps: Path = tuple(0 if step == "*" else int(step) if step.isdigit() else step for step in path)
+    node, unwritten = base.node.reach(steps)
+    label = BASE if not path else label_of(_default(base, steps, node) if unwritten else node)
+    return Level(label if label not in taken else f"{label} (base)", ())
+
+
+def _default(base: LoadedRecipe, steps: Path, near: Node) -> Node:
+    """What stands at a place of the recipe that nobody wrote; of a part, its name."""
+    value: Any = base.recipe.resolved()
+    for step in steps:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):  # it leads nowhere, as applying a level will say
+            return near
+    return marked(value.get("use", value) if isinstance(value, dict) else value, near.mark)
+
+
+def _candidate(loaded: LoadedStudy, choice: Choice, assemble: bool) -> Candidate:
+    levels = [level for _, level in choice.levels]
+    try:
+        recipe = changed(loaded.base, choice.changes)
+        if assemble:
+            from partwise import workflow
+
+            workflow.check(recipe)
+    except RejectedError as error:
+        raise RejectedError([_explained(problem, loaded, levels, choice.name) for problem in error.problems]) from None
+    return Candidate(choice, recipe)
+
+
+def _explained(problem: Problem, loaded: LoadedStudy, levels: list[Level], name: str) -> Problem:
+    """A problem of a variant, at the value in the study that brings it about."""
+    notes = problem.notes
+    causes = [level for level in levels if level.changes and level.node is not None and level.label != BASE]
+    if name and name != BASE:
+        causes = [level for level in causes if f"={level.label}" in name or level.label == name] or causes
+        where = ", ".join(dotted(level.path) for level in causes)
+        notes = (*notes, f"note: in variant {name} ({where})")
+    in_study = problem.mark is not None and problem.mark.source is loaded.node.mark.source
+    if in_study or not causes or causes[-1].node is None:
+        return replace(problem, notes=notes)
+    return replace(problem, mark=causes[-1].node.head, notes=notes)
+
+
+def _twins(found: list[Candidate]) -> Iterator[Problem]:
+    """Variants that are the same recipe: one of them says nothing, and would be counted as a comparison."""
+    first: dict[str, Candidate] = {}
+    for one in found:
+        twin = first.setdefault(one.loaded.recipe.fingerprint(), one)
+        if twin is not one:
+            level = next((level for _, level in reversed(one.choice.levels) if level.changes), None)
+            mark = level.node.head if level and level.node else None
+            message = f"variants {twin.name} and {one.name} are one and the same recipe; leave one out"
+            yield Problem(message, mark, level.path if level else ())
+
+
+def _once(problems: list[Problem]) -> list[Problem]:
+    """What is wrong in many variants for one reason, once: the variant named is the first of them."""
+    seen: dict[object, Problem] = {}
+    for problem in problems:
+        mark = problem.mark
+        seen.setdefault((problem.message, problem.path, mark and (mark.source, mark.start)), problem)
+    return list(seen.values())
+
+
+__all__ = ["Candidate", "Variants", "changed", "variants"]

@@ -1,0 +1,53 @@
+"""Engines: what they promise, the kind of part that chooses one, and the slot for it.
+
+An engine runs the jobs of a study; nothing else needs one, so the vocabulary of recipes knows no engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+from pydantic import NonNegativeInt, PositiveFloat
+
+from partwise.parts import Part, Slot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .jobs import Job, JobProgress, JobResult
+
+
+class Engine(Protocol):
+    """Does jobs, several at once, each in a process of its own, so that what befalls one harms no other."""
+
+    def run(
+        self, jobs: Iterable[Job], place: Path, report: Callable[[JobProgress], None]
+    ) -> Generator[JobResult, None, None]:
+        """Yields the result of each job once, as the jobs end; what a job was to write is then in `place`
+        (or, if the engine works on other machines, the result holds all there is).
+
+        The next of `jobs` is asked for only when there is room for it, in the caller's thread. A failed job is a
+        result like any other. Closing the generator ends what is still running.
+        """
+        ...
+
+
+class EnginePart(Part):
+    """Runs the jobs of a study, on this machine or on many."""
+
+    kind = "engine"
+
+    timeout: PositiveFloat | None = None
+    """Seconds of wall time that a run may take; null: any. Every engine has this knob and the next two."""
+    memory: PositiveFloat | None = None
+    """Memory that the process of a run may take, in GB (10^9 bytes); null: any. Enforced on Linux."""
+    retries: NonNegativeInt = 0
+    """How often a run that failed is tried again; one that diverged is not."""
+
+    def build(self, site: None) -> Engine:
+        raise NotImplementedError
+
+
+EngineSlot = Annotated[EnginePart, Slot()]
+"""A field that holds an engine."""

@@ -1,0 +1,118 @@
+"""A worker as whoever starts it sees it: a process that is given one job after the other and tells of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
+
+from partwise.errors import WorkError
+
+from .jobs import Job, JobProgress, JobResult
+
+PATIENCE = 20.0
+"""Seconds that a worker has to end once its input is closed; it takes a few to keep a checkpoint."""
+
+
+class Worker:
+    """`python -m partwise.studies.execution.worker`; `fileno` tells when `hear` has something to read."""
+
+    def __init__(self, place: Path, threads: int) -> None:
+        """Starts it; it does its jobs in directories within `place`, with so many threads."""
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the worker)
+        self._unread = b""
+        # -P: what lies in the current directory is not to be taken for a library.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "partwise.studies.execution.worker", str(place.absolute())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={**os.environ, **_surroundings(threads)},
+        )
+        assert self._process.stdin is not None, "a pipe was asked for"
+        assert self._process.stdout is not None, "a pipe was asked for"
+        self._orders, self._messages = self._process.stdin, self._process.stdout
+
+    def give(self, job: Job) -> None:
+        """Has it do a job, once it has done the one before."""
+        with suppress(BrokenPipeError):  # it has ended, as `hear` is about to tell
+            self._orders.write(job.model_dump_json().encode() + b"\n")
+            self._orders.flush()
+
+    def fileno(self) -> int:
+        return self._messages.fileno()
+
+    def hear(self) -> list[JobProgress | JobResult]:
+        """What it told since; waits until there is something.
+
+        Raises:
+            WorkError: it has ended, and why.
+        """
+        read = os.read(self.fileno(), 1 << 16)
+        if not read:
+            raise WorkError(self._last_words())
+        *lines, self._unread = (self._unread + read).split(b"\n")
+        return [_message(line) for line in lines]
+
+    def close(self) -> None:
+        """Ends it, and what it is doing."""
+        with suppress(OSError):
+            self._orders.close()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._messages.close()
+        self._errors.close()
+
+    def _last_words(self) -> str:
+        code = self._process.wait(PATIENCE)
+        self._errors.seek(0)
+        told = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        end = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return f"the worker {end}" + (f": {told[-1]}" if told else "")
+
+
+def heard(workers: Iterable[Worker], seconds: float | None = None) -> list[Worker]:
+    """Those that have something to tell; waits for one that long, or for as long as it takes."""
+    with DefaultSelector() as selector:
+        for worker in workers:
+            selector.register(worker, EVENT_READ, worker)
+        return [key.data for key, _ in selector.select(seconds)]
+
+
+def close_all(workers: list[Worker]) -> None:
+    """Ends several at once: none waits for another to keep its checkpoint."""
+    for worker in workers:
+        with suppress(OSError):
+            worker._orders.close()
+    for worker in workers:
+        worker.close()
+
+
+def _surroundings(threads: int) -> dict[str, str]:
+    return {
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        # OpenBLAS (numpy's) starts its threads as it is loaded, and a process with threads does not fork well; nor
+        # does one that has asked CUDA, rather than the driver's library, whether there is a GPU.
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+    }
+
+
+def _message(line: bytes) -> JobProgress | JobResult:
+    message = json.loads(line)
+    if "progress" in message:
+        return JobProgress.model_validate(message["progress"])
+    return JobResult.model_validate(message["result"])
+
+
+__all__ = ["Worker", "close_all", "heard"]

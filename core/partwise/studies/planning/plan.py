@@ -1,0 +1,209 @@
+"""What a study will run: its variants with their budgets matched, their costs, and the jobs that train them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any
+
+from partwise.errors import InputError, PartwiseError
+from partwise.provenance.lock import run_identity
+from partwise.recipe import LoadedRecipe, Problem, RejectedError
+from partwise.studies import results
+from partwise.studies.definition.reading import LoadedStudy
+from partwise.studies.definition.variants import Candidate, variants
+from partwise.studies.execution.jobs import Job
+
+from .costs import Costs, Ledger, Texts, located
+from .matching import match
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PlannedVariant:
+    """A variant as it will be trained."""
+
+    name: str
+    levels: Mapping[str, str]
+    loaded: LoadedRecipe
+    costs: Costs
+    data_hash: str
+    matched: Mapping[str, Any] = field(default_factory=dict)
+    """Knob path -> value that was solved for."""
+    tuned: Mapping[str, Any] = field(default_factory=dict)
+    """Knob path -> value that tuning chose."""
+    tokens: str = ""
+    """Hash of the tokenizer; variants that share it mean the same by a token."""
+
+    def identity(self, seed: int) -> str:
+        """Of the run with `seed`."""
+        return run_identity(self.loaded.recipe, seed, self.data_hash)
+
+    def job(self, seed: int, study: LoadedStudy, metric: results.Metric | None = None) -> Job:
+        """The run with `seed`, measured as the study asks unless `metric` says otherwise."""
+        recipe = self.loaded.recipe.model_copy(update={"seed": seed})
+        engine = study.study.run
+        return Job(
+            identity=self.identity(seed),
+            title=f"{self.name}, seed {seed}",
+            recipe=recipe.resolved(),
+            directory=self.loaded.directory_of("data").resolve(),
+            metric=metric or study.study.metric.asked(),
+            timeout=engine.timeout,
+            memory=None if engine.memory is None else round(engine.memory * 1e9),
+            retries=engine.retries,
+        )
+
+    def described(self) -> results.Variant:
+        """As the results have it."""
+        return results.Variant(
+            name=self.name,
+            levels=dict(self.levels),
+            parameters=self.costs.parameters,
+            flops_per_token=self.costs.flops_per_token,
+            tokens=self.costs.tokens,
+            matched=dict(self.matched),
+            tuned=dict(self.tuned),
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study whose every variant assembles, and what it takes to run it."""
+
+    study: LoadedStudy
+    factors: Mapping[str, list[str]]
+    variants: tuple[PlannedVariant, ...]
+    """The base first; not tuned yet."""
+    seeds: tuple[int, ...]
+    ledger: Ledger = field(default_factory=Ledger, compare=False, repr=False)
+    """What anything costs, for those that change a variant further."""
+
+    @property
+    def base(self) -> PlannedVariant:
+        return self.variants[0]
+
+    @property
+    def contrasts(self) -> int:
+        """Variants that are compared with the base."""
+        return len(self.variants) - 1
+
+    @property
+    def tokenizer_varies(self) -> bool:
+        """Between variants, so that no figure per token compares them."""
+        return len({one.tokens for one in self.variants}) > 1
+
+    def jobs(self, only: str | None = None) -> list[Job]:
+        """Every run, seed by seed, so that a study that is ended early has as much of each variant.
+
+        Raises:
+            InputError: there is no variant called `only`.
+        """
+        chosen = [one for one in self.variants if only in (None, one.name)]
+        if not chosen:
+            from partwise.recipe.suggestions import did_you_mean
+
+            names = [one.name for one in self.variants]
+            raise InputError(f"no variant {only!r}{did_you_mean(str(only), names)}; there are {', '.join(names)}")
+        return [one.job(seed, self.study) for seed in self.seeds for one in chosen]
+
+    def mismatch(self, variant: PlannedVariant) -> dict[str, float]:
+        """Parameters, FLOPs and tokens of a variant as a share more (or less) than the base's."""
+        pairs = {name: (variant.costs.of(name), self.base.costs.of(name)) for name in ("parameters", "flops", "tokens")}
+        return {name: got / base - 1 if base else 0.0 for name, (got, base) in pairs.items()}
+
+
+def make_plan(study: LoadedStudy, seeds: int | None = None, say: Say = lambda line: None) -> Plan:
+    """The plan of a study; reads its data and trains its tokenizers, as training would (into the same cache).
+
+    Args:
+        seeds: how many, in place of the study's own.
+
+    Raises:
+        RecipeError: everything that is impossible about any variant.
+        InputError: the data is not as it must be.
+    """
+    found = variants(study)
+    ledger = Ledger(say)
+    tokenizers = [one.loaded.recipe.tokenizer.model_dump(mode="json") for one in found.candidates]
+    _refuse_metric_per_token(study, any(one != tokenizers[0] for one in tokenizers))
+    chosen = study.study.every_seed if seeds is None else tuple(range(seeds))
+    looks = study.study.looks
+    if looks and looks[-1].seeds != len(chosen):
+        raise InputError(
+            f"the study declares its last look after {looks[-1].seeds} seeds; for {len(chosen)}, change it"
+        )
+    if study.study.tune and set(chosen) & set(study.study.tune.seeds):
+        raise InputError("these seeds are the ones that the study tunes with; tuning takes seeds of its own")
+    planned, problems = list[PlannedVariant](), list[Problem]()
+    target: float | None = None
+    for one in found.candidates:
+        try:
+            planned.append(_planned(study, one, target, ledger))
+        except PartwiseError as error:
+            note = f"note: in variant {one.name}"
+            problems += [_noted(problem, note) for problem in located(error)]
+        if one is found.candidates[0]:
+            if problems:
+                break  # the others are measured by the base
+            target = planned[0].costs.of(study.study.match.quantity) if study.study.match else None
+    if problems:
+        raise RejectedError(problems)
+    plan = Plan(study, found.factors, tuple(planned), chosen, ledger)
+    _refuse_metric_per_token(study, plan.tokenizer_varies)  # the same one, trained on other texts, is another
+    return plan
+
+
+def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: Ledger) -> PlannedVariant:
+    loaded, matched = one.loaded, dict[str, Any]()
+    texts = ledger.texts(loaded)
+    if study.study.match is not None and target is not None:
+        loaded, matched = match(loaded, target, study.study.match, study.at(("match", "knob")), ledger)
+    texts = ledger.texts(loaded) if matched else texts
+    _refuse_unmeasurable(study, texts)
+    costs, tokens = ledger.costs(loaded), _tokens(loaded, texts)
+    return PlannedVariant(one.name, one.choice.labels, loaded, costs, texts.hash, matched, tokens=tokens)
+
+
+def _tokens(loaded: LoadedRecipe, texts: Texts) -> str:
+    described = [loaded.recipe.tokenizer.model_dump(mode="json"), texts.tokenizer.to_json()]
+    return sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def _refuse_metric_per_token(study: LoadedStudy, tokenizer_varies: bool) -> None:
+    """
+    Raises:
+        RecipeError: the tokenizer varies, and the metric is one per token.
+    """
+    from partwise.studies.analysis import comparable
+    from partwise.studies.analysis.metrics import why_not_comparable
+
+    name = study.study.metric.name
+    if not comparable(name, tokenizer_varies):
+        place = ("metric", "name")
+        raise RejectedError([Problem(why_not_comparable(name), study.at(place).mark, place)])
+
+
+def _refuse_unmeasurable(study: LoadedStudy, texts: Texts) -> None:
+    """Finds before anything is trained what measuring would find afterwards.
+
+    Raises:
+        RecipeError: the metric's split is empty, or its context does not suit the texts.
+    """
+    metric, batches = study.study.metric, texts.batches
+    try:
+        if metric.context is not None:
+            batches = batches.of_length(metric.context)
+        batches.evaluation(metric.split, 1)
+    except InputError as error:
+        raise RejectedError([Problem(str(error), study.at(("metric",)).mark, ("metric",))]) from error
+
+
+def _noted(problem: Problem, note: str) -> Problem:
+    return problem if note in problem.notes else replace(problem, notes=(*problem.notes, note))
+
+
+__all__ = ["Plan", "PlannedVariant", "make_plan"]

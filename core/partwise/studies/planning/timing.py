@@ -1,0 +1,145 @@
+"""How long a study will take and how much disk, from a few steps of each variant on this machine."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from partwise.recipe import LoadedRecipe
+
+from .plan import Plan, PlannedVariant
+
+if TYPE_CHECKING:
+    from partwise.training.protocols import Progress
+
+STEPS = 4
+"""Updates that are timed; an evaluation stands before the first and after the third."""
+EVERY = 3
+LONGEST = 5.0
+"""Seconds after which no further update of a variant is timed, nor, after three times that, a further variant."""
+START = 2.0
+"""Seconds from one run to the next in a slot, about."""
+BYTES_PER_PARAMETER = 16
+"""On the disk, of a finished run: weights, a checkpoint of them, and two moments, each in float32."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Of one variant."""
+
+    step: float
+    """Seconds per update."""
+    evaluation: float
+    """Seconds per evaluation."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the runs that are still to be done will take."""
+
+    seconds: float
+    """Of wall time, all slots busy."""
+    bytes: int
+    runs: int
+    seconds_per_run: dict[str, float]
+    """Variant -> seconds; without those whose trainer does not say how many updates it makes."""
+
+
+def estimate(plan: Plan, open_runs: dict[str, int], slots: int, threads: int) -> Estimate | None:
+    """What is to come, from timing the variants that have open runs (their number by name); trials count as runs.
+
+    None if none of them can be timed.
+    """
+    per_run: dict[str, float] = {}
+    speeds: dict[str, Speed] = {}
+    begun = perf_counter()
+    for variant in plan.variants:
+        if not open_runs.get(variant.name):
+            continue
+        timed = None if perf_counter() - begun > 3 * LONGEST else time_steps(variant.loaded, threads)
+        timed = timed or _scaled(variant, plan, speeds)
+        seconds = None if timed is None else _whole_run(variant.loaded, timed)
+        if timed is not None and seconds is not None:
+            speeds[variant.name], per_run[variant.name] = timed, seconds
+    if not per_run:
+        return None
+    known = {name: count for name, count in open_runs.items() if name in per_run}
+    busy = sum(per_run[name] * count for name, count in known.items())
+    runs = sum(open_runs.values())
+    size = sum(BYTES_PER_PARAMETER * one.costs.parameters * open_runs.get(one.name, 0) for one in plan.variants)
+    # No more than one slot works on the last run, however many there are.
+    seconds = max(busy / min(slots, runs), max(per_run.values()))
+    return Estimate(seconds, size, runs, per_run)
+
+
+def time_steps(loaded: LoadedRecipe, threads: int) -> Speed | None:
+    """How fast a recipe trains here; None if it ended too soon to tell. What is trained is thrown away."""
+    import torch
+
+    from partwise import workflow
+
+    trainer = loaded.recipe.trainer
+    if "evaluate_every" in type(trainer).model_fields:
+        trainer = trainer.model_copy(update={"evaluate_every": EVERY})
+    timed = replace(loaded, recipe=loaded.recipe.model_copy(update={"trainer": trainer}))
+    clock = _Clock()
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with tempfile.TemporaryDirectory() as place:
+            workflow.train(timed, Path(place) / "run", report=clock.report)
+    except _EnoughError:
+        pass
+    finally:
+        torch.set_num_threads(before)
+    return clock.speed()
+
+
+class _EnoughError(Exception):
+    """Ends a training that has been timed."""
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def report(self, progress: Progress) -> None:
+        self.times.append(perf_counter())
+        if len(self.times) >= STEPS or self.times[-1] - self.times[0] > LONGEST:
+            raise _EnoughError
+
+    def speed(self) -> Speed | None:
+        gaps = [later - sooner for sooner, later in zip(self.times, self.times[1:], strict=False)]
+        # The gap before update n ends with it; updates count from 1.
+        evaluated = [gap for number, gap in enumerate(gaps, 2) if number % EVERY == 0]
+        plain = [gap for number, gap in enumerate(gaps, 2) if number % EVERY]
+        if not plain:
+            return None
+        step = median(plain)
+        return Speed(step, max(0.0, median(evaluated) - step) if evaluated else 0.0)
+
+
+def _scaled(variant: PlannedVariant, plan: Plan, speeds: dict[str, Speed]) -> Speed | None:
+    """A speed by the FLOPs alone, from that of a variant that was timed."""
+    known = next((one for one in plan.variants if one.name in speeds), None)
+    if known is None:
+        return None
+    factor = variant.costs.flops_per_token / known.costs.flops_per_token if known.costs.flops_per_token else 1.0
+    return Speed(speeds[known.name].step * factor, speeds[known.name].evaluation * factor)
+
+
+def _whole_run(loaded: LoadedRecipe, speed: Speed) -> float | None:
+    trainer = loaded.recipe.trainer
+    steps, every = getattr(trainer, "steps", None), getattr(trainer, "evaluate_every", None)
+    if not isinstance(steps, int):
+        return None
+    # Before the first update, after the last, and once more to measure the study's metric.
+    evaluations = (steps // every if isinstance(every, int) else 1) + 2
+    return START + steps * speed.step + evaluations * speed.evaluation
+
+
+__all__ = ["Estimate", "Speed", "estimate", "time_steps"]

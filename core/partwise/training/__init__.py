@@ -1,0 +1,5 @@
+"""What trainers promise and are given, several processes, evaluation, trackers and profiles."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,100 @@
+"""How good a model is on a split: cross-entropy, perplexity, and bits per byte, which compares tokenizers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from partwise.data.protocols import Split
+from partwise.errors import InputError
+from partwise.modules.modes import evaluating
+from partwise.modules.protocols import Model
+
+from .distributed import processes
+
+if TYPE_CHECKING:
+    from partwise.data.batch import Batch
+    from partwise.data.batches import Batches
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Figures of one split."""
+
+    loss: float
+    """Nats per scored token."""
+    perplexity: float
+    """exp(loss): as unsure as if choosing among this many tokens."""
+    bits_per_byte: float | None
+    """Bits the model needs per byte of text; None where the tokenizer loses text, or cannot spell an unknown."""
+    tokens: int
+    """Scored tokens."""
+    accuracy: float | None = None
+    """Share of scored tokens that the model holds most likely; None where nobody asked."""
+
+
+def evaluate(
+    model: Model,
+    batches: Batches,
+    split: Split,
+    size: int,
+    limit: int | None = None,
+    device: torch.device | str = "cpu",
+    loss: Callable[[Batch], Tensor] | None = None,
+    accuracy: bool = False,
+) -> Metrics:
+    """Evaluates `model`, which is on `device`, in float32, on batches of `size` rows.
+
+    A `limit` is how many batches at most, spread over the split; None takes all. `loss`, if given, takes the place
+    of the model's own: for one that several processes hold together. Processes that train together share the
+    batches out; the figures are the same to the last bit for any number of them.
+
+    For the accuracy, too, the model writes out logits [B, T, V], which its loss may do without.
+
+    Dropout is off meanwhile, nothing random is drawn, and the model's mode is as before when it returns.
+
+    Raises:
+        InputError: the split holds nothing that is scored.
+    """
+    rows: list[Tensor] = []
+    together = processes()
+    # Not inference_mode: a table that a module computes once and keeps must still serve training afterwards.
+    with evaluating(model), torch.no_grad():
+        for group in _in_groups(batches.evaluation(split, size, limit), together.count):
+            # All take part in every round, as a sharded model needs: who has no batch left looks at another's.
+            batch = group[min(together.rank, len(group) - 1)].to(device)
+            nats = (loss or model.loss)(batch)
+            right = (model(batch).argmax(-1) == batch.targets).sum() if accuracy else torch.zeros_like(nats)
+            figures = torch.stack([nats.float(), batch.scored.float(), right.float()])
+            rows.append(figures if together.rank < len(group) else torch.zeros_like(figures))
+    # One transfer from the device in all; summed in double precision, in the order of the batches.
+    table = torch.zeros(len(rows), together.count, 3, dtype=torch.float64)
+    if rows:
+        table[:, together.rank] = torch.stack(rows).cpu().double()
+    together.sum(table)
+    scored = int(table[..., 1].sum())
+    if not scored:
+        raise InputError(f"the {split} split holds no token to be scored: give the data more text, or evaluate another")
+    mean = math.fsum(table[..., 0].flatten().tolist()) / scored
+    share = float(table[..., 2].sum()) / scored if accuracy else None
+    return Metrics(mean, perplexity(mean), batches.encoded[split].bits_per_byte(mean), scored, share)
+
+
+def _in_groups(batches: Iterator[Batch], count: int) -> Iterator[list[Batch]]:
+    """The batches, `count` at a time; fewer the last time."""
+    while group := list(islice(batches, count)):
+        yield group
+
+
+def perplexity(loss: float) -> float:
+    """exp(loss); infinite where that is beyond a float."""
+    try:
+        return math.exp(loss)
+    except OverflowError:
+        return math.inf

@@ -1,0 +1,27 @@
+"""Words that messages and docstrings share: articles, plurals, sizes, short lists."""
+
+from __future__ import annotations
+
+
+def with_article(noun: str) -> str:
+    """`a mixer`, `an attention`."""
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
+
+
+def size_in_words(count: float) -> str:
+    """Bytes as people read them: `1.5 GB`."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
+        if count < 1000 or unit == "PB":
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError("unreachable")
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def many(count: int, thing: str) -> str:
+    """`1 seed`, `5 seeds`."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"

@@ -1,0 +1,12 @@
+from .preparation import Prepared as Prepared
+from .preparation import check as check
+from .preparation import inspect as inspect
+from .preparation import planned_vocabulary as planned_vocabulary
+from .preparation import prepare as prepare
+from .reopening import Reopened as Reopened
+from .reopening import Weights as Weights
+from .reopening import evaluate as evaluate
+from .reopening import generate as generate
+from .reopening import reopen as reopen
+from .training import default_directory as default_directory
+from .training import train as train

@@ -1,0 +1,62 @@
+"""Reading tokens only: each segment of tokens that belong together is moved to a row of its own, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from partwise.modules import Flow
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Where the tokens of a pass stand.
+
+    A segment is the tokens of one row, which may be none; with documents, those of one document in a row.
+    """
+
+    present: Tensor
+    """[B, T] bool, True where there is a token."""
+    lengths: Tensor
+    """[N] tokens in each segment, in reading order."""
+    places: Tensor
+    """[N, L] bool, where tokens stand once each segment has a row: at its beginning."""
+
+    @classmethod
+    def of(cls, x: Tensor, flow: Flow) -> Segments | None:
+        """Those of x [B, T, C]; None if every row is one segment without gaps, and so can be read as it is."""
+        batch, length = x.shape[:2]
+        present = None if flow.padding is None else flow.padding[:, -length:]
+        if flow.documents is None and (present is None or bool(present.all())):
+            return None
+        if present is None:
+            present = torch.ones(batch, length, dtype=torch.bool, device=x.device)
+        documents = None if flow.documents is None else flow.documents[:, -length:]
+        lengths = _lengths(present, documents)
+        longest = max(1, int(lengths.max()))
+        return cls(present, lengths, torch.arange(longest, device=x.device) < lengths[:, None])
+
+    def apart(self, x: Tensor) -> Tensor:
+        """Inputs [B, T, C] to rows [N, L, C], 0 behind each row's end; padding has no way in, not even NaN."""
+        rows = x.new_zeros(*self.places.shape, x.shape[-1])
+        rows[self.places] = x[self.present]
+        return rows
+
+    def together(self, rows: Tensor) -> Tensor:
+        """Outputs [N, L, C] back to [B, T, C], 0 where there is padding."""
+        y = rows.new_zeros(*self.present.shape, rows.shape[-1])
+        y[self.present] = rows[self.places]
+        return y
+
+
+def _lengths(present: Tensor, documents: Tensor | None) -> Tensor:
+    if documents is None:
+        return present.sum(1)
+    row = torch.arange(present.shape[0], device=present.device)[:, None].expand_as(present)[present]
+    begins = (row.diff() != 0) | (documents[present].diff() != 0)
+    segment = torch.cat((begins.new_zeros(min(1, len(row))), begins)).cumsum(0)
+    return segment.bincount(minlength=1)

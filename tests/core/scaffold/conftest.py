@@ -1,0 +1,121 @@
+"""A fresh virtual environment with the built wheel of partwise in it: no checkout, nothing editable.
+
+It is made once, with every plugin that the tests of this folder are about, by whichever worker of `pytest -n 2` is
+first; the others wait for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from partwise.scaffold import PARTS
+
+ROOT = Path(__file__).resolve().parents[3]
+KIT = ROOT / "tests" / "fixtures" / "acme-kit"
+NEW = """
+from click.testing import CliRunner
+from partwise.scaffold import PARTS
+from partwise_cli.main import cli
+
+for kind in PARTS:
+    result = CliRunner().invoke(cli, ["new", "plugin", f"my-{kind}", "--kind", kind], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+"""
+"""`partwise new plugin my-KIND --kind KIND` for each kind, in one process."""
+ACME = ("torch_attention", "llama_mlp", "experts", "top_k")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment, and a directory to work in that is none of the checkout."""
+
+    python: Path
+    place: Path
+
+    def run(self, *arguments: str | Path, cwd: Path | None = None) -> str:
+        """Output of its Python with these arguments, which must succeed."""
+        foreign = {"PYTHONPATH", "PARTWISE_PLUGINS"}
+        settings = {key: value for key, value in os.environ.items() if key not in foreign}
+        done = subprocess.run(
+            [self.python, *arguments],
+            cwd=cwd or self.place,
+            env={**settings, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(self.place / "cache")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def partwise(self, *arguments: str | Path) -> str:
+        """Output of the command `partwise` with these arguments."""
+        return self.run("-m", "partwise_cli", *arguments)
+
+    def install(self, *sources: Path) -> None:
+        """Builds and installs packages without a network; what they need is there already."""
+        pip = [sys.executable, "-m", "pip", "--python", self.python, "install", "--quiet", "--no-index", "--no-deps"]
+        subprocess.run([*pip, "--no-build-isolation", "--ignore-installed", *sources], check=True, cwd=self.place)
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Makes a thing of a name, which is JSON, in a folder of that name, unless another worker has made it."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if hasattr(request.config, "workerinput") else own
+
+    def made(name: str, make: Callable[[Path], Any]) -> Any:
+        place, result = shared / name, shared / f"{name}.json"
+        with FileLock(shared / f"{name}.lock"):
+            if not result.exists():
+                place.mkdir()
+                result.write_text(json.dumps(make(place)))
+            return json.loads(result.read_text())
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def environment(once: Callable[..., Any]) -> Environment:
+    """With a new plugin of each kind, and the worked examples.
+
+    The libraries that partwise depends on are not installed once more: they are read where they are here.
+    """
+    python, place = once("fresh", fresh)
+    return Environment(Path(python), Path(place))
+
+
+def fresh(place: Path) -> tuple[str, str]:
+    """Makes the environment; its Python, and where to work."""
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", place, ROOT]
+    subprocess.run(build, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", place / "venv"], check=True)
+    made = Environment(place / "venv" / "bin" / "python", place)
+    inside = made.run("-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    # A path in such a file is searched, but the files like it in there are not read: nothing editable comes along.
+    Path(inside, "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    made.install(*place.glob("partwise-*.whl"))
+    where = made.run("-c", "import partwise; print(partwise.__file__)").strip()
+    assert where.startswith(inside), "the wheel is what is imported, not the checkout"
+    made.run("-c", NEW)
+    made.install(*(place / f"my-{kind}" for kind in PARTS), KIT)
+    return str(made.python), str(place)
+
+
+@pytest.fixture(scope="session")
+def verified(environment: Environment, once: Callable[..., Any]) -> dict[str, list[dict[str, Any]]]:
+    """What `partwise verify` finds, by part."""
+    names = [*(f"my-{kind}/{part}" for kind, part in PARTS.items()), *(f"acme/{part}" for part in ACME)]
+    said = once("verified", lambda _: json.loads(environment.partwise("verify", *names, "--jobs", "2", "--json")))
+    assert said["counts"]["failed"] == 0
+    return {name: [one for one in said["results"] if one["part"] == name] for name in names}

@@ -1,0 +1,64 @@
+"""What the guide to plugins shows is what there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from pydantic import PositiveInt
+
+from partwise.parts import AttentionPart
+from partwise.scaffold import PARTS
+from partwise.testing import all_checks
+from partwise_cli.main import cli
+
+TOP = Path(__file__).parents[3]
+GUIDE = (TOP / "docs" / "plugins.md").read_text()
+KIT = TOP / "tests" / "fixtures" / "acme-kit"
+FILES = dict(re.findall(r"`(acme_kit/\w+\.py)`[^`]*?\n\n```python\n(.*?)```", GUIDE, re.DOTALL))
+CLASSES = [block for block in re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL) if block.startswith("class")]
+
+
+def test_the_code_shown_is_that_of_the_worked_examples() -> None:
+    assert sorted(path.rpartition("/")[2] for path in FILES) == [
+        "experts.py",
+        "llama_mlp.py",
+        "torch_attention.py",
+        "torch_attention_module.py",
+    ]
+    for path, shown in FILES.items():
+        assert shown == (KIT / path).read_text()
+
+
+def test_a_wrapped_module_takes_fewer_than_thirty_lines_of_code_a_file() -> None:
+    for path in ("acme_kit/torch_attention.py", "acme_kit/torch_attention_module.py", "acme_kit/llama_mlp.py"):
+        code = re.sub(r'""".*?"""', "", FILES[path], flags=re.DOTALL)
+        assert sum(bool(line.strip()) for line in code.splitlines()) < 30
+
+
+def test_the_kinds_named_are_those_there_are_examples_of() -> None:
+    (sentence,) = re.findall(r"`--kind` is one of (.*?)\.", GUIDE, re.DOTALL)
+    assert set(re.findall(r"\w+", sentence)) - {"and"} == set(PARTS)
+
+
+def test_every_command_shown_is_one() -> None:
+    shown = set(re.findall(r"(?:^|`)partwise ([a-z]+)", GUIDE, re.MULTILINE))
+    assert {"new", "verify", "train", "parts", "plugins"} <= shown <= set(cli.list_commands(click.Context(cli)))
+
+
+def test_the_check_named_as_a_known_failure_is_one() -> None:
+    named = set(re.findall(r'"(it_\w+)(?:\[\d\])?"', GUIDE))
+    assert named
+    assert named <= {check.name for check in all_checks()}
+
+
+@pytest.mark.parametrize("block", CLASSES, ids=["known failures", "versions"])
+def test_the_other_code_shown_runs(block: str) -> None:
+    names: dict[str, Any] = {"AttentionPart": AttentionPart, "PositiveInt": PositiveInt}
+    exec(block, names)
+    part = names["Sinks"]
+    if part.version > 1:
+        assert part.migrate({"sinks": 3}, 1) == {"count": 3}

@@ -1,0 +1,36 @@
+"""What is measured of a run that was trained to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from partwise.studies.execution.jobs import Job
+from partwise.studies.execution.measuring import train_and_measure
+from partwise.studies.results import Metric
+
+ACCURACY = Metric(name="accuracy", split="valid", goal="max", batches=2)
+
+
+def rate(value: float) -> dict[str, object]:
+    return {"optimizer": {"use": "adam", "lr": value}}
+
+
+def test_the_accuracy_is_a_share(make_job: Callable[..., Job], tmp_path: Path) -> None:
+    result = train_and_measure(
+        make_job(0, trainer=rate(1e-3), metric=ACCURACY), tmp_path / "run", lambda progress: None
+    )
+    assert result.state == "done"
+    assert result.metric is not None
+    assert 0 <= result.metric <= 1
+
+
+@pytest.mark.parametrize("metric", [ACCURACY, Metric(name="loss", split="valid", goal="min", batches=2)])
+def test_a_model_whose_last_update_was_too_large_has_diverged_whatever_is_measured(
+    make_job: Callable[..., Job], tmp_path: Path, metric: Metric
+) -> None:
+    job = make_job(0, steps=1, trainer=rate(1e38), metric=metric)
+    result = train_and_measure(job, tmp_path / "run", lambda progress: None)
+    assert (result.state, result.metric) == ("diverged", None)

@@ -1,0 +1,128 @@
+"""Budgets: what variants cost, and the knob that brings them to the base's cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from partwise.errors import RecipeError
+from partwise.studies.definition.reading import load_study
+from partwise.studies.planning.plan import Plan, make_plan
+
+RATIO = "model.blocks.*.feedforward.ratio"
+GATED = {
+    "feedforward": {"at": "model.blocks.*.feedforward", "values": [{"use": "swiglu", "ratio": 7.0, "multiple_of": 1}]}
+}
+DEEPER = {"depth": {"at": "model.depth", "values": [4]}}
+
+
+def plan(path: Path) -> Plan:
+    return make_plan(load_study(path))
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(RecipeError) as caught:
+        plan(path)
+    return str(caught.value)
+
+
+def matching(quantity: str, knob: str = RATIO, tolerance: float = 0.01) -> dict[str, Any]:
+    return {"quantity": quantity, "knob": knob, "tolerance": tolerance}
+
+
+def test_parameters_are_counted_as_by_hand(study) -> None:
+    found = plan(study(factors=DEEPER))
+    width, hidden = 16, 64
+    block = 4 * (width * width + width) + (width * hidden + hidden) + (hidden * width + width) + 2 * 2 * width
+    one, two = found.variants
+    assert two.costs.parameters - one.costs.parameters == 2 * block
+
+
+def test_flops_count_attention_over_the_context(study) -> None:
+    longer = {"context": {"at": "model.context", "values": [32]}}
+    one, two = plan(study(factors=longer)).variants
+    # Scores and weighted sum: two products of 2 * width * T per token and layer, over a context twice as long.
+    assert two.costs.flops_per_token - one.costs.flops_per_token == 2 * (2 * 2 * 16 * (32 - 16))
+
+
+def test_tokens_are_rows_times_length_times_updates(study) -> None:
+    longer = {"context": {"at": "model.context", "values": [32]}, "rows": {"at": "trainer.accumulate", "values": [3]}}
+    assert [one.costs.tokens for one in plan(study(factors=longer)).variants] == [64, 128, 192]
+
+
+@pytest.mark.parametrize("factors", [GATED, DEEPER])
+@pytest.mark.parametrize("quantity", ["parameters", "flops"])
+def test_a_real_knob_is_solved_for(study, factors: dict[str, Any], quantity: str) -> None:
+    base, variant = plan(study(factors=factors, match=matching(quantity))).variants
+    assert base.matched == {}
+    assert set(variant.matched) == {RATIO}
+    assert variant.costs.of(quantity) == pytest.approx(base.costs.of(quantity), rel=0.01)  # type: ignore[arg-type]
+    ratio = variant.matched[RATIO]
+    assert [block["feedforward"]["ratio"] for block in variant.loaded.recipe.resolved()["model"]["blocks"]] == [ratio]
+    assert ratio == float(f"{ratio:.4g}"), "more digits than the figure needs"
+
+
+def test_what_is_solved_for_is_the_nearest_there_is(study) -> None:
+    factors = {"depth": {"at": "model.depth", "values": [3]}}
+    base, variant = plan(study(factors=factors, match=matching("parameters", "trainer.accumulate", 0.6))).variants
+    assert variant.matched == {}, "within the tolerance as it is"
+    base, variant = plan(study(factors=factors, match=matching("parameters", "model.width", 0.15))).variants
+    # Widths that two heads divide, tried one by one.
+    every = {width: _parameters(width, 3, variant) for width in range(2, 33, 2)}
+    nearest = min(every, key=lambda width: abs(every[width] - base.costs.parameters))
+    assert variant.matched == {"model.width": nearest}
+
+
+def _parameters(width: int, depth: int, variant: Any) -> int:
+    vocabulary = (variant.costs.parameters - _stack(variant.matched["model.width"], depth)) // variant.matched[
+        "model.width"
+    ]
+    return _stack(width, depth) + vocabulary * width
+
+
+def _stack(width: int, depth: int) -> int:
+    hidden = 4 * width
+    block = 4 * (width * width + width) + (width * hidden + hidden) + (hidden * width + width) + 4 * width
+    return depth * block + 2 * width
+
+
+def test_tokens_are_matched_by_updates(study) -> None:
+    longer = {"context": {"at": "model.context", "values": [8, 32]}}
+    found = plan(study(factors=longer, match=matching("tokens", "trainer.steps")))
+    assert [one.matched.get("trainer.steps") for one in found.variants] == [None, 4, 1]
+
+
+def test_a_budget_out_of_reach_is_an_error_that_says_how_near_and_where(study) -> None:
+    deep = {"depth": {"at": "model.depth", "values": [12]}}
+    text = refused(study(factors=deep, match=matching("parameters")))
+    assert "cannot be matched to the base's" in text
+    assert "parameters, within 1.00%: the nearest is" in text
+    assert f"with {RATIO} " in text
+    assert "note: in variant depth=12" in text
+    assert text.startswith("mine.json:7:")
+
+
+def test_all_that_cannot_be_matched_is_said_at_once(study) -> None:
+    deep = {"depth": {"at": "model.depth", "values": [12, 13]}}
+    text = refused(study(factors=deep, match=matching("parameters")))
+    assert text.count("cannot be matched") == 2
+
+
+@pytest.mark.parametrize(
+    ("knob", "message"),
+    [
+        ("model.blocks.*.feedforward.ration", "did you mean 'ratio'?"),
+        ("model.blocks.*.feedforward", "is no number"),
+        ("trainer.steps", "cannot be matched"),
+    ],
+)
+def test_a_knob_that_cannot_be_solved_for_is_an_error(study, knob: str, message: str) -> None:
+    assert message in refused(study(factors=DEEPER, match=matching("parameters", knob)))
+
+
+def test_a_variant_without_the_knob_is_named(study) -> None:
+    factors = {"feedforward": {"at": "model.blocks.*.feedforward", "values": [None]}}
+    text = refused(study(factors=factors, match=matching("parameters")))
+    assert "note: in variant feedforward=null" in text

@@ -1,0 +1,152 @@
+"""Two real processes against one: the same training, whoever holds the weights and whoever began it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from partwise.recipe import load
+from partwise.runs import Run
+from partwise.training import Processes, launched, processes, speaks
+from partwise.workflow.training import train
+from partwise_training.parallel import layers_of
+
+PROGRAM = Path(__file__).with_name("together.py")
+STEPS = 9
+
+
+def recipe(place: Path, **trainer: Any) -> Path:
+    """Rows of many lengths, so that processes do not score equally many tokens, in accumulated batches."""
+    layer = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": 2}}
+    settings = {
+        "partwise": 1,
+        "name": "together",
+        "data": {"use": "reverse", "size": 300},
+        "tokenizer": "char",
+        "model": {"use": "language_model", "width": 16, "depth": 2, "context": 40, "position": "learned",
+                  "blocks": [layer]},
+        "trainer": {"use": "standard", "steps": STEPS, "batch_size": 4, "accumulate": 2, "evaluate_every": 4,
+                    "evaluate_batches": 3, "checkpoint_every": 5, "clip": 0.5,
+                    "optimizer": {"use": "adamw", "lr": 0.01}, **trainer},
+    }  # fmt: skip
+    path = place / "recipe.json"
+    path.write_text(json.dumps(settings))
+    return path
+
+
+def environment(tmp_path: Path, **others: str) -> dict[str, str]:
+    own = {"PARTWISE_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    return {**os.environ, **own, **others}
+
+
+def free_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+def two_processes(command: list[str], tmp_path: Path) -> list[tuple[int, str]]:
+    """Exit code and output of each; started as `torchrun` does, without what it prints of its own."""
+    port = free_port()
+    started = [
+        subprocess.Popen(
+            [sys.executable, *command],
+            env=environment(
+                tmp_path, RANK=rank, LOCAL_RANK=rank, WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port
+            ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in "01"
+    ]
+    outputs = [process.communicate(timeout=120)[0] for process in started]
+    return [(process.returncode, output) for process, output in zip(started, outputs, strict=True)]
+
+
+def interrupted_at(step: int, path: Path, out: Path, tmp_path: Path) -> None:
+    ended = two_processes([str(PROGRAM), str(path), str(out), str(step)], tmp_path)
+    assert [code for code, _ in ended] == [130, 130], ended
+    assert sorted(output for _, output in ended) == ["", "interrupted\n"]
+    run = Run.open(out)
+    assert (run.step, run.state) == (step, "interrupted")
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The same training by one process that nothing interrupts."""
+    monkeypatch.setenv("PARTWISE_CACHE", str(tmp_path / "cache"))
+    return train(load(recipe(tmp_path)), tmp_path / "alone", device="cpu")
+
+
+@pytest.mark.parametrize("how", ["ddp", "fsdp"])
+def test_two_processes_then_one_then_two_train_as_one(tmp_path: Path, alone: Run, how: str) -> None:
+    path, out = recipe(tmp_path, parallel=how), tmp_path / "together"
+    interrupted_at(3, path, out, tmp_path)
+    one = [sys.executable, str(PROGRAM), str(path), str(out), "6"]
+    subprocess.run(one, env=environment(tmp_path), capture_output=True, timeout=120, check=False)
+    assert Run.open(out).step == 6
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", free_port()]
+    done = subprocess.run(
+        [sys.executable, *torchrun, "-m", "partwise_cli", "train", str(path), "--out", str(out), "--device", "cpu"],
+        env=environment(tmp_path), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(f"step {STEPS}/{STEPS}") == 1, "one process speaks"
+    run = Run.open(out)
+    for ours, theirs in zip(run.rows(), alone.rows(), strict=True):
+        assert ours == {name: pytest.approx(value, rel=1e-5) for name, value in theirs.items()}
+    weights = [load_file(place / "model.safetensors") for place in (run.directory, alone.directory)]
+    for name, tensor in weights[1].items():
+        torch.testing.assert_close(
+            weights[0][name], tensor, rtol=1e-4, atol=1e-3
+        )  # Adam makes much of a gradient of nothing
+
+
+def test_a_failure_of_all_is_told_once(tmp_path: Path) -> None:
+    path = recipe(tmp_path, batch_size=3)
+    command = ["-m", "partwise_cli", "train", str(path), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    ended = two_processes(command, tmp_path)
+    outputs = "".join(output for _, output in ended)
+    assert outputs.count("batch_size 3 cannot be shared evenly by 2 processes") == 1, outputs
+    assert "use 4, or" in outputs
+    assert [code for code, _ in ended] == [2, 2]
+
+
+def test_a_process_alone_is_the_first_and_sums_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processes() == Processes(0, 1)
+    one = Processes()
+    assert one.first
+    assert one.total(3) == 3
+    assert one.from_first("a") == "a"
+    assert one.of_each("a") == ["a"]
+    assert one.sum(torch.tensor(2.0)).item() == 2.0
+    assert not launched()
+    assert speaks()
+    for name, value in {"RANK": "1", "LOCAL_RANK": "1", "MASTER_ADDR": "x", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert not launched()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert launched()
+    assert not speaks()
+
+
+def test_layers_are_the_outermost_in_lists_that_share_no_weights() -> None:
+    def layer() -> nn.Module:
+        return nn.ModuleDict({"a": nn.Linear(2, 2), "experts": nn.ModuleList([nn.Linear(2, 2)])})
+
+    model = nn.ModuleDict({"first": nn.ModuleList([layer(), nn.ReLU(), layer(), layer(), layer()]), "head": layer()})
+    layers = model["first"]
+    layers[3]["a"].weight = layers[2]["a"].weight
+    assert list(layers_of(model)) == [layers[0], layers[4], model["head"]["experts"][0]]

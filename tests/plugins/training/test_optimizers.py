@@ -1,0 +1,148 @@
+"""Optimizers against their formulas, written out over several steps in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from partwise import PartError
+from partwise.parts import OptimizerPart, OptimizerSite
+from partwise_training import parts
+from partwise_training.optimizers import decay_groups
+
+STEPS = 5
+
+
+class Mixed(nn.Module):
+    """A matrix, a vector, a table, a frozen matrix, and a scalar."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+        self.embedding = nn.Embedding(4, 3)
+        self.norm = nn.LayerNorm(3)
+        self.frozen = nn.Parameter(torch.ones(2, 2), requires_grad=False)
+        self.gain = nn.Parameter(torch.tensor(0.5))
+
+
+def gradients(model: nn.Module, step: int) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(step)
+    return {
+        name: torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+def follow(part: OptimizerPart, formula: Callable[..., Tensor]) -> None:
+    """Runs the optimizer and the formula side by side: formula(w, g, decay, memory, n) gives the new w."""
+    model = Mixed().double()
+    optimizer = part.build(OptimizerSite(model))
+    expected = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    memory: dict[str, dict[str, Tensor]] = {name: {} for name in expected}
+    for step in range(1, STEPS + 1):
+        found = gradients(model, step)
+        for name, parameter in model.named_parameters():
+            if name in found:
+                parameter.grad = found[name].clone()
+                decay = part.weight_decay if parameter.ndim >= 2 else 0.0
+                expected[name] = formula(expected[name], found[name], decay, memory[name], step)
+        optimizer.step()
+        for name, parameter in model.named_parameters():
+            assert torch.allclose(parameter, expected[name], rtol=1e-9, atol=1e-12), (name, step)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_follows_its_formula(nesterov: bool) -> None:
+    def formula(w: Tensor, g: Tensor, decay: float, memory: dict[str, Tensor], n: int) -> Tensor:
+        g = g + decay * w
+        memory["v"] = 0.9 * memory["v"] + g if "v" in memory else g
+        return w - 0.05 * (g + 0.9 * memory["v"] if nesterov else memory["v"])
+
+    follow(parts.Sgd(lr=0.05, momentum=0.9, nesterov=nesterov, weight_decay=0.1), formula)
+
+
+def test_sgd_without_momentum_is_plain_descent() -> None:
+    follow(parts.Sgd(lr=0.1), lambda w, g, decay, memory, n: w - 0.1 * g)
+
+
+def moments(g: Tensor, memory: dict[str, Tensor], n: int, betas: tuple[float, float], eps: float) -> Tensor:
+    """m / (sqrt(v) + eps), both corrected for their start at zero."""
+    memory["m"] = betas[0] * memory.get("m", torch.zeros_like(g)) + (1 - betas[0]) * g
+    memory["v"] = betas[1] * memory.get("v", torch.zeros_like(g)) + (1 - betas[1]) * g**2
+    return (memory["m"] / (1 - betas[0] ** n)) / ((memory["v"] / (1 - betas[1] ** n)).sqrt() + eps)
+
+
+def test_adam_adds_the_decay_to_the_gradient() -> None:
+    follow(
+        parts.Adam(lr=0.01, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.1),
+        lambda w, g, decay, memory, n: w - 0.01 * moments(g + decay * w, memory, n, (0.8, 0.95), 1e-3),
+    )
+
+
+def test_adamw_takes_the_decay_off_the_weights() -> None:
+    follow(
+        parts.AdamW(lr=0.01, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.1),
+        lambda w, g, decay, memory, n: w - 0.01 * decay * w - 0.01 * moments(g, memory, n, (0.8, 0.95), 1e-3),
+    )
+
+
+def test_lion_steps_by_the_sign_of_an_interpolation() -> None:
+    def formula(w: Tensor, g: Tensor, decay: float, memory: dict[str, Tensor], n: int) -> Tensor:
+        m = memory.get("m", torch.zeros_like(g))
+        memory["m"] = 0.95 * m + 0.05 * g
+        return w - 0.01 * ((0.8 * m + 0.2 * g).sign() + decay * w)
+
+    follow(parts.Lion(lr=0.01, betas=(0.8, 0.95), weight_decay=0.3), formula)
+
+
+def test_only_matrices_decay() -> None:
+    model = Mixed()
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    groups = decay_groups(model, 0.3)
+    found = {names[id(parameter)]: group["weight_decay"] for group in groups for parameter in group["params"]}
+    assert found == {
+        "linear.weight": 0.3,
+        "embedding.weight": 0.3,
+        "linear.bias": 0.0,
+        "norm.weight": 0.0,
+        "norm.bias": 0.0,
+        "gain": 0.0,
+    }
+
+
+def test_tied_weights_are_updated_once() -> None:
+    model = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False))
+    model[1].weight = model[0].weight
+    assert [len(group["params"]) for group in decay_groups(model, 0.1)] == [1]
+
+
+def test_a_model_with_nothing_to_train_is_refused() -> None:
+    with pytest.raises(PartError, match="no parameters to train"):
+        parts.AdamW().build(OptimizerSite(nn.Linear(2, 2).requires_grad_(False)))
+
+
+@pytest.mark.parametrize("part", [parts.Sgd(), parts.Adam(), parts.AdamW()])
+def test_fused_kernels_are_asked_for_where_they_apply(part: OptimizerPart) -> None:
+    on_cpu = part.build(OptimizerSite(nn.Linear(2, 2)))
+    elsewhere = part.build(OptimizerSite(nn.Linear(2, 2, device="meta")))
+    assert all(group["fused"] is True for group in on_cpu.param_groups)
+    assert not any(group["fused"] for group in elsewhere.param_groups)
+
+
+@pytest.mark.parametrize("part", [parts.Adam(), parts.AdamW(), parts.Lion(), parts.Sgd(momentum=0.9)])
+def test_a_parameter_without_a_gradient_stays(part: OptimizerPart) -> None:
+    model = nn.Linear(2, 2)
+    model.weight.grad = torch.ones(2, 2)
+    before = model.bias.detach().clone()
+    part.build(OptimizerSite(model)).step()
+    assert torch.equal(model.bias, before)
+
+
+def test_nesterov_needs_momentum() -> None:
+    with pytest.raises(ValidationError, match="nesterov needs a momentum above 0"):
+        parts.Sgd(nesterov=True)
