@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from partwise.errors import WorkError
 from partwise.storage.atomic import flush_to_disk, read_json
+
 from .layout import MANIFEST, METRICS, OPTIMIZER, STATE, WEIGHTS
 from .manifest import FileEntry, Manifest
 

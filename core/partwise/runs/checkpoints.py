@@ -12,8 +12,9 @@ from pathlib import Path
 
 from partwise.errors import PartwiseError, WorkError
 from partwise.storage.atomic import flush_to_disk
-from .layout import CHECKPOINT, METRICS
+
 from .checkpoint import Checkpoint, read, read_valid_loss, verify, write
+from .layout import CHECKPOINT, METRICS
 
 
 class Checkpoints:

@@ -14,6 +14,7 @@ from typing import Any
 
 from partwise.errors import InputError, PartwiseError, WorkError
 from partwise.storage.atomic import json_text, make_directory, read_json, write_text
+
 from .layout import CHECKPOINT, LOCK, MANIFEST, METRICS, RECIPE, STATUS, TOKENIZER, WEIGHTS
 from .manifest import FileEntry, Manifest
 

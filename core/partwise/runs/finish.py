@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .checkpoints import Checkpoints
 from partwise.errors import WorkError
 from partwise.storage.atomic import flush_to_disk, write_bytes, write_whole
+
+from .checkpoints import Checkpoints
 from .layout import METRICS, WEIGHTS
 from .manifest import FileEntry, Manifest
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from .ownership import holder
 from partwise.errors import PartwiseError
+
 from .layout import MANIFEST, METRICS, RECIPE, STATUS, WEIGHTS
+from .ownership import holder
 from .run import Run
 
 DEEPEST = 3

@@ -17,6 +17,7 @@ from typing import Any
 
 from partwise.errors import InputError, WorkError
 from partwise.storage.atomic import open_regular, read_json, write_json
+
 from .layout import MANIFEST
 
 

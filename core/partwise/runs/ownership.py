@@ -13,6 +13,7 @@ from pathlib import Path
 
 from partwise.errors import PartwiseError, WorkError
 from partwise.storage.atomic import make_directory, read_json
+
 from .layout import CLAIM, PARTIAL
 
 

@@ -15,16 +15,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from . import finish as ending
-from .create import begin, first_difference, identity
-from .checkpoints import Checkpoints
-from .ownership import alone_in, holder
 from partwise.errors import InputError, PartwiseError, WorkError
 from partwise.storage.atomic import read_json, write_json
+
+from . import finish as ending
+from .checkpoint import Checkpoint
+from .checkpoints import Checkpoints
+from .create import begin, first_difference, identity
 from .layout import LOCK, MANIFEST, METRICS, RECIPE, STATUS, TOKENIZER, WEIGHTS
 from .manifest import Manifest
-from .metrics import MetricsRow, MetricsLog
-from .checkpoint import Checkpoint
+from .metrics import MetricsLog, MetricsRow
+from .ownership import alone_in, holder
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from partwise.errors import WorkError
-from .optimizer_probe import kept_state
 from partwise.storage.safetensors import read_tensors, write_tensors
+
+from .optimizer_probe import kept_state
 
 Numbers = dict[str, Any]
 """What an optimizer keeps besides tensors, JSON values: `{"state": {"PARAMETER/KEY": 1}, "groups": [{"lr": 0.1}]}`."""

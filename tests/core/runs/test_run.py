@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from partwise import InputError, WorkError
-from partwise.runs import ResumePoint, Run, Checkpoint, alone_in, first_difference
+from partwise.runs import Checkpoint, ResumePoint, Run, alone_in, first_difference
 from partwise.runs.weights import OptimizerState, fill_optimizer, model_tensors, optimizer_state
 
 RECIPE = {"partwise": 1, "name": "tiny", "seed": 0, "trainer": {"use": "standard", "steps": 600, "betas": [0.9, 0.99]}}

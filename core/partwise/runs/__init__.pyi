@@ -1,0 +1,15 @@
+from .listing import Listed as Listed
+from .listing import listed as listed
+from .listing import runs_in as runs_in
+from .metrics import MetricsLog as MetricsLog
+from .run import Checkpoint as Checkpoint
+from .run import ResumePoint as ResumePoint
+from .run import Run as Run
+from .run import alone_in as alone_in
+from .run import first_difference as first_difference
+from .run import holder as holder
+from .weights import OptimizerState as OptimizerState
+from .weights import fill_model as fill_model
+from .weights import fill_optimizer as fill_optimizer
+from .weights import model_tensors as model_tensors
+from .weights import optimizer_state as optimizer_state
