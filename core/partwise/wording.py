@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def with_article(noun: str) -> str:
     """`a mixer`, `an attention`."""
@@ -17,7 +19,8 @@ def size_in_words(count: float) -> str:
     raise AssertionError("unreachable")
 
 
-def _some(names: list[str]) -> str:
+def some_of(names: Sequence[str]) -> str:
+    """The first three, and how many more: `a, b, c and 4 more`."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
 

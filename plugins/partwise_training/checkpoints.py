@@ -58,7 +58,7 @@ def save(
     """
     weights, state = parallel.whole()
     if processes.first:
-        run.save_checkpoint(step, weights, state, extra, keep, valid_loss)
+        run.write_checkpoint(step, weights, state, extra, keep, valid_loss)
 
 
 def _sent(tensors: Mapping[str, Tensor], processes: Processes) -> dict[str, Tensor]:

@@ -136,7 +136,7 @@ class _Loop:
                     raise KeyboardInterrupt
         weights, _ = self.model.whole()
         if self.together.first:
-            self.training.run.finish(weights)
+            self.training.run.finish_with(weights)
 
     def _update(self, step: int) -> Update:
         """

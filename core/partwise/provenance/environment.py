@@ -1,4 +1,4 @@
-"""Where a study's figures come from: the revision of the code at hand, the surroundings, the command."""
+"""Where a study's figures come from: the command, the environment, and the revision of the code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from partwise.machine import cores
 from partwise.parts.registry import registry
 
 LIBRARIES = ("partwise", "torch", "numpy", "pydantic", "scipy", "statsmodels")
@@ -20,7 +21,7 @@ PATIENCE = 20.0
 
 
 def origin(command: str = "") -> dict[str, Any]:
-    """What can be said before anything has run; `command` is what the user typed."""
+    """All that is known before anything has run; `command` is what the user typed."""
     return {"command": command, "started": now(), "environment": environment(), "git": revision()}
 
 
@@ -31,13 +32,11 @@ def now() -> str:
 
 def environment() -> dict[str, Any]:
     """Versions, machine and plugins."""
-    import os
-
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "machine": platform.machine(),
-        "cores": os.cpu_count(),
+        "cores": cores(),
         **{name: found for name in LIBRARIES if (found := _version(name)) is not None},
         "plugins": sorted(str(plugin) for plugin in registry().plugins if not plugin.builtin),
     }
@@ -51,9 +50,9 @@ def _version(name: str) -> str | None:
 
 
 def revision(directory: Path | None = None) -> dict[str, Any] | None:
-    """The revision that a directory (the current one) is at, and what was changed since; None outside of git.
+    """The git revision of a directory (by default the current one) with its uncommitted changes; None outside of git.
 
-    Files that git does not know are named, and not shown.
+    Untracked files are named but not shown.
     """
     head = _git(directory, "rev-parse", "HEAD")
     if head is None:
@@ -79,13 +78,13 @@ def _git(directory: Path | None, *words: str) -> str | None:
             check=False,
             stdin=subprocess.DEVNULL,
         )
-    except (OSError, subprocess.TimeoutExpired):  # no git, or a directory that does not answer
+    except (OSError, subprocess.TimeoutExpired):  # no git, or a directory that does not respond
         return None
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
 
 
 def command_line() -> str:
-    """What was typed, as a shell would take it."""
+    """The command as typed, quoted for a shell."""
     from shlex import join
 
     return join(["partwise", *sys.argv[1:]])

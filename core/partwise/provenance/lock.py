@@ -1,9 +1,7 @@
-"""What a run was made with, written beside it so that its figures can be traced: `lock.json`."""
+"""`lock.json`: what a run was made with, written beside it so that its figures can be traced."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
 import sys
 from importlib.metadata import version
@@ -11,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from partwise.parts.part import Part, parts_within
 from partwise.parts.registry import registry
-from partwise.recipe.recipe import TRAINED
-from partwise.wording import _some
+from partwise.wording import some_of
 
 from .sources import source_hash
 
 if TYPE_CHECKING:
-    from partwise.recipe import LoadedRecipe, Recipe
+    from partwise.recipe import LoadedRecipe
 
 
 def lock(loaded: LoadedRecipe, data_hash: str | None) -> dict[str, Any]:
-    """Every part of the recipe with the distribution, version and source it comes from, and the surroundings."""
+    """Every part of the recipe with its distribution, version and source, and the environment."""
     import torch
 
     parts = {type(part) for _, part in parts_within(loaded.recipe)}
@@ -37,20 +34,6 @@ def lock(loaded: LoadedRecipe, data_hash: str | None) -> dict[str, Any]:
     }
 
 
-def run_identity(recipe: Recipe, seed: int, data_hash: str) -> str:
-    """Twenty hexadecimal digits that change with whatever decides what a run comes to: what is trained, the seed,
-    the texts, and the code of the parts. Runs of one identity, in whichever study, are one run."""
-    trained = {key: getattr(recipe, key) for key in TRAINED}
-    parts = {type(part) for one in trained.values() for part in (one, *(inner for _, inner in parts_within(one)))}
-    facts = {
-        "recipe": {key: one.model_dump(mode="json") for key, one in trained.items()},
-        "seed": seed,
-        "data": data_hash,
-        "code": sorted([f"{part.kind} {registry().name_of(part)}", source_hash(part)] for part in parts),
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:20]
-
-
 def _origin(part: type[Part]) -> tuple[str, dict[str, str]]:
     entry = registry().entry(part)
     name = f"{part.kind} {registry().name_of(part)}"
@@ -63,7 +46,7 @@ def _origin(part: type[Part]) -> tuple[str, dict[str, str]]:
 
 
 def changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What is not as it was when a run was started, in words, from two locks."""
+    """What has changed since a run was started, in words, from two locks."""
     told = [
         f"{name} {then[name]} is {now[name]} now"
         for name in ("partwise", "python", "torch", "platform", "threads")
@@ -80,11 +63,11 @@ def changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
         else:
             continue
         changed.setdefault(what, []).append(name)
-    return told + [f"{what} ({_some(names)})" for what, names in changed.items()]
+    return told + [f"{what} ({some_of(names)})" for what, names in changed.items()]
 
 
 def _called_today(name: str) -> str:
-    """`attention acme/sinks`, by the name that it has now if that was changed (its `aliases`)."""
+    """`attention acme/sinks` under its present name, should it have been renamed (see `Part.aliases`)."""
     kind, _, part = name.partition(" ")
     known = registry().kinds().get(kind)
     found = registry().find(known, part) if known else None

@@ -1,4 +1,4 @@
-"""A hash of the code that a part comes from."""
+"""Hashes of the code that parts come from."""
 
 from __future__ import annotations
 
@@ -6,13 +6,25 @@ import hashlib
 import sys
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from partwise.parts.part import Part
+from partwise.parts import Part, parts_within
+from partwise.parts.registry import registry
+from partwise.runs.identity import TRAINED
+
+if TYPE_CHECKING:
+    from partwise.recipe import Recipe
 
 
 def source_hash(part: type[Part]) -> str:
     """Changes whenever the code of a part may have: a hash of the Python files of the package it is from."""
     return _hash_of(part.__module__.partition(".")[0])
+
+
+def code_of(recipe: Recipe) -> list[list[str]]:
+    """The parts of what a recipe trains, each as `KIND NAME` with the hash of its source; sorted."""
+    parts = {type(part) for path, part in parts_within(recipe) if path[0] in TRAINED}
+    return sorted([f"{part.kind} {registry().name_of(part)}", source_hash(part)] for part in parts)
 
 
 @cache

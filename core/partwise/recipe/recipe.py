@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from typing import Annotated, Any, Literal
 
@@ -11,11 +9,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from partwise.parts import slots
 from partwise.parts.slot import use
+from partwise.runs.identity import fingerprint
 
 VERSION = 1
 """The recipe format that this version of partwise reads and writes."""
-TRAINED = ("data", "tokenizer", "model", "trainer")
-"""The choices that decide what is trained."""
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
@@ -75,6 +72,4 @@ class Recipe(BaseModel):
         the sampler because it acts after training, the trackers because they only watch it; the seed because runs
         that differ only in it are repetitions of one experiment, and a study finds them by their common fingerprint.
         """
-        trained = {key: value for key, value in self.resolved().items() if key in TRAINED}
-        canonical = json.dumps(trained, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:10]
+        return fingerprint(self.resolved())

@@ -1,4 +1,4 @@
-"""One checkpoint: what it holds, to a directory and back. It is believed only once it is verified."""
+"""One checkpoint: its contents, written to a directory and read back once they are verified."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FILES = (STATE, METRICS, WEIGHTS, OPTIMIZER)
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds: all that training needs to go on after update `step`."""
+    """The contents of a checkpoint: all that training needs to continue after update `step`."""
 
     step: int
     model: Mapping[str, Tensor]
@@ -43,7 +43,7 @@ class Checkpoint:
 
 
 def write(place: Path, saved: Checkpoint, run: str) -> None:
-    """Makes a directory of it, on the disk itself when this returns; `run` identifies whose it is.
+    """Writes a checkpoint of the run with identity `run` to the new directory `place`, and waits for the disk.
 
     Raises:
         OSError: it could not be written.
@@ -61,7 +61,7 @@ def write(place: Path, saved: Checkpoint, run: str) -> None:
     (place / METRICS).write_bytes(saved.metrics)
     fill_file(place / WEIGHTS, saved.model)
     fill_file(place / OPTIMIZER, saved.optimizer.tensors)
-    with ThreadPoolExecutor(len(FILES)) as pool:  # waiting for the disk and adding up, all at once
+    with ThreadPoolExecutor(len(FILES)) as pool:  # waits for the disk and hashes, all at once
         entries = pool.map(_settled, [place / name for name in FILES])
         manifest = Manifest(place, dict(zip(FILES, entries, strict=True)), run)
     (place / MANIFEST).write_text(json.dumps(manifest.as_json(), indent=2) + "\n", encoding="utf-8")
@@ -89,10 +89,10 @@ def read(place: Path, step: int, run: str) -> Checkpoint:
 
 
 def read_valid_loss(place: Path, run: str) -> float | None:
-    """The validation loss that a checkpoint tells of, without reading the rest.
+    """The validation loss noted in a checkpoint, without reading the rest.
 
     Raises:
-        WorkError: what tells of it is damaged, or the checkpoint is another run's.
+        WorkError: the file that holds it is damaged, or the checkpoint is another run's.
     """
     verify(place, run, (STATE,))
     return _loss(read_json(place / STATE))
@@ -105,10 +105,10 @@ def verify(place: Path, run: str, names: Iterable[str] = FILES) -> None:
         WorkError: one is not, which is named; or the checkpoint is another run's.
     """
     if place.is_symlink() or not place.is_dir():
-        raise WorkError(f"{place} is no directory of its own")
+        raise WorkError(f"{place} is not a directory of its own")
     manifest = Manifest.read(place)
     if manifest.run != run:
-        raise WorkError(f"{place} is foreign: it is the checkpoint of another run")
+        raise WorkError(f"{place} is the checkpoint of another run")
     manifest.verify(names)
 
 

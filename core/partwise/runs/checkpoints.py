@@ -1,7 +1,7 @@
-"""The checkpoints of a run: written so that a kill leaves none half there, and believed only once they are verified.
+"""The checkpoints of a run: a kill never leaves half of one, and none is used before it is verified.
 
-A checkpoint is a directory that appears by a rename, once all its files and a manifest of them are on the disk.
-Several are kept, so that one that has been damaged since costs only the updates made after the one before.
+A checkpoint is a directory that appears by a rename, once all its files and their manifest are on the disk. Several
+are kept, so that damage to one costs only the updates made since the one before.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from .layout import CHECKPOINT, METRICS
 
 
 class Checkpoints:
-    """Those in a run's `directory`; `run` identifies it, so that another run's are not taken for its own."""
+    """The checkpoints in a run's `directory`; `run` is its identity, so that those of another run are not used."""
 
     def __init__(self, directory: Path, run: str) -> None:
         self.directory = directory
         self.run = run
 
     def steps(self) -> list[int]:
-        """The steps that there are checkpoints of, good or not; rising."""
+        """The steps for which there are checkpoints, good or not, in rising order."""
         names = (CHECKPOINT.fullmatch(path.name) for path in self.directory.iterdir())
         return sorted(int(match[1]) for match in names if match and int(match[1]))
 
@@ -42,7 +42,7 @@ class Checkpoints:
         """Writes a checkpoint; then removes all but the newest `keep` and the best.
 
         Raises:
-            OSError: it could not be written; those before are intact.
+            OSError: it could not be written; the earlier ones are intact.
         """
         place = self.place(saved.step)
         partial = place.with_name(f".{place.name}.partial")
@@ -61,7 +61,7 @@ class Checkpoints:
             self._remove(step)
 
     def verified(self, step: int) -> Path:
-        """The directory of a checkpoint that is as it was written.
+        """The directory of a checkpoint, once it is verified.
 
         Raises:
             WorkError: it is damaged, or another run's.
@@ -70,7 +70,7 @@ class Checkpoints:
         return self.place(step)
 
     def is_good(self, step: int) -> bool:
-        """Whether it is as it was written."""
+        """Whether it passes verification."""
         try:
             self.verified(step)
         except PartwiseError:
@@ -83,13 +83,13 @@ class Checkpoints:
         return next((step for step in steps if self.is_good(step)), None)
 
     def restore(self, use: Callable[[Checkpoint], None]) -> tuple[Checkpoint | None, list[str]]:
-        """Hands the newest good checkpoint to `use`; those newer, that are damaged, are set aside.
+        """Hands the newest good checkpoint to `use`, and sets aside newer ones that are damaged.
 
-        `use` may refuse one as well, by a PartwiseError. Returns what was used, None if there are no checkpoints,
+        `use` may refuse one too, by a PartwiseError. Returns the checkpoint that was used (None if there are none),
         and what was wrong with each newer one.
 
         Raises:
-            WorkError: there are checkpoints and none is good; they are left as they are.
+            WorkError: there are checkpoints but none is good; they are left as they are.
         """
         problems: dict[int, str] = {}
         for step in reversed(self.steps()):
@@ -112,7 +112,7 @@ class Checkpoints:
         return None, []
 
     def _set_aside(self, step: int) -> str:
-        """Keeps a damaged checkpoint out of the way; what is left there from before makes room."""
+        """Moves a damaged checkpoint out of the way, replacing one that was set aside before."""
         aside = self.directory / f"damaged-{self.place(step).name}"
         try:
             shutil.rmtree(aside, ignore_errors=True)
@@ -122,7 +122,7 @@ class Checkpoints:
         return f"set aside as {aside.name}"
 
     def _remove(self, step: int) -> None:
-        """Away at once, so that a kill leaves no half of a checkpoint under its name."""
+        """Renames it first, so that a kill never leaves half a checkpoint under its name."""
         leaving = self.directory / f".checkpoint-{step}.old.partial"
         try:
             self.place(step).rename(leaving)

@@ -1,7 +1,7 @@
-"""How a run ends: its final weights, how they are found again, and what can be mended of them.
+"""Finishes a run: writes its final weights, finds them again, and repairs them where that is possible.
 
-The manifest names the final weights before they are there, so that no kill leaves them without their sum. The
-checkpoint of the last step holds the same weights and the same metrics: from it both can be made again.
+The manifest lists the final weights before they appear, so that a kill never leaves them without a checksum. The
+checkpoint of the last step holds the same weights and metrics, and both can be restored from it.
 """
 
 from __future__ import annotations
@@ -20,42 +20,42 @@ from .manifest import FileEntry, Manifest
 if TYPE_CHECKING:
     from torch import Tensor
 
-HAVE_THEM_AGAIN = "restore it from a copy, or run the command that trained it again, which makes it from a checkpoint"
+HOW_TO_RESTORE = "restore it from a copy, or run the training command again, which restores it from a checkpoint"
 
 
-def finish(directory: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Writes the final weights; the metrics are final too.
+def write_final(directory: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Writes the final weights, and records the metrics as final.
 
     Raises:
         WorkError: they could not be written.
     """
     from partwise.storage.safetensors import fill_file
 
-    def vouch(written: Path) -> None:
+    def record(written: Path) -> None:
         manifest = Manifest.read(directory)
         manifest.files[WEIGHTS] = FileEntry.of_file(written)
         if (directory / METRICS).exists():
             manifest.files[METRICS] = FileEntry.of_file(directory / METRICS)
         manifest.write()
 
-    write_whole(directory / WEIGHTS, lambda place: fill_file(place, tensors), first=vouch)
+    write_whole(directory / WEIGHTS, lambda place: fill_file(place, tensors), first=record)
 
 
 def last_weights(directory: Path, checkpoints: Checkpoints) -> Path:
-    """The directory that holds the final weights, verified; or the newest good checkpoint.
+    """The directory that holds the final weights, verified; without them, that of the newest good checkpoint.
 
     Raises:
-        WorkError: there are neither; or the final ones are damaged.
+        WorkError: there is neither; or the final weights are damaged.
     """
     if (directory / WEIGHTS).is_file():
         try:
             Manifest.read(directory).verify((WEIGHTS,))
         except WorkError as error:
-            raise WorkError(f"{error}; {HAVE_THEM_AGAIN}") from error
+            raise WorkError(f"{error}; {HOW_TO_RESTORE}") from error
         return directory
     if (step := checkpoints.newest_good()) is not None:
         return checkpoints.place(step)
-    why = "no checkpoint of it is undamaged" if checkpoints.steps() else "its training has not reached a checkpoint"
+    why = "all its checkpoints are damaged" if checkpoints.steps() else "its training has not reached a checkpoint"
     raise WorkError(f"{directory} holds no weights yet: {why}")
 
 
@@ -63,20 +63,20 @@ def best_weights(directory: Path, checkpoints: Checkpoints) -> Path:
     """The checkpoint with the lowest validation loss, verified.
 
     Raises:
-        WorkError: none was evaluated; or it is damaged.
+        WorkError: no checkpoint was evaluated; or the best one is damaged.
     """
     step = checkpoints.best()
     if step is None:
         raise WorkError(
-            f"{directory} has no best checkpoint: none was evaluated; let trainer.evaluate_every and "
-            "trainer.checkpoint_every meet, or take the last weights"
+            f"{directory} has no best checkpoint, as none was evaluated; let trainer.evaluate_every and "
+            "trainer.checkpoint_every fall on the same steps, or use the last weights"
         )
     return checkpoints.verified(step)
 
 
-def mend(directory: Path, checkpoints: Checkpoints, say: Callable[[str], None]) -> None:
-    """Final weights that are damaged are set aside, for the last checkpoint to give them again; metrics that are,
-    are taken from it.
+def mend_final(directory: Path, checkpoints: Checkpoints, say: Callable[[str], None]) -> None:
+    """Sets damaged final weights aside, so that they are made again from the last checkpoint; restores damaged metrics
+    from it.
 
     Raises:
         WorkError: there is no such checkpoint.
@@ -85,13 +85,13 @@ def mend(directory: Path, checkpoints: Checkpoints, say: Callable[[str], None]) 
     if problem := manifest.damage(WEIGHTS):
         if good is None:
             raise WorkError(
-                f"{problem}, and there is no good checkpoint to make it from; restore it from a copy, or train again "
+                f"{problem}, and no good checkpoint to restore it from; restore it from a copy, or train again "
                 "into another directory"
             )
         aside = directory / f"damaged-{WEIGHTS}"
         (directory / WEIGHTS).replace(aside)
         flush_to_disk(directory)
-        say(f"{problem} (set aside as {aside.name}); making it again from the checkpoint of step {good}")
+        say(f"{problem} (set aside as {aside.name}); restoring it from the checkpoint of step {good}")
     elif METRICS in manifest.files and (problem := manifest.damage(METRICS)) and good is not None:
         content = (checkpoints.place(good) / METRICS).read_bytes()
         if FileEntry.of(content) == manifest.files[METRICS]:

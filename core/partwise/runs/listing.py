@@ -1,4 +1,4 @@
-"""The runs in a directory, each in a few figures. Imports no torch: it reads only what stands beside the weights."""
+"""Lists the runs in a directory with a few figures each. Imports no torch, as it never reads weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .ownership import holder
 from .run import Run
 
 DEEPEST = 3
-"""Levels of directories below the one asked for that are looked into."""
+"""How many levels of directories are searched."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Listed:
     """Of its recipe."""
     seed: int | None
     state: Literal["finished", "training", "diverged", "interrupted", "stopped", "damaged"]
-    """`stopped`: not finished, and no process is training in it (it was killed, or its machine was)."""
+    """`stopped`: not finished, and no process is training in it: it was killed, or its machine went down."""
     step: int | None
-    """Of the newest figures; None if it was trained elsewhere, and imported."""
+    """Step of the newest figures; None if the run was imported."""
     steps: int | None
-    """Updates in all, if the trainer's recipe says."""
+    """Total updates, if the trainer says."""
     loss: float | None
     """Nats per token on the valid split, at the newest evaluation."""
     bits_per_byte: float | None
@@ -43,8 +43,8 @@ class Listed:
 
 
 def runs_in(directory: Path) -> list[Listed]:
-    """Every run in `directory` and below, the one written last first."""
-    # A link to a run is that run, under the shortest of its names.
+    """Every run in `directory` and below, most recently written first."""
+    # A link to a run counts as that run, under the shorter name.
     found = sorted(
         _found(directory, DEEPEST), key=lambda path: (path.is_symlink(), len(path.parts), path), reverse=True
     )
@@ -65,7 +65,7 @@ def listed(directory: Path) -> Listed:
         newest |= {key: value for key, value in row.items() if value is not None}
     state = run.state
     trainer = run.recipe.get("trainer")
-    imported = "imported" in run.lock  # as its recipe has it, but trained elsewhere: its steps are not known
+    imported = "imported" in run.lock  # trained elsewhere, so its steps are not known
     return Listed(
         directory,
         str(run.recipe.get("name", directory.name)),
@@ -86,14 +86,14 @@ def _found(directory: Path, depth: int) -> Iterator[Path]:
     if depth:
         try:
             below = sorted(path for path in directory.iterdir() if path.is_dir() and not path.name.startswith("."))
-        except OSError:  # not ours to read
+        except OSError:  # we may not read it
             return
         for path in below:
             yield from _found(path, depth - 1)
 
 
 def _written(directory: Path) -> Iterator[float]:
-    """When the files that training leaves were last written; not the pictures that are drawn of a run later."""
+    """When training last wrote its files; pictures drawn of a run later do not count."""
     for name in (RECIPE, METRICS, WEIGHTS, STATUS):
         with suppress(OSError):
             yield (directory / name).lstat().st_mtime

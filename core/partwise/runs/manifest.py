@@ -1,8 +1,8 @@
-"""A manifest: what the files of a directory must be, so that damage is found before anything is built on it.
+"""A manifest: size and checksum of the files in a directory, so that damage is found before the files are used.
 
 `{"run": "...", "files": {"model.safetensors": {"bytes": 1200, "sha256": "9f8..."}}, "sha256": "..."}`, where the last
-sum is that of the rest. A reader asks for files by names of its own; what a manifest says of others is never looked
-at, so that it cannot lead anywhere.
+checksum covers the rest. A reader asks only for files whose names it knows; other names in a manifest are ignored, so
+that it cannot lead anywhere.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from .layout import MANIFEST
 
 @dataclass(frozen=True)
 class FileEntry:
-    """What a file must be."""
+    """Size and checksum that a file must have."""
 
     size: int
     sha256: str
 
     @classmethod
     def of(cls, content: bytes) -> FileEntry:
-        """Of a file that holds `content`."""
+        """The entry of a file that holds `content`."""
         return cls(len(content), hashlib.sha256(content).hexdigest())
 
     @classmethod
     def of_file(cls, path: Path) -> FileEntry:
-        """Of the file at `path`, read piece by piece. Raises OSError."""
+        """The entry of the file at `path`, read piece by piece. Raises OSError."""
         with open_regular(path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return cls(file.tell(), digest)
@@ -43,7 +43,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The files of one directory; `run` tells whose they are."""
+    """The files of one directory; `run` is the identity of the run that they belong to."""
 
     directory: Path
     files: dict[str, FileEntry] = field(default_factory=dict)
@@ -59,11 +59,11 @@ class Manifest:
         path = directory / MANIFEST
         try:
             if path.is_symlink():
-                raise WorkError(f"{path} is no file of its own but a link")
+                raise WorkError(f"{path} is a link, not a file of its own")
             content = read_json(path)
             files = {name: _entry(value) for name, value in content["files"].items()}
             if content["sha256"] != _sum(content["run"], content["files"]):
-                raise WorkError(f"{path} is damaged: its SHA-256 is not that of what was written")
+                raise WorkError(f"{path} is damaged: its SHA-256 is not that of the file that was written")
             return cls(directory, files, str(content["run"]))
         except InputError:
             raise WorkError(f"{path} is missing") from None
@@ -75,7 +75,7 @@ class Manifest:
         write_json(self.directory / MANIFEST, self.as_json())
 
     def as_json(self) -> dict[str, Any]:
-        """As it is written."""
+        """The JSON value that is written."""
         files = {name: {"bytes": entry.size, "sha256": entry.sha256} for name, entry in self.files.items()}
         return {"run": self.run, "files": files, "sha256": _sum(self.run, files)}
 
@@ -85,13 +85,13 @@ class Manifest:
         try:
             about = path.lstat()
             if not stat.S_ISREG(about.st_mode):  # a link might lead out of the directory, a pipe never end
-                return f"{path} is no file of its own but a {'link' if stat.S_ISLNK(about.st_mode) else 'directory'}"
+                return f"{path} is a {'link' if stat.S_ISLNK(about.st_mode) else 'directory'}, not a file of its own"
             if entry is None:
-                return f"{path} is foreign: {MANIFEST} beside it does not name it"
+                return f"{path} is foreign: {MANIFEST} beside it does not list it"
             if about.st_size != entry.size:
                 return f"{path} is damaged: it has {about.st_size:,} bytes, and {entry.size:,} were written"
             if FileEntry.of_file(path) != entry:
-                return f"{path} is damaged: its SHA-256 is not that of what was written"
+                return f"{path} is damaged: its SHA-256 is not that of the file that was written"
         except FileNotFoundError:
             return f"{path} is missing"
         except OSError as error:
@@ -102,7 +102,7 @@ class Manifest:
         """Makes sure that these files are what was written.
 
         Raises:
-            WorkError: one is not; it names the first.
+            WorkError: one is not; the message names the first.
         """
         for name in names:
             if problem := self.damage(name):
@@ -110,7 +110,7 @@ class Manifest:
 
 
 def _sum(run: str, files: dict[str, Any]) -> str:
-    """Of what a manifest says, so that it does not blame others for damage of its own."""
+    """A checksum of the manifest itself, so that its own damage is not blamed on the files."""
     return hashlib.sha256(json.dumps([run, files], sort_keys=True).encode()).hexdigest()
 
 

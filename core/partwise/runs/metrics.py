@@ -1,4 +1,4 @@
-"""Figures of a training, one JSON object a line: appended as it goes, cut back when it goes on from a checkpoint."""
+"""Figures logged while training, one JSON object per line: appended to, and cut back when a run resumes."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ class MetricsLog:
         self.path = path
 
     def append(self, row: MetricsRow) -> None:
-        """Adds a row; figures that are not finite, which JSON cannot say, become null.
+        """Adds a row; figures that are not finite, which JSON cannot express, become null.
 
         Raises:
             WorkError: it could not be written.
         """
-        line = json.dumps({key: None if _endless(value) else value for key, value in row.items()})
+        line = json.dumps({key: None if _is_infinite_or_nan(value) else value for key, value in row.items()})
         try:
             # Opened each time (some 20 microseconds), so that no open file outlives an error and every row is seen.
-            with open(self.path, "a", encoding="utf-8", opener=_own) as file:
+            with open(self.path, "a", encoding="utf-8", opener=_without_following_links) as file:
                 file.write(line + "\n")
         except OSError as error:
             raise unwritable(self.path, error) from error
 
     def all(self) -> list[dict[str, Any]]:
-        """Every row so far; a last line that was cut short is none.
+        """Every row so far, without a last line that was cut short.
 
         Raises:
-            WorkError: a line is no row; names the line.
+            WorkError: a line is not a row; the message names the line.
         """
         if not self.path.exists():
             return []
@@ -61,7 +61,7 @@ class MetricsLog:
         return content
 
     def return_to(self, content: bytes) -> bool:
-        """Makes the file what it was when `content` was taken; says whether it still began so, undamaged.
+        """Restores the file to `content`; returns whether it still began with exactly that.
 
         Raises:
             WorkError: it could not be written.
@@ -106,7 +106,7 @@ class MetricsLog:
         return row
 
 
-def _own(path: str, flags: int) -> int:
+def _without_following_links(path: str, flags: int) -> int:
     """Opens no link, which might lead out of the run's directory."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
@@ -116,7 +116,7 @@ def _refuse(name: str) -> None:
 
 
 def _is_figure(key: str, value: object) -> bool:
-    """Whether readers can calculate with it, where they do; of other keys a text may be the value."""
+    """Whether the value is a number where readers calculate with it; other keys may have text."""
     if isinstance(value, str):
         return key != "loss" and not key.startswith("valid_")
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -124,5 +124,5 @@ def _is_figure(key: str, value: object) -> bool:
     return math.isfinite(value)
 
 
-def _endless(value: object) -> bool:
+def _is_infinite_or_nan(value: object) -> bool:
     return isinstance(value, float) and not math.isfinite(value)

@@ -1,7 +1,7 @@
-"""What an optimizer keeps for each parameter once it has made an update, found out without moving any data.
+"""Finds out what an optimizer keeps for each parameter after an update, without moving any data.
 
-A checkpoint from anywhere may hold a state of any shape. An optimizer believes what it is given, and would only fail
-at its next update, far from the file that is to blame.
+A checkpoint may hold a state of any shape. An optimizer accepts whatever it is given, and would fail only at its next
+update, far from the file that caused it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from torch.optim import Optimizer
 
 
 def kept_state(optimizer: Optimizer) -> dict[int, dict[str, Any]]:
-    """What it keeps by the number of a parameter and by key: numbers, and tensors on the meta device.
+    """The optimizer's state by parameter index and key: numbers, and tensors on the meta device.
 
-    Empty for an optimizer that cannot be copied, or cannot update tensors without data: nothing is known of it then.
+    Empty for an optimizer that cannot be copied, or cannot update tensors that hold no data.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     stand_ins = {id(one): torch.empty(one.shape, dtype=one.dtype, device="meta") for one in parameters}
@@ -29,5 +29,5 @@ def kept_state(optimizer: Optimizer) -> dict[int, dict[str, Any]]:
             group.update({kind: False for kind in ("fused", "foreach") if kind in group})
         probe.step()
         return dict(probe.state_dict()["state"])
-    except Exception:  # of anybody's code, asked for what it was not made for
+    except Exception:  # an optimizer of anyone's may raise anything here
         return {}

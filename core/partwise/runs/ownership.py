@@ -1,4 +1,4 @@
-"""One process at a time trains in a directory: the system's lock on it, and a note of who holds that."""
+"""One process at a time trains in a directory: a lock of the system, and a note that says who holds it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from partwise.errors import PartwiseError, WorkError
 from partwise.storage.atomic import make_directory, read_json
+from partwise.storage.locks import lock
 
 from .layout import CLAIM, PARTIAL
 
@@ -21,29 +22,24 @@ from .layout import CLAIM, PARTIAL
 def alone_in(directory: Path) -> Iterator[None]:
     """Keeps other processes from training in `directory`, which is made if need be, for the length of a `with` block.
 
-    Two would write the same files at once. The system ends the claim with the process, however it ends. What a
-    process that was killed left half-written is removed.
+    Two processes would write the same files. The system releases the lock when the process ends, however it ends. Files
+    that a killed process left half-written are removed.
 
     Raises:
         InputError: it is a file.
-        WorkError: another process is training in it, which is named; or it cannot be made.
+        WorkError: another process is training in it (the message names it); or it cannot be made.
     """
     make_directory(directory)
-    if sys.platform == "win32":  # has no such lock
+    if sys.platform == "win32":  # cannot open a directory
         yield
         return
-    import fcntl
-
     handle = os.open(directory, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _taken(directory, holder(directory)) from None
-        except OSError as error:  # some network file systems have no locks: there the note has to do
-            if other := holder(directory):
-                raise _taken(directory, other) from error
-        else:
+        outcome, other = lock(handle), holder(directory)
+        # Where there are no locks, the note has to do.
+        if outcome == "taken" or (outcome == "unsupported" and other):
+            raise _taken(directory, other)
+        if outcome == "held":
             _sweep(directory)
         _note(directory)
         try:
@@ -55,9 +51,9 @@ def alone_in(directory: Path) -> Iterator[None]:
 
 
 def holder(directory: Path) -> str | None:
-    """The process that trains in `directory`, as `process 4711 on some-host`; None if there is none that is known.
+    """The process that trains in `directory`, as `process 4711 on some-host`; None if none is known.
 
-    Of a process on another machine that was killed, this may still speak: its machine alone could tell.
+    It may still name a process that was killed on another machine: only that machine could tell.
     """
     try:
         note = read_json(directory / CLAIM)
@@ -89,10 +85,10 @@ def _alive(pid: int) -> bool:
 
 
 def _note(directory: Path) -> None:
-    """Says who is here. Whoever cannot, on a full disk say, still holds the lock."""
+    """Notes which process is here. If it cannot be written (the disk is full), the lock still holds."""
     with suppress(OSError):
         (directory / CLAIM).unlink(missing_ok=True)
-        with (directory / CLAIM).open("x") as file:  # a new one: what stood there may be a link to somewhere else
+        with (directory / CLAIM).open("x") as file:  # a new file: what was there may be a link to somewhere else
             file.write(json.dumps({"process": os.getpid(), "host": platform.node()}) + "\n")
 
 

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from partwise.errors import InputError, PartwiseError, WorkError
 from partwise.storage.atomic import read_json, write_json
 
-from . import finish as ending
 from .checkpoint import Checkpoint
 from .checkpoints import Checkpoints
-from .create import begin, first_difference, identity
+from .create import create_or_resume, first_difference
+from .finish import HOW_TO_RESTORE, best_weights, last_weights, mend_final, write_final
+from .identity import run_identity
 from .layout import LOCK, MANIFEST, METRICS, RECIPE, STATUS, TOKENIZER, WEIGHTS
 from .manifest import Manifest
 from .metrics import MetricsLog, MetricsRow
@@ -40,12 +41,12 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """Where training goes on."""
+    """Where training resumes."""
 
     step: int = 0
     """Updates done; 0 if there is no checkpoint."""
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """What the trainer had saved of its own."""
+    """The trainer's own values, as it saved them."""
 
 
 class Run:
@@ -65,7 +66,7 @@ class Run:
         self.lock = lock
         self._say = say
         self._metrics = MetricsLog(directory / METRICS)
-        self._checkpoints = Checkpoints(directory, identity(recipe, lock))
+        self._checkpoints = Checkpoints(directory, run_identity(recipe, lock.get("data")))
 
     @classmethod
     def create(
@@ -76,20 +77,20 @@ class Run:
         lock: dict[str, Any],
         say: Say = lambda line: None,
     ) -> Run:
-        """Starts a run, or takes up the one that `directory` holds if it is of the same recipe.
+        """Starts a run, or resumes the one that `directory` holds if it has the same recipe.
 
-        Of a run taken up, the lock stays the one it was started with; one that has trained nothing yet is started
-        anew, on whatever the data is now. What is damaged is mended where that loses nothing, and `say` told of it.
+        A run that is resumed keeps the lock it was started with; one that has trained nothing yet starts over, on the
+        data as it is now. Damage is repaired where nothing is lost by it, and `say` receives a line about it.
 
         Raises:
             InputError: the directory holds a run of another recipe, or files of something else.
-            WorkError: it cannot be written, or is damaged beyond mending.
+            WorkError: it cannot be written, or is damaged beyond repair.
         """
-        begin(directory, recipe, tokenizer, lock, say)
+        create_or_resume(directory, recipe, tokenizer, lock, say)
         run = cls.open(directory)
         run._say = say
         if run.finished:
-            ending.mend(directory, run._checkpoints, say)
+            mend_final(directory, run._checkpoints, say)
         return run
 
     @classmethod
@@ -101,12 +102,12 @@ class Run:
             WorkError: a file of it is damaged.
         """
         if not (directory / RECIPE).is_file() and not (directory / MANIFEST).is_file():
-            raise InputError(f"{directory} holds no run: there is no {RECIPE} in it")
+            raise InputError(f"{directory} holds no run: it has no {RECIPE}")
         try:
             Manifest.read(directory).verify((RECIPE, TOKENIZER, LOCK))
         except WorkError as error:
             raise WorkError(
-                f"{error}; the command that trained the run mends what it can, or restore a copy"
+                f"{error}; run the training command again, which repairs what it can, or restore it from a copy"
             ) from error
         recipe, tokenizer, lock = (read_json(directory / name) for name in (RECIPE, TOKENIZER, LOCK))
         return cls(directory, recipe, tokenizer, lock)
@@ -138,8 +139,8 @@ class Run:
         return cast(RunState, state) if state in ("diverged", "interrupted") else "training"
 
     def mark(self, state: Literal["diverged", "interrupted"], message: str) -> None:
-        """Notes why training stopped; the next start forgets it. On a full disk there is no note, and no error:
-        what is being told of matters more."""
+        """Notes why training stopped, until the next start. On a full disk the note is left out without an error,
+        which would hide the reason itself."""
         with suppress(WorkError):
             write_json(self.directory / STATUS, {"state": state, "step": self.step, "message": message})
 
@@ -151,20 +152,20 @@ class Run:
         """Every row logged so far.
 
         Raises:
-            WorkError: the file is damaged; of a finished run any change of it is seen, else what is no row.
+            WorkError: the file is damaged: changed at all, in a finished run; before that, with a line that is no row.
         """
         if self.finished:
             manifest = Manifest.read(self.directory)
             problem = manifest.damage(METRICS) if METRICS in manifest.files else None
             if problem:
-                raise WorkError(f"{problem}; the command that trained the run mends it, if it still can")
+                raise WorkError(f"{problem}; run the training command again, which repairs it where it can")
         return self._metrics.all()
 
     def save_checkpoint(
         self,
         step: int,
-        model: nn.Module | Mapping[str, Tensor],
-        optimizer: Optimizer | OptimizerState,
+        model: nn.Module,
+        optimizer: Optimizer,
         extra: Mapping[str, Any] = NOTHING,
         keep: int = 2,
         best: float | None = None,
@@ -172,9 +173,7 @@ class Run:
         """Keeps all that training needs to continue after update `step`, and removes checkpoints no longer needed.
 
         Args:
-            model: or its tensors by name, as `weights.model_tensors` gives them: what several processes have gathered.
-            optimizer: or its state, as `weights.optimizer_state` gives it. (Not as tensors if the model is a module.)
-            extra: JSON values of the trainer that `load_checkpoint` gives back.
+            extra: JSON values of the trainer's own, which `load_checkpoint` gives back.
             keep: how many of the newest stay; with 2 there is one to fall back to, should the newest be damaged.
             best: the validation loss after this update, in nats, if it was evaluated: the checkpoint with the lowest
                 stays too.
@@ -182,15 +181,28 @@ class Run:
         Raises:
             WorkError: it could not be written; the checkpoints before are intact.
         """
+        from .weights import model_tensors, optimizer_state
+
+        self.write_checkpoint(step, model_tensors(model), optimizer_state(model, optimizer), extra, keep, best)
+
+    def write_checkpoint(
+        self,
+        step: int,
+        weights: Mapping[str, Tensor],
+        optimizer: OptimizerState,
+        extra: Mapping[str, Any] = NOTHING,
+        keep: int = 2,
+        best: float | None = None,
+    ) -> None:
+        """`save_checkpoint` for trainers that gather weights and optimizer state themselves (from several processes,
+        say), as `weights.model_tensors` and `weights.optimizer_state` give them."""
         place = self._checkpoints.place(step)
         if place.exists() and self._checkpoints.is_good(step):
             return  # training is deterministic: it is this very checkpoint
         loss = float(best) if best is not None and math.isfinite(best) else None
+        checkpoint = Checkpoint(step, weights, optimizer, self._metrics.content(), dict(extra), loss)
         try:
-            weights, state = _as_tensors(model, optimizer)
-            self._checkpoints.save(
-                Checkpoint(step, weights, state, self._metrics.content(), dict(extra), loss), max(keep, 1)
-            )
+            self._checkpoints.save(checkpoint, max(keep, 1))
         except (OSError, WorkError) as error:
             reason = str(error) if isinstance(error, WorkError) else f"cannot write {place}: {error.strerror or error}"
             raise WorkError(f"{reason}; {self._last_good(step)}") from error
@@ -198,10 +210,10 @@ class Run:
     def load_checkpoint(self, model: nn.Module, optimizer: Optimizer) -> ResumePoint:
         """Restores the newest good checkpoint and forgets the rows logged after it.
 
-        Without any, forgets all rows. Of those that are damaged, `say` is told.
+        Without a checkpoint, forgets all rows. `say` receives a line about each damaged one.
 
         Raises:
-            WorkError: there are checkpoints and none is good, or they are another model's; nothing was changed.
+            WorkError: there are checkpoints but none is good, or they belong to another model; nothing was changed.
         """
         from .weights import fill_model, fill_optimizer
 
@@ -212,9 +224,9 @@ class Run:
         return self.restore(use)
 
     def restore(self, use: Callable[[Checkpoint], None]) -> ResumePoint:
-        """`load_checkpoint` for those who fill model and optimizer in a way of their own, `use`.
+        """`load_checkpoint` for trainers that fill model and optimizer themselves, in `use`.
 
-        `use` raises a PartwiseError to refuse a checkpoint; the one before is then tried.
+        `use` may raise a PartwiseError to refuse a checkpoint; the one before it is tried next.
         """
         saved, problems = self._checkpoints.restore(use)
         for problem in problems:
@@ -229,7 +241,7 @@ class Run:
         (self.directory / STATUS).unlink(missing_ok=True)
         return ResumePoint(saved.step, saved.extra) if saved else ResumePoint()
 
-    def finish(self, model: nn.Module | Mapping[str, Tensor]) -> None:
+    def finish(self, model: nn.Module) -> None:
         """Writes the final weights, which makes the run finished.
 
         Raises:
@@ -237,42 +249,34 @@ class Run:
         """
         from .weights import model_tensors
 
+        self.finish_with(model_tensors(model))
+
+    def finish_with(self, weights: Mapping[str, Tensor]) -> None:
+        """`finish` for trainers that gather the weights themselves, as `weights.model_tensors` gives them."""
         self._metrics.flush()
-        ending.finish(self.directory, model if isinstance(model, Mapping) else model_tensors(model))
+        write_final(self.directory, weights)
         (self.directory / STATUS).unlink(missing_ok=True)
 
     def load_weights(self, model: nn.Module, best: bool = False) -> None:
-        """Fills `model` with the final weights; with those of the newest good checkpoint if the run is not finished.
+        """Fills `model` with the final weights or, if the run is not finished, those of the newest good checkpoint.
 
         Args:
             best: those of the checkpoint with the lowest validation loss instead.
 
         Raises:
-            WorkError: there are none such, or they are damaged or another model's.
+            WorkError: there are no such weights, or they are damaged or belong to another model.
         """
         from .weights import fill_model, read_tensors
 
-        place = (ending.best_weights if best else ending.last_weights)(self.directory, self._checkpoints)
+        place = (best_weights if best else last_weights)(self.directory, self._checkpoints)
         try:
             fill_model(model, read_tensors(place / WEIGHTS), place / WEIGHTS)
         except PartwiseError as error:
-            raise WorkError(f"{error}; {ending.HAVE_THEM_AGAIN}") from error
+            raise WorkError(f"{error}; {HOW_TO_RESTORE}") from error
 
     def _last_good(self, failed: int) -> str:
         good = self._checkpoints.newest_good(below=failed)
         return "there is no earlier checkpoint" if good is None else f"the checkpoint of step {good} is intact"
-
-
-def _as_tensors(
-    model: nn.Module | Mapping[str, Tensor], optimizer: Optimizer | OptimizerState
-) -> tuple[Mapping[str, Tensor], OptimizerState]:
-    from .weights import OptimizerState, model_tensors, optimizer_state
-
-    if isinstance(optimizer, OptimizerState):
-        return model if isinstance(model, Mapping) else model_tensors(model), optimizer
-    if isinstance(model, Mapping):
-        raise TypeError("an optimizer's state is named by its model: give both as tensors, or neither")
-    return model_tensors(model), optimizer_state(model, optimizer)
 
 
 __all__ = ["METRICS", "Checkpoint", "ResumePoint", "Run", "RunState", "alone_in", "first_difference", "holder"]

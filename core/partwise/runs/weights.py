@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from partwise.errors import WorkError
 from partwise.storage.safetensors import read_tensors, write_tensors
+from partwise.wording import some_of
 
 from .optimizer_probe import kept_state
 
@@ -22,7 +23,7 @@ Numbers = dict[str, Any]
 
 @dataclass(frozen=True)
 class OptimizerState:
-    """All that an optimizer remembers: tensors called `PARAMETER/KEY`, and numbers."""
+    """The whole state of an optimizer: tensors named `PARAMETER/KEY`, and numbers."""
 
     tensors: Mapping[str, Tensor]
     numbers: Numbers
@@ -39,13 +40,13 @@ def fill_model(model: nn.Module, tensors: Mapping[str, Tensor], source: Path) ->
     """Copies `tensors`, which `model_tensors` of such a model gave, into `model`; `source` is named in errors.
 
     Raises:
-        WorkError: they are those of another model.
+        WorkError: they belong to another model.
     """
     own = model_tensors(model)
     if missing := sorted(own.keys() - tensors.keys()):
-        raise WorkError(f"{source} lacks {_some(missing)}: it is from another model")
+        raise WorkError(f"{source} lacks {some_of(missing)}: it belongs to another model")
     if foreign := sorted(tensors.keys() - own.keys()):
-        raise WorkError(f"{source} holds {_some(foreign)}, which this model lacks: it is from another model")
+        raise WorkError(f"{source} holds {some_of(foreign)}, which this model lacks: it belongs to another model")
     for name, tensor in own.items():
         if tensor.shape != tensors[name].shape:
             raise WorkError(f"{source}: {name} is {_shape(tensors[name])}, and this model's is {_shape(tensor)}")
@@ -83,12 +84,12 @@ def fill_optimizer(model: nn.Module, optimizer: Optimizer, saved: OptimizerState
     """Restores what `optimizer_state` gave, bit for bit, into an optimizer built the same way.
 
     Raises:
-        WorkError: it is another optimizer's, or of another model.
+        WorkError: it belongs to another optimizer, or to another model.
     """
     places = {name: index for index, name in enumerate(_parameter_names(model, optimizer))}
     numbers = saved.numbers.get("state")
     if not isinstance(numbers, dict) or not all(map(_is_number, numbers.values())):
-        raise WorkError(f"{source}: what it has of an optimizer's numbers is none")
+        raise WorkError(f"{source}: the optimizer's numbers in it are damaged")
     state: dict[int, dict[str, Any]] = {}
     for name, value in [*saved.tensors.items(), *numbers.items()]:
         parameter, _, key = name.rpartition("/")
@@ -103,7 +104,7 @@ def fill_optimizer(model: nn.Module, optimizer: Optimizer, saved: OptimizerState
     try:
         optimizer.load_state_dict({"state": state, "param_groups": groups})
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:  # each asks for its own keys
-        raise WorkError(f"{source} is of another optimizer: {type(error).__name__}: {error}") from error
+        raise WorkError(f"{source} belongs to another optimizer: {type(error).__name__}: {error}") from error
 
 
 def _refuse_another_state(
@@ -112,10 +113,10 @@ def _refuse_another_state(
     for index, kept in kept_state(optimizer).items():
         for key, own in kept.items():
             if index not in state or own is None:
-                continue  # no gradient has come to this parameter yet
+                continue  # this parameter has had no gradient yet
             found = state[index].get(key)
             if found is None:
-                raise WorkError(f"{source} is of another optimizer: it lacks {names[index]}/{key}")
+                raise WorkError(f"{source} belongs to another optimizer: it lacks {names[index]}/{key}")
             if _kind(found) != _kind(own):
                 raise WorkError(
                     f"{source}: {names[index]}/{key} is {_kind(found)}, and this optimizer's is {_kind(own)}"
@@ -123,7 +124,7 @@ def _refuse_another_state(
 
 
 def _kind(value: object) -> str:
-    """What a value is, in words; equal for those that can stand for each other."""
+    """What a value is, in words; equal for values that can replace each other."""
     if not isinstance(value, Tensor):
         return "a number"
     shape = _shape(value)
@@ -131,14 +132,14 @@ def _kind(value: object) -> str:
 
 
 def _groups(numbers: Numbers, optimizer: Optimizer, source: Path) -> list[dict[str, float]]:
-    """The saved numbers of each parameter group; they are those that this optimizer's groups have."""
+    """The saved numbers of each parameter group, checked against those that this optimizer keeps."""
     groups = numbers.get("groups")
     own = [_numbers(group) for group in optimizer.param_groups]
     if not isinstance(groups, list) or len(groups) != len(own):
-        raise WorkError(f"{source}: its optimizer has not {len(own)} groups of parameters, as this one has")
+        raise WorkError(f"{source}: its optimizer does not have {len(own)} groups of parameters, as this one does")
     for group, known in zip(groups, own, strict=True):
         if not isinstance(group, dict) or group.keys() != known.keys() or not all(map(_is_number, group.values())):
-            raise WorkError(f"{source} is of another optimizer: this one's numbers are {', '.join(known)}")
+            raise WorkError(f"{source} belongs to another optimizer: this one's numbers are {', '.join(known)}")
     return groups
 
 
@@ -157,11 +158,6 @@ def _is_number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return isinstance(value, float) or abs(value) < 2**63
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
 
 
 def _shape(tensor: Tensor) -> str:

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written next to their place, flushed to the disk, then renamed."""
+"""Files that are either complete or absent: written beside their place, flushed to disk, then renamed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def write_whole(path: Path, write: Callable[[Path], None], first: Callable[[Path
     """Has `write` fill a temporary file in the same directory, which then takes the place of `path` at once.
 
     Args:
-        first: called with the temporary file, finished and on the disk, before it takes its place.
+        first: called with the temporary file, complete and on disk, before it is renamed.
 
     Raises:
-        WorkError: it could not be written (a full disk, no permission); what stood at `path` is untouched.
+        WorkError: it could not be written (a full disk, no permission); whatever was at `path` is untouched.
     """
-    # A name of its own for each writer: of several at once, the last to finish stands, whole.
+    # Each writer has a name of its own: of several at once, the last to finish wins with a complete file.
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
         write(temporary)
@@ -43,7 +43,7 @@ def write_whole(path: Path, write: Callable[[Path], None], first: Callable[[Path
 
 
 def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
-    """Writes `value` as JSON, whole or not at all."""
+    """Writes `value` as JSON, completely or not at all."""
     write_text(path, json_text(value, indent))
 
 
@@ -54,12 +54,12 @@ def json_text(value: Any, indent: int | None = 2) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text as UTF-8, whole or not at all."""
+    """Writes a text as UTF-8, completely or not at all."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes bytes, whole or not at all."""
+    """Writes bytes, completely or not at all."""
 
     def write(place: Path) -> None:
         place.write_bytes(content)
@@ -72,7 +72,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises:
         InputError: the file is not there or cannot be read.
-        WorkError: it holds no JSON object: cut short, too large, or not ours.
+        WorkError: it holds no JSON object, because it is cut short, too large, or not ours.
     """
     try:
         with open_regular(path) as file:
@@ -95,7 +95,7 @@ def open_regular(path: Path) -> Any:
     mode = os.fstat(handle).st_mode
     if not stat.S_ISREG(mode):
         os.close(handle)
-        raise OSError(0, "it is a directory" if stat.S_ISDIR(mode) else "it is no regular file", str(path))
+        raise OSError(0, "it is a directory" if stat.S_ISDIR(mode) else "it is not a regular file", str(path))
     return open(handle, "rb")
 
 
@@ -111,7 +111,7 @@ def flush_to_disk(path: Path) -> None:
 
 
 def make_directory(directory: Path) -> None:
-    """Makes a directory and those above it, so that they are there after a power cut too.
+    """Makes a directory and its parents so that they survive a power cut.
 
     Raises:
         InputError: it is a file.
@@ -129,7 +129,7 @@ def make_directory(directory: Path) -> None:
 
 
 def made(directory: Path) -> Path:
-    """The directory, made if it is not there; should a power cut take it away, what was in it can be had again.
+    """The directory, made if need be; for contents that can be made again should a power cut lose it.
 
     Raises:
         WorkError: it cannot be made.
@@ -144,4 +144,4 @@ def made(directory: Path) -> Path:
 def unwritable(path: Path, error: OSError) -> WorkError:
     """What to tell the user when `path` cannot be written."""
     reason = error.strerror or str(error)
-    return WorkError(f"cannot write {path}: {reason}; nothing that stood there before was touched")
+    return WorkError(f"cannot write {path}: {reason}; whatever was there before is untouched")

@@ -21,7 +21,7 @@ from partwise.errors import InputError, WorkError
 from .atomic import open_regular, write_whole
 
 LARGEST_HEADER = 32 * 1024**2
-"""Bytes of a header that are taken for one: room for a quarter of a million tensors."""
+"""Most bytes that a header may have: room for a quarter of a million tensors."""
 
 _NAMES = {
     torch.float64: "F64",
@@ -40,7 +40,7 @@ _NAMES = {
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Writes a safetensors file, whole or not at all.
+    """Writes a safetensors file, completely or not at all.
 
     Raises:
         WorkError: it could not be written.
@@ -53,7 +53,7 @@ def fill_file(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
     Raises:
         OSError: it could not be written.
-        WorkError: the format has no name for a tensor's type.
+        WorkError: the format has no name for a tensor's dtype.
     """
     # Wide types first, so that every tensor begins where its type can be read; then by name, always the same.
     order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
@@ -62,7 +62,7 @@ def fill_file(path: Path, tensors: Mapping[str, Tensor]) -> None:
     for name in order:
         tensor = tensors[name]
         if tensor.dtype not in _NAMES:
-            raise WorkError(f"{name} is of {tensor.dtype}, which safetensors files cannot hold")
+            raise WorkError(f"{name} is of {tensor.dtype}, which a safetensors file cannot hold")
         begin, end = end, end + tensor.numel() * tensor.element_size()
         header[name] = {"dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [begin, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
@@ -85,7 +85,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
     Raises:
         InputError: the file is not there or cannot be read.
-        WorkError: it is cut short, or no safetensors file.
+        WorkError: it is cut short, or not a safetensors file.
     """
     try:
         with open_regular(path) as file:
@@ -96,4 +96,4 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except (SafetensorError, ValueError, TypeError, LookupError, RuntimeError, AttributeError, OverflowError) as error:
-        raise WorkError(f"{path} is damaged, or no safetensors file: {error}") from error
+        raise WorkError(f"{path} is damaged, or not a safetensors file: {error}") from error

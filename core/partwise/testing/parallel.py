@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
+from partwise.machine import cores
 from partwise.parts.part import Part
 from partwise.parts.registry import RegisteredPart
 
@@ -45,7 +45,7 @@ def verify_parts(entries: Sequence[RegisteredPart], seed: int = 0, jobs: int | N
     """
     checks = [(entry, check) for entry in entries for check in contract_of(entry.part)]
     checks.sort(key=lambda pair: not pair[1].slow)
-    count = min(jobs or _cores(), len(checks))
+    count = min(jobs or cores(), len(checks))
     if count <= 1:
         for entry, check in checks:
             with warnings.catch_warnings():
@@ -95,7 +95,3 @@ def _died(job: Job) -> Result:
     about = next(one.about for one in contract_of(part) if one.name == job.check)
     message = "the process died: out of memory, or a fault in compiled code"
     return Result(job.kind, job.part, job.check, about, "failed", message, 0, 0.0)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

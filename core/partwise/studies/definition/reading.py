@@ -12,8 +12,9 @@ from partwise.recipe import LoadedRecipe, Node, Problem, RejectedError, find, fi
 from partwise.recipe.load import extended, from_object, validated
 from partwise.recipe.overrides import Override
 from partwise.recipe.reader.source import Mark, marked
-from partwise.recipe.recipe import TRAINED, VERSION
+from partwise.recipe.recipe import VERSION
 from partwise.recipe.suggestions import did_you_mean
+from partwise.runs.identity import TRAINED
 
 from .locate import find_study, is_study
 from .study import Study

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from partwise.errors import WorkError
 from partwise.storage.atomic import made, write_json
+from partwise.storage.locks import lock
 
 from .engine import Engine
 from .jobs import JOB, Job, JobProgress, JobResult, read_result, write_result
@@ -179,7 +180,7 @@ class _Claims:
     def take(self, identity: str) -> bool:
         """Whether the job is ours now; if not, another process has it."""
         handle = os.open(made(self._directory) / identity, os.O_RDWR | os.O_CREAT, 0o644)
-        if not _locked(handle):
+        if lock(handle) == "taken":  # where there are no locks, two studies may do the same work
             os.close(handle)
             return False
         self._handles[identity] = handle
@@ -199,20 +200,6 @@ class _Claims:
     def close(self) -> None:
         for identity in self.held:
             self.release(identity)
-
-
-def _locked(handle: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such lock: two studies may do the same work there
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # some network file systems have no locks
-        pass
-    return True
 
 
 __all__ = ["CLAIMS", "Unwatched", "Watch", "execute", "known_results"]

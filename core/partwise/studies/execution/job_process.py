@@ -15,6 +15,8 @@ from datetime import datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from partwise.storage.locks import lock
+
 from .jobs import OUTPUT, Job, JobProgress, JobResult, write_result
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
@@ -100,12 +102,10 @@ def _end_with_parent() -> None:
 
 def _wait_for_others(directory: Path) -> None:
     """Until a process that was told to end, and still trains in the directory, has ended."""
-    with suppress(ImportError, OSError):
-        import fcntl
-
+    with suppress(OSError):
         handle = os.open(directory, os.O_RDONLY)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            lock(handle, wait=True)
         finally:
             os.close(handle)
 

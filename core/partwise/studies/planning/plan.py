@@ -9,8 +9,9 @@ from hashlib import sha256
 from typing import Any
 
 from partwise.errors import InputError, PartwiseError
-from partwise.provenance.lock import run_identity
+from partwise.provenance.sources import code_of
 from partwise.recipe import LoadedRecipe, Problem, RejectedError
+from partwise.runs.identity import result_identity
 from partwise.studies import results
 from partwise.studies.definition.reading import LoadedStudy
 from partwise.studies.definition.variants import Candidate, variants
@@ -40,7 +41,8 @@ class PlannedVariant:
 
     def identity(self, seed: int) -> str:
         """Of the run with `seed`."""
-        return run_identity(self.loaded.recipe, seed, self.data_hash)
+        recipe = self.loaded.recipe
+        return result_identity(recipe.resolved(), seed, self.data_hash, code_of(recipe))
 
     def job(self, seed: int, study: LoadedStudy, metric: results.Metric | None = None) -> Job:
         """The run with `seed`, measured as the study asks unless `metric` says otherwise."""

@@ -84,13 +84,13 @@ def trained(part: Part, directory: Path, seed: int = 0, die_at: int | None = Non
     reports: list[Progress] = []
     kept: list[int] = []
     run = Run.create(directory, {}, {}, {})
-    save = run.save_checkpoint
+    save = run.write_checkpoint
 
     def spy(step: int, *rest: Any) -> None:
         kept.append(step)
         save(step, *rest)
 
-    run.save_checkpoint = spy  # type: ignore[method-assign, assignment]
+    run.write_checkpoint = spy  # type: ignore[method-assign, assignment]
 
     def report(progress: Progress) -> None:
         reports.append(progress)
