@@ -1,4 +1,4 @@
-"""From texts to batches of token ids: what data and tokenizers promise, encoding, the cache, and batches."""
+"""From texts to batches: what data and tokenizers must offer, encoded splits and their cache, batches of token ids."""
 
 import lazy_loader
 

@@ -1,4 +1,7 @@
-"""`Batch`: token ids to train, evaluate or start decoding on. B batch, T positions, M positions of the source."""
+"""`Batch`: what a model reads in one pass.
+
+Shapes: B rows, T positions, M positions of the source.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import torch
 from torch import Tensor
 
 IGNORED = -100
-"""Target id of a position that is not scored."""
+"""Target of a position that is not scored; the default `ignore_index` of PyTorch's cross-entropy."""
 
 
 @dataclass(frozen=True)
@@ -16,17 +19,17 @@ class Batch:
     """Token ids to train, evaluate or start decoding on."""
 
     tokens: Tensor
-    """[B, T] int64, what the model reads (for a seq2seq model, the decoder)."""
+    """[B, T] int64, what the model reads; in a seq2seq model, what its decoder reads."""
     targets: Tensor
-    """[B, T] int64, the next token at each position; IGNORED where it is not scored."""
+    """[B, T] int64, the token that follows each position; IGNORED where it is not scored."""
     padding: Tensor | None = None
-    """[B, T] bool, True where `tokens` holds a token; None: no padding."""
+    """[B, T] bool, True where `tokens` holds a token and False where it is padded; None: no padding."""
     documents: Tensor | None = None
     """[B, T] int, which packed document a token belongs to."""
     source: Tensor | None = None
     """[B, M] int64, what an encoder reads."""
     source_padding: Tensor | None = None
-    """[B, M] bool, True where `source` holds a token."""
+    """[B, M] bool, True where `source` holds a token; None: no padding."""
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on `device`."""

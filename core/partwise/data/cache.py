@@ -1,18 +1,20 @@
-"""Where encoded texts are kept between runs."""
+"""The cache directory: where encoded texts and trained tokenizers are kept between runs."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from partwise.errors import InputError
+from partwise.errors import InputError, WorkError
 
 CACHE = "PARTWISE_CACHE"
 """Environment variable that names the cache directory."""
 
 
 def cache_directory() -> Path:
-    """Where encoded texts are kept: $PARTWISE_CACHE, else the user's cache directory."""
+    """$PARTWISE_CACHE, else the user's cache directory. It need not exist."""
     if os.environ.get(CACHE):
         return Path(os.environ[CACHE])
     if os.environ.get("XDG_CACHE_HOME"):
@@ -21,10 +23,10 @@ def cache_directory() -> Path:
 
 
 def made_in_cache(folder: Path) -> Path:
-    """`folder`, made if it is not there.
+    """`folder`, created with its parents if it does not exist.
 
     Raises:
-        InputError: it cannot be made.
+        InputError: it cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -33,3 +35,15 @@ def made_in_cache(folder: Path) -> Path:
             f"cannot make the cache directory {folder}: {error.strerror}; name another one in {CACHE}"
         ) from error
     return folder
+
+
+@contextmanager
+def writing_to_cache(folder: Path) -> Iterator[None]:
+    """Within it, a failure to write below `folder` becomes a WorkError that names the way out."""
+    try:
+        yield
+    except OSError as error:
+        raise WorkError(
+            f"cannot write encoded text to {folder}: {error.strerror}; "
+            f"make room there, or name another directory in {CACHE}"
+        ) from error

@@ -1,4 +1,4 @@
-"""`EncodedSplit`: one split of a data set as token ids, and what its figures mean in bits per byte."""
+"""`EncodedSplit`: one split of a data set as token ids, with what a loss needs to be turned into bits per byte."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ class EncodedSplit:
     name: Split
     form: Literal["stream", "examples"]
     tokens: Array
-    """[N] uint16, or uint32 for a large vocabulary: an end token, then every text with an end token after it."""
+    """[N] uint16, or uint32 for a large vocabulary: an end token, then every text followed by an end token."""
     scored: Array | None
-    """[N] bool, whether a token counts as a target; an end token counts with the piece before it. None: all do."""
+    """[N] bool, whether a token counts as a target; an end token counts as the piece before it does. None: all
+    tokens count."""
     bounds: Array | None
-    """[examples + 1] int64, where in `tokens` the end tokens stand: example i is what lies between
-    `bounds[i]` and `bounds[i + 1]`. None for a stream."""
+    """[examples + 1] int64, indices of the end tokens in `tokens`: example i lies between `bounds[i]` and
+    `bounds[i + 1]`. None for a stream."""
     cuts: Array | None
-    """[examples] int64, where the target of a pair begins; -1: not a read piece and then a scored one."""
+    """[examples] int64, index at which the target of a pair begins; -1 if the example is not a piece that is read,
+    followed by one that is scored. None for a stream."""
     scored_tokens: int
     """Targets, end tokens included."""
     text_bytes: int
@@ -38,19 +40,19 @@ class EncodedSplit:
     unknowns: int
     """Scored tokens that are the unknown token."""
     lossless: bool
-    """Whether the text can be had back from the tokens, but for the unknowns."""
+    """Whether decoding the tokens restores the text, except for the unknowns."""
     unknown_bits: float | None
-    """Bits that spell out one unknown; None if it cannot be."""
+    """Bits that spell out one unknown; None if the tokenizer has no such code."""
     data_hash: str
-    """A hash of the texts themselves, whatever the tokenizer, and wherever they were read from."""
+    """A hash of the texts alone: independent of the tokenizer and of where they were read from."""
 
     def bits_per_byte(self, nats_per_token: float) -> float | None:
-        """Bits that a model of this loss needs for each byte of the scored text: the figure that compares tokenizers.
+        """Bits that a model of this loss needs for each byte of the scored text: a figure that compares tokenizers.
 
-        It is the length of a message from which the text can be restored, over the length of the text. So
-        the unknowns must be paid for: the model says *that* there is one, and `unknown_bits` spell out
-        what it stands for; without them, a tokenizer that knows no word would look best. Where no such
-        message exists (the tokenizer loses text, or cannot spell) there is no figure: None.
+        It is the length of a message from which the text can be restored, divided by the length of the text.
+        Unknown tokens therefore cost extra: the model predicts *that* one stands there, and `unknown_bits` more
+        spell out what it stands for. Without them, a tokenizer that knows no word would look best. None if no
+        such message exists, because the tokenizer loses text or cannot spell out an unknown.
         """
         if not self.lossless or not self.text_bytes or (self.unknowns and self.unknown_bits is None):
             return None
@@ -59,6 +61,6 @@ class EncodedSplit:
 
 
 def data_hash(encoded: Mapping[Split, EncodedSplit]) -> str:
-    """A hash of all texts of several splits; the same wherever and however they are stored."""
+    """A hash of all texts of several splits, independent of where and how they are stored."""
     facts = sorted((name, split.data_hash) for name, split in encoded.items())
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What data and tokenizers promise. Imports no torch."""
+"""What data and tokenizers must offer: texts in pieces, and their way to token ids and back. Imports no torch."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class Tokenizer(Protocol):
 
     @property
     def end(self) -> int:
-        """Id of the special token that ends a text, and begins one. No text encodes to it."""
+        """Id of the special token that ends a text and begins the next. No text encodes to it."""
         ...
 
     @property
     def unknown(self) -> int | None:
-        """Id that stands for what the vocabulary lacks; None if it lacks nothing."""
+        """Id that stands for text the vocabulary lacks; None if it lacks nothing."""
         ...
 
     @property
     def unknown_bits(self) -> float | None:
-        """Bits it takes to spell out what one unknown stands for, by a code that needs no model; None if it cannot."""
+        """Bits that a code without a model takes to spell out one unknown; None if there is no such code."""
         ...
 
     @property
@@ -38,19 +38,19 @@ class Tokenizer(Protocol):
         ...
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text. The text of a special token is text like any other; lone surrogates become U+FFFD."""
+        """Ids of a text. The name of a special token is text like any other; lone surrogates become U+FFFD."""
         ...
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of ids; special tokens are left out."""
+        """The text of ids, without special tokens."""
         ...
 
     def token_bytes(self, token: int) -> bytes:
-        """UTF-8 bytes that one id adds to a text: a streaming decoder joins them. Special tokens add none."""
+        """UTF-8 bytes that one id adds to a text; joined, they are the text. Special tokens add none."""
         ...
 
     def label(self, token: int) -> str:
-        """A token as people read it, special tokens included: "the", "<|end|>"."""
+        """A token for people to read, special tokens included: "the", "<|end|>"."""
         ...
 
     def to_json(self) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of text that is either learned (`scored`) or only read."""
+    """A segment of text whose tokens are either targets (`scored`) or only read."""
 
     text: str
     scored: bool = True
@@ -68,19 +68,19 @@ class Piece:
 
 @dataclass(frozen=True)
 class Example:
-    """One text of a data set, in pieces. A pair of source and target is a read and a scored piece."""
+    """One text of a data set, in pieces. A pair has two: a source that is read, and a target that is scored."""
 
     pieces: tuple[Piece, ...]
     ends: bool = True
-    """False if the next example continues the same text: how a huge file comes in small portions."""
+    """False if the next example continues the same text: this is how a huge file comes in small portions."""
 
 
 class Data(Protocol):
-    """Texts, in three splits that share none."""
+    """Texts, in three splits that have none in common."""
 
     @property
     def form(self) -> Literal["stream", "examples"]:
-        """stream: running text, of which models see windows. examples: each is seen whole, in a row of its own."""
+        """Either "stream", running text of which models see windows, or "examples", each read whole in one row."""
         ...
 
     def examples(self, split: Split) -> Iterator[Example]:
@@ -88,5 +88,5 @@ class Data(Protocol):
         ...
 
     def identity(self) -> str:
-        """Changes whenever what `examples` yields changes; names the cache of encoded texts."""
+        """A string that changes whenever what `examples` yields changes; part of the key of the cache entry."""
         ...
