@@ -1,4 +1,4 @@
-"""A language model: one stack, each position predicting the next token."""
+"""A language model: one stack, in which each position predicts the next token."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from partwise.data import Batch
-from partwise.modules import Decoding, Initializer, State
+from partwise.modules import Decoding, Initializer, State, batch_flow, decode_step_flow, start_decoding
 
-from .stack import Head, Input, Stack, advance, decoding_after, flow_of_prompt, flow_of_step
+from .stack import Head, Input, Stack
 
 
 class LanguageModel(nn.Module):
@@ -36,19 +36,19 @@ class LanguageModel(nn.Module):
 
     def begin(self, prompt: Batch, room: int) -> tuple[Tensor, Decoding]:
         states = self.empty_states(len(prompt.tokens), room)
-        x = self.stack(self.input(prompt.tokens), flow_of_prompt(prompt), states)
-        return self._logits(x[:, -1]), decoding_after(prompt, states, room)
+        x = self.stack(self.input(prompt.tokens), batch_flow(prompt), states)
+        return self._logits(x[:, -1]), start_decoding(prompt, states, room)
 
     def step(self, tokens: Tensor, decoding: Decoding) -> Tensor:
-        x = self.stack(self.input(tokens[:, None]), flow_of_step(decoding, tokens.device), decoding.states)
-        advance(decoding)
+        x = self.stack(self.input(tokens[:, None]), decode_step_flow(decoding, tokens.device), decoding.states)
+        decoding.advance()
         return self._logits(x[:, -1])
 
     def empty_states(self, batch: int, length: int, memory_length: int = 0) -> list[State]:
         return self.stack.empty_states(batch, length, memory_length, like=next(self.parameters()))
 
     def _read(self, batch: Batch) -> Tensor:
-        x: Tensor = self.stack(self.input(batch.tokens), flow_of_prompt(batch))
+        x: Tensor = self.stack(self.input(batch.tokens), batch_flow(batch))
         return x
 
     def _logits(self, x: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""Encoder and decoder (Sutskever et al. 2014): one stack reads the source, another writes the target."""
+"""An encoder and a decoder (Sutskever et al. 2014): one stack reads the source, another writes the target.
+
+Shapes: B batch, T positions of the target, M positions of the source, C width, V vocabulary.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,18 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from partwise.data import Batch
-from partwise.modules import Decoding, Flow, Initializer, State
+from partwise.modules import (
+    Decoding,
+    Flow,
+    Initializer,
+    State,
+    batch_flow,
+    decode_step_flow,
+    start_decoding,
+    token_positions,
+)
 
-from .stack import Head, Input, Stack, advance, decoding_after, flow_of_prompt, flow_of_step, positions_of
+from .stack import Head, Input, Stack
 
 
 class Seq2Seq(nn.Module):
@@ -37,11 +49,15 @@ class Seq2Seq(nn.Module):
         self.initializer = initializer
 
     def encode(self, batch: Batch) -> Tensor:
-        """The encoder's states [B, M, C] for the sources of a batch."""
+        """The encoder's output [B, M, C] for the sources of a batch.
+
+        Raises:
+            ValueError: the batch has none.
+        """
         if batch.source is None:
             raise ValueError("a seq2seq model reads a source, and this batch has none")
         padding = batch.source_padding
-        positions = positions_of(Batch(batch.source, batch.source, padding=padding))
+        positions = token_positions(batch.source, padding)
         return self.encoder(self.encoder_input(batch.source), Flow(positions, padding=padding))
 
     def forward(self, batch: Batch) -> Tensor:
@@ -55,12 +71,14 @@ class Seq2Seq(nn.Module):
     def begin(self, prompt: Batch, room: int) -> tuple[Tensor, Decoding]:
         memory = self.encode(prompt)
         states = self.empty_states(len(prompt.tokens), room, memory.shape[1])
-        x = self.decoder(self.decoder_input(prompt.tokens), flow_of_prompt(prompt, memory), states)
-        return self._logits(x[:, -1]), decoding_after(prompt, states, room, memory)
+        x = self.decoder(self.decoder_input(prompt.tokens), batch_flow(prompt, memory), states)
+        return self._logits(x[:, -1]), start_decoding(prompt, states, room, memory)
 
     def step(self, tokens: Tensor, decoding: Decoding) -> Tensor:
-        x = self.decoder(self.decoder_input(tokens[:, None]), flow_of_step(decoding, tokens.device), decoding.states)
-        advance(decoding)
+        x = self.decoder(
+            self.decoder_input(tokens[:, None]), decode_step_flow(decoding, tokens.device), decoding.states
+        )
+        decoding.advance()
         return self._logits(x[:, -1])
 
     def empty_states(self, batch: int, length: int, memory_length: int = 0) -> list[State]:
@@ -68,7 +86,7 @@ class Seq2Seq(nn.Module):
 
     def _read(self, batch: Batch) -> Tensor:
         memory = self.encode(batch)
-        x: Tensor = self.decoder(self.decoder_input(batch.tokens), flow_of_prompt(batch, memory))
+        x: Tensor = self.decoder(self.decoder_input(batch.tokens), batch_flow(batch, memory))
         return x
 
     def _logits(self, x: Tensor) -> Tensor:

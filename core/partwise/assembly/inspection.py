@@ -18,8 +18,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from partwise.data.batch import IGNORED, Batch
-from partwise.modules.flow import State, tensors_of
 from partwise.modules.protocols import Model
+from partwise.modules.states import State, tensors_of
 from partwise.parts.kinds import ModelPart
 from partwise.parts.sites import ModelSite
 

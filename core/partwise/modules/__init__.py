@@ -1,4 +1,4 @@
-"""What modules promise and receive: protocols, the facts of a pass, masks, modules of other libraries."""
+"""What modules must offer and what they are given: protocols, flows, masks, decoding states, foreign modules."""
 
 import lazy_loader
 

@@ -1,6 +1,6 @@
-"""Modules that somebody else wrote, which only their constructors can fill.
+"""`fillable`: modules from elsewhere that draw their first weights in their constructors.
 
-partwise builds modules without memory and then asks each to fill its own tensors by `reset_parameters()`. PyTorch's
+partwise builds modules without memory and then asks each to fill its own tensors, by `reset_parameters()`. PyTorch's
 own layers can do that; a module that draws its weights in its constructor cannot, unless it is made `fillable`.
 """
 
@@ -17,9 +17,11 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 def fillable(make: Callable[[], ModuleT]) -> ModuleT:
-    """The module that `make` gives, with a `reset_parameters()` that fills it, and all in it, by making it anew:
+    """The module that `make` returns, with a `reset_parameters()` that fills it and every module in it.
 
-    attention = fillable(partial(nn.MultiheadAttention, width, heads, batch_first=True))
+    It fills them by calling `make` again, and copying the tensors of the module that this returns:
+
+        attention = fillable(partial(nn.MultiheadAttention, width, heads, batch_first=True))
     """
     module = make()
     module.make = make  # type: ignore[assignment]
@@ -29,7 +31,7 @@ def fillable(make: Callable[[], ModuleT]) -> ModuleT:
 
 
 def filled_by_others(module: nn.Module) -> set[nn.Module]:
-    """The modules within one that fills all there is in it."""
+    """The modules in `module` that need not fill themselves, because they stand inside a fillable one."""
     owners = [child for child in module.modules() if getattr(child, "fills_all_within", False)]
     return {inner for owner in owners for inner in owner.modules() if inner is not owner}
 
@@ -44,6 +46,3 @@ def _refill(module: nn.Module) -> None:
 
 def _tensors(module: nn.Module) -> list[Tensor]:
     return [*module.parameters(), *module.buffers()]
-
-
-__all__ = ["fillable", "filled_by_others"]

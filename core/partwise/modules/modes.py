@@ -1,4 +1,4 @@
-"""Training and evaluation mode."""
+"""`evaluating`: a model switched to evaluation mode for a while."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .protocols import Model
 
 @contextmanager
 def evaluating(model: Model) -> Iterator[None]:
-    """Switches dropout and the like off for the length of a `with` block."""
+    """Within it, the model is in evaluation mode: dropout and the like are off. Its mode is restored afterwards."""
     training = cast(nn.Module, model).training
     model.eval()
     try:

@@ -1,4 +1,7 @@
-"""What a position encoder promises: to act at the embedding, by rotating queries and keys, or as a bias on scores."""
+"""`PositionEncoder`: what the module of a position part must offer.
+
+Shapes: B batch, T positions, C width, H heads, D head width, N offsets.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,19 @@ if TYPE_CHECKING:
 
 
 class PositionEncoder(Protocol):
-    """An `nn.Module` that acts in up to three places; where it does not act it returns x, None or None.
+    """An `nn.Module` that acts in up to three places: on embeddings, on queries and keys, and on attention scores.
 
-    `angles` is apart from `rotate` so that the trigonometry is done once per pass, not once per layer.
+    Where it does not act, `embed` returns x, and `angles` and `bias_table` return None. `angles` is apart from
+    `rotate` so that sines and cosines are computed once per pass, not once per layer.
     """
 
     @property
     def max_positions(self) -> int | None:
-        """Positions it knows; None if it knows no end."""
+        """Number of positions it knows; None if there is no limit."""
         ...
 
     def embed(self, x: Tensor, positions: Tensor) -> Tensor:
-        """Embeddings [B, T, C] with their positions ([T] or [B, T]) worked in."""
+        """Embeddings [B, T, C] with their positions, [T] or [B, T], worked in."""
         ...
 
     def angles(self, positions: Tensor) -> tuple[Tensor, ...] | None:
@@ -34,7 +38,7 @@ class PositionEncoder(Protocol):
     def bias_table(self, offsets: Tensor) -> Tensor | None:
         """[H, N] to be added to scores, for N offsets from a query to a key (negative: the key comes first).
 
-        Of the offset alone, so that no pass needs to write out one number per query and key. A bias of anything
-        else, of what stands there or of where, belongs into an attention, or into its score.
+        It depends on the offset alone, so that no pass needs a number per query and key. A bias that depends on
+        anything else (the content, or absolute positions) belongs in an attention or its score.
         """
         ...

@@ -1,4 +1,4 @@
-"""`cached_property` for what `torch.compile` traces: Python 3.11 puts a lock around its own, which has no graph."""
+"""`cached_property` for code that `torch.compile` traces: Python 3.11 puts a lock around its own and has no graph."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ValueT = TypeVar("ValueT")
 
 
 class cached_property(Generic[ValueT]):  # noqa: N801 - named and used as Python's own
-    """A property that is computed when first asked for, and then kept in the instance."""
+    """A property that is computed at its first use and then kept in the instance."""
 
     def __init__(self, compute: Callable[[Any], ValueT]) -> None:
         self._compute = compute
@@ -28,5 +28,5 @@ class cached_property(Generic[ValueT]):  # noqa: N801 - named and used as Python
         if instance is None:
             return self
         value = self._compute(instance)
-        instance.__dict__[self._name] = value  # found there from now on, before this descriptor
+        instance.__dict__[self._name] = value  # from now on Python finds it there, before this descriptor
         return value

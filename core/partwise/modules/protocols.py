@@ -1,7 +1,7 @@
-"""What parts build: the interfaces between modules, as protocols.
+"""What the modules that parts build must offer, as protocols.
 
-A module fulfils one by having its methods; it need not import or derive from anything here, so that it
-stays a plain `torch.nn.Module` that is useful without partwise. (This file imports no torch at run time.)
+A module satisfies one by having its methods. It need not import or inherit anything from here, so it stays a plain
+`torch.nn.Module` that is useful without partwise. This file imports no torch at run time.
 
 Shapes: B batch, T positions, S positions so far, C width, H heads, D head width, V vocabulary.
 """
@@ -16,13 +16,8 @@ if TYPE_CHECKING:
 
     from partwise.data.batch import Batch
 
-    from .flow import Decoding, Flow, State
-
-
-# --- text ---------------------------------------------------------------------------------------------
-
-
-# --- the network --------------------------------------------------------------------------------------
+    from .flow import Flow
+    from .states import Decoding, State
 
 
 class Embedding(Protocol):
@@ -30,13 +25,13 @@ class Embedding(Protocol):
 
     @property
     def width(self) -> int:
-        """Features it gives; if it is not the model's width, the model adds a linear projection."""
+        """Features of a vector; if they are not the model's width, the model adds a linear projection."""
         ...
 
     def __call__(self, tokens: Tensor) -> Tensor: ...
 
     def weight_for_head(self) -> Tensor | None:
-        """The [V, width] table that a tied output head shares; None if there is none to share."""
+        """The table [V, width] that a tied output head shares; None if there is no such table."""
         ...
 
 
@@ -45,7 +40,7 @@ class Score(Protocol):
 
     @property
     def scale(self) -> float | None:
-        """If the score is the dot product times a constant, that constant (fused kernels apply); else None."""
+        """If the score is the dot product times a constant, that constant, so that fused kernels apply; else None."""
         ...
 
     def __call__(self, queries: Tensor, keys: Tensor) -> Tensor: ...
@@ -57,45 +52,46 @@ class Mixer(Protocol):
     def __call__(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         """x [B, T, C] to [B, T, C].
 
-        With a state, continues from the `flow.start` tokens it holds, and updates it in place to hold
-        `flow.end`; the result equals that of one pass over all tokens.
+        With a state, it continues after the `flow.start` tokens that the state holds, and updates the state in
+        place to hold `flow.end` tokens. The result equals that of one pass over all tokens.
         """
         ...
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
-        """A state for up to `length` tokens, of the dtype and device of `like`. For cross-attention, `length`
-        is that of the memory, which the first pass (`flow.start == 0`) stores."""
+        """A state for up to `length` tokens, of the dtype and device of `like`. For cross-attention, `length` is
+        the length of the memory, which the first pass (`flow.start == 0`) stores."""
         ...
 
 
 class Attention(Mixer, Protocol):
-    """A mixer built for `site.reads_memory` takes keys and values from `flow.memory` instead of x."""
+    """A mixer in which positions look at each other. One built at a site where `site.reads_memory` holds takes keys
+    and values from `flow.memory` instead of x."""
 
 
 class Block(Protocol):
     """An `nn.Module`: one layer."""
 
     def __call__(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
-        """x [B, T, C] to [B, T, C]; states as for a mixer."""
+        """x [B, T, C] to [B, T, C], with a state as for a mixer."""
         ...
 
     def empty_state(self, batch: int, length: int, memory_length: int, like: Tensor) -> State:
-        """States of its mixers, for `length` tokens and a memory of `memory_length`."""
+        """The states of its mixers, for up to `length` tokens and a memory of `memory_length`."""
         ...
 
 
 class Initializer(Protocol):
-    """Draws the first weights of one module, under random state that the assembly has seeded for it.
+    """Draws the first weights of one module, with a random state that assembly has seeded for that module.
 
-    Two attributes, which a module may set on a linear layer, tell it more: `ends_residual_branch = True` if the
-    layer's output is added to the residual stream; `stacked = [sizes]` if its rows are several layers in one.
+    A module may set two attributes on a linear layer for it: `ends_residual_branch = True` if the layer's output is
+    added to the residual stream, and `stacked = [sizes]` if its rows are several layers in one.
     """
 
     def __call__(self, module: nn.Module) -> None: ...
 
 
 class Model(Protocol):
-    """An `nn.Module` that reads a `Batch`. (Its `__call__` gives logits [B, T, V].)"""
+    """An `nn.Module` that reads a `Batch` and predicts the next token at each position."""
 
     @property
     def context(self) -> int:
@@ -109,7 +105,7 @@ class Model(Protocol):
 
     @property
     def initializer(self) -> Initializer | None:
-        """Called on every module after its `reset_parameters()`; None leaves them as they are."""
+        """Called on every module after its `reset_parameters()`; None if modules keep the weights that these drew."""
         ...
 
     def __call__(self, batch: Batch) -> Tensor:
@@ -121,18 +117,19 @@ class Model(Protocol):
         ...
 
     def begin(self, prompt: Batch, room: int) -> tuple[Tensor, Decoding]:
-        """Reads a prompt (its targets are ignored; padding stands on the left) into states for `room` tokens.
+        """The prefill: reads a prompt into states for `room` tokens.
 
-        Returns the logits [B, V] of the next token, and the states.
+        The prompt is padded on the left, if at all, and its targets are ignored. Returns the logits [B, V] of the
+        next token, and the decoding to continue with.
         """
         ...
 
     def empty_states(self, batch: int, length: int, memory_length: int = 0) -> list[State]:
-        """The states that `begin` makes: one per layer, for `length` tokens and a memory of `memory_length`."""
+        """The states that `begin` fills: one per layer, for `length` tokens and a memory of `memory_length`."""
         ...
 
     def step(self, tokens: Tensor, decoding: Decoding) -> Tensor:
-        """Reads one more token [B] per row; returns the logits [B, V] of the next one."""
+        """A decode step: reads one more token per row, [B], and returns the logits [B, V] of the next one."""
         ...
 
     def parameters(self) -> Iterator[nn.Parameter]: ...
@@ -142,9 +139,3 @@ class Model(Protocol):
     def train(self, mode: bool = True) -> Any: ...
 
     def eval(self) -> Any: ...
-
-
-# --- training and decoding ----------------------------------------------------------------------------
-
-
-# --- around the runs ----------------------------------------------------------------------------------

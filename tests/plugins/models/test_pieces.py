@@ -1,4 +1,4 @@
-"""Embeddings, heads, positions of tokens and first weights, each against its formula."""
+"""Embeddings, heads and first weights, each against its formula."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from partwise.data import Batch
 from partwise.parts import EmbeddingSite, LayerSite
 from partwise_models.embeddings import DenseEmbedding, OneHotEmbedding
 from partwise_models.initializers import NormalInitializer, XavierInitializer
 from partwise_models.parts import Dense, Normal, OneHot, Xavier
-from partwise_models.stack import Head, Input, positions_of
+from partwise_models.stack import Head, Input
 
 B, T, C, V = 2, 5, 8, 11
 
@@ -73,32 +72,6 @@ def test_the_head_is_a_product_a_bias_and_a_cap(tied: bool, bias: bool, cap: flo
         logits = cap * torch.tanh(logits / cap)
         assert logits.abs().max() <= cap
     torch.testing.assert_close(head(x, table if tied else None), logits, rtol=1e-4, atol=1e-5)
-
-
-def positions(padding: list[str] | None = None, documents: list[str] | None = None) -> list[list[int]]:
-    """Positions for rows written as "..xx" and "aabb"."""
-    rows = padding or documents or []
-    tokens = torch.zeros(len(rows), len(rows[0]), dtype=torch.int64)
-    mask = None if padding is None else torch.tensor([[char == "x" for char in row] for row in padding])
-    packed = None if documents is None else torch.tensor([[ord(char) for char in row] for row in documents])
-    found = positions_of(Batch(tokens, tokens, mask, packed))
-    return found.tolist()
-
-
-def test_positions_count_tokens_and_not_padding() -> None:
-    steps = torch.zeros(3, 4, dtype=torch.int64)
-    assert positions_of(Batch(steps, steps)).tolist() == [0, 1, 2, 3]
-    assert positions(["..xxx", "xxxxx"]) == [[0, 0, 0, 1, 2], [0, 1, 2, 3, 4]]
-    assert positions(["xxx.."])[0][:3] == [0, 1, 2]
-
-
-def test_positions_begin_anew_with_every_document() -> None:
-    assert positions(documents=["aaabb", "abbca"]) == [[0, 1, 2, 0, 1], [0, 0, 1, 0, 0]]
-
-
-def test_positions_of_packed_and_padded_rows_do_both() -> None:
-    assert positions(["xxxxx.."], ["aaabbbb"])[0][:5] == [0, 1, 2, 0, 1]
-    assert positions(["..xxxxx"], ["aaaabbb"])[0][2:] == [0, 1, 0, 1, 2]
 
 
 def large(initializer: NormalInitializer | XavierInitializer, ends: bool = False) -> nn.Linear:

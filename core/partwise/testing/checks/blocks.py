@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from partwise.modules.flow import Flow, State
+from partwise.modules.flow import Flow
+from partwise.modules.states import State
 from partwise.parts.kinds import FeedForwardPart, MixerPart
 from partwise.parts.part import Part
 from partwise.parts.sites import LayerSite

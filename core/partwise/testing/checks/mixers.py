@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from partwise.modules.flow import State, reordered, tensors_of
+from partwise.modules.states import State, reordered, tensors_of
 from partwise.parts.part import Part
 from partwise.testing.cases import family
 from partwise.testing.probes import MEMORY, flow_of, numbers, shaken

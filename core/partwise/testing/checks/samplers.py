@@ -9,7 +9,7 @@ from torch import Tensor
 
 from partwise.data.batch import IGNORED, Batch
 from partwise.decoding.decoder import Decoder
-from partwise.modules.flow import Decoding
+from partwise.modules.states import Decoding
 from partwise.parts.part import Part
 from partwise.testing.probes import drawn
 from partwise.testing.registering import check
