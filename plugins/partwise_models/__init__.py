@@ -1,4 +1,4 @@
-"""The built-in models parts."""
+"""The built-in models, embeddings and initializers."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Cross-entropy of an output head, without ever holding all logits of a batch.
 
-Rows of logits depend on one another nowhere, so they can be made, scored and turned into gradients some rows at
-a time (as the kernels of Liger, Hsu et al. 2024, and Cut Cross-Entropy, Wijmans et al. 2024, do). A chunk's
-logits live only while its gradients are computed, in the forward pass already: nothing is computed twice, and
-between the passes there is one gradient as large as the vectors and one as large as the table.
+Rows of logits do not depend on each other, so they can be made, scored and turned into gradients some rows at a
+time, as the kernels of Liger (Hsu et al. 2024) and Cut Cross-Entropy (Wijmans et al. 2024) do. The gradients of a
+chunk are computed in the forward pass, while its logits exist. So nothing is computed twice, and what is kept for the
+backward pass is one gradient as large as the vectors and one as large as the table.
 
 Shapes: N rows, C width, V vocabulary.
 """
@@ -19,19 +19,21 @@ from torch.autograd.function import once_differentiable
 from partwise.data import IGNORED
 
 MOST_LOGITS = 2**25
-"""Logits that are held at once: 128 MiB of them in float32. Whatever has fewer is computed in one piece."""
+"""Number of logits held at once, 128 MiB in float32. A batch with fewer is computed in one piece."""
 
 
 def chunked_cross_entropy(
     x: Tensor, weight: Tensor, bias: Tensor | None, cap: float | None, targets: Tensor, rows: int
 ) -> Tensor:
-    """Nats of `targets` [N], summed over those that are scored, under logits `x weight^T + bias`, `rows` at a time.
+    """Cross-entropy in nats of the logits `x weight^T + bias` against `targets`, summed over the scored ones: a scalar.
 
     Args:
         x: [N, C].
         weight: [V, C].
         bias: [V].
         cap: bounds logits to (-cap, cap) by cap * tanh(logit / cap).
+        targets: [N].
+        rows: of a chunk.
     """
     device = x.device.type
     product = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
@@ -87,7 +89,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 
 
 def _summing(dtype: torch.dtype) -> torch.dtype:
-    """What logits are scored and gradients are summed in."""
+    """The dtype in which logits are scored and gradients are summed."""
     return torch.promote_types(dtype, torch.float32)
 
 
@@ -99,7 +101,7 @@ def _logits(x: Tensor, weight: Tensor, bias: Tensor | None, cap: float | None) -
 
 
 def _nats(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The sum over the scored rows; the logarithm of each row's partition; which rows are scored; their targets."""
+    """The loss summed over the scored rows, the log of each row's partition, which rows are scored, their targets."""
     scored = targets != IGNORED
     wanted = targets.where(scored, 0)[:, None]
     partition = logits.logsumexp(1, keepdim=True)
@@ -108,7 +110,10 @@ def _nats(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor, Tens
 
 
 def _gradient(logits: Tensor, partition: Tensor, scored: Tensor, wanted: Tensor, cap: float | None) -> Tensor:
-    """Of the nats, with respect to the logits before the cap: softmax less one at the target. Overwrites `logits`."""
+    """The gradient of the loss with respect to the logits before the cap: softmax, less one at the target.
+
+    Overwrites `logits`.
+    """
     slope = None if cap is None else 1 - (logits / cap).square_()
     grad = logits.sub_(partition).exp_()
     grad.scatter_add_(1, wanted, torch.full_like(partition, -1.0))

@@ -1,4 +1,4 @@
-"""From token ids to vectors."""
+"""Embeddings: modules that turn token ids into vectors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class OneHotEmbedding(nn.Module):
     def __init__(self, vocabulary: int) -> None:
         super().__init__()
         self.width = vocabulary
-        # There is no weight to take the dtype from, so a buffer follows the model's casts.
+        # There is no weight whose dtype says what the model was cast to; this buffer does.
         self.register_buffer("one", torch.ones(()), persistent=False)
 
     def reset_parameters(self) -> None:

@@ -1,4 +1,4 @@
-"""First weights of linear and embedding layers. Other modules keep what their own `reset_parameters` drew."""
+"""Initializers of linear and embedding layers. Other modules keep what their own `reset_parameters` drew."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from torch import nn
 
 
 class NormalInitializer:
-    """Weights from N(0, std), biases 0, as GPT-2 (Radford et al. 2019).
+    """Weights from N(0, std) and biases of 0, as in GPT-2 (Radford et al. 2019).
 
-    A linear layer that ends a residual branch says so by an attribute `ends_residual_branch`; its weights
-    are scaled by 1 / sqrt(branches), so that the sum over all layers keeps its size.
+    The weights of a linear layer with the attribute `ends_residual_branch` are scaled by 1 / sqrt(branches), so that
+    the sum over all layers keeps its size.
     """
 
     def __init__(self, std: float, branches: int) -> None:
@@ -24,11 +24,11 @@ class NormalInitializer:
 
 
 class XavierInitializer:
-    """Linear weights uniform by fan-in and fan-out (Glorot & Bengio 2010); embeddings from N(0, width^-1/2)."""
+    """Linear weights uniform by fan-in and fan-out (Glorot & Bengio 2010); embeddings of deviation width^-1/2."""
 
     def __call__(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear):
-            # Each of several layers stacked into one has its own fan-out.
+            # Layers that are stacked into one matrix each have their own fan-out.
             for rows in module.weight.split(getattr(module, "stacked", [module.out_features])):
                 nn.init.xavier_uniform_(rows)
             _zero_bias(module)

@@ -1,4 +1,4 @@
-"""The built-in sampling parts."""
+"""The built-in samplers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Beam search with the length normalisation of GNMT (Wu et al. 2016, arXiv:1609.08144)."""
+"""Beam search with the length normalisation of GNMT (Wu et al. 2016, arXiv:1609.08144).
+
+Shapes: B rows, W beams of each row, V vocabulary, n tokens written.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from partwise.decoding import Decoder
 
 
 class BeamSearch:
-    """Keeps the `width` likeliest beginnings of each row, and yields the best text once it is found.
+    """Keeps the `width` likeliest beginnings of each row, and yields the best text when the search is over.
 
-    A text of n tokens (the end token counts) is worth its log-probability divided by ((5 + n) / 6) ** alpha. It is
-    complete when its end token is among the `width` best continuations. A row is decided when `width` texts are
-    complete, or when no beginning can still become better than the best of them. At the limit, beginnings count
-    as texts, too.
+    The score of a text of n tokens, its end token included, is its log-probability divided by ((5 + n) / 6) ** alpha.
+    A text is complete when its end token is among the `width` best continuations. The search of a row is over when
+    `width` texts are complete, or when no beginning can still become better than the best of them. At the limit,
+    beginnings count as texts, too.
     """
 
     def __init__(self, width: int, length_penalty: float) -> None:
@@ -28,12 +31,12 @@ class BeamSearch:
 
     @torch.inference_mode()
     def search(self, decoder: Decoder, limit: int) -> Tensor:
-        """The best text of each row, [B, n], filled up with the end token."""
+        """The best text of each row, [B, n], padded with the end token."""
         B, V = decoder.logits.shape
         W, device = self.width, decoder.logits.device
         rows = torch.arange(B, device=device)[:, None]
         decoder.reorder(rows.expand(B, W).flatten())
-        # A row begins as one beam and W - 1 impossible ones, which the first step's continuations displace.
+        # A row begins with one beam and W - 1 impossible ones, which the continuations of the first step replace.
         scores = torch.full((B, W), -torch.inf, device=device)
         scores[:, 0] = 0.0
         beams = torch.full((B, W, limit), decoder.end, device=device)
@@ -45,7 +48,7 @@ class BeamSearch:
         for n in range(1, limit + 1):
             log_probabilities = decoder.logits.log_softmax(-1, torch.float32).view(B, W, V)
             continued = (scores[:, :, None] + log_probabilities).flatten(1)
-            # At most W of these end (each beam has one end token), so at least W go on.
+            # Each beam has one end token, so at most W of these 2 W end, and at least W go on.
             candidates, index = continued.topk(min(2 * W, W * V))
             parents, tokens = index // V, index % V
             grown = beams[rows, parents]
@@ -63,7 +66,7 @@ class BeamSearch:
             complete += (counted & (candidates > -torch.inf)).sum(1)
 
             scores, kept = candidates.masked_fill(ends, -torch.inf).topk(W)
-            # Scores only fall, and the penalty divides them by no more than that of the longest text.
+            # Log-probabilities only fall, and no penalty is larger than that of the longest text.
             open_rows &= (complete < W) & (scores[:, 0] / self._penalty(limit) > best_worth)
             if n == limit or not bool(open_rows.any()):
                 break

@@ -1,4 +1,4 @@
-"""Filters: pure functions from logits [B, V] to logits in which what must not be drawn is -inf."""
+"""Filters: pure functions from logits [B, V] to logits that are -inf for tokens that must not be drawn."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 _LOOKS = (128, 2048)
-"""Likeliest tokens that `top_p` looks at first; as a rule they are enough, and sorting all is 30 times slower."""
+"""How many of the likeliest tokens `top_p` looks at first. These usually suffice, and sorting all is 30 times slower."""
 
 _COLD = 1e-6
 """Temperatures below which dividing logits needs care."""
 
 
 def temperature(logits: Tensor, temperature: float) -> Tensor:
-    """Divides: below 1 sharpens the distribution, above 1 flattens it."""
-    if temperature < _COLD:  # the quotient could overflow: the likeliest is made 0 first
+    """Divides logits by a temperature: below 1 it sharpens the distribution, above 1 it flattens it."""
+    if temperature < _COLD:  # the quotient could overflow, so the largest logit becomes 0 first
         logits = logits - logits.amax(-1, keepdim=True)
         temperature = max(temperature, torch.finfo(logits.dtype).tiny)
     return logits / temperature
@@ -34,7 +34,7 @@ def top_p(logits: Tensor, p: float) -> Tensor:
     """Keeps the fewest likeliest tokens whose probabilities reach p, and those as likely as the last of them
     (nucleus sampling, Holtzman et al. 2020)."""
     if p >= 1:
-        return logits  # rounding would let the sum reach 1 before the least likely have come
+        return logits  # with rounding, the sum could reach 1 before the least likely tokens are added
     V = logits.shape[-1]
     probabilities = logits.softmax(-1, torch.float32)
     for looked_at in (*(look for look in _LOOKS if look < V), V):

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from partwise.decoding import Decoder
 
 Filter = Callable[[Tensor], Tensor]
-"""Logits [B, V] to logits in which what must not be drawn is -inf."""
+"""From logits [B, V] to logits that are -inf for tokens that must not be drawn."""
 
 
 class Greedy:
@@ -21,7 +21,7 @@ class Greedy:
 
 
 class Drawing:
-    """Draws each token from what `filter` makes of the model's distribution."""
+    """Draws each token from the model's distribution after `filter`."""
 
     def __init__(self, filter: Filter) -> None:
         self.filter = filter
@@ -31,7 +31,7 @@ class Drawing:
 
 
 class FilterChain:
-    """Filters one after the other; each sees what the one before has left."""
+    """Applies filters one after the other; each sees what the one before has left."""
 
     def __init__(self, filters: Sequence[Filter]) -> None:
         self.filters = filters
@@ -43,7 +43,7 @@ class FilterChain:
 
 
 def write(decoder: Decoder, limit: int, choose: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
-    """Appends what `choose` makes of the logits [B, V], tokens [B], until every row has ended."""
+    """Yields and appends the tokens [B] that `choose` returns for logits [B, V], until every row has ended."""
     ended = torch.zeros(len(decoder.logits), dtype=torch.bool, device=decoder.logits.device)
     for count in range(limit):
         tokens = choose(decoder.logits).masked_fill(ended, decoder.end)
@@ -55,12 +55,12 @@ def write(decoder: Decoder, limit: int, choose: Callable[[Tensor], Tensor]) -> I
 
 
 def draw(logits: Tensor, generator: Generator) -> Tensor:
-    """One token [B] per row at random, as softmax of logits [B, V] has it.
+    """One token per row, [B], drawn from the softmax of logits [B, V].
 
-    Inverts the cumulative distribution: `torch.multinomial` makes V random numbers for one draw, which for a
-    vocabulary of 50,000 takes 27 times as long.
+    It inverts the cumulative distribution. `torch.multinomial` makes V random numbers for one draw, which takes 27
+    times as long for a vocabulary of 50,000.
     """
     sums = logits.softmax(-1, torch.float32).cumsum(-1, dtype=torch.float64)
     uniform = torch.rand(len(logits), 1, dtype=torch.float64, device=logits.device, generator=generator)
-    # The first sum beyond a number below the total: never a token of probability 0.
+    # The first sum larger than a number below the total; it is never that of a token of probability 0.
     return torch.searchsorted(sums, uniform * sums[:, -1:], right=True).squeeze(-1)

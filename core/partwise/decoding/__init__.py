@@ -1,4 +1,4 @@
-"""Writing text with a model: the decoder, what samplers promise, and prompts."""
+"""Decoding: writing text with a model, token by token, as a sampler chooses."""
 
 import lazy_loader
 

@@ -1,6 +1,11 @@
-"""`Decoder`: a model in the middle of writing, as samplers see it."""
+"""`Decoder`: a model that decodes, as samplers see it.
+
+Shapes: B rows, V vocabulary.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,21 +16,20 @@ from partwise.modules.protocols import Model
 
 
 class Decoder:
-    """A model that writes: the logits of the next token, and a way to say which token it was.
+    """A model and the text it has written so far: offers the logits of the next token, and is given the chosen one.
 
-    The model's states hold `room` tokens. When they are full, a model without a source starts anew from the
-    last half of them, so that writing can go on for ever (a sliding window: what is older is forgotten). A model
-    with a source cannot forget how far it has come; when its states are full it must end: from then on the end
-    token is certain.
+    The model's states hold `room` tokens. When they are full, a model without a source starts again from the last
+    half of them, so that a text may be of any length: a sliding window, beyond which the model forgets. A model with
+    a source would forget how much of it is written, so it must end: from then on the end token is certain.
     """
 
     def __init__(self, model: Model, prompt: Batch, end: int, room: int) -> None:
         """
         Args:
             model: in evaluation mode.
-            prompt: what is there already, padded on the left; of more than `room` tokens, the last are read.
+            prompt: what the model reads first, padded on the left; only the last `room` tokens are read.
             end: id of the token that ends a text.
-            room: tokens the states can hold; as a rule `model.context`, beyond which a model was not trained.
+            room: number of tokens that the states can hold; usually `model.context`, beyond which no model is trained.
 
         Raises:
             InputError: there is no room, or no token to begin with.
@@ -38,16 +42,15 @@ class Decoder:
         self._room = room
         self._has_source = prompt.source is not None
         if prompt.tokens.shape[1] > room:
-            padding = None if prompt.padding is None else prompt.padding[:, -room:]
-            prompt = Batch(
-                prompt.tokens[:, -room:],
-                prompt.targets[:, -room:],
-                padding,
-                source=prompt.source,
-                source_padding=prompt.source_padding,
+            prompt = replace(
+                prompt,
+                tokens=prompt.tokens[:, -room:],
+                targets=prompt.targets[:, -room:],
+                padding=None if prompt.padding is None else prompt.padding[:, -room:],
+                documents=None,
             )
         self.logits: Tensor
-        """[B, V] of the next token in each row."""
+        """[B, V], of the next token in each row."""
         self._begin(prompt)
 
     @torch.inference_mode()
@@ -83,7 +86,7 @@ class Decoder:
 
     @torch.inference_mode()
     def reorder(self, rows: Tensor) -> None:
-        """Makes row i continue what row `rows[i]` wrote so far; `rows` may be longer or shorter than B."""
+        """Makes row i continue the text of row `rows[i]`; `rows` may be longer or shorter than B."""
         self._decoding.reorder(rows)
         self.logits = self.logits.index_select(0, rows)
         self._window = self._window.index_select(0, rows)

@@ -1,4 +1,4 @@
-"""What a sampler promises."""
+"""`Sampler`: what the object that a sampler part builds must offer. Imports no torch at run time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ if TYPE_CHECKING:
 
 
 class Sampler(Protocol):
-    """Chooses what is written."""
+    """Chooses each next token."""
 
     def generate(self, decoder: Decoder, limit: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """Yields the tokens [B] that are appended, at most `limit` times, until every row has ended.
+        """Yields tokens [B], one per row, until every row has ended or `limit` tokens are written.
 
-        A row that has ended yields the end token. A search yields once it has decided.
+        It calls `decoder.advance` with the tokens that it yields, except for the last. A row that has ended yields
+        the end token. A search, which cannot decide token by token, yields all of them once it has decided.
+
+        Args:
+            generator: the only source of randomness; on the decoder's device.
         """
         ...

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 import pytest
 from pydantic import PositiveInt
 
-from partwise.parts import AttentionPart
+from partwise.parts import AttentionPart, LayerSite, ModelPart, ModelSite, slots
 from partwise.scaffold import PARTS
 from partwise.testing import all_checks
+from partwise.testing.checks import models
 from partwise_cli.main import cli
 
 TOP = Path(__file__).parents[3]
@@ -62,3 +63,36 @@ def test_the_other_code_shown_runs(block: str) -> None:
     part = names["Sinks"]
     if part.version > 1:
         assert part.migrate({"sinks": 3}, 1) == {"count": 3}
+
+
+class LoopedPart(ModelPart):
+    """The part of the guide's model, which holds one layer."""
+
+    name = "looped"
+    module: ClassVar[Any] = None
+    width: PositiveInt = 8
+    context: PositiveInt = 16
+    block: slots.Block
+
+    def build(self, site: ModelSite) -> Any:
+        block = self.block.assemble(LayerSite(width=self.width, context=self.context))
+        return self.module(block, self.width, 3, self.context, site.vocabulary)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        models.its_loss_is_cross_entropy_of_its_logits,
+        models.packed_texts_are_apart,
+        models.cached_decoding_equals_one_pass,
+        models.padded_prompts_continue_as_they_do_alone,
+        models.rows_of_a_decoding_can_be_reordered,
+    ],
+)
+def test_the_model_shown_holds_the_contract(check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (shown,) = [block for block in re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL) if "class Looped" in block]
+    names: dict[str, Any] = {}
+    exec(shown, names)
+    monkeypatch.setattr(LoopedPart, "module", names["Looped"])
+    layer = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": 2, "position": "rope"}}
+    check(LoopedPart.model_validate({"block": layer}), ModelSite(vocabulary=13))
