@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 _LOOKS = (128, 2048)
-"""How many of the likeliest tokens `top_p` looks at first. These usually suffice, and sorting all is 30 times slower."""
+"""How many of the likeliest tokens `top_p` looks at first. Usually these suffice; sorting all is 30 times slower."""
 
 _COLD = 1e-6
 """Temperatures below which dividing logits needs care."""

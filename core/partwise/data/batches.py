@@ -17,10 +17,8 @@ from partwise.errors import InputError
 
 from .batch import Batch
 from .encoded import EncodedSplit
-from .example_rows import Pairs, Sequences
 from .protocols import Split
-from .rows import Rows
-from .windows import Windows
+from .rows import Pairs, Rows, Sequences, Windows
 
 
 class Batches:

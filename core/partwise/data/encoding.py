@@ -68,18 +68,17 @@ def _key(data: Data, tokenizer: Tokenizer, split: Split, code: str) -> str:
 
 
 def _opened(entry: Path, manifest: dict[str, Any], split: Split, tokenizer: Tokenizer) -> EncodedSplit:
-    maps: dict[str, Array | None] = {"scored": None, "bounds": None, "cuts": None}
-    for name, (dtype, size) in manifest["files"].items():
+    arrays: dict[str, Array] = {
         # An empty file cannot be mapped.
-        maps[name] = np.memmap(entry / name, np.dtype(dtype), "r") if size else np.empty(0, np.dtype(dtype))
-    tokens = maps.pop("tokens")
-    assert tokens is not None, "every entry has tokens"
+        name: np.memmap(entry / name, np.dtype(dtype), "r") if size else np.empty(0, np.dtype(dtype))
+        for name, (dtype, size) in manifest["files"].items()
+    }
     return EncodedSplit(
         name=split,
-        tokens=tokens,
-        scored=maps["scored"],
-        bounds=maps["bounds"],
-        cuts=maps["cuts"],
+        tokens=arrays["tokens"],
+        scored=arrays.get("scored"),
+        bounds=arrays.get("bounds"),
+        cuts=arrays.get("cuts"),
         lossless=tokenizer.lossless,
         unknown_bits=tokenizer.unknown_bits,
         **manifest["facts"],

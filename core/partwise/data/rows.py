@@ -1,36 +1,142 @@
-"""What the rows of batches are cut from: one split, as rows for one kind of model."""
+"""The rows of a split, for each kind of data and model: windows of running text, sequences, and pairs.
+
+`draws` is how many rows training may draw from, and `drawn` makes a batch of them; `count` is how many rows cover the
+split with each token once, and `listed` makes a batch of these.
+
+Shapes: B rows, T positions (of the longest example).
+"""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 
-from .batch import Batch
-from .encoded import Array
+from partwise.errors import InputError
+
+from .batch import IGNORED, Batch
+from .encoded import Array, EncodedSplit
 
 Indices = npt.NDArray[np.int64]
 
 
-class Rows(Protocol):
-    """The rows of one split; training and evaluation may cut them differently."""
+class Windows:
+    """Running text: training draws windows of `context` tokens at any offset; evaluation takes them side by side."""
 
-    draws: int
-    """Rows that training may draw from."""
-    count: int
-    """Rows that cover the split, each token once."""
+    def __init__(self, split: EncodedSplit, context: int, end: int) -> None:
+        self.tokens = np.asarray(split.tokens)
+        self.context = context
+        self.end = end
+        self.draws = max(len(self.tokens) - context, 0)
+        self.count = -(-(len(self.tokens) - 1) // context)
+        # A view of all windows costs nothing: picking rows of it copies only those.
+        self.windows = sliding_window_view(self.tokens, context + 1) if self.draws else None
 
     def drawn(self, indices: Indices) -> Batch:
-        """A batch of rows below `draws`."""
-        ...
+        assert self.windows is not None, "nothing is drawn from a split without windows"
+        picked = self.windows[indices]
+        return Batch(_ids(picked[:, :-1]), _ids(picked[:, 1:]))
 
     def listed(self, indices: Indices) -> Batch:
-        """A batch of rows below `count`."""
-        ...
+        starts = indices * self.context
+        if starts[-1] < self.draws:
+            return self.drawn(starts)
+        places = starts[:, None] + np.arange(self.context + 1)
+        picked = self.tokens.take(places, mode="clip").astype(np.int64)
+        real = places[:, 1:] < len(self.tokens)  # the positions that have a target
+        return Batch(
+            _ids(np.where(real, picked[:, :-1], self.end)),
+            _ids(np.where(real, picked[:, 1:], IGNORED)),
+            padding=torch.from_numpy(real),
+        )
 
 
-def token_ids(array: Array) -> torch.Tensor:
-    """An array of token ids as the int64 tensor that models read."""
+class Sequences:
+    """Examples, each read whole: the end token, then all pieces one after the other."""
+
+    def __init__(self, split: EncodedSplit, context: int, end: int) -> None:
+        assert split.bounds is not None and split.scored is not None, "examples have both"  # noqa: PT018
+        self.tokens, self.scored, bounds = (np.asarray(array) for array in (split.tokens, split.scored, split.bounds))
+        self.end = end
+        self.starts, self.lengths = bounds[:-1], np.diff(bounds)
+        self.draws = self.count = len(self.lengths)
+        _check_length(split, "example", self.lengths, context)
+
+    def drawn(self, indices: Indices) -> Batch:
+        places, real = _places(self.starts[indices], self.lengths[indices], len(self.tokens))
+        following = places[:, 1:]
+        targets = np.where(real & self.scored[following], self.tokens[following].astype(np.int64), IGNORED)
+        tokens = np.where(real, self.tokens[places[:, :-1]], self.end)
+        return Batch(_ids(tokens), _ids(targets), padding=_padding(real))
+
+    listed = drawn
+
+
+class Pairs:
+    """Examples of a source, for an encoder, and a target, which a decoder reads after the end token."""
+
+    def __init__(self, split: EncodedSplit, context: int, end: int) -> None:
+        assert split.bounds is not None and split.cuts is not None, "examples have both"  # noqa: PT018
+        self.tokens, self.cuts, bounds = (np.asarray(array) for array in (split.tokens, split.cuts, split.bounds))
+        self.end = end
+        self.starts = bounds[:-1] + 1
+        self.draws = self.count = len(self.cuts)
+        self._check_pairs(split)
+        self.source_lengths, self.target_lengths = self.cuts - self.starts, bounds[1:] + 1 - self.cuts
+        _check_length(split, "source", self.source_lengths, context)
+        _check_length(split, "target", self.target_lengths, context)
+
+    def _check_pairs(self, split: EncodedSplit) -> None:
+        wrong = np.flatnonzero(self.cuts <= self.starts)
+        if not len(wrong):
+            return
+        no_pair = self.cuts[wrong[0]] < 0
+        what = "is not a source that is read and a target that is scored" if no_pair else "has no source"
+        raise InputError(
+            f"this model reads pairs of source and target, and example {wrong[0]} of the {split.name} split {what}; "
+            'use data of pairs ("dates", "reverse", "pairs" ...), or a model that reads sequences'
+        )
+
+    def drawn(self, indices: Indices) -> Batch:
+        cuts = self.cuts[indices]
+        source_places, source_real = _places(self.starts[indices], self.source_lengths[indices], len(self.tokens))
+        places, real = _places(cuts - 1, self.target_lengths[indices], len(self.tokens))
+        tokens = np.where(real, self.tokens[places[:, :-1]], self.end)
+        tokens[:, 0] = self.end  # where the last token of the source stands
+        return Batch(
+            _ids(tokens),
+            _ids(np.where(real, self.tokens[places[:, 1:]].astype(np.int64), IGNORED)),
+            padding=_padding(real),
+            source=_ids(np.where(source_real, self.tokens[source_places[:, :-1]], self.end)),
+            source_padding=_padding(source_real),
+        )
+
+    listed = drawn
+
+
+Rows = Windows | Sequences | Pairs
+
+
+def _check_length(split: EncodedSplit, what: str, lengths: Indices, context: int) -> None:
+    if len(lengths) and lengths.max() > context:
+        raise InputError(
+            f"the longest {what} of the {split.name} split (number {lengths.argmax()}) takes {lengths.max()} tokens, "
+            f"and the model's context is {context}; raise the context to {lengths.max()}, or use shorter examples"
+        )
+
+
+def _places(starts: Indices, lengths: Indices, end: int) -> tuple[Indices, npt.NDArray[np.bool_]]:
+    """Indices [B, T + 1] of each row's tokens, and [B, T] whether each but the last lies within its row."""
+    offsets = np.arange(lengths.max() + 1)
+    real = offsets[:-1] < lengths[:, None]
+    return np.minimum(starts[:, None] + offsets, end - 1), real
+
+
+def _padding(real: npt.NDArray[np.bool_]) -> torch.Tensor | None:
+    """The padding of a batch; None if no row is padded, because models are faster without."""
+    return None if real.all() else torch.from_numpy(real)
+
+
+def _ids(array: Array) -> torch.Tensor:
     return torch.from_numpy(array.astype(np.int64))

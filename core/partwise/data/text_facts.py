@@ -7,13 +7,9 @@ from typing import Any
 
 
 class TextFacts:
-    """Counts and a hash of texts, updated piece by piece."""
+    """Counts and a hash of texts, updated piece by piece. `unknown` is the id of the tokenizer's unknown token."""
 
     def __init__(self, unknown: int | None) -> None:
-        """
-        Args:
-            unknown: id of the tokenizer's unknown token, if it has one.
-        """
         self._unknown = unknown
         self._hash = hashlib.sha256()
         self._scored_tokens = self._text_bytes = self._unknowns = 0
