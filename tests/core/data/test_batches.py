@@ -35,7 +35,7 @@ def split(name: Split, **arrays: Any) -> EncodedSplit:
 
 
 def stream(count: int, name: Split = "train", first: int = 1) -> EncodedSplit:
-    """A stream of `count` targets, each another id, so that a token tells its place."""
+    """A stream of `count` targets, each another id, so that a token shows its place."""
     return split(name, tokens=np.array([END, *range(first, first + count)], np.uint32))
 
 
@@ -43,7 +43,7 @@ Pieces = list[tuple[bool, list[int]]]
 
 
 def examples(rows: list[Pieces], name: Split = "train") -> EncodedSplit:
-    """Examples of pieces, laid out here by hand."""
+    """Examples of pieces, laid out by hand."""
     tokens, scored, bounds, cuts = [END], [False], [0], []
     for pieces in rows:
         starts = []
@@ -79,7 +79,7 @@ ROWS: list[Pieces] = [[(False, [10 + i, 20 + i][: 1 + i % 2]), (True, list(range
 # --- running text --------------------------------------------------------------------------------------
 
 
-def test_a_row_is_a_stretch_of_the_stream_and_its_targets_are_one_further() -> None:
+def test_a_row_is_a_slice_of_the_stream_and_its_targets_are_one_further() -> None:
     batch = batches(stream(50), 8).train(step=3, size=5, seed=0)
     assert batch.tokens.shape == batch.targets.shape == (5, 8)
     assert batch.tokens.dtype == batch.targets.dtype == torch.int64

@@ -1,4 +1,4 @@
-"""Which keys a query sees, and what is added to its scores: each form against the rule spelt out pair by pair."""
+"""Which keys a query sees, and what is added to its scores: each form against the rule written out pair by pair."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RULES = pytest.mark.parametrize(
 )
 
 
-def spelt_out(flow: Flow, visibility: Visibility) -> Tensor:
+def written_out(flow: Flow, visibility: Visibility) -> Tensor:
     """[2, T, S], pair by pair."""
     seen = torch.zeros(2, flow.length, flow.end, dtype=torch.bool)
     for row, t, s in product(range(2), range(flow.length), range(flow.end)):
@@ -42,12 +42,12 @@ def spelt_out(flow: Flow, visibility: Visibility) -> Tensor:
 
 
 @RULES
-def test_the_dense_mask_is_the_rule_spelt_out(causal, window, padding, documents, start) -> None:
+def test_the_dense_mask_is_the_rule_written_out(causal, window, padding, documents, start) -> None:
     flow, visibility = (
         Flow(torch.arange(start, T), start, PADDINGS[padding], DOCUMENTS[documents]),
         Visibility(causal, window),
     )
-    mask, expected = flow.mask(visibility), spelt_out(flow, visibility)
+    mask, expected = flow.mask(visibility), written_out(flow, visibility)
     if mask.dense is None:
         assert expected.all()
     else:
@@ -66,7 +66,7 @@ def test_flex_attention_is_given_the_same_rule(causal, window, padding, document
     assert isinstance(blocks, BlockMask)
     index = torch.arange(T)
     pairs = [[[blocks.mask_mod(b, index[0], t, s) for s in index] for t in index] for b in torch.arange(2)]
-    assert torch.tensor(pairs).equal(spelt_out(flow, visibility))
+    assert torch.tensor(pairs).equal(written_out(flow, visibility))
     assert blocks.shape == ((1 if PADDINGS[padding] is None and documents == "none" else 2), 1, T, T)
 
 
@@ -83,7 +83,7 @@ def test_no_query_is_left_without_a_key_to_see() -> None:
     assert mask.dense.any(-1).all()
 
 
-def test_a_mask_is_told_apart_by_what_it_hides() -> None:
+def test_a_mask_knows_what_it_hides() -> None:
     whole, late, last = causal_flow(T), Flow(torch.arange(3, T), 3), Flow(torch.tensor([5]), 5)
     assert whole.mask(Visibility()).hides == whole.mask(Visibility(window=T)).hides == "future"
     assert whole.mask(Visibility(window=T - 1)).hides == "more"
@@ -94,7 +94,7 @@ def test_a_mask_is_told_apart_by_what_it_hides() -> None:
     assert replace(whole, documents=DOCUMENTS["packed"]).mask(Visibility(causal=False)).hides == "more"
 
 
-def test_layers_of_one_sight_share_a_mask_and_passes_do_not() -> None:
+def test_layers_of_equal_visibility_share_a_mask_and_passes_do_not() -> None:
     flow = causal_flow(T)
     assert flow.mask(Visibility(window=2)) is flow.mask(Visibility(window=2))
     assert flow.mask(Visibility(window=3)) is not flow.mask(Visibility(window=2))
@@ -140,7 +140,7 @@ def test_a_masked_bias_is_minus_infinity_where_nothing_may_be_seen() -> None:
     flow = replace(causal_flow(T), padding=PADDINGS["right"]).placed_by(Squares())
     mask, bias = flow.mask(Visibility(window=2)), flow.bias
     assert bias is not None
-    masked, seen = bias.masked(mask), spelt_out(flow, Visibility(window=2))[:, None].expand(2, 2, T, T)
+    masked, seen = bias.masked(mask), written_out(flow, Visibility(window=2))[:, None].expand(2, 2, T, T)
     assert masked[seen].equal(bias.dense.expand(2, 2, T, T)[seen])
     assert masked[~seen].isneginf().all()
     assert bias.masked(mask) is masked

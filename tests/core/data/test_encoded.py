@@ -1,0 +1,54 @@
+"""What an encoded split says of its texts: bits per byte, and the hash of the data."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from partwise.data import Example, Piece, data_hash, encode
+
+from .texts import PAIR, Bytes, Texts, stream
+
+
+def test_bits_per_byte_are_those_of_the_whole_message(tmp_path: Path) -> None:
+    encoded = encode(stream("héllo", "w"), Bytes(), "train", tmp_path)
+    # 7 bytes and 2 ends, each at log2(256) bits, for 7 bytes of text.
+    assert encoded.bits_per_byte(math.log(256)) == pytest.approx(9 * 8 / 7)
+
+
+def test_only_scored_text_counts(tmp_path: Path) -> None:
+    encoded = encode(Texts([PAIR], "examples"), Bytes(), "train", tmp_path)
+    assert encoded.bits_per_byte(math.log(2)) == pytest.approx(4 / 3)
+
+
+def test_unknowns_are_paid_for_and_only_in_scored_text(tmp_path: Path) -> None:
+    pair = Example((Piece("xx", scored=False), Piece("axxb")))
+    encoded = encode(Texts([pair], "examples"), Bytes(b"x", bits=20.0), "train", tmp_path)
+    assert encoded.unknowns == 2
+    assert encoded.bits_per_byte(math.log(2)) == pytest.approx((5 + 2 * 20) / 4)
+
+
+def test_there_is_no_figure_where_the_text_cannot_be_restored(tmp_path: Path) -> None:
+    assert encode(stream("axb"), Bytes(b"x", bits=None), "train", tmp_path).bits_per_byte(1.0) is None
+    assert encode(stream("ab"), Bytes(b"x", bits=None), "test", tmp_path).bits_per_byte(1.0) is not None
+    lossy = Bytes()
+    lossy.lossless = False
+    assert encode(stream("axb"), lossy, "valid", tmp_path).bits_per_byte(1.0) is None
+
+
+def test_the_data_hash_is_that_of_the_texts(tmp_path: Path) -> None:
+    one = encode(stream("one", "two"), Bytes(), "train", tmp_path)
+    renamed = encode(Texts([*stream("one", "two").given], name="b"), Bytes(b"o", 1.0), "train", tmp_path)
+    assert one.data_hash == renamed.data_hash
+    others = [
+        Texts([*stream("onetwo").given], name="c"),
+        Texts([*stream("one", "two", "").given], name="d"),
+        Texts([Example((Piece("one"),)), Example((Piece("two", scored=False),))], "examples", name="e"),
+        Texts([Example((Piece("one"), Piece("two")))], name="f"),
+    ]
+    hashes = {one.data_hash, *(encode(other, Bytes(), "train", tmp_path).data_hash for other in others)}
+    assert len(hashes) == 5
+    assert data_hash({"train": one}) == data_hash({"train": renamed})
+    assert data_hash({"train": one}) != data_hash({"valid": one})
