@@ -1,4 +1,4 @@
-"""The built-in attention parts."""
+"""The built-in attentions and their scores."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The kernels that can weigh, and which of them is taken. They agree; `core.attend` is what they agree with.
+"""The kernels that compute attention, and the choice between them. Each gives what `core.attend` gives.
 
 eager   written out: every score, cap and mask; holds B x H x T x S numbers
-sdpa    torch's scaled_dot_product_attention: scaled dot products, with bias and mask written out if there are any
-flex    torch's FlexAttention: cap, bias and mask inside the kernel, nothing of T x S; trains on a GPU only
+sdpa    torch's scaled_dot_product_attention: scaled dot products, with any bias and mask written out
+flex    torch's FlexAttention: cap, bias and mask inside the kernel, nothing of size T x S; trains on a GPU only
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from partwise.modules import Bias, Mask
 Backend = Literal["eager", "sdpa", "flex"]
 
 BLOCK = 128
-"""Queries and keys per block of FlexAttention; with fewer of them it can skip nothing."""
+"""Queries and keys per block of FlexAttention, which skips whole blocks; with fewer queries it can skip nothing."""
 NARROWEST = 16
-"""Features per head, at least, that FlexAttention's GPU kernels can work with."""
+"""Fewest features per head that FlexAttention's GPU kernels support."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Weighing:
     def backend_for(self, scaled_dot: bool, query: Tensor, mask: Mask, bias: Bias | None) -> Backend:
         """The kernel for one pass of queries [B, H, T, D], whose score is a scaled dot product or is not.
 
-        A single new token, and a model that is only measured, are no matter for FlexAttention.
+        FlexAttention is used neither for a single new token nor on the meta device.
         """
         if self.backend in ("eager", "sdpa"):
             return self.backend
@@ -62,7 +62,7 @@ AUTO = Weighing()
 
 
 def _reproducible(bias: Bias | None) -> bool:
-    """FlexAttention sums a bias's gradient in any order, which may be forbidden."""
+    """FlexAttention sums a bias's gradient in no fixed order, which deterministic algorithms forbid."""
     learning = bias is not None and bias.table.requires_grad
     return not (learning and torch.are_deterministic_algorithms_enabled())
 
@@ -131,7 +131,7 @@ def _compiled_flex() -> Callable[..., Any]:
 
 
 def _unfused_flex(*inputs: Any) -> Tensor:
-    """On a CPU it serves to check the GPU's results, or to run its models now and then: compiling takes longer."""
+    """On a CPU, FlexAttention only checks a GPU's results or runs its models now and then: compiling takes longer."""
     from torch.nn.attention.flex_attention import flex_attention
 
     with warnings.catch_warnings():

@@ -1,6 +1,6 @@
-"""The weighing itself, written out: scores, cap, bias, mask, softmax, dropout, sum. And the cache of keys.
+"""Attention written out: scores, cap, bias, mask, softmax, dropout, weighted sum. And the cache of keys and values.
 
-This is the reference that the fused kernels must equal, and the path for what they cannot do.
+This is the reference that the fused kernels must equal, and the fallback for what they cannot do.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def empty_cache(batch: int, heads: int, length: int, width: int, like: Tensor) -
 
 
 def remember(keys: Tensor, values: Tensor, flow: Flow, state: State | None) -> tuple[Tensor, Tensor]:
-    """Stores this pass's keys and values, and gives back those of all tokens so far."""
+    """Stores the keys and values of this pass, and returns those of all tokens so far."""
     if state is None:
         return keys, values
     state["keys"][:, :, flow.start : flow.end] = keys

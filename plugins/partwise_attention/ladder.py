@@ -7,7 +7,7 @@
     HeadWrapper         several CausalHeads side by side, and one linear layer over them
     (MultiHeadAttention the same in one fused projection)
 
-The first three look in both directions where their stack may (an encoder) and back only where it may not.
+The first three look both ways in an encoder and back only in a decoder.
 """
 
 from __future__ import annotations

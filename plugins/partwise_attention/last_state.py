@@ -1,8 +1,8 @@
-"""The fixed-length summary that attention was invented to do without (Cho et al. 2014).
+"""The summary of fixed length that attention replaced (Cho et al. 2014).
 
     y_t = W m_M
 
-for every t, where m_M is the memory's last state: an encoder that reads forwards has all of the source in it.
+for every t, where m_M is the last state of the memory: an encoder that reads forwards has seen all of the source there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from partwise.modules import Flow, State
 
 
 class LastState(nn.Module):
-    """x [B, T, C] to [B, T, C], of which it takes nothing but the shape; the memory is [B, M, `memory_width`]."""
+    """x [B, T, C] to [B, T, C]. Only the shape of x matters; the memory is [B, M, `memory_width`]."""
 
     def __init__(self, width: int, memory_width: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class LastState(nn.Module):
 
 
 def _last(memory: Tensor, padding: Tensor | None) -> Tensor:
-    """[B, C]: of each row the last state that is none of padding; zeros if all of them are."""
+    """The last state of each row that is not padding, [B, C]; zeros for a row of nothing but padding."""
     if padding is None:
         return memory[:, -1]
     last = (padding * torch.arange(padding.shape[1], device=padding.device)).argmax(1)

@@ -46,8 +46,8 @@ class MultiHeadAttention(nn.Module):
         heads = softmax(score(query, key) + bias) value, per head
         y = output(heads side by side)
 
-    Self-attention keeps one fused projection `project` (rows: query, key, value); cross-attention, which is had by
-    a `memory_width`, has `query` over x and `project` (rows: key, value) over the memory. `biased` names the
+    Self-attention keeps one fused projection `project` (rows: query, key, value); cross-attention, chosen
+    by a `memory_width`, has `query` over x and `project` (rows: key, value) over the memory. `biased` names the
     projections that have a bias: query, key, value, output.
     """
 
@@ -104,7 +104,7 @@ class MultiHeadAttention(nn.Module):
         return norm(split_heads(x, self.heads.width))
 
     def _memory(self, flow: Flow, state: State | None) -> tuple[Tensor, Tensor]:
-        """Keys and values of the memory: projected once, at the first pass, where there is a state to keep them."""
+        """Keys and values of the memory; with a state to keep them, they are projected once, in the first pass."""
         if state is not None and flow.start > 0:
             return state["keys"], state["values"]
         assert flow.memory is not None, "the decoder's flow carries the encoder's states"

@@ -23,8 +23,8 @@ class DotScore(nn.Module):
 class AdditiveScore(nn.Module):
     """s(q, k) = v . tanh(q + k), one vector v per head (Bahdanau et al. 2015).
 
-    The paper's W_1 and W_2 are the query and key projections of the attention around it. Needs memory
-    for [B, H, T, S, D].
+    The paper's W_1 and W_2 are the query and key projections of the attention that uses it. It holds
+    [B, H, T, S, D] numbers in memory.
     """
 
     scale = None

@@ -57,6 +57,12 @@ def calls(tree: ast.AST) -> Iterator[tuple[str, int]]:
             yield ast.unparse(node.func), node.lineno
 
 
+def vocabulary(plugin: str) -> list[str]:
+    """Names of the modules that define a plugin's parts: `parts.py`, or all of the package `parts`."""
+    folder = ROOT / "plugins" / plugin
+    return [module_of(path) for path in sorted([*folder.glob("parts.py"), *folder.glob("parts/**/*.py")])]
+
+
 def imports(tree: ast.AST) -> Iterator[str]:
     """First names of the modules imported, wherever in a file."""
     for node in ast.walk(tree):
@@ -77,7 +83,7 @@ def test_the_folders_of_the_source_tree_are_no_packages() -> None:
 
 def test_parts_recipes_and_the_command_line_import_no_torch() -> None:
     modules = ["partwise", "partwise.recipe", "partwise.parts", "partwise.runs.run", "partwise_cli.main"]
-    modules += [f"{plugin}.parts" for plugin in PLUGINS]
+    modules += [name for plugin in PLUGINS for name in vocabulary(plugin)]
     heavy = ("torch", "numpy", "tiktoken", "sentencepiece", "transformers")
     run(
         "import sys\nfrom importlib import import_module\n"
@@ -193,13 +199,15 @@ def test_a_plugins_parts_are_all_registered(plugin: str) -> None:
     parts = importlib.import_module(f"{plugin}.parts")
     defined = {
         value
-        for value in vars(parts).values()
+        for name in vocabulary(plugin)
+        for value in vars(importlib.import_module(name)).values()
         if isinstance(value, type)
         and issubclass(value, Part)
-        and value.__module__ == parts.__name__
+        and value.__module__ == name
         and "name" in vars(value)
         and not value.__name__.startswith("_")
     }
+    assert defined, "a plugin has its parts in `parts.py`, or in a package `parts`"
     assert set(parts.PARTS) == defined
     assert len(parts.PARTS) == len(defined)
     registered = {entry.part for entry in registry().entries() if entry.plugin.module == plugin}
@@ -208,9 +216,9 @@ def test_a_plugins_parts_are_all_registered(plugin: str) -> None:
 
 @pytest.mark.parametrize("plugin", PLUGINS)
 def test_parts_are_vocabulary_and_implementations_know_nothing_of_recipes(plugin: str) -> None:
-    """Only `parts.py` (and the hook) may know of parts, slots and pydantic."""
+    """Only `parts.py`, or the package `parts`, (and the hook) may know of parts, slots and pydantic."""
     for path in (ROOT / "plugins" / plugin).rglob("*.py"):
-        if path.name not in ("parts.py", "__init__.py"):
+        if path.name != "__init__.py" and module_of(path) not in vocabulary(plugin):
             tree = ast.parse(path.read_text())
             assert "pydantic" not in set(imports(tree)), name_of(path)
             taken = [

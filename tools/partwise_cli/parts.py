@@ -133,13 +133,15 @@ def _entry(kind: type[Part], name: str) -> RegisteredPart:
 
 def described(entry: RegisteredPart) -> dict[str, Any]:
     """A part as JSON."""
+    from partwise.provenance.sources import source_line
+
     return {
         "kind": entry.part.kind,
         "name": entry.name,
         "about": first_line(entry.part.__doc__),
         "distribution": entry.plugin.distribution,
         "version": entry.plugin.version,
-        "source": _source(entry.part),
+        "source": source_line(entry.part),
         "knobs": [_described_knob(name, field) for name, field in entry.part.model_fields.items()],
     }
 
@@ -163,15 +165,6 @@ def _default(field: FieldInfo) -> Any:
 
 def _plain(value: Any) -> Any:
     return value.model_dump(mode="json") if hasattr(value, "model_dump") else str(value)
-
-
-def _source(part: type[Part]) -> str:
-    """`partwise_positions/parts.py:30`."""
-    try:
-        path, line = Path(inspect.getfile(part)), inspect.getsourcelines(part)[1]
-    except (OSError, TypeError):
-        return part.__module__
-    return f"{path.parent.name}/{path.name}:{line}"
 
 
 def _show_list(entries: tuple[RegisteredPart, ...]) -> None:

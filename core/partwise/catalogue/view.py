@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
 from partwise.parts.part import Part, kinds_of
 from partwise.parts.plugins import Plugin
 from partwise.parts.registry import RegisteredPart, registry
+from partwise.provenance.sources import source_line
 from partwise.recipe.knob_types import in_words, shape_of
 from partwise.rendering.text import lines, printable
 
@@ -123,12 +122,8 @@ class PartView:
 
     @property
     def source(self) -> str:
-        """`partwise_positions/parts.py:30`."""
-        try:
-            path, line = Path(inspect.getfile(self.part)), inspect.getsourcelines(self.part)[1]
-        except (OSError, TypeError):
-            return self.part.__module__
-        return f"{path.parent.name}/{path.name}:{line}"
+        """Where its code is."""
+        return source_line(self.part)
 
 
 @dataclass(frozen=True)

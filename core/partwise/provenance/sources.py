@@ -1,8 +1,9 @@
-"""Hashes of the code that parts come from."""
+"""The code that parts come from: where it stands, and hashes of it."""
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import sys
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,18 @@ from partwise.runs.identity import TRAINED
 
 if TYPE_CHECKING:
     from partwise.recipe import Recipe
+
+
+def source_line(part: type[Part]) -> str:
+    """File and line of a part, from its package on: `partwise_positions/parts/rope.py:30`."""
+    try:
+        path, line = Path(inspect.getfile(part)), inspect.getsourcelines(part)[1]
+    except (OSError, TypeError):
+        return part.__module__
+    package = path.parent
+    while (package.parent / "__init__.py").is_file():
+        package = package.parent
+    return f"{path.relative_to(package.parent).as_posix()}:{line}"
 
 
 def source_hash(part: type[Part]) -> str:

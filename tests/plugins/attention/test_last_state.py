@@ -39,5 +39,5 @@ def test_padding_on_either_side_is_not_the_last_state() -> None:
 
 
 def test_it_stands_in_the_cross_of_a_decoder_only() -> None:
-    with pytest.raises(PartError, match='belongs into the "cross" of a decoder'):
+    with pytest.raises(PartError, match='belongs in the "cross" of a decoder'):
         Part().assemble(LayerSite(width=C, context=T))

@@ -1,0 +1,24 @@
+"""The built-in attentions, from the first lesson to the real thing, and the scores they can use."""
+
+from __future__ import annotations
+
+from .ladder import Causal, Linear, Raw, Simple, Wrapper
+from .last_state import LastState
+from .multi_head import MultiHead
+from .scores import Additive, Dot, ScaledDot
+
+PARTS = (Dot, ScaledDot, Additive, MultiHead, Simple, Raw, Linear, Causal, Wrapper, LastState)
+
+__all__ = [
+    "PARTS",
+    "Additive",
+    "Causal",
+    "Dot",
+    "LastState",
+    "Linear",
+    "MultiHead",
+    "Raw",
+    "ScaledDot",
+    "Simple",
+    "Wrapper",
+]

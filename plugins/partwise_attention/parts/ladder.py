@@ -1,0 +1,116 @@
+"""The ladder: attention from its first lesson, one idea per rung, each a working mixer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Self
+
+from pydantic import PositiveInt
+
+from partwise import PartError
+from partwise.parts import AttentionPart, LayerSite
+
+from .heads import Probability, equal_heads
+
+if TYPE_CHECKING:
+    from partwise_attention.ladder import HeadWrapper, LinearHead, RawHead, SimpleAttention
+
+
+def _refuse_memory(part: AttentionPart, site: LayerSite) -> None:
+    if site.reads_memory:
+        raise PartError(f"{part.name} cannot attend to an encoder's states; use multi_head")
+
+
+class Simple(AttentionPart):
+    """Self-attention without weights, softmax(X X^T) X: the first rung of the ladder to Vaswani et al. 2017."""
+
+    name = "simple"
+
+    def build(self, site: LayerSite) -> SimpleAttention:
+        from partwise_attention.ladder import SimpleAttention
+
+        _refuse_memory(self, site)
+        return SimpleAttention(site.width, site.causal)
+
+
+class Raw(AttentionPart):
+    """One head whose three matrices are bare parameters: the second rung of the ladder to Vaswani et al. 2017."""
+
+    name = "raw_head"
+
+    def build(self, site: LayerSite) -> RawHead:
+        from partwise_attention.ladder import RawHead
+
+        _refuse_memory(self, site)
+        return RawHead(site.width, site.width, site.causal)
+
+
+class Linear(AttentionPart):
+    """One head with linear layers for its matrices: the third rung of the ladder to Vaswani et al. 2017."""
+
+    name = "linear_head"
+
+    bias: bool = False
+    """Whether the three linear layers have a bias."""
+
+    def build(self, site: LayerSite) -> LinearHead:
+        from partwise_attention.ladder import LinearHead
+
+        _refuse_memory(self, site)
+        return LinearHead(site.width, site.width, site.causal, self.bias)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(bias=True)
+
+
+class Causal(AttentionPart):
+    """One head that looks back only, with dropout on its weights: the ladder's fourth rung (Vaswani et al. 2017)."""
+
+    name = "causal_head"
+
+    bias: bool = False
+    """Whether the three linear layers have a bias."""
+    dropout: Probability = 0.0
+    """Probability that an attention weight is dropped in training."""
+
+    def build(self, site: LayerSite) -> LinearHead:
+        from partwise_attention.ladder import LinearHead
+
+        _refuse_memory(self, site)
+        return LinearHead(site.width, site.width, True, self.bias, self.dropout)
+
+    def sees_order(self) -> bool:
+        return True  # it looks back only, even in an encoder
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(bias=True, dropout=0.2)
+
+
+class Wrapper(AttentionPart):
+    """Several causal heads side by side, the fifth rung: the function of `multi_head` (Vaswani et al. 2017)."""
+
+    name = "head_wrapper"
+
+    heads: PositiveInt
+    """Number of heads, a divisor of the width."""
+    bias: bool = False
+    """Whether the heads' linear layers have a bias."""
+    dropout: Probability = 0.0
+    """Probability that an attention weight is dropped in training."""
+
+    def build(self, site: LayerSite) -> HeadWrapper:
+        from partwise_attention.ladder import HeadWrapper, LinearHead
+
+        _refuse_memory(self, site)
+        width = equal_heads(site.width, self.heads)
+        heads = [LinearHead(site.width, width, True, self.bias, self.dropout) for _ in range(self.heads)]
+        return HeadWrapper(heads, site.width)
+
+    def sees_order(self) -> bool:
+        return True  # it looks back only, even in an encoder
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(heads=2), cls(heads=4, bias=True, dropout=0.2)
