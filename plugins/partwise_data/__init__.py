@@ -1,4 +1,4 @@
-"""The built-in data parts."""
+"""The built-in data."""
 
 from __future__ import annotations
 

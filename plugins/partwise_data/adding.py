@@ -1,8 +1,8 @@
-"""The adding problem (Hochreiter & Schmidhuber 1997), in digits: what a recurrence can carry over many steps.
+"""The adding problem (Hochreiter & Schmidhuber 1997), in digits: how far a recurrence remembers.
 
-`3④1⑨26535⑬`: digits, two of them marked by a circle, and their sum, as one symbol, which is asked for. One mark is
-in the first quarter, one in the second, so that both digits must be carried over half of the text or more. The
-original adds real numbers from 0 to 1, drawn evenly; think of a digit d as (d + 0.5) / 10.
+`3④1⑨26535⑬`: digits, two of them circled, and then the sum of those two as one symbol, which is scored. One mark is
+in the first quarter and one in the second, so that both digits must be remembered over half of the text or more. The
+original adds real numbers drawn uniformly from 0 to 1; a digit d stands for (d + 0.5) / 10.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CIRCLED = "⓪①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱"
 
 @dataclass(frozen=True)
 class Adding:
-    """Digits are drawn evenly, and so are the places of the marks within their quarters."""
+    """Digits are drawn uniformly, and so are the places of the marks within their quarters."""
 
     length: int
 

@@ -1,6 +1,6 @@
-"""Dates as people write them, to be put into the form of ISO 8601: `the 7th of March, 1998` -> `1998-03-07`.
+"""Dates as people write them, to be rewritten in the form of ISO 8601: `the 7th of March, 1998` -> `1998-03-07`.
 
-The task on which attention's alignments are easiest to see (Bahdanau et al. 2014 have them for translation).
+The task on which alignments (Bahdanau et al. 2015) are easiest to see.
 No form is ambiguous: numbers between dots are day, month, year, and between slashes month, day, year.
 """
 
@@ -54,7 +54,7 @@ FORMS = (
     "{weekday} the {nth_word} of {month}, {y}",
 )
 CASES: tuple[Callable[[str], str], ...] = (str.lower, str.upper, *[str] * 8)
-"""One in ten is written small, one in ten in capitals."""
+"""One in ten is in lower case, one in ten in capitals."""
 
 MONTHS = word_list("January February March April May June July August September October November December")
 ROMAN = word_list("I II III IV V VI VII VIII IX X XI XII")
@@ -72,7 +72,7 @@ ORDINALS = word_list(
 
 @dataclass(frozen=True)
 class WrittenDates:
-    """An evenly drawn day in an evenly drawn form."""
+    """A uniformly drawn day in a uniformly drawn form."""
 
     first_year: int
     last_year: int
@@ -84,7 +84,7 @@ class WrittenDates:
 
     def draw(self, draw: Draw) -> tuple[Piece, ...]:
         day = date(self.first_year, 1, 1) + timedelta(draw.below(self._days))
-        written = draw.among(CASES)(draw.among(FORMS).format_map(facts(day)))
+        written = draw.choice(CASES)(draw.choice(FORMS).format_map(facts(day)))
         return Piece(written, scored=False), Piece(day.isoformat())
 
     @property
@@ -93,7 +93,7 @@ class WrittenDates:
 
 
 def facts(day: date) -> dict[str, Any]:
-    """What the forms put together."""
+    """The fields that forms are filled with."""
     weekday, month = WEEKDAYS[day.weekday()], MONTHS[day.month - 1]
     return {
         "d": day.day,

@@ -1,4 +1,4 @@
-"""Generated examples: drawn at random, the same everywhere, and no source in two splits."""
+"""Generated examples: drawn at random, the same on every machine, and never with one source in two splits."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ T = TypeVar("T")
 
 
 class Draw:
-    """Random choices, built on `random.Random.random` alone: of all that the standard library draws, only
-    that is promised to stay the same from one version of Python to the next."""
+    """Random choices, built on `random.Random.random` alone: nothing else in the standard library is promised to draw
+    the same from one version of Python to the next."""
 
     def __init__(self, seed: int | str) -> None:
-        self.share = random.Random(seed).random
+        self.uniform = random.Random(seed).random
 
     def below(self, limit: int) -> int:
         """A whole number from 0 to `limit` - 1."""
-        return int(self.share() * limit)
+        return int(self.uniform() * limit)
 
     def between(self, least: int, most: int) -> int:
         """A whole number from `least` to `most`, both included."""
         return least + self.below(most - least + 1)
 
-    def among(self, items: Sequence[T]) -> T:
+    def choice(self, items: Sequence[T]) -> T:
         """One of the items."""
         return items[self.below(len(items))]
 
-    def some(self, items: Sequence[T], count: int) -> list[T]:
+    def sample(self, items: Sequence[T], count: int) -> list[T]:
         """`count` different items, in random order."""
         rest = list(items)
         for place in range(count):
@@ -45,13 +45,13 @@ class Draw:
 
 
 class Task(Protocol):
-    """What is to be learned; a frozen dataclass, whose fields are all that its examples depend on."""
+    """What is to be learned: a frozen dataclass. Its examples depend on its fields and on nothing else."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def sources(self) -> int:
-        """How many different sources there are, at least."""
+        """How many different sources there are at least."""
         ...
 
     def draw(self, draw: Draw) -> tuple[Piece, ...]:
@@ -72,7 +72,7 @@ class GeneratedTask:
     """The examples of a task. Those held out are drawn first, so that a larger training set keeps them.
 
     Raises:
-        PartError: the task has too few sources: drawing more than half of them would take for ever.
+        PartError: the task has too few sources. Drawing most of them, each once, would take for ever.
     """
 
     form: Literal["stream", "examples"] = "examples"

@@ -1,4 +1,4 @@
-"""Finds the files that a recipe names, and reads them; every complaint names the file and the fix."""
+"""Finds and reads the files that a recipe names; every error names the file and the fix."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def find_files(patterns: Iterable[str], directory: Path) -> tuple[Path, ...]:
     """The files that names and globs stand for: in the order given, each once, those of a glob sorted.
 
     Raises:
-        PartError: nothing is there, or it is a directory, empty, or not to be read.
+        PartError: there is no such file, or it is a directory, empty, or cannot be read.
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
@@ -56,7 +56,7 @@ def _suggestion(missing: Path) -> str:
 
 def _size(path: Path) -> int:
     try:
-        if not path.is_file():  # a pipe could be read once only, a device for ever
+        if not path.is_file():  # a pipe can be read only once, a device has no end
             raise PartError(f"{path} is no regular file, and texts are read more than once; put them into a file")
         with path.open("rb"):
             return path.stat().st_size
@@ -65,7 +65,7 @@ def _size(path: Path) -> int:
 
 
 def content_hash(path: Path) -> str:
-    """A hash of what a file holds, read in small portions. Neither its name nor its date counts."""
+    """A hash of the content of a file, which is read in small portions. Its name and date do not count."""
     try:
         status = path.stat()
         return _hash(path, status.st_size, status.st_mtime_ns)
@@ -75,13 +75,13 @@ def content_hash(path: Path) -> str:
 
 @cache
 def _hash(path: Path, size: int, modified: int) -> str:
-    """Within one process, a file that has not changed is read for this only once."""
+    """Cached, so that one process reads a file that has not changed only once."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def decode(raw: bytes, path: Path, offset: int) -> str:
-    """Text of bytes that stand at `offset` in a file, without the mark that some editors put first.
+    """The text of bytes found at `offset` in a file, without the byte-order mark that some editors put first.
 
     Raises:
         InputError: they are not UTF-8.

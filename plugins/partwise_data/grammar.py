@@ -1,32 +1,22 @@
-"""Sentences of a probabilistic context-free grammar whose entropy is known exactly, so that a loss can be
-read as a distance to the best there is.
+"""English in small: sentences of a probabilistic grammar whose entropy is known exactly, the floor of every loss.
 
-English in small: number agrees across clauses that nest (`the dogs that a cat sees run .`). Every sentence
-has one derivation only (the word after `that` tells the two kinds of clause apart, and words of different
-classes and numbers differ), hence the entropy of sentences is the entropy of derivations: for each symbol,
-that of its choice of rule plus that of the symbols it expects to produce, a linear system. (Booth and
-Thompson 1973 give the theory.)
+Number agrees across clauses that nest (`the dogs that a cat sees run .`). Every sentence has one derivation only
+(the word after `that` tells the two kinds of clause apart, and words of different classes and numbers differ), so
+the entropy of sentences is that of derivations.
 """
 
 from __future__ import annotations
 
-import math
-from bisect import bisect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cached_property
-from itertools import accumulate
 from typing import Literal
-
-import numpy as np
 
 from partwise.data import Example, Piece, Split
 
 from .drawing import Draw, Sizes, word_list
+from .pcfg import Rules, SentenceSampler, entropy_of, length_of
 from .splits import digest
-
-Rules = Mapping[str, list[tuple[float, tuple[str, ...]]]]
-"""symbol -> alternatives, each with its probability; what is not a key is text."""
 
 NOUNS = word_list("dog cat bird horse fox cow bear goat pig duck frog hen lion crab mole newt seal swan toad wasp")
 TRANSITIVE = word_list(
@@ -39,8 +29,8 @@ PORTION = 1 << 20
 
 
 class GrammarText:
-    """A stream: one text per split, one sentence per line. The splits are independent draws (leaving out
-    sentences that another split has would change the entropy), so that short sentences are in several."""
+    """A stream: one text per split, one sentence per line. Splits are drawn independently, so that short sentences are
+    in several: leaving out those of another split would change the entropy."""
 
     form: Literal["stream", "examples"] = "stream"
 
@@ -67,13 +57,13 @@ class GrammarText:
         return entropy_of(self.rules) / length_of(self.rules)
 
     def surprisal(self, split: Split) -> float:
-        """Nats per character of the very text of a split under the grammar itself: `entropy`, but for chance."""
+        """Nats per character of a split's own text under the grammar: `entropy`, apart from chance."""
         drawn = [(len(sentence), nats) for sentence, nats in self.sentences(split)]
         return sum(nats for _, nats in drawn) / sum(length for length, _ in drawn)
 
     def sentences(self, split: Split) -> Iterator[tuple[str, float]]:
         """The sentences of a split and their surprisals in nats, up to its size in characters."""
-        sampler, left = Sampler(self.rules, Draw(f"{self.seed} {split}")), getattr(self.sizes, split)
+        sampler, left = SentenceSampler(self.rules, Draw(f"{self.seed} {split}")), getattr(self.sizes, split)
         while left > 0:
             sentence, nats = sampler.sentence()
             left -= len(sentence)
@@ -120,57 +110,3 @@ def _inflected(stem: str, end: str) -> str:
     elif end and stem.endswith("ry"):
         stem, end = stem[:-1], "ies"
     return f"{stem}{end} "
-
-
-def entropy_of(rules: Rules) -> float:
-    """Nats per derivation from the first symbol."""
-    own = {symbol: -sum(p * math.log(p) for p, _ in choices) for symbol, choices in rules.items()}
-    return _summed_over_derivations(rules, own)
-
-
-def length_of(rules: Rules) -> float:
-    """Characters that the first symbol is expected to yield."""
-    own = {
-        symbol: sum(p * len(word) for p, words in choices for word in words if word not in rules)
-        for symbol, choices in rules.items()
-    }
-    return _summed_over_derivations(rules, own)
-
-
-def _summed_over_derivations(rules: Rules, own: Mapping[str, float]) -> float:
-    """Expectation of the sum of `own` over all symbols of a derivation: total = own + produced @ total."""
-    place = {symbol: index for index, symbol in enumerate(rules)}
-    produced = np.zeros((len(rules), len(rules)))
-    for symbol, choices in rules.items():
-        for p, words in choices:
-            for word in words:
-                if word in rules:
-                    produced[place[symbol], place[word]] += p
-    totals = np.linalg.solve(np.eye(len(rules)) - produced, np.array([own[symbol] for symbol in rules]))
-    return float(totals[0])
-
-
-class Sampler:
-    """Draws derivations."""
-
-    def __init__(self, rules: Rules, draw: Draw) -> None:
-        self.start = next(iter(rules))
-        self.share = draw.share
-        self.choices = {
-            symbol: ([*accumulate(p for p, _ in choices)][:-1], [(words, -math.log(p)) for p, words in choices])
-            for symbol, choices in rules.items()
-        }
-
-    def sentence(self) -> tuple[str, float]:
-        """A sentence, and its surprisal in nats."""
-        text, nats, agenda = [], 0.0, [self.start]
-        while agenda:
-            symbol = agenda.pop()
-            if symbol in self.choices:
-                bounds, alternatives = self.choices[symbol]
-                words, surprisal = alternatives[bisect(bounds, self.share())]
-                nats += surprisal
-                agenda.extend(reversed(words))
-            else:
-                text.append(symbol)
-        return "".join(text), nats

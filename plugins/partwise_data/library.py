@@ -1,7 +1,7 @@
-"""The text of Python's own standard library: real text that is on every machine.
+"""The text of Python's own standard library: real text on every machine.
 
 Only ASCII is kept (a docstring, or a source file, with any other character is left out), so that a
-character vocabulary stays below a hundred. What is there depends on the version of Python.
+character vocabulary stays below a hundred. The text depends on the version of Python.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ TABLES = frozenset({"encodings", "pydoc_data"})
 """Generated: character maps and help texts."""
 SKIPPED = OTHERS | TESTS | PROGRAMS | TABLES
 MACHINE = ("_sysconfigdata", "config-", "lib-dynload")
-"""What the build of this one Python left behind."""
+"""Beginnings of names that only the build of this Python has."""
 LARGEST = 300_000
-"""Bytes above which a file is taken for a table."""
+"""Bytes above which a file is taken to be a table."""
 
 
 class LibraryText:

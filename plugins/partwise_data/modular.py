@@ -1,8 +1,8 @@
-"""Addition modulo p, the task on which networks were seen to grok (Power et al. 2022): first they know the training
-examples by heart, and much later, if weights decay, they get those right that were held out.
+"""Addition modulo p, the task on which networks were seen to grok (Power et al. 2022): first they learn the training
+examples by heart, and much later, if weights decay, they get the held-out ones right.
 
-`3+k=n`: each number is one symbol, whose order says nothing to a model. All p^2 sums there are, shuffled and shared
-out: what is trained on says nothing about the rest but by the rule.
+`3+k=n`: each number is one symbol, and a model does not know their order. All p^2 sums are shuffled and divided into
+splits, so that only the rule leads from the training examples to the others.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class ModularAddition:
         self.seed = seed
 
     def examples(self, split: Split) -> Iterator[Example]:
-        return map(self._example, self._dealt[split])
+        return map(self._example, self._divided[split])
 
     def identity(self) -> str:
         return digest("ModularAddition", 1, self.modulus, self.shares.valid, self.shares.test, self.seed)
 
     @cached_property
-    def _dealt(self) -> Mapping[Split, list[int]]:
+    def _divided(self) -> Mapping[Split, list[int]]:
         count = self.modulus**2
-        order = Draw(self.seed).some(range(count), count)
+        order = Draw(self.seed).sample(range(count), count)
         valid, test = round(self.shares.valid * count), round(self.shares.test * count)
         return {"valid": order[:valid], "test": order[valid : valid + test], "train": order[valid + test :]}
 

@@ -18,10 +18,10 @@ SUFFIXES: Mapping[str, Format] = {".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl
 
 
 class PairFiles:
-    """Examples of two pieces, the source read and the target scored; empty lines are passed over.
+    """Examples of two pieces: a source, which is only read, and a target, which is scored. Empty lines are skipped.
 
-    `files` are divided by a hash of the source, so that equal sources are in the same split; a split with
-    files of its own takes all of those, and its share should then be 0.
+    `files` are divided by a hash of the source, so that equal sources are in the same split. A split with files of
+    its own takes all of those; its share should then be 0.
     """
 
     form: Literal["stream", "examples"] = "examples"

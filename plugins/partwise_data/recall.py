@@ -1,7 +1,7 @@
-"""Multi-query associative recall (Arora et al. 2023, "Zoology"): look up, later in the text, what stood by a key.
+"""Multi-query associative recall (Arora et al. 2023, "Zoology"): look up the value that a key had earlier in the text.
 
-`AxBkCaBkAx`: first pairs of a key and a value, then some of the keys again, each with its value, which
-alone is scored. Attention solves it at any size; a recurrence only as far as its state can hold the pairs.
+`AxBkCaBkAx`: first pairs of a key and a value, then some of the keys again, each with its value; only these values
+are scored. Attention solves it at any size, a recurrence only as long as its state can hold the pairs.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Recall:
         return math.perm(self.keys, self.pairs) * self.values**self.pairs
 
     def draw(self, draw: Draw) -> tuple[Piece, ...]:
-        keys = draw.some(KEYS[: self.keys], self.pairs)
-        values = [draw.among(VALUES[: self.values]) for _ in keys]
+        keys = draw.sample(KEYS[: self.keys], self.pairs)
+        values = [draw.choice(VALUES[: self.values]) for _ in keys]
         shown = "".join(key + self.separator + value + self.separator for key, value in zip(keys, values, strict=True))
         pieces: list[Piece] = []
-        for index in draw.some(range(self.pairs), self.queries):
+        for index in draw.sample(range(self.pairs), self.queries):
             before = self.separator if pieces else shown
             pieces += [Piece(before + keys[index] + self.separator, scored=False), Piece(values[index])]
         # The end is known from the length, not recalled: it counts with the last piece, which is not scored.

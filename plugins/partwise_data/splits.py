@@ -1,4 +1,4 @@
-"""Which split a text belongs to, and names for what a data set holds. Nothing here depends on the machine."""
+"""Which split a text belongs to, and hashes that identify a data set. Neither depends on the machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Shares:
     test: float
 
     def split_of(self, key: str) -> Split:
-        """The split of what is called `key`, by a hash of it: whatever else there is, it never moves."""
+        """The split of the text named `key`, by a hash of the name: no other text can move it."""
         place = int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2**64
         if place < self.test:
             return "test"
@@ -25,5 +25,5 @@ class Shares:
 
 
 def digest(*facts: object) -> str:
-    """A hash of JSON values, which differs whenever they do."""
+    """A hash of JSON values; different values have different hashes."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

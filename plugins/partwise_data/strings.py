@@ -1,4 +1,4 @@
-"""Copy, reverse, sort: the smallest tasks that a model of sequences can be asked to learn."""
+"""Copy, reverse, sort: the smallest tasks for a model of sequences."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ RULES: Mapping[Rule, Callable[[list[int]], list[int]]] = {
 
 @dataclass(frozen=True)
 class Strings:
-    """Symbols drawn evenly from the alphabet, as many as an evenly drawn length says; the target is what
-    the rule makes of them. The alphabet's order is the one that `sort` sorts by."""
+    """Symbols drawn uniformly from the alphabet, in uniformly drawn lengths. `rule` makes the target from them; "sort"
+    follows the order of the alphabet."""
 
     rule: Rule
     alphabet: str
@@ -36,7 +36,7 @@ class Strings:
 
     def draw(self, draw: Draw) -> tuple[Piece, ...]:
         places = [draw.below(len(self.alphabet)) for _ in range(draw.between(self.min_length, self.max_length))]
-        return Piece(self._spelt(places), scored=False), Piece(self._spelt(RULES[self.rule](places)))
+        return Piece(self._joined(places), scored=False), Piece(self._joined(RULES[self.rule](places)))
 
-    def _spelt(self, places: list[int]) -> str:
+    def _joined(self, places: list[int]) -> str:
         return self.separator.join(self.alphabet[place] for place in places)

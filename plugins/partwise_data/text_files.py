@@ -1,4 +1,4 @@
-"""Running text from files, whatever their size: read in portions, split by place in the file."""
+"""Running text from files of any size: read in portions, split by position in the file."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .splits import Shares, digest
 PORTION = 1 << 20
 """Bytes read at a time."""
 LONG_LINE = 1 << 16
-"""Bytes within which the end of a line is looked for when a file is split."""
+"""Bytes that are searched for the end of a line when a file is split."""
 
 
 class TextFiles:
-    """A stream with one text per file, of which the end is held out: first the part to train on, then
-    the part to validate on, then the part to test on. It is cut between lines, or, where no line ends
-    within the next `LONG_LINE` bytes, between characters."""
+    """A stream with one text per file, whose end is held out: first comes the part to train on, then the part to
+    validate on, then the part to test on. Files are cut between lines or, where no line ends within `LONG_LINE`
+    bytes, between characters."""
 
     form: Literal["stream", "examples"] = "stream"
 
@@ -64,7 +64,7 @@ class TextFiles:
 
 
 def _break_after(file: BinaryIO, offset: int, size: int) -> int:
-    """Where the next line begins, at `offset` or later; if none does soon, the next character."""
+    """Where the next line begins, at `offset` or later; if no line ends soon, where the next character begins."""
     if offset <= 0 or offset >= size:
         return min(max(offset, 0), size)
     file.seek(offset - 1)
@@ -78,7 +78,7 @@ def _break_after(file: BinaryIO, offset: int, size: int) -> int:
 
 
 def _last_break(raw: bytes) -> int:
-    """Bytes up to the last line or, if there is but one, up to its last character."""
+    """Number of bytes before the last line or, if there is only one line, before its last character."""
     newline = raw.rfind(b"\n")
     if newline >= 0:
         return newline + 1

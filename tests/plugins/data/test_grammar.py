@@ -9,8 +9,9 @@ import pytest
 
 from partwise.parts import DataSite
 from partwise_data.drawing import Draw
-from partwise_data.grammar import Rules, Sampler, english, entropy_of, length_of
+from partwise_data.grammar import english
 from partwise_data.parts import Grammar
+from partwise_data.pcfg import Rules, SentenceSampler, entropy_of, length_of
 
 SPLITS = ("train", "valid", "test")
 
@@ -42,7 +43,7 @@ def probability(rules: Rules, words: tuple[str, ...]) -> float:
 
 def test_every_sentence_has_one_derivation_only() -> None:
     rules = english(0.5, 2, 1.0)
-    sampler = Sampler(rules, Draw(0))
+    sampler = SentenceSampler(rules, Draw(0))
     lengths = set()
     for _ in range(150):
         sentence, nats = sampler.sentence()

@@ -1,0 +1,32 @@
+"""The built-in data: the text of Python's library, the user's own files, and generated tasks.
+
+Generated tasks are drawn from a seed of their own (the knob `seed`), not from the run's: the runs of a
+study differ in their weights and batches, and learn from the same data.
+"""
+
+from __future__ import annotations
+
+from .grammar import Grammar
+from .pair_tasks import Copy, Dates, Reverse, Sort
+from .probes import AddingProblem, Modular, Recall
+from .shared import SAMPLES, Generated
+from .texts import Library, Pairs, Text
+
+PARTS = (Library, Text, Pairs, Dates, Copy, Reverse, Sort, Recall, AddingProblem, Modular, Grammar)
+
+__all__ = [
+    "PARTS",
+    "SAMPLES",
+    "AddingProblem",
+    "Copy",
+    "Dates",
+    "Generated",
+    "Grammar",
+    "Library",
+    "Modular",
+    "Pairs",
+    "Recall",
+    "Reverse",
+    "Sort",
+    "Text",
+]

@@ -1,0 +1,98 @@
+"""Texts that exist already: those of Python's library, and those in the user's own files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+
+from pydantic import Field
+
+from partwise.data import Split
+from partwise.parts import DataSite
+
+from .shared import SAMPLES, HeldOut
+
+if TYPE_CHECKING:
+    from partwise_data.library import LibraryText
+    from partwise_data.pair_files import PairFiles
+    from partwise_data.text_files import TextFiles
+
+FileNames = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+
+
+class Library(HeldOut):
+    """The text of Python's own standard library: real text on every machine, without a download."""
+
+    name = "library"
+    text: Literal["prose", "source"] = "prose"
+    """prose: the docstrings, about 1.5 million characters. source: the source files, about 8 million."""
+
+    def build(self, site: DataSite) -> LibraryText:
+        from partwise_data.library import LibraryText
+        from partwise_data.splits import Shares
+
+        return LibraryText(self.text, Shares(self.valid, self.test))
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls()
+        yield cls(text="source", valid=0.02, test=0.01)
+
+
+class Text(HeldOut):
+    """Text files of any size, in UTF-8: each is one running text, whose end is held out."""
+
+    name = "text"
+    known_failures: ClassVar[Mapping[str, str]] = {
+        "every_knob_makes_a_difference[files]": "its examples read the one text that comes with it",
+    }
+    files: FileNames
+    """Names or globs (`**` for any depth), relative to the recipe's directory."""
+
+    def build(self, site: DataSite) -> TextFiles:
+        from partwise_data.files import find_files
+        from partwise_data.splits import Shares
+        from partwise_data.text_files import TextFiles
+
+        return TextFiles(find_files(self.files, site.directory), Shares(self.valid, self.test))
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(files=(str(SAMPLES / "fables.txt"),), valid=0.2, test=0.1)
+
+
+class Pairs(HeldOut):
+    """Pairs of source and target from files: tab-separated, or JSON lines with the keys "source" and "target"."""
+
+    name = "pairs"
+    known_failures: ClassVar[Mapping[str, str]] = {
+        "every_knob_makes_a_difference[files]": "its examples read the one file of pairs that comes with it",
+        "splits_share_nothing[1]": "the example names one file to validate and to test on, as a user may",
+    }
+    files: FileNames
+    """Names or globs, relative to the recipe's directory."""
+    format: Literal["tsv", "jsonl"] | None = None
+    """How the files are written; null: as their suffixes say (.tsv, .tab, .jsonl, .ndjson)."""
+    valid_files: tuple[str, ...] = ()
+    """Files to validate on, in place of a share of `files`: if there are any, `valid` has no effect."""
+    test_files: tuple[str, ...] = ()
+    """Files to test on, in place of a share of `files`: if there are any, `test` has no effect."""
+
+    def build(self, site: DataSite) -> PairFiles:
+        from partwise_data.files import find_files
+        from partwise_data.pair_files import PairFiles
+        from partwise_data.splits import Shares
+
+        shares = Shares(0 if self.valid_files else self.valid, 0 if self.test_files else self.test)
+        own_files: dict[Split, tuple[Path, ...]] = {
+            "valid": find_files(self.valid_files, site.directory),
+            "test": find_files(self.test_files, site.directory),
+        }
+        return PairFiles(find_files(self.files, site.directory), shares, own_files, self.format)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        tsv, jsonl = str(SAMPLES / "plurals.tsv"), str(SAMPLES / "plurals.jsonl")
+        yield cls(files=(tsv,), format="tsv", valid=0.2, test=0.1)
+        yield cls(files=(tsv,), valid_files=(jsonl,), test_files=(jsonl,))
