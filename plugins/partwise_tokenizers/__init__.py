@@ -1,4 +1,4 @@
-"""The built-in tokenizers parts."""
+"""The built-in tokenizers."""
 
 from __future__ import annotations
 

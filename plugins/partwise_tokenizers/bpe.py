@@ -1,8 +1,8 @@
-"""Byte-level byte-pair encoding: every text has ids, frequent stretches of text few of them.
+"""Byte-level byte-pair encoding: every text has ids, and frequent strings need few of them.
 
 Radford et al., "Language models are unsupervised multitask learners" (GPT-2, 2019). The merging itself is done
-by tiktoken, which always joins the neighbours whose union has the lowest rank. That is what training did:
-the first merge to make a string of bytes is the only one that ever can.
+by tiktoken, which always joins the neighbours whose union has the lowest rank. That repeats the training:
+only one merge can ever make a given string of bytes, the first that did.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any
 
 import tiktoken
 
-from . import saved as read
+from . import restoring
 from .patterns import PATTERNS
-from .table import TokenTable, whole
+from .table import TokenTable, without_surrogates
 
 BYTES = tuple(bytes([byte]) for byte in range(256))
 
 
 class BytePairTokenizer(TokenTable):
-    """Tokens by rank, then the end token. The rank is the id; a rank that nobody uses is None and adds nothing."""
+    """Tokens by rank, then the end token. The rank is the id; an unused rank is None and adds nothing to a text."""
 
     def __init__(
         self,
@@ -33,7 +33,8 @@ class BytePairTokenizer(TokenTable):
         specials: Mapping[int, str] = MappingProxyType({}),
         composed: bool = False,
     ) -> None:
-        """`tokens` must be distinct and hold every single byte; `pattern` names one of `PATTERNS`, which cuts texts.
+        """`tokens` must be distinct and hold every single byte; `pattern` names the one of `PATTERNS` that
+        splits texts into pre-tokens.
         `end`, if given, is a rank that is None and stands for the end token in place of one more id. `specials` are
         the names of ranks that are None; no text encodes to them. `composed` texts are put into Unicode's form NFC
         first, and those that were in another come back in that one."""
@@ -47,11 +48,11 @@ class BytePairTokenizer(TokenTable):
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text."""
-        text = whole(text)
+        text = without_surrogates(text)
         return self._encoding.encode_ordinary(text if self.lossless else unicodedata.normalize("NFC", text))
 
     def label(self, token: int) -> str:
-        """As of every tokenizer; special tokens have the names that their file gives them."""
+        """A token as people read it; special tokens have the names that their file gives them."""
         return self._specials.get(token) or super().label(token) or f"<unused {token}>"
 
     def to_json(self) -> dict[str, Any]:
@@ -68,33 +69,33 @@ class BytePairTokenizer(TokenTable):
         """The tokenizer that `to_json` described.
 
         Raises:
-            InputError: `saved` is nothing that `to_json` gives.
+            InputError: `saved` is not what `to_json` gives.
         """
-        pattern = read.field(saved, "pattern", str)
+        pattern = restoring.field(saved, "pattern", str)
         if pattern not in PATTERNS:
-            raise read.damaged(f"'pattern' should be one of {', '.join(PATTERNS)}, found {pattern!r}")
+            raise restoring.damaged(f"'pattern' should be one of {', '.join(PATTERNS)}, found {pattern!r}")
         tokens = [
-            None if token is None else read.binary(token, f"tokens[{rank}]")
-            for rank, token in enumerate(read.field(saved, "tokens", list))
+            None if token is None else restoring.binary(token, f"tokens[{rank}]")
+            for rank, token in enumerate(restoring.field(saved, "tokens", list))
         ]
         problem = problem_with(tokens)
         if problem is not None:
-            raise read.damaged(problem)
-        end = read.field(saved, "end", int) if "end" in saved else None
+            raise restoring.damaged(problem)
+        end = restoring.field(saved, "end", int) if "end" in saved else None
         if end is not None and not (0 <= end < len(tokens) and tokens[end] is None):
-            raise read.damaged(f"'end' should be the id of a token without bytes, found {end}")
+            raise restoring.damaged(f"'end' should be the id of a token without bytes, found {end}")
         if saved.get("form", "NFC") != "NFC":
-            raise read.damaged(f"'form' should be NFC or left out, found {saved['form']!r}")
+            raise restoring.damaged(f"'form' should be NFC or left out, found {saved['form']!r}")
         return cls(tokens, pattern, end, _specials(saved, tokens), "form" in saved)
 
 
 def _specials(saved: dict[str, Any], tokens: list[bytes | None]) -> dict[int, str]:
     """The names of special tokens by their ids."""
-    named = read.field(saved, "specials", dict) if "specials" in saved else {}
+    named = restoring.field(saved, "specials", dict) if "specials" in saved else {}
     without_bytes = {str(token): token for token, content in enumerate(tokens) if content is None} if named else {}
     for token, name in named.items():
         if token not in without_bytes or not isinstance(name, str) or not name:
-            raise read.damaged(f"'specials' should name ids of tokens without bytes, found {token!r}: {name!r}")
+            raise restoring.damaged(f"'specials' should name ids of tokens without bytes, found {token!r}: {name!r}")
     return {without_bytes[token]: name for token, name in named.items()}
 
 

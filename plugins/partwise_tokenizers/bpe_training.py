@@ -1,9 +1,9 @@
-"""Learns byte pairs: starting from single bytes, the most frequent pair of neighbours becomes a token, over and over.
+"""Learns byte pairs: starting from single bytes, the most frequent pair of neighbours becomes a token, again and again.
 
 Sennrich, Haddow and Birch, "Neural machine translation of rare words with subword units" (2016), on bytes as in
-GPT-2. The work is done once per *distinct* stretch of text, weighted by how often it occurs, and each merge
-touches only the places where its pair stands. The counts of pairs wait in a heap; a count can only sink once
-its pair is there, so an entry that is out of date is put right when it comes to the top.
+GPT-2. Texts are first split into pre-tokens, which no merge crosses. The work is done once per *distinct* pre-token,
+weighted by how often it occurs, and each merge touches only the places where its pair stands. The counts of pairs
+wait in a heap. Once a pair is there its count can only fall, so an outdated entry is corrected when it reaches the top.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import numpy as np
 import regex
 
 from .patterns import PATTERNS, ascii_pattern
-from .table import whole
+from .table import without_surrogates
 
 Pair = tuple[int, int]
 
 GAP = -1
-"""Stands between stretches."""
+"""Stands between pre-tokens."""
 GONE = -2
-"""Stands where a token was that is now part of the one before it."""
+"""Stands where a token has become part of the one before it."""
 PORTION = 1 << 16
-"""Characters after which a long text is cut at the next opportunity."""
+"""Characters after which a long text is cut at the next safe place."""
 
 # No pattern but "none" crosses from a visible character to a space, or looks beyond it.
 _SAFE_CUT = re.compile(r"\S(?= )")
@@ -37,13 +37,13 @@ def train_bpe(texts: Iterable[str], vocab_size: int, pattern: str, min_count: in
     """The tokens that byte-pair encoding adds to the 256 bytes, in the order they are made.
 
     `vocab_size` counts the 256 bytes and one end token; there are fewer tokens if no pair is left that occurs
-    `min_count` times. Of pairs equally frequent, the one with the smaller left id is taken, then the smaller
-    right id; ids are the bytes from 0 to 255, then the merges as they were made. Each text is cut by
-    `PATTERNS[pattern]` on its own: nothing is learned across the boundary of two texts.
+    `min_count` times. Among equally frequent pairs the one with the smaller left id is taken, then the one with the
+    smaller right id; ids are the bytes from 0 to 255, then the merges in the order they were made. Each text is split
+    by `PATTERNS[pattern]` on its own: nothing is learned across the boundary of two texts.
     """
     tokens = [bytes([byte]) for byte in range(256)]
-    stretches = _Stretches(count_stretches(texts, pattern), min_count)
-    counts = stretches.counts
+    pre_tokens = _PreTokens(count_pre_tokens(texts, pattern), min_count)
+    counts = pre_tokens.counts
     queue = [(-count, pair) for pair, count in counts.items()]
     heapify(queue)
     while queue and len(tokens) < vocab_size - 1:
@@ -55,26 +55,26 @@ def train_bpe(texts: Iterable[str], vocab_size: int, pattern: str, min_count: in
             heapreplace(queue, (-count, pair))
         else:
             heappop(queue)
-            for entry in stretches.merge(pair, len(tokens)):
+            for entry in pre_tokens.merge(pair, len(tokens)):
                 heappush(queue, entry)
             left, right = pair
             tokens.append(tokens[left] + tokens[right])
     return tokens[256:]
 
 
-def count_stretches(texts: Iterable[str], pattern: str) -> dict[bytes, int]:
-    """How often each stretch occurs that the pattern cuts texts into."""
+def count_pre_tokens(texts: Iterable[str], pattern: str) -> dict[bytes, int]:
+    """How often each pre-token occurs when the pattern splits the texts."""
     counts: Counter[str] = Counter()
     any_text = regex.compile(PATTERNS[pattern]).findall
     ascii_text = re.compile(ascii_pattern(pattern), re.ASCII).findall
-    for text in map(whole, texts):
+    for text in map(without_surrogates, texts):
         for portion in [text] if pattern == "none" else _portions(text):
             counts.update((ascii_text if portion.isascii() else any_text)(portion))
-    return {stretch.encode(): count for stretch, count in counts.items()}
+    return {pre_token.encode(): count for pre_token, count in counts.items()}
 
 
 def _portions(text: str) -> Iterator[str]:
-    """The text in pieces that a pattern cuts as it would the whole; so one odd letter slows only its piece."""
+    """The text in portions that a pattern splits as it would split the whole; one with letters beyond ASCII is slow."""
     start = 0
     while cut := _SAFE_CUT.search(text, start + PORTION):
         yield text[start : cut.end()]
@@ -82,11 +82,11 @@ def _portions(text: str) -> Iterator[str]:
     yield text[start:]
 
 
-class _Stretches:
-    """All distinct stretches, end to end with gaps between, as one linked list of ids that shrinks as pairs merge.
+class _PreTokens:
+    """All distinct pre-tokens in a row, with gaps between, as one linked list of ids that shrinks as pairs merge.
 
-    `counts` holds every pair there ever was and how often it occurs now, weighted. `_places` holds, for pairs
-    that may still be merged, the positions of their left token in rising order; some may be out of date.
+    `counts` holds every pair there ever was and how often it occurs now, weighted. `_places` holds the positions of
+    the left token, in rising order, for pairs that may still be merged; some positions may be outdated.
     """
 
     def __init__(self, words: dict[bytes, int], min_count: int) -> None:
@@ -112,9 +112,9 @@ class _Stretches:
         self.counts = {pair: sum(map(self._weights.__getitem__, found)) for pair, found in self._places.items()}
 
     def merge(self, pair: Pair, made: int) -> list[tuple[int, Pair]]:
-        """Puts the id `made` wherever `pair` stands, left to right.
+        """Puts the id `made` wherever `pair` stands, from left to right.
 
-        Returns the pairs that came to be and are frequent enough, each after its count, negative.
+        Returns the new pairs that are frequent enough, each as (-count, pair).
         """
         left, right = pair
         ids, following, previous, weights, counts = self._ids, self._next, self._previous, self._weights, self.counts
@@ -138,15 +138,15 @@ class _Stretches:
                 after[neighbour].append(place)
         if left in after:  # some of these neighbours were the left half of the next place, and merged after all
             after[left] = [place for place in after[left] if ids[following[place]] == left]
-        return self._enter(
+        return self._count_new(
             chain(
                 (((neighbour, made), found) for neighbour, found in before.items()),
                 (((made, neighbour), found) for neighbour, found in after.items()),
             )
         )
 
-    def _enter(self, found: Iterable[tuple[Pair, list[int]]]) -> list[tuple[int, Pair]]:
-        """Notes new pairs; their places only if they are frequent enough to be merged one day."""
+    def _count_new(self, found: Iterable[tuple[Pair, list[int]]]) -> list[tuple[int, Pair]]:
+        """Counts new pairs, and keeps the places of those that are frequent enough to be merged."""
         weight = self._weights.__getitem__
         frequent = []
         for pair, places in found:

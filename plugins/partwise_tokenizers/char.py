@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from itertools import repeat
 from typing import Any
 
-from . import saved as read
-from .table import REPLACEMENT, TokenTable, whole
+from . import restoring
+from .table import REPLACEMENT, TokenTable, without_surrogates
 
 CODE_POINTS = 0x110000
 
@@ -17,15 +17,15 @@ def characters_of(texts: Iterable[str]) -> list[str]:
     """Every character that occurs, by code point."""
     found: set[str] = set()
     for text in texts:
-        found.update(whole(text))
+        found.update(without_surrogates(text))
     return sorted(found)
 
 
 class CharTokenizer(TokenTable):
     """One id per known character, then `<unk>`, then the end token.
 
-    An unknown character decodes to U+FFFD. A uniform code over Unicode would spell it out, so bits per byte
-    stays comparable with tokenizers that know every text.
+    An unknown character decodes to U+FFFD. It is charged the bits of a uniform code over Unicode, so that bits per
+    byte stay comparable with tokenizers that know every text.
     """
 
     unknown: int
@@ -39,7 +39,7 @@ class CharTokenizer(TokenTable):
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text, one per character."""
-        return list(map(self._ids.get, whole(text), repeat(self.unknown)))
+        return list(map(self._ids.get, without_surrogates(text), repeat(self.unknown)))
 
     def to_json(self) -> dict[str, Any]:
         """The known characters, in order, as one text."""
@@ -50,9 +50,9 @@ class CharTokenizer(TokenTable):
         """The tokenizer that `to_json` described.
 
         Raises:
-            InputError: `saved` is nothing that `to_json` gives.
+            InputError: `saved` is not what `to_json` gives.
         """
-        characters = read.field(saved, "characters", str)
-        if not characters or len(set(characters)) < len(characters) or whole(characters) != characters:
-            raise read.damaged("'characters' should be distinct characters, at least one")
+        characters = restoring.field(saved, "characters", str)
+        if not characters or len(set(characters)) < len(characters) or without_surrogates(characters) != characters:
+            raise restoring.damaged("'characters' should be distinct characters, at least one")
         return cls(characters)

@@ -1,10 +1,10 @@
-r"""How a text is cut into the stretches that byte pairs never cross, by the name of who introduced it.
+r"""Pre-tokenization: how a text is split into pre-tokens, which no byte pair crosses; patterns are named by model.
 
-These describe, in one form for three regular-expression engines, what the published patterns match:
+They match what the published patterns match, written once for three regular-expression engines:
 
-- Alternatives without look-ahead stand in one group, for tiktoken's engine runs such a group as one automaton.
+- Alternatives without look-ahead stand in one group, because tiktoken's engine runs such a group as one automaton.
 - A run of white space before a word is matched in portions of 10,000 at most, where the published patterns
-  have no bound: tiktoken's engine keeps one stack entry per character and gives up at a million.
+  set no limit: tiktoken's engine keeps one stack entry per character and gives up at a million.
 - Letters and digits always stand in brackets, so that for texts of nothing but ASCII they can be replaced by
   plain ranges (`ascii_pattern`), which Python's own engine matches almost twice as fast.
 """

@@ -2,8 +2,8 @@
 
 Kudo and Richardson, "SentencePiece" (2018); Kudo, "Subword regularization" (2018) for the unigram model.
 
-SentencePiece writes a space as U+2581, and a U+2581 in a text would come back as a space; so that sign is spelled
-in bytes here, or is unknown where the model has no bytes.
+SentencePiece writes a space as U+2581, and a U+2581 in a text would come back as a space; so here
+that sign is spelled in bytes, or is unknown where the model has no bytes.
 """
 
 from __future__ import annotations
@@ -17,23 +17,24 @@ import sentencepiece
 
 from partwise import PartError
 
-from . import saved as read
-from .table import REPLACEMENT, TokenTable, whole
+from . import restoring
+from .named_files import read_named
+from .table import REPLACEMENT, TokenTable, without_surrogates
 
 SPACE = "\u2581"
-# Comes back changed from every normalisation SentencePiece offers.
+# Every normalisation that SentencePiece offers changes this text.
 _PROBE = " \n\tA ﬁ①  Ｆé e\u0301\u200b\r\n\u00a0 "
 
 
 class SentencePieceTokenizer(TokenTable):
     """The pieces of a SentencePiece model by id, then the end token.
 
-    `unknown` is the model's own, unless the model has a piece for every byte and so knows every text. Whether
-    a model is lossless is found by trying: one from a file may normalise or begin every text with a space.
+    `unknown` is the model's own, unless the model has a piece for every byte and so knows every text. Whether a
+    model is lossless is found by trying: one from a file may normalise texts, or begin each with a space.
     """
 
     def __init__(self, model: bytes) -> None:
-        """`model` is the content of a `.model` file; raises ValueError if it is none."""
+        """`model` is the content of a `.model` file; raises ValueError if it is anything else."""
         self._model = model
         self._processor = processor = _processor(model)
         ids = range(processor.get_piece_size())
@@ -41,7 +42,7 @@ class SentencePieceTokenizer(TokenTable):
         self.unknown = None if any(map(processor.is_byte, ids)) else processor.unk_id()
         spelled = [processor.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE.encode()]
         self._space_sign = spelled if self.unknown is None else [self.unknown]
-        # Such a model has its own idea of where a text begins, so a text cannot be encoded in parts.
+        # Such a model puts a space before every text, so a text cannot be encoded in parts.
         self._begins_with_space = processor.encode("a", out_type=str)[0].startswith(SPACE)
         known = _PROBE if self.unknown is None else "".join(filter(self._knows, _PROBE))
         self.lossless = not self._begins_with_space and self.decode(self.encode(known)) == known
@@ -51,7 +52,7 @@ class SentencePieceTokenizer(TokenTable):
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text."""
-        text = whole(text)
+        text = without_surrogates(text)
         if SPACE not in text or self._begins_with_space:
             return self._encoded(text)
         first, *others = text.split(SPACE)
@@ -85,12 +86,12 @@ class SentencePieceTokenizer(TokenTable):
         """The tokenizer that `to_json` described.
 
         Raises:
-            InputError: `saved` is nothing that `to_json` gives.
+            InputError: `saved` is not what `to_json` gives.
         """
         try:
-            return cls(read.binary(read.field(saved, "model", str), "model"))
+            return cls(restoring.binary(restoring.field(saved, "model", str), "model"))
         except ValueError as error:
-            raise read.damaged(f"'model' is no SentencePiece model ({error})") from error
+            raise restoring.damaged(f"'model' is no SentencePiece model ({error})") from error
 
 
 def _processor(model: bytes) -> Any:
@@ -121,12 +122,8 @@ def read_model(path: Path) -> SentencePieceTokenizer:
     Raises:
         PartError: there is no such file, or it is no SentencePiece model.
     """
+    model = read_named(path, "file", "a .model file")
     try:
-        return SentencePieceTokenizer(path.read_bytes())
-    except OSError as error:
-        raise PartError(
-            f"file: cannot read {path} ({error.strerror}); "
-            "give the path of a .model file, absolute or relative to the recipe's directory"
-        ) from error
+        return SentencePieceTokenizer(model)
     except ValueError as error:
         raise PartError(f"file: {path} is no SentencePiece model ({error})") from error

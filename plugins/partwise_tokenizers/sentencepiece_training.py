@@ -1,7 +1,7 @@
 """Trains SentencePiece models that keep every text as it is.
 
-As it comes, SentencePiece drops newlines, folds spaces, normalises, and begins every text with a space. Here it
-does none of that, and newline and tab are tokens of their own.
+By default, SentencePiece drops newlines, folds spaces, normalises, and begins every text with a space. Here it
+does none of these, and newline and tab are tokens of their own.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import sentencepiece
 from partwise import PartError
 
 from .sentencepiece_model import SentencePieceTokenizer
-from .table import whole
+from .table import without_surrogates
 
 LONGEST = 100_000
-"""Characters of a training sentence; longer lines are cut, for SentencePiece would skip them."""
+"""Characters of a training sentence; longer lines are cut, because SentencePiece would skip them."""
 
-# What ends a sentence: what has a token of its own, and what SentencePiece keeps for itself.
+# Characters that end a sentence: those with tokens of their own, and those that SentencePiece reserves.
 _BETWEEN_SENTENCES = re.compile("[\n\t\u2581\u2585]")
 
 
@@ -56,7 +56,7 @@ def train_sentencepiece(
             eos_id=-1,
             pad_id=-1,
             max_sentence_length=4 * LONGEST,
-            num_threads=1,  # the unigram model depends on how sums are shared out
+            num_threads=1,  # the unigram model depends on the order of sums, and so on the number of threads
             minloglevel=4,
         )
     except RuntimeError as error:
@@ -66,7 +66,7 @@ def train_sentencepiece(
 
 def _sentences(texts: Iterable[str]) -> Iterator[str]:
     for text in texts:
-        for line in _BETWEEN_SENTENCES.split(whole(text)):
+        for line in _BETWEEN_SENTENCES.split(without_surrogates(text)):
             yield from (line[start : start + LONGEST] for start in range(0, len(line), LONGEST))
 
 
@@ -82,5 +82,5 @@ def _advice(problem: str, vocab_size: int) -> str:
             "or lower character_coverage"
         )
     if "sentences_.empty()" in problem:
-        return "there is no text to train on"
+        return "there is no text to train on: the training split is empty"
     return f"SentencePiece could not be trained: {problem}"

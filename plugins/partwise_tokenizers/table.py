@@ -1,4 +1,4 @@
-"""What every tokenizer here shares: a table of the bytes that each id adds to a text, and the end token."""
+"""The base of all tokenizers here: a table of the bytes that each id adds to a text, and the end token."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def whole(text: str) -> str:
-    """The text with every surrogate, which stands for nothing and has no UTF-8 form, replaced by U+FFFD."""
+def without_surrogates(text: str) -> str:
+    """The text with U+FFFD for every surrogate: they stand for nothing and have no UTF-8 form."""
     try:
         text.isascii() or text.encode()
     except UnicodeEncodeError:

@@ -14,6 +14,7 @@ import tiktoken
 from partwise import PartError
 
 from .bpe import problem_with
+from .named_files import read_named
 
 
 def named_ranks(name: str) -> list[bytes | None]:
@@ -24,7 +25,7 @@ def named_ranks(name: str) -> list[bytes | None]:
     """
     try:
         ranks = tiktoken.get_encoding(name)._mergeable_ranks
-    except Exception as error:  # whatever the network, the proxy or the disk may raise
+    except Exception as error:  # anything that the network, a proxy or the disk may raise
         raise PartError(
             f"the ranks of {name} are not on this machine, and downloading them failed ({type(error).__name__}: "
             f"{_first_line(error)}); point the environment variable TIKTOKEN_CACHE_DIR to a directory where tiktoken "
@@ -37,15 +38,9 @@ def read_ranks(path: Path) -> list[bytes | None]:
     """Tokens by rank from a file.
 
     Raises:
-        PartError: there is no such file, or it is no file of ranks.
+        PartError: there is no such file, or it is not a file of ranks.
     """
-    try:
-        lines = path.read_bytes().strip().splitlines()
-    except OSError as error:
-        raise PartError(
-            f"ranks: cannot read {path} ({error.strerror}); "
-            "give the path of a .tiktoken file, absolute or relative to the recipe's directory"
-        ) from error
+    lines = read_named(path, "ranks", "a .tiktoken file").strip().splitlines()
     ranks: dict[bytes, int] = {}
     for number, line in enumerate(lines, start=1):
         try:
@@ -57,7 +52,9 @@ def read_ranks(path: Path) -> list[bytes | None]:
                 f"ranks: {path}:{number}: expected a token in base64, a space and its rank, found {line[:60]!r}"
             ) from error
         if token in ranks or not 0 <= value <= 2 * len(lines):
-            raise PartError(f"ranks: {path}:{number}: the token is there twice, or rank {value} is out of all order")
+            raise PartError(
+                f"ranks: {path}:{number}: the token is there twice, or the rank {value} is far out of order"
+            )
         ranks[token] = value
     if len(set(ranks.values())) < len(ranks):
         raise PartError(f"ranks: {path}: two tokens have the same rank")

@@ -14,7 +14,8 @@ from typing import Any
 from partwise import PartError
 
 from .bpe import BytePairTokenizer, problem_with
-from .table import whole
+from .named_files import read_named
+from .table import without_surrogates
 
 _LETTERS, _BEFORE_NUMBERS = r"[^\r\n\p{L}\p{N}]?\p{L}+", r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _AFTER_NUMBERS = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -24,9 +25,9 @@ _KNOWN = {
 }
 """Regular expressions as such files have them -> our names of the patterns."""
 _SPARE = 1_000_000
-"""Ids that may stand for nothing; far more would be a mistake, and take memory."""
+"""Most ids that may stand for nothing; far more would be a mistake, and would take memory."""
 _CHANGES = ("dropout", "continuing_subword_prefix", "end_of_word_suffix")
-"""What a model may say that would make it another one."""
+"""Settings that would make it a model of another kind."""
 
 
 def read_tokenizer_json(path: Path, end: int | None, vocab_size: int | None) -> BytePairTokenizer:
@@ -37,23 +38,18 @@ def read_tokenizer_json(path: Path, end: int | None, vocab_size: int | None) -> 
         vocab_size: ids there are in all, some of which may stand for nothing; None: as many as the file has.
 
     Raises:
-        PartError: there is no such file, or it is none of byte-level pairs as they are known here.
+        PartError: there is no such file, or it does not hold byte-level pairs of a form known here.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_named(path, "file", "a tokenizer.json"))
         model = content["model"]
         _refuse_other_models(model, path)
         vocabulary = _ids(model["vocab"].items())
         specials = _ids((token["content"], token["id"]) for token in content.get("added_tokens") or [])
         merges = [_pair(merge) for merge in model["merges"]]
-    except OSError as error:
-        raise PartError(
-            f"file: cannot read {path} ({error.strerror}); give the path of a tokenizer.json, absolute or relative to "
-            "the recipe's directory"
-        ) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PartError(f"file: {path} is no tokenizer.json of byte pairs: {type(error).__name__} {error}") from error
-    names = {token: whole(text) or f"<special {token}>" for text, token in specials.items()}
+    names = {token: without_surrogates(text) or f"<special {token}>" for text, token in specials.items()}
     composed = _composed(content, path)
     pattern = _pattern(content.get("pre_tokenizer"), path)
     _check_merges(vocabulary, merges, bool(model.get("ignore_merges")), set(names), path)
@@ -64,7 +60,7 @@ def read_tokenizer_json(path: Path, end: int | None, vocab_size: int | None) -> 
 
 
 def _ids(pairs: Any) -> dict[str, int]:
-    """Texts to ids that are ids."""
+    """Tokens to their ids, which are checked."""
     ids = dict(pairs)
     for text, token in ids.items():
         if not isinstance(text, str) or type(token) is not int or token < 0:
@@ -116,9 +112,9 @@ def _tokens(vocabulary: dict[str, int], specials: set[int], size: int, path: Pat
 def _check_merges(
     vocabulary: dict[str, int], merges: list[tuple[str, str]], ignored: bool, specials: set[int], path: Path
 ) -> None:
-    """That the ids rise with the merges: then the lowest id first is the earliest merge first. Several merges may
-    make one token (Llama 3). A stretch that is a token is one at once, which is what `ignored` merges mean and what
-    merging comes to when every token has a merge."""
+    """Checks that the ids rise with the merges: then the lowest id first is the earliest merge first. Several merges
+    may make one token (Llama 3). A pre-token that is a token becomes one at once: that is what `ignored` merges mean,
+    and what merging comes to if every token has a merge."""
     ranks = [vocabulary.get("".join(pair), -1) for pair in merges]
     if any(later < earlier for earlier, later in pairwise([0, *ranks])):
         raise PartError(f"file: the ids of {path} are not in the order of its merges, which is all that is read here")
@@ -142,7 +138,7 @@ def _composed(content: dict[str, Any], path: Path) -> bool:
 
 
 def _pattern(splitter: Any, path: Path) -> str:
-    """Our name for how the file cuts texts."""
+    """Our name for the file's pre-tokenization."""
     match splitter:
         case {"type": "ByteLevel", **rest} if not rest.get("add_prefix_space") and rest.get("use_regex", True):
             return "gpt2"

@@ -1,6 +1,6 @@
 """Words as tokens: the vocabulary of most language models before subwords.
 
-Reads well and is short, but loses white space, rare words and, if asked to, capitals.
+Texts are short and easy to read, but white space, rare words and, on request, capitals are lost.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 import regex
 
-from . import saved as read
-from .table import UNKNOWN, TokenTable, whole
+from . import restoring
+from .table import UNKNOWN, TokenTable, without_surrogates
 
 # A number with inner points or commas; a word, inner apostrophes included; any other visible character.
 _WORD = r"\p{N}+(?:[.,]\p{N}+)+|[\p{L}\p{M}\p{N}_]+(?:['’][\p{L}\p{M}\p{N}_]+)*|[^\s\p{L}\p{M}\p{N}_]"
@@ -23,7 +23,7 @@ _CLOSING = frozenset(".,;:!?%)]}…’”»\n")
 
 def split(text: str, lowercase: bool, newlines: bool) -> list[str]:
     """The words, numbers and punctuation marks of a text; newlines too, if asked for."""
-    text = whole(text).lower() if lowercase else whole(text)
+    text = without_surrogates(text).lower() if lowercase else without_surrogates(text)
     found: list[str] = (_WORDS_AND_NEWLINES if newlines else _WORDS).findall(text)
     return found
 
@@ -80,10 +80,10 @@ class WordTokenizer(TokenTable):
         """The tokenizer that `to_json` described.
 
         Raises:
-            InputError: `saved` is nothing that `to_json` gives.
+            InputError: `saved` is not what `to_json` gives.
         """
-        words = read.texts(saved, "words")
-        return cls(words, read.field(saved, "lowercase", bool), read.field(saved, "newlines", bool))
+        words = restoring.texts(saved, "words")
+        return cls(words, restoring.field(saved, "lowercase", bool), restoring.field(saved, "newlines", bool))
 
 
 def _spaced(word: str) -> str:

@@ -21,9 +21,9 @@ def joined(word: list[int], pair: tuple[int, int], made: int) -> list[int]:
     return result
 
 
-def train(stretches: Iterable[bytes], merges: int, min_count: int) -> list[bytes]:
+def train(pre_tokens: Iterable[bytes], merges: int, min_count: int) -> list[bytes]:
     """The merged tokens: highest count first, then smaller left id, then smaller right id."""
-    words = [list(stretch) for stretch in stretches]
+    words = [list(pre_token) for pre_token in pre_tokens]
     tokens = [bytes([byte]) for byte in range(256)]
     for _ in range(merges):
         counts = Counter(pair for word in words for pair in pairwise(word))
@@ -37,9 +37,9 @@ def train(stretches: Iterable[bytes], merges: int, min_count: int) -> list[bytes
     return tokens[256:]
 
 
-def encode(stretch: bytes, merged: list[bytes]) -> list[bytes]:
-    """The stretch after every merge, in the order of training: neighbours that make up the merge are joined."""
-    parts = [bytes([byte]) for byte in stretch]
+def encode(pre_token: bytes, merged: list[bytes]) -> list[bytes]:
+    """The pre-token after every merge, in the order of training: neighbours that make up the merge are joined."""
+    parts = [bytes([byte]) for byte in pre_token]
     for token in merged:
         result: list[bytes] = []
         for part in parts:

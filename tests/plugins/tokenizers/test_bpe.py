@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from partwise import InputError
 from partwise_tokenizers import bpe_training
-from partwise_tokenizers.bpe_training import count_stretches, train_bpe
+from partwise_tokenizers.bpe_training import count_pre_tokens, train_bpe
 from partwise_tokenizers.parts import Bpe
 
 from . import naive
@@ -51,13 +51,13 @@ def test_training_equals_a_naive_trainer_ties_included(
     texts: list[str], merges: int, min_count: int, pattern: str
 ) -> None:
     cut = GPT2 if pattern == "gpt2" else r"(?s).+"
-    stretches = [stretch.encode() for text in texts for stretch in regex.findall(cut, text)]
-    assert train_bpe(texts, 257 + merges, pattern, min_count) == naive.train(stretches, merges, min_count)
+    pre_tokens = [pre_token.encode() for text in texts for pre_token in regex.findall(cut, text)]
+    assert train_bpe(texts, 257 + merges, pattern, min_count) == naive.train(pre_tokens, merges, min_count)
 
 
 def test_training_on_prose_equals_a_naive_trainer() -> None:
-    stretches = [stretch.encode() for text in CORPUS for stretch in regex.findall(GPT2, text)]
-    assert train_bpe(CORPUS, 500, "gpt2", 2) == naive.train(stretches, 243, 2)
+    pre_tokens = [pre_token.encode() for text in CORPUS for pre_token in regex.findall(GPT2, text)]
+    assert train_bpe(CORPUS, 500, "gpt2", 2) == naive.train(pre_tokens, 243, 2)
 
 
 @given(texts=st.lists(st.text("!abcd~", min_size=1, max_size=10), min_size=1, max_size=10))
@@ -107,10 +107,10 @@ def test_short_texts_have_fewer_tokens_than_asked_for() -> None:
 @settings(max_examples=300)
 @given(text=st.text("a1 .\n\r\té狐'", max_size=60), pattern=st.sampled_from(["gpt2", "cl100k", "qwen2", "o200k"]))
 def test_cutting_a_long_text_changes_no_count(text: str, pattern: str) -> None:
-    whole = count_stretches([text], pattern)
+    whole = count_pre_tokens([text], pattern)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bpe_training, "PORTION", 3)
-        assert count_stretches([text], pattern) == whole
+        assert count_pre_tokens([text], pattern) == whole
 
 
 @pytest.mark.parametrize("run", [" ", "\n", "a"])

@@ -44,7 +44,7 @@ def test_a_text_is_cut_as_the_published_pattern_cuts_it(name: str, published: di
 
 @pytest.mark.parametrize("name", PATTERNS)
 @given(text=hard_texts)
-def test_the_stretches_are_the_whole_text(name: str, text: str) -> None:
+def test_the_pre_tokens_are_the_whole_text(name: str, text: str) -> None:
     assert "".join(regex.findall(PATTERNS[name], text)) == text
 
 
@@ -58,14 +58,14 @@ def test_ascii_text_is_cut_alike_by_the_faster_pattern(name: str, text: str) -> 
 @pytest.mark.parametrize("name", PATTERNS)
 @given(text=hard_texts)
 def test_encoding_cuts_a_text_as_training_does(name: str, text: str) -> None:
-    # Every stretch that training sees is made a token of its own; then encoding must find exactly these.
+    # Every pre-token that training sees is made a token of its own; then encoding must find exactly these.
     # (Characters that one engine's edition of Unicode knows and the other's does not yet are left out.)
     text = "".join(character for character in mended(text) if unicodedata.category(character) != "Cn")
-    stretches = [stretch.encode() for stretch in regex.findall(PATTERNS[name], text)]
-    tokens = dict.fromkeys([*(bytes([byte]) for byte in range(256)), *stretches])
+    pre_tokens = [pre_token.encode() for pre_token in regex.findall(PATTERNS[name], text)]
+    tokens = dict.fromkeys([*(bytes([byte]) for byte in range(256)), *pre_tokens])
     ranks = {token: rank for rank, token in enumerate(tokens)}
     encoding = tiktoken.Encoding("test", pat_str=PATTERNS[name], mergeable_ranks=ranks, special_tokens={})
-    assert encoding.encode_ordinary(text) == [ranks[stretch] for stretch in stretches]
+    assert encoding.encode_ordinary(text) == [ranks[pre_token] for pre_token in pre_tokens]
 
 
 def test_every_pattern_can_be_named_in_a_recipe() -> None:

@@ -1,4 +1,4 @@
-"""Reads what `to_json` wrote, and says plainly what is wrong with it if it is not that."""
+"""Reads the fields of a saved tokenizer, as `to_json` wrote them; errors say what is wrong with one."""
 
 from __future__ import annotations
 

@@ -1,0 +1,58 @@
+"""Pieces of raw text, by SentencePiece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import Field
+
+from partwise.parts import TokenizerPart, TokenizerSite
+
+from .shared import SAMPLES
+
+if TYPE_CHECKING:
+    from partwise_tokenizers.sentencepiece_model import SentencePieceTokenizer
+
+
+class SentencePiece(TokenizerPart):
+    """Pieces of raw text, by byte pairs or a unigram model (Kudo & Richardson 2018), trained or from a file."""
+
+    name = "sentencepiece"
+    model_type: Literal["bpe", "unigram"] = "unigram"
+    """How pieces are found: bpe merges from the bottom up, unigram prunes to the most likely from the top down."""
+    vocab_size: Annotated[int, Field(ge=5)] = 8000
+    """Number of ids, including the end token and, with `byte_fallback`, the 256 bytes."""
+    byte_fallback: bool = True
+    """Whether rare characters are spelled in bytes; otherwise they are unknown."""
+    character_coverage: Annotated[float, Field(ge=0.98, le=1)] = 0.9995
+    """Share of the characters in the training texts that is covered by single-character pieces; the rest is rare."""
+    file: str | None = None
+    """Path of a `.model` file, relative to the recipe's directory; the other knobs then have no effect."""
+
+    def build(self, site: TokenizerSite) -> SentencePieceTokenizer:
+        from partwise_tokenizers.sentencepiece_model import read_model
+        from partwise_tokenizers.sentencepiece_training import train_sentencepiece
+
+        if self.file is not None:
+            return read_model(site.directory / self.file)
+        return train_sentencepiece(
+            site.texts(), self.model_type, self.vocab_size, self.byte_fallback, self.character_coverage
+        )
+
+    def restore(self, saved: dict[str, Any]) -> SentencePieceTokenizer:
+        from partwise_tokenizers.sentencepiece_model import SentencePieceTokenizer
+
+        return SentencePieceTokenizer.from_json(saved)
+
+    def learns(self) -> bool:
+        return self.file is None
+
+    def planned_vocabulary(self) -> int | None:
+        return self.vocab_size if self.file is None else None
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(model_type="bpe", vocab_size=320)
+        yield cls(vocab_size=60, byte_fallback=False, character_coverage=0.98)
+        yield cls(file=str(SAMPLES / "small.model"))
