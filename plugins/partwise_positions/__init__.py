@@ -1,4 +1,4 @@
-"""The built-in positions parts."""
+"""The built-in positions."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from .encoder import Encoder
 class LinearBiases(Encoder):
     """bias = -slope * |i - j| with a fixed slope per head.
 
-    The paper looks back only, where i - j is never negative. What looks both ways takes it symmetrically, by the
-    same formula: what comes after is masked where it must not be seen.
+    In the paper attention looks back only, where i - j is never negative. Attention that looks both ways has the same
+    formula, so the bias is symmetric; the mask hides what must not be seen.
     """
 
     def __init__(self, heads: int) -> None:

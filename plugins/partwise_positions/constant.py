@@ -12,8 +12,7 @@ from torch import Tensor, nn
 class Constant(nn.Module):
     """What `compute` gives, as a non-persistent buffer `values` that follows the model from device to device.
 
-    Its dtype never changes: a model cast to bfloat16 would otherwise round its frequencies, and far positions
-    would be told apart wrongly.
+    Its dtype never changes: in a model cast to bfloat16, rounded frequencies would confuse positions far away.
     """
 
     values: Tensor

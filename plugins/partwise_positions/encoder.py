@@ -1,4 +1,4 @@
-"""The position encoder that acts nowhere, and from which the others take what they leave alone."""
+"""The position encoder that acts nowhere; the others override the place where they act."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class Encoder(nn.Module):
-    """Fulfils `partwise.modules.PositionEncoder` and tells the model nothing."""
+    """Fulfils `partwise.modules.PositionEncoder` and gives the model no positions."""
 
     max_positions: int | None = None
 

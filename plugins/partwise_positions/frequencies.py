@@ -1,4 +1,4 @@
-"""The geometric ladder of frequencies on which sinusoidal and rotary positions stand, and how to stretch it.
+"""The geometric series of frequencies behind sinusoidal and rotary positions, and how to scale it.
 
 A position p turns pair i by the angle p * f_i, where f_i = base^(-2i / width): the first pair turns by one
 radian per position, the last by about 1 / base.
@@ -43,9 +43,9 @@ class LinearScaling:
 class Llama3Scaling:
     """Slow frequencies divided by `factor`, fast ones kept, those between blended (Llama 3.1, 2024).
 
-    What counts is how often a pair turns round within `original_context` positions: less than
-    `low_frequency_factor` times is slow, more than `high_frequency_factor` times is fast. Between the two, the
-    share that is kept grows linearly with the number of turns.
+    A pair's speed is its number of turns within `original_context` positions: fewer than `low_frequency_factor` are
+    slow, more than `high_frequency_factor` are fast. Between the two, the share of the frequency that is kept grows
+    linearly with the number of turns.
     """
 
     factor: float

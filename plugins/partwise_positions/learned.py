@@ -13,8 +13,8 @@ class LearnedPositions(Encoder):
     """Adds row p of a table [max_positions, width] to what stands at position p.
 
     Raises:
-        ValueError: a position lies beyond the table. (On a GPU only a text that is too long is seen; a single
-            position too far fails in the look-up itself, as any index does there.)
+        ValueError: a position lies beyond the table. (On a GPU this is raised only for a text that is too long; one
+            position beyond the table fails in the look-up itself, like any index there.)
     """
 
     max_positions: int

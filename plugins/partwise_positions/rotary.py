@@ -24,10 +24,10 @@ Layout = Literal["half", "interleaved"]
 
 
 class RotaryPositions(Encoder):
-    """Turns the first `width` features of each head (an even number) and leaves the rest.
+    """Turns the first `width` features of each head (an even number) and leaves the others as they are.
 
     `layout` says which features are pairs: "half" takes i and i + width / 2 (Llama, GPT-NeoX), "interleaved"
-    2i and 2i + 1 (the paper, GPT-J). Weights trained with one mean nothing with the other.
+    2i and 2i + 1 (the paper, GPT-J). Weights trained with one layout are useless with the other.
     """
 
     def __init__(self, width: int, base: float, layout: Layout = "half", scaling: Scaling | None = None) -> None:

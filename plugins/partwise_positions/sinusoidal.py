@@ -15,7 +15,7 @@ from .frequencies import frequencies, turns
 class SinusoidalPositions(Encoder):
     """PE(p, 2i) = sin(p / base^(2i / width)), PE(p, 2i + 1) = cos(p / base^(2i / width)).
 
-    Computed for the positions asked, so there is no last one. An odd width drops the last cosine.
+    Computed for the given positions, so there is no last one. An odd width drops the last cosine.
     """
 
     def __init__(self, width: int, base: float = 10_000.0) -> None:

@@ -1,7 +1,7 @@
 """T5's relative positions (Raffel et al. 2020): a learned bias per head and per bucket of distances.
 
-Short distances have a bucket each; longer ones share buckets that widen logarithmically up to
-`max_distance`, beyond which all is one bucket.
+Short distances have a bucket each; longer ones share buckets that widen logarithmically up to `max_distance`,
+beyond which all distances share one bucket.
 """
 
 from __future__ import annotations

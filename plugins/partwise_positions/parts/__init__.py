@@ -1,0 +1,26 @@
+"""The built-in positions: how a model learns where a token stands.
+
+They act in three places: on the embedding (learned, sinusoidal), by rotating queries and keys (rope), or as a
+bias on attention's scores (alibi, t5_bias).
+"""
+
+from __future__ import annotations
+
+from .absolute import Learned, NoPosition, Sinusoidal
+from .biases import Alibi, T5Bias
+from .rotary import LinearRope, Llama3Rope, Rope, RopeScalingPart
+
+PARTS = (NoPosition, Learned, Sinusoidal, LinearRope, Llama3Rope, Rope, Alibi, T5Bias)
+
+__all__ = [
+    "PARTS",
+    "Alibi",
+    "Learned",
+    "LinearRope",
+    "Llama3Rope",
+    "NoPosition",
+    "Rope",
+    "RopeScalingPart",
+    "Sinusoidal",
+    "T5Bias",
+]
