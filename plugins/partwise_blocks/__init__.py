@@ -1,4 +1,4 @@
-"""The built-in blocks parts."""
+"""The built-in blocks."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""The recurrent block: a recurrence as it stands in the textbooks, without residual or norm.
+"""The recurrent block: a recurrence as in the textbooks (Elman 1990), without residual or norm.
 
-With an encoder to look at, its output joins what attention found there (Luong et al. 2015):
+With an encoder, its output is combined with what attention found there (Luong et al. 2015):
 
     h = mixer(x)
     c = cross(h, memory)
     y = tanh(W [h; c])
 
-Bahdanau et al. (2015) attend with the state *before* the step and feed c into it, which forbids reading a
-target in one pass; Luong's order keeps the score and learns the same alignments.
+Bahdanau et al. (2015) attend with the state *before* the step and feed c into the step, so that a target cannot be
+read in one pass. Luong's order allows any score and learns the same alignments.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from partwise.modules import Flow, Mixer, State
 
-from .residual import dropped, mixer_states
+from .branches import dropped, mixer_states
 
 
 class RecurrentBlock(nn.Module):

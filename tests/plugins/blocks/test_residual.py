@@ -13,9 +13,12 @@ from partwise import PartError
 from partwise.assembly.build import materialise, skeleton
 from partwise.modules import Flow, State, causal_flow
 from partwise.parts import BlockPart, LayerSite, fit_part
+from partwise_blocks.parallel import ParallelBlock
 from partwise_blocks.parts import Parallel, PostNorm, PreNorm, Recurrent, Repeat, Sandwich
+from partwise_blocks.post_norm import PostNormBlock
+from partwise_blocks.pre_norm import PreNormBlock
 from partwise_blocks.recurrent import RecurrentBlock
-from partwise_blocks.residual import ParallelBlock, PostNormBlock, PreNormBlock, SandwichBlock
+from partwise_blocks.sandwich import SandwichBlock
 
 B, T, C = 2, 5, 8
 SITE = LayerSite(width=C, context=T)
@@ -211,7 +214,7 @@ def test_cross_attention_without_an_encoder_is_refused() -> None:
 
 
 def test_what_cannot_read_a_memory_is_refused_as_cross_attention() -> None:
-    with pytest.raises(PartError, match="a recurrence cannot look at an encoder's states") as caught:
+    with pytest.raises(PartError, match="a recurrence cannot read an encoder's states") as caught:
         PreNorm.model_validate({"mixer": ATTENTION, "cross": "gru"}).assemble(DECODER)
     assert caught.value.path == ("cross",)
 
@@ -228,5 +231,5 @@ def test_a_group_stands_for_its_layers_as_often_as_it_says() -> None:
 
 def test_a_group_cannot_stand_where_one_layer_must() -> None:
     part = next(iter(Repeat.examples()))
-    with pytest.raises(PartError, match="put it among the `blocks` of a model"):
+    with pytest.raises(PartError, match="put it in the `blocks` of a model"):
         part.assemble(SITE)
