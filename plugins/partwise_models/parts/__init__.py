@@ -1,0 +1,12 @@
+"""The built-in models, embeddings and initialisers."""
+
+from __future__ import annotations
+
+from .embeddings import Dense, OneHot
+from .initializers import Normal, Xavier
+from .language_model import LanguageModelPart
+from .seq2seq import Seq2SeqPart
+
+PARTS = (Dense, OneHot, Normal, Xavier, LanguageModelPart, Seq2SeqPart)
+
+__all__ = ["PARTS", "Dense", "LanguageModelPart", "Normal", "OneHot", "Seq2SeqPart", "Xavier"]
