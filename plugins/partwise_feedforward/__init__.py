@@ -1,4 +1,4 @@
-"""The built-in feedforward parts."""
+"""The built-in feed-forward layers."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Activation = Callable[[Tensor], Tensor]
 class FeedForward(nn.Module):
     """x [..., width] to activation(x W1 + b1) W2 + b2, with dropout on the hidden features.
 
-    `down` carries `ends_residual_branch`, by which an initializer may know it.
+    `down` carries `ends_residual_branch`, by which an initializer recognises it.
     """
 
     def __init__(self, width: int, hidden: int, activation: Activation, bias: bool = True, dropout: float = 0) -> None:

@@ -12,8 +12,8 @@ class GatedFeedForward(nn.Module):
     """x [..., width] to (activation(x Wg) * x Wu) Wd, with dropout on the hidden features.
 
     Gate and up are two layers, as in Llama's and Gemma's weights: fused into one matrix they were no faster at
-    widths from 128 to 512 on a CPU, as the halves of its output are strided. `down` carries
-    `ends_residual_branch`, by which an initializer may know it.
+    widths from 128 to 512 on a CPU, because the halves of its output are strided. `down` carries
+    `ends_residual_branch`, by which an initializer recognises it.
     """
 
     def __init__(self, width: int, hidden: int, activation: Activation, bias: bool = False, dropout: float = 0) -> None:

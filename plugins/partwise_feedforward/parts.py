@@ -12,14 +12,14 @@ from pydantic import PositiveFloat, PositiveInt
 from partwise.parts import FeedForwardPart, LayerSite
 
 if TYPE_CHECKING:
-    from .feedforward import FeedForward
+    from .feedforward import Activation, FeedForward
     from .gated import GatedFeedForward
 
 GeluForm = Literal["exact", "tanh"]
 
 
 class _FeedForward(FeedForwardPart):
-    """What all feed-forwards share."""
+    """Base of all feed-forwards."""
 
     hidden: PositiveInt | None = None
     """Features between the two layers; null means `ratio` times the width."""
@@ -28,8 +28,14 @@ class _FeedForward(FeedForwardPart):
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Probability that a hidden feature is dropped in training."""
 
+    def activation(self) -> Activation:
+        """The function of each hidden feature."""
+        raise NotImplementedError
+
 
 class _Plain(_FeedForward):
+    """Base of those that widen, apply the activation, and narrow."""
+
     ratio: PositiveFloat = 4.0
     """Hidden features per feature of the width, unless `hidden` gives their number."""
 
@@ -37,19 +43,39 @@ class _Plain(_FeedForward):
         """Features between the two layers, for a width."""
         return self.hidden or max(1, round(self.ratio * width))
 
+    def build(self, site: LayerSite) -> FeedForward:
+        from .feedforward import FeedForward
+
+        return FeedForward(site.width, self.hidden_width(site.width), self.activation(), self.bias, self.dropout)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(ratio=2.0, bias=False), cls(hidden=12, dropout=0.2)
+
 
 class _Gated(_FeedForward):
+    """Base of those whose activation decides how much of another linear layer passes."""
+
     bias: bool = False
     """Whether the linear layers have biases."""
     ratio: PositiveFloat = 8 / 3
     """Hidden features per feature of the width, unless `hidden` gives their number; 8/3 makes the three
     matrices as large as the two of an ungated layer at 4."""
     multiple_of: PositiveInt = 8
-    """What `ratio` gives is rounded up to a multiple of this; hardware likes multiples of 8."""
+    """What `ratio` gives is rounded up to a multiple of this; hardware is fastest at multiples of 8."""
 
     def hidden_width(self, width: int) -> int:
         """Features between the two layers, for a width."""
         return self.hidden or math.ceil(max(1, round(self.ratio * width)) / self.multiple_of) * self.multiple_of
+
+    def build(self, site: LayerSite) -> GatedFeedForward:
+        from .gated import GatedFeedForward
+
+        return GatedFeedForward(site.width, self.hidden_width(site.width), self.activation(), self.bias, self.dropout)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(ratio=2.0, multiple_of=5, bias=True), cls(hidden=12, dropout=0.2)
 
 
 class Relu(_Plain):
@@ -57,16 +83,10 @@ class Relu(_Plain):
 
     name = "relu"
 
-    def build(self, site: LayerSite) -> FeedForward:
+    def activation(self) -> Activation:
         import torch.nn.functional as F
 
-        from .feedforward import FeedForward
-
-        return FeedForward(site.width, self.hidden_width(site.width), F.relu, self.bias, self.dropout)
-
-    @classmethod
-    def examples(cls) -> Iterable[Self]:
-        return cls(), cls(ratio=2.0, bias=False), cls(hidden=12, dropout=0.2)
+        return F.relu
 
 
 class ReluSquared(_Plain):
@@ -74,14 +94,10 @@ class ReluSquared(_Plain):
 
     name = "relu_squared"
 
-    def build(self, site: LayerSite) -> FeedForward:
-        from .feedforward import FeedForward, relu_squared
+    def activation(self) -> Activation:
+        from .feedforward import relu_squared
 
-        return FeedForward(site.width, self.hidden_width(site.width), relu_squared, self.bias, self.dropout)
-
-    @classmethod
-    def examples(cls) -> Iterable[Self]:
-        return cls(), cls(ratio=2.0, bias=False), cls(hidden=12, dropout=0.2)
+        return relu_squared
 
 
 class Gelu(_Plain):
@@ -90,16 +106,17 @@ class Gelu(_Plain):
     name = "gelu"
 
     form: GeluForm = "exact"
-    """The distribution function itself, or its approximation by a tanh (GPT-2)."""
+    """exact: the distribution function itself. tanh: an approximation of it (GPT-2)."""
 
-    def build(self, site: LayerSite) -> FeedForward:
-        from .feedforward import FeedForward, gelu
+    def activation(self) -> Activation:
+        from .feedforward import gelu
 
-        return FeedForward(site.width, self.hidden_width(site.width), gelu(self.form), self.bias, self.dropout)
+        return gelu(self.form)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
-        return cls(), cls(ratio=2.0, bias=False, form="tanh"), cls(hidden=12, dropout=0.2)
+        first, second, third = super().examples()
+        return first, second.model_copy(update={"form": "tanh"}), third
 
 
 class SwiGlu(_Gated):
@@ -107,16 +124,10 @@ class SwiGlu(_Gated):
 
     name = "swiglu"
 
-    def build(self, site: LayerSite) -> GatedFeedForward:
+    def activation(self) -> Activation:
         import torch.nn.functional as F
 
-        from .gated import GatedFeedForward
-
-        return GatedFeedForward(site.width, self.hidden_width(site.width), F.silu, self.bias, self.dropout)
-
-    @classmethod
-    def examples(cls) -> Iterable[Self]:
-        return cls(), cls(ratio=2.0, multiple_of=5, bias=True), cls(hidden=12, dropout=0.2)
+        return F.silu
 
 
 class GeGlu(_Gated):
@@ -125,17 +136,17 @@ class GeGlu(_Gated):
     name = "geglu"
 
     form: GeluForm = "exact"
-    """The normal distribution function itself, or its approximation by a tanh (Gemma)."""
+    """exact: the normal distribution function itself. tanh: an approximation of it (Gemma)."""
 
-    def build(self, site: LayerSite) -> GatedFeedForward:
+    def activation(self) -> Activation:
         from .feedforward import gelu
-        from .gated import GatedFeedForward
 
-        return GatedFeedForward(site.width, self.hidden_width(site.width), gelu(self.form), self.bias, self.dropout)
+        return gelu(self.form)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
-        return cls(), cls(ratio=2.0, multiple_of=5, bias=True, form="tanh"), cls(hidden=12, dropout=0.2)
+        first, second, third = super().examples()
+        return first, second.model_copy(update={"form": "tanh"}), third
 
 
 PARTS = (Relu, ReluSquared, Gelu, SwiGlu, GeGlu)

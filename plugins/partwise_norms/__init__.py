@@ -1,4 +1,4 @@
-"""The built-in norms parts."""
+"""The built-in norms."""
 
 from __future__ import annotations
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class LayerNorm(NormPart):
-    """Mean to 0 and variance to 1 over features: (x - mean) / sqrt(var + eps) * gain + offset (Ba et al. 2016).
+    """Brings mean to 0 and variance to 1: (x - mean) / sqrt(var + eps) * gain + offset (Ba et al. 2016).
 
-    The paper adds nothing to the deviation; eps under the root is what libraries do.
+    The paper adds nothing to the deviation; libraries add eps under the root.
     """
 
     name = "layer_norm"
@@ -31,7 +31,7 @@ class LayerNorm(NormPart):
     affine: bool = True
     """Learn a gain per feature."""
     bias: bool = True
-    """Learn an offset per feature as well; an offset goes with a gain."""
+    """Learn an offset per feature as well; needs `affine`."""
 
     def build(self, site: WidthSite) -> nn.LayerNorm:
         from torch import nn
@@ -46,7 +46,7 @@ class LayerNorm(NormPart):
 
 
 class RmsNorm(NormPart):
-    """Root mean square to 1 over features: x / sqrt(mean(x^2) + eps) * gain (Zhang & Sennrich 2019)."""
+    """Brings the root mean square to 1: x / sqrt(mean(x^2) + eps) * gain (Zhang & Sennrich 2019)."""
 
     name = "rms_norm"
 
@@ -70,12 +70,12 @@ class RmsNorm(NormPart):
 
 
 class Scale(NormPart):
-    """Length of the whole vector to one learned number: g * x / max(|x|, eps) (Nguyen & Salazar 2019)."""
+    """Brings the length of the vector to one learned number g: g * x / max(|x|, eps) (Nguyen & Salazar 2019)."""
 
     name = "scale_norm"
 
     eps: PositiveFloat = 1e-5
-    """Shortest length divided by."""
+    """Shortest length that a vector is divided by."""
 
     def build(self, site: WidthSite) -> ScaleNorm:
         from .scale_norm import ScaleNorm
@@ -93,7 +93,7 @@ class Dyt(NormPart):
     name = "dyt"
 
     alpha: PositiveFloat = 0.5
-    """First value of alpha, how steep the tanh is."""
+    """First value of alpha, the slope of the tanh at 0."""
 
     def build(self, site: WidthSite) -> DynamicTanh:
         from .dynamic_tanh import DynamicTanh

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class RMSNorm(nn.Module):
     """x / sqrt(mean(x^2) + eps) * gain over the last dimension, of size `width`.
 
-    In half precision the quotient is computed in float32. What follows differs between families, and their
-    weights expect it so: the plain gain multiplies after the cast back to the dtype of x (Llama); a gain of
+    In half precision the quotient is computed in float32. The next step differs between families, whose weights
+    depend on it: the plain gain multiplies after the cast back to the dtype of x (Llama); a gain of
     1 + weight (`unit_offset`) multiplies before it (Gemma).
     """
 

@@ -1,4 +1,4 @@
-"""ScaleNorm (Nguyen & Salazar 2019): the whole vector is brought to one learned length."""
+"""ScaleNorm (Nguyen & Salazar 2019): gives every vector one learned length."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 class ScaleNorm(nn.Module):
     """g * x / max(|x|, eps) over the last dimension; g is one number, at first sqrt(width).
 
-    Lengths are taken in float32, or better if x is.
+    Lengths are computed in float32, or in the dtype of x if that is more precise.
     """
 
     def __init__(self, width: int, eps: float = 1e-5) -> None:

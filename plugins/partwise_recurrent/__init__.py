@@ -1,4 +1,4 @@
-"""The built-in recurrent parts."""
+"""The built-in recurrences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recurrences that read both ways (Schuster & Paliwal 1997), for texts that are there as a whole."""
+"""Recurrences that read in both directions (Schuster & Paliwal 1997), for texts that are complete."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Bidirectional(nn.Module):
     """x [B, T, C] to [B, T, C], in layers of two networks from C to C / 2 features: one reads on, one back.
 
-    A layer's output is theirs side by side; `dropout` acts on it before the next layer. The two are networks of
-    their own, unlike in PyTorch, so that the one that reads back can begin at each row's last token without
-    packed sequences, which cost several times as much on a CPU.
+    A layer's output is theirs side by side; `dropout` acts on it before the next layer. Unlike in PyTorch, the two are
+    separate networks, so that the one that reads back can begin at each row's last token without packed sequences,
+    which cost several times as much on a CPU.
     """
 
     def __init__(self, layers: Iterable[tuple[Network, Network]], dropout: float = 0.0) -> None:
@@ -36,27 +36,27 @@ class Bidirectional(nn.Module):
             ValueError: a state is given.
         """
         if state is not None:
-            raise ValueError("a recurrence that reads both ways cannot continue from a state: it needs the whole text")
+            raise ValueError("a bidirectional recurrence cannot continue from a state: it needs the whole text")
         if x.shape[1] == 0:
             return x
         segments = Segments.of(x, flow)
         if segments is None:
             return self._run(x, None)
-        return segments.together(self._run(segments.apart(x), segments.lengths))
+        return segments.to_batch(self._run(segments.to_rows(x), segments.lengths))
 
     def _run(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         for layer, (on, back) in enumerate(zip(self.on, self.back, strict=True)):
             if layer > 0:
                 x = F.dropout(x, self.dropout, self.training)
-            x = torch.cat((on(x)[0], turned(back(turned(x, lengths))[0], lengths)), dim=-1)
+            x = torch.cat((on(x)[0], reversed_rows(back(reversed_rows(x, lengths))[0], lengths)), dim=-1)
         return x
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
-        """Nothing: there is no continuing."""
+        """Nothing: it cannot continue."""
         return {}
 
 
-def turned(x: Tensor, lengths: Tensor | None) -> Tensor:
+def reversed_rows(x: Tensor, lengths: Tensor | None) -> Tensor:
     """x [B, T, C] with the first `lengths` [B] positions of each row (None: all) in reverse order."""
     if lengths is None:
         return x.flip(1)

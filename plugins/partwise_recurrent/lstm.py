@@ -1,4 +1,4 @@
-"""PyTorch's LSTM, with a say in how its forget gates begin."""
+"""PyTorch's LSTM, with a chosen first bias of its forget gates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class BiasedLSTM(nn.LSTM):
     """`torch.nn.LSTM`, batch first, whose forget gates begin with the bias `forget_bias` (Gers et al. 2000)."""
 
     def __init__(self, width: int, features: int, layers: int, dropout: float, forget_bias: float) -> None:
-        self.forget_bias = forget_bias  # first, as the constructor draws the weights
+        self.forget_bias = forget_bias  # set first, because the constructor draws the weights
         super().__init__(width, features, layers, batch_first=True, dropout=dropout)
 
     def reset_parameters(self) -> None:

@@ -1,7 +1,7 @@
-"""The built-in recurrences: mixers that read one position after another and remember in a vector.
+"""The built-in recurrences: mixers that read one position after another and keep a vector as their memory.
 
 They compute exactly what torch.nn computes. In the equations x_t is what a layer reads at t and h_t what it
-gives; sigma is the logistic function, and * multiplies feature by feature.
+returns; sigma is the logistic function, and * multiplies feature by feature.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 
 
 class _Recurrent(MixerPart):
-    """What all recurrences share."""
+    """Base of all recurrences."""
 
     layers: PositiveInt = 1
     """Recurrent layers on top of each other, within this one mixer."""
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Probability that a feature is dropped between two of these layers in training."""
     bidirectional: bool = False
-    """Read both ways, each with half of the width; for stacks that may look ahead, such as an encoder."""
+    """Read in both directions, each with half of the width (Schuster & Paliwal 1997); for stacks that may look ahead,
+    such as an encoder."""
 
     known_failures: ClassVar[Mapping[str, str]] = {
         "it_compiles_to_one_graph": "torch.compile does not trace PyTorch's recurrent networks by default",
@@ -41,7 +42,7 @@ class _Recurrent(MixerPart):
 
     def build(self, site: LayerSite) -> Recurrence | Bidirectional:
         if site.reads_memory:
-            raise PartError("a recurrence cannot look at an encoder's states; put an attention here")
+            raise PartError("a recurrence cannot read an encoder's states; put an attention here")
         if self.dropout and self.layers == 1:
             raise PartError(
                 f"dropout {self.dropout:g} acts between layers, and there is only 1: raise layers, or "
@@ -81,7 +82,7 @@ class Rnn(_Recurrent):
     name = "rnn"
 
     nonlinearity: Literal["tanh", "relu"] = "tanh"
-    """Function of the sum; relu does not bound the state."""
+    """Function applied to the sum; relu leaves the state unbounded."""
 
     def _network(self, width: int, features: int, layers: int, dropout: float) -> nn.RNN:
         from torch import nn
@@ -94,7 +95,7 @@ class Rnn(_Recurrent):
 
 
 class Gru(_Recurrent):
-    """Gated recurrent unit: one gate says what to keep, one what the new state looks back on (Cho et al. 2014).
+    """Gated recurrent unit: gates choose what stays of the old state and what the new one sees of it (Cho et al. 2014).
 
         r_t = sigma(W_ir x_t + b_ir + W_hr h_{t-1} + b_hr)
         z_t = sigma(W_iz x_t + b_iz + W_hz h_{t-1} + b_hz)
@@ -102,7 +103,7 @@ class Gru(_Recurrent):
         h_t = (1 - z_t) * n_t + z_t * h_{t-1}
 
     Here z gates the *old* state, as in Cho et al.; in Chung et al. (2014) and many textbooks it gates the new
-    one, h_t = (1 - z_t) * h_{t-1} + z_t * n_t, which is the same with the sign of z's weights turned. And r
+    one, h_t = (1 - z_t) * h_{t-1} + z_t * n_t, which is the same with the sign of z's weights reversed. And r
     applies *after* the matrix W_hn, as in cuDNN; both papers apply it before, W_hn (r_t * h_{t-1}), which is
     not the same.
     """
@@ -125,7 +126,7 @@ class Lstm(_Recurrent):
         c_t = f_t * c_{t-1} + i_t * g_t
         h_t = o_t * tanh(c_t)
 
-    There are no peepholes: no gate sees c.
+    There are no peepholes: no gate reads c.
     """
 
     name = "lstm"

@@ -46,20 +46,20 @@ class Recurrence(nn.Module):
             y, after = self._run(x, before)
             self._store(after, state)
             return y
-        rows = segments.apart(x)
+        rows = segments.to_rows(x)
         if before is None:
-            return segments.together(self._run(rows, None)[0])
-        outputs, after = self._run_to_each_end(rows, segments.lengths, before)
+            return segments.to_batch(self._run(rows, None)[0])
+        outputs, after = self._run_packed(rows, segments.lengths, before)
         self._store(after, state)
-        return segments.together(outputs)
+        return segments.to_batch(outputs)
 
     def _run(self, x: Read, before: Hidden | None) -> tuple[Read, Hidden]:
         given = before[0] if before is not None and len(before) == 1 else before
         y, after = self.network(x, given)
         return y, after if isinstance(after, tuple) else (after,)
 
-    def _run_to_each_end(self, rows: Tensor, lengths: Tensor, before: Hidden) -> tuple[Tensor, Hidden]:
-        """What is remembered comes from each row's last token, which takes a packed sequence: slower on a CPU."""
+    def _run_packed(self, rows: Tensor, lengths: Tensor, before: Hidden) -> tuple[Tensor, Hidden]:
+        """Remembers the state at each row's last token, which needs a packed sequence: slower on a CPU."""
         # A packed sequence may not be empty: a row without tokens runs over one zero, and is then forgotten.
         packed = pack_padded_sequence(rows, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
         read, after = self._run(packed, before)
@@ -68,7 +68,7 @@ class Recurrence(nn.Module):
         return pad_packed_sequence(read, batch_first=True)[0], kept
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
-        """Zeros; of the same size however long the text."""
+        """Zeros, of the same size for every length."""
         size = self.network.num_layers * self.network.hidden_size
         return {name: like.new_zeros(batch, size) for name in self.remembers}
 

@@ -1,4 +1,4 @@
-"""Reading tokens only: each segment of tokens that belong together is moved to a row of its own, and back."""
+"""Reading tokens only, without padding: moves each segment of a batch to a row of its own, and back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Segments:
     """Where the tokens of a pass stand.
 
-    A segment is the tokens of one row, which may be none; with documents, those of one document in a row.
+    A segment is the tokens of one row, possibly none; with documents, those of one document in one row.
     """
 
     present: Tensor
@@ -24,7 +24,7 @@ class Segments:
     lengths: Tensor
     """[N] tokens in each segment, in reading order."""
     places: Tensor
-    """[N, L] bool, where tokens stand once each segment has a row: at its beginning."""
+    """[N, L] bool, where tokens stand once each segment has a row of its own: from its beginning on."""
 
     @classmethod
     def of(cls, x: Tensor, flow: Flow) -> Segments | None:
@@ -40,13 +40,13 @@ class Segments:
         longest = max(1, int(lengths.max()))
         return cls(present, lengths, torch.arange(longest, device=x.device) < lengths[:, None])
 
-    def apart(self, x: Tensor) -> Tensor:
-        """Inputs [B, T, C] to rows [N, L, C], 0 behind each row's end; padding has no way in, not even NaN."""
+    def to_rows(self, x: Tensor) -> Tensor:
+        """Inputs [B, T, C] to rows [N, L, C], 0 after each row's end. Nothing of the padding gets in, not even NaN."""
         rows = x.new_zeros(*self.places.shape, x.shape[-1])
         rows[self.places] = x[self.present]
         return rows
 
-    def together(self, rows: Tensor) -> Tensor:
+    def to_batch(self, rows: Tensor) -> Tensor:
         """Outputs [N, L, C] back to [B, T, C], 0 where there is padding."""
         y = rows.new_zeros(*self.present.shape, rows.shape[-1])
         y[self.present] = rows[self.places]

@@ -1,4 +1,4 @@
-"""The built-in trackers: who else is told of the progress of a run."""
+"""The built-in trackers: where a run reports its progress, besides its own files."""
 
 from __future__ import annotations
 

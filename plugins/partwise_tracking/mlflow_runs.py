@@ -16,18 +16,18 @@ from mlflow.tracking import MlflowClient
 from partwise.runs import Run
 from partwise.storage.atomic import read_json, write_json
 
-from .deciding import worth_telling
+from .frequency import is_due
 
 FILE = "mlflow.json"
-"""Beside the run: which of MLflow's runs it is."""
+"""In the run's directory: which of MLflow's runs it is."""
 LONGEST_PARAMETER, MOST_PARAMETERS = 500, 100
-PATIENCE = {
+TIMEOUTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
-"""MLflow's own settings where the user makes none: a server that is away holds a training up for seconds. As MLflow
-has them it would be for minutes, or for a quarter of an hour if it swallows what it is sent."""
+"""MLflow's own settings, where the user sets none: a server that does not answer delays training by seconds. By default
+it would be minutes, or a quarter of an hour if it accepts what it is sent and never replies."""
 _STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 
 
@@ -40,25 +40,25 @@ class MlflowTracker:
         self.every = every
 
     def begin(self, run: Run, step: int) -> None:
-        with _soon():
+        with _short_timeouts():
             self.client = MlflowClient(tracking_uri=self.uri)
-            self.id = self._taken_up(run) or self._started(run)
-            # A run that is continued makes the same updates again from its checkpoint on, to the bit.
+            self.id = self._resumed(run) or self._created(run)
+            # A resumed run repeats the updates since its checkpoint, to the bit.
             known = self.client.get_metric_history(self.id, "loss")
-        self.told = max((metric.step for metric in known), default=0)
+        self.last_logged = max((metric.step for metric in known), default=0)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        if step > self.told and worth_telling(step, metrics, self.every):
+        if step > self.last_logged and is_due(step, metrics, self.every):
             now = int(time.time() * 1000)
-            with _soon():
+            with _short_timeouts():
                 self.client.log_batch(self.id, [Metric(name, value, now, step) for name, value in metrics.items()])
 
     def end(self, state: Literal["finished", "interrupted", "failed"]) -> None:
-        with _soon():
+        with _short_timeouts():
             self.client.set_terminated(self.id, _STATUS[state])
 
-    def _taken_up(self, run: Run) -> str | None:
-        """MLflow's run that this one was before it was interrupted."""
+    def _resumed(self, run: Run) -> str | None:
+        """Id of the MLflow run that this run had before it was interrupted."""
         if not (run.directory / FILE).is_file():
             return None
         known = read_json(run.directory / FILE).get("run_id")
@@ -68,12 +68,12 @@ class MlflowTracker:
             return None
         return str(known)
 
-    def _started(self, run: Run) -> str:
+    def _created(self, run: Run) -> str:
         experiment = self.client.get_experiment_by_name(self.experiment)
         place = experiment.experiment_id if experiment else self.client.create_experiment(self.experiment)
         started = self.client.create_run(place, run_name=run.directory.name)
         id = str(started.info.run_id)
-        parameters = [Param(path, value[:LONGEST_PARAMETER]) for path, value in _choices(run.recipe)]
+        parameters = [Param(path, value[:LONGEST_PARAMETER]) for path, value in _parameters(run.recipe)]
         for start in range(0, len(parameters), MOST_PARAMETERS):
             self.client.log_batch(id, params=parameters[start : start + MOST_PARAMETERS])
         write_json(run.directory / FILE, {"uri": self.uri, "experiment": self.experiment, "run_id": id})
@@ -81,9 +81,9 @@ class MlflowTracker:
 
 
 @contextmanager
-def _soon() -> Iterator[None]:
-    """Within it MLflow gives up after `PATIENCE`: its client takes these settings from the environment alone."""
-    ours = {name: value for name, value in PATIENCE.items() if name not in os.environ}
+def _short_timeouts() -> Iterator[None]:
+    """Inside it MLflow gives up after `TIMEOUTS`: its client reads these settings from the environment only."""
+    ours = {name: value for name, value in TIMEOUTS.items() if name not in os.environ}
     os.environ.update(ours)
     try:
         yield
@@ -92,13 +92,13 @@ def _soon() -> Iterator[None]:
             del os.environ[name]
 
 
-def _choices(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def _parameters(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """A resolved recipe as parameters: `model.blocks.0.mixer.heads`, "6"."""
     if isinstance(value, dict) and value:
         for key, one in value.items():
-            yield from _choices(one, f"{path}.{key}" if path else key)
+            yield from _parameters(one, f"{path}.{key}" if path else key)
     elif isinstance(value, list | tuple) and value:
         for index, one in enumerate(value):
-            yield from _choices(one, f"{path}.{index}")
+            yield from _parameters(one, f"{path}.{index}")
     else:
         yield path, value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""Trackers: who is told of the progress of a run, besides the JSON lines that every run writes."""
+"""Trackers: where a run reports its progress, besides the JSON lines that every run writes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class TensorBoard(TrackerPart):
 
     name = "tensorboard"
     directory: str | None = None
-    """Where the event files of all runs are gathered, each in a folder of its run's name. null: in the run itself."""
+    """Directory for the event files of all runs, each in a folder named like its run. null: in the run itself."""
     every: PositiveInt = 1
-    """Updates between two that are written; evaluations are written always."""
+    """Updates from one that is written to the next; evaluations are always written."""
 
     def build(self, site: None) -> TensorBoardTracker:
         _require("tensorboard", self.name)
@@ -38,15 +38,15 @@ class TensorBoard(TrackerPart):
 
 
 class Mlflow(TrackerPart):
-    """Tells an MLflow server, or a database file; needs `pip install 'partwise[mlflow]'`."""
+    """Logs to an MLflow server or database; needs `pip install 'partwise[mlflow]'`."""
 
     name = "mlflow"
     uri: str | None = None
-    """Address of the server, or a database such as "sqlite:///mlflow.db". null: as MLflow's own settings have it."""
+    """Address of the server, or a database such as "sqlite:///mlflow.db". null: what MLflow's own settings say."""
     experiment: str = "partwise"
-    """Experiment under which the run is filed; made if it is not there."""
+    """Experiment that the run is filed under; it is created if needed."""
     every: PositiveInt = 10
-    """Updates between two that are told; evaluations are told always."""
+    """Updates from one that is logged to the next; evaluations are always logged."""
 
     def build(self, site: None) -> MlflowTracker:
         _require("mlflow", self.name)

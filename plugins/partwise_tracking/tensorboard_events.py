@@ -11,7 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from partwise.runs import Run
 
-from .deciding import worth_telling
+from .frequency import is_due
 
 
 class TensorBoardTracker:
@@ -23,13 +23,13 @@ class TensorBoardTracker:
 
     def begin(self, run: Run, step: int) -> None:
         place = run.directory / "tensorboard" if self.directory is None else Path(self.directory) / run.directory.name
-        # What was written of updates after the checkpoint is not shown any more: they are made again.
+        # Events after the checkpoint are hidden: the resumed run repeats those updates.
         self.writer = SummaryWriter(str(place), purge_step=step + 1 if step else None)
         if not step:
             self.writer.add_text("recipe", f"```json\n{json.dumps(run.recipe, indent=2)}\n```", 0)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        if worth_telling(step, metrics, self.every):
+        if is_due(step, metrics, self.every):
             for name, value in metrics.items():
                 self.writer.add_scalar(name, value, step)
 

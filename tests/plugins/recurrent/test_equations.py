@@ -142,7 +142,7 @@ def test_dropout_acts_between_layers_in_training_only(part: type[MixerPart], bot
 @pytest.mark.parametrize(
     ("knobs", "site", "message"),
     [
-        ({}, LayerSite(width=6, memory_width=6).over_memory(), "cannot look at an encoder's states"),
+        ({}, LayerSite(width=6, memory_width=6).over_memory(), "cannot read an encoder's states"),
         ({"bidirectional": True}, SITE, "may not see"),
         ({"bidirectional": True}, LayerSite(width=7, causal=False), "7 is odd"),
         ({"dropout": 0.1}, SITE, "there is only 1"),

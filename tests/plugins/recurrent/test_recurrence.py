@@ -86,7 +86,7 @@ def test_rows_of_a_state_can_be_reordered(part: MixerPart) -> None:
 def test_reading_bidirectional_has_no_state_and_refuses_one(part: MixerPart) -> None:
     module = built(part)
     assert module.empty_state(2, 5, torch.zeros(1)) == {}
-    with pytest.raises(ValueError, match="both ways"):
+    with pytest.raises(ValueError, match="a bidirectional recurrence cannot continue"):
         module(torch.randn(2, 5, 6), flow(5), {})
 
 

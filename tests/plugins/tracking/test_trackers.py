@@ -20,7 +20,7 @@ from partwise.recipe import load
 from partwise.runs import Run
 from partwise.training import Progress
 from partwise.training.tracking import notifying
-from partwise_tracking.mlflow_runs import PATIENCE
+from partwise_tracking.mlflow_runs import TIMEOUTS
 
 # MLflow's own use of SQLAlchemy, which is none of ours.
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
@@ -142,7 +142,7 @@ def test_an_mlflow_server_that_is_away_is_given_up_after_a_few_tries(
         uri = f"http://127.0.0.1:{server.server_port}"
         run = train(tmp_path / "run", json.dumps([{"use": "mlflow", "uri": uri}]), say=said.append)
         server.shutdown()
-    assert asked == 1 + int(PATIENCE["MLFLOW_HTTP_REQUEST_MAX_RETRIES"])
+    assert asked == 1 + int(TIMEOUTS["MLFLOW_HTTP_REQUEST_MAX_RETRIES"])
     assert dict(os.environ) == before
     assert run.finished
     assert [line for line in said if line.startswith("tracker mlflow failed and is left alone")]
