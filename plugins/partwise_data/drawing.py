@@ -72,7 +72,7 @@ class GeneratedTask:
     """The examples of a task. Those held out are drawn first, so that a larger training set keeps them.
 
     Raises:
-        PartError: the task has too few sources. Drawing most of them, each once, would take for ever.
+        PartError: the task has too few sources. Drawing most of them, each once, would take forever.
     """
 
     form: Literal["stream", "examples"] = "examples"

@@ -46,7 +46,7 @@ class MultiHead(AttentionPart):
     query_key_norm: slots.Norm | None = None
     """Norm of queries and keys before they are rotated (Henry et al. 2020); null means none."""
     query_key_norm_over: Literal["head", "width"] = "head"
-    """What that norm spans: each head on its own, or all heads together."""
+    """What `query_key_norm` spans: each head on its own, or all heads together."""
     soft_cap: PositiveFloat | None = None
     """Bounds scores to (-cap, cap) by cap * tanh(score / cap), as Gemma 2 does; null means no bound."""
     dropout: Probability = 0.0
