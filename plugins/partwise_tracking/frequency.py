@@ -6,5 +6,5 @@ from collections.abc import Mapping
 
 
 def is_due(step: int, metrics: Mapping[str, float], every: int) -> bool:
-    """Whether an update is the next of every so many, or was followed by an evaluation."""
+    """Whether an update is one in `every`, or was followed by an evaluation."""
     return step % every == 0 or "valid_loss" in metrics

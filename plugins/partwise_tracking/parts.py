@@ -23,7 +23,7 @@ class TensorBoard(TrackerPart):
     directory: str | None = None
     """Directory for the event files of all runs, each in a folder named like its run. null: in the run itself."""
     every: PositiveInt = 1
-    """Updates from one that is written to the next; evaluations are always written."""
+    """One in this many updates is written; evaluations are always written."""
 
     def build(self, site: None) -> TensorBoardTracker:
         _require("tensorboard", self.name)
@@ -46,7 +46,7 @@ class Mlflow(TrackerPart):
     experiment: str = "partwise"
     """Experiment that the run is filed under; it is created if needed."""
     every: PositiveInt = 10
-    """Updates from one that is logged to the next; evaluations are always logged."""
+    """One in this many updates is logged; evaluations are always logged."""
 
     def build(self, site: None) -> MlflowTracker:
         _require("mlflow", self.name)

@@ -121,7 +121,7 @@ class MultiHead(AttentionPart):
 
         asked, mend = f"backend {self.backend!r}", 'use "auto", which takes it where it can'
         if self.backend in ("sdpa", "flex") and score.scale is None:
-            raise PartError(f"{asked} scores by a scaled dot product, and {self.score.name!r} is none; {mend}")
+            raise PartError(f"{asked} needs a scaled dot product, and score {self.score.name!r} is another; {mend}")
         if self.backend == "sdpa" and self.soft_cap is not None:
             raise PartError(f"{asked} has no soft_cap; leave soft_cap out, or {mend}")
         if self.backend == "flex" and self.dropout:

@@ -42,7 +42,7 @@ class LinearRope(RopeScalingPart):
     name = "linear"
 
     factor: PositiveFloat = 2.0
-    """How many times further the model shall read."""
+    """How many times further the model should read than it was first trained to."""
 
     def build(self, site: PositionSite) -> LinearScaling:
         from partwise_positions.frequencies import LinearScaling
@@ -60,7 +60,7 @@ class Llama3Rope(RopeScalingPart):
     name = "llama3"
 
     factor: PositiveFloat = 8.0
-    """How many times further the model shall read."""
+    """How many times further the model should read than it was first trained to."""
     low_frequency_factor: PositiveFloat = 1.0
     """A pair is slow if it makes fewer turns than this within the original context."""
     high_frequency_factor: PositiveFloat = 4.0

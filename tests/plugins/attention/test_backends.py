@@ -205,8 +205,14 @@ def test_where_results_must_be_reproducible_a_learned_bias_keeps_off_flex_attent
     ("knobs", "words"),
     [
         ({"backend": "flex", "dropout": 0.1}, "'flex' drops no attention weights; set dropout to 0"),
-        ({"backend": "flex", "score": "additive"}, "'flex' scores by a scaled dot product, and 'additive' is none"),
-        ({"backend": "sdpa", "score": "additive"}, "'sdpa' scores by a scaled dot product, and 'additive' is none"),
+        (
+            {"backend": "flex", "score": "additive"},
+            "'flex' needs a scaled dot product, and score 'additive' is another",
+        ),
+        (
+            {"backend": "sdpa", "score": "additive"},
+            "'sdpa' needs a scaled dot product, and score 'additive' is another",
+        ),
         ({"backend": "sdpa", "soft_cap": 5.0}, "'sdpa' has no soft_cap"),
         ({"backend": "flex", "head_width": 8}, "needs heads of 16 features or more, and these have 8"),
     ],
