@@ -1,4 +1,4 @@
-"""The built-in models, embeddings and initialisers."""
+"""The built-in models, embeddings and initializers."""
 
 from __future__ import annotations
 

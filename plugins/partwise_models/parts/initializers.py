@@ -1,4 +1,4 @@
-"""Initialisers: the first weights of linear and embedding layers."""
+"""Initializers: the first weights of linear and embedding layers."""
 
 from __future__ import annotations
 
