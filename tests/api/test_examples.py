@@ -57,18 +57,17 @@ def test_the_example_of_a_study_is_true_and_gives_tables_verdicts_and_a_report(p
     result = run(str(partwise.study.__doc__), "partwise.study", {"partwise": partwise, "tiny": tiny})["result"]
     assert isinstance(result, partwise.StudyResult)
     frame = result.frame()
-    runs = [(variant, width, seed) for variant, width in (("base", "16"), ("width=8", "8")) for seed in range(3)]
-    assert list(zip(frame["variant"], frame["factor.width"], frame["seed"], strict=True)) == runs
+    assert frame["factor.width"].tolist() == ["16", "8"]
     assert frame["value"].dtype == float
     assert result.summary()["parameters"].is_monotonic_decreasing
     assert result.report == Path("studies/widths/report.html")
     assert result.report.is_file()
-    assert repr(result).startswith(f"<study widths: 6 done>\n{result.verdicts['width']}")
+    assert repr(result).startswith(f"<study widths: 2 done>\n{result.verdicts['width']}")
     assert result.results.provenance["command"] == "partwise.study('widths')"
     lines: list[str] = []
-    again = partwise.study("studies/widths/study.json", say=lines.append)
+    again = partwise.study("studies/widths/study.json", seeds=1, say=lines.append)
     assert again.verdicts == result.verdicts
-    assert "6 runs, 6 of them done before" in lines
+    assert "2 runs, 2 of them done before" in lines
 
 
 def test_the_notebook_of_the_readme_is_true(place: Path) -> None:
