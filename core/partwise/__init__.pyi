@@ -4,6 +4,16 @@ from .errors import PartwiseError as PartwiseError
 from .errors import PluginError as PluginError
 from .errors import RecipeError as RecipeError
 from .errors import WorkError as WorkError
+from .notebook.recipes import change as change
+from .notebook.recipes import check as check
+from .notebook.recipes import inspect as inspect
+from .notebook.recipes import load as load
+from .notebook.runs import evaluate as evaluate
+from .notebook.runs import generate as generate
+from .notebook.runs import open as open
+from .notebook.runs import train as train
+from .notebook.studies import StudyResult as StudyResult
+from .notebook.studies import study as study
 from .parts.part import Part as Part
 from .parts.plugins import hook as hook
 from .parts.slot import Slot as Slot

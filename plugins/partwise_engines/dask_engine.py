@@ -16,7 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from partwise import InputError, WorkError
-from partwise.studies.execution.jobs import Job, JobProgress, JobResult
+from partwise.studies import Job, JobProgress, JobResult
 
 from .dask_task import do_here, end_idle
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from partwise import PartwiseError, WorkError
-from partwise.storage.atomic import read_json
-from partwise.studies.execution.jobs import JOB, Job, JobResult
-from partwise.studies.execution.worker_client import Worker, close_all, heard
+from partwise.storage import read_json
+from partwise.studies import JOB, Job, JobResult, Worker, close_all, heard
 
 BEAT = 0.5
 """Seconds between two looks at whether the task is still wanted."""

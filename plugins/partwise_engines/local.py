@@ -8,8 +8,7 @@ from pathlib import Path
 
 from partwise import WorkError
 from partwise.machine import cores
-from partwise.studies.execution.jobs import Job, JobProgress, JobResult
-from partwise.studies.execution.worker_client import Worker, close_all, heard
+from partwise.studies import Job, JobProgress, JobResult, Worker, close_all, heard
 
 
 @dataclass(frozen=True)

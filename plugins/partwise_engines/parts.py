@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 from pydantic import Field, PositiveInt
 
 from partwise import Part
-from partwise.studies.execution.engine import EnginePart
+from partwise.studies import EnginePart
 
 if TYPE_CHECKING:
-    from partwise.studies.execution.engine import Engine
+    from partwise.studies import Engine
 
 MOST = 4
 """Slots that are used unless more are asked for: each takes memory."""

@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from partwise.runs import Run
-from partwise.storage.atomic import read_json, write_json
+from partwise.storage import read_json, write_json
 
 from .frequency import is_due
 

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from partwise.runs import Checkpoint, Run
-from partwise.runs.weights import OptimizerState
+from partwise.runs import Checkpoint, OptimizerState, Run
 from partwise.training import Processes
 
 from .parallel import Parallel

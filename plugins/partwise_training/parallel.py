@@ -24,7 +24,7 @@ from torch.optim import Optimizer
 
 from partwise.data import Batch
 from partwise.modules import Model
-from partwise.runs.weights import OptimizerState, fill_model, fill_optimizer, model_tensors, optimizer_state
+from partwise.runs import OptimizerState, fill_model, fill_optimizer, model_tensors, optimizer_state
 from partwise.training import Processes
 
 Loss = Callable[[Batch], Tensor]

@@ -14,7 +14,7 @@ from time import perf_counter
 
 import torch
 
-from partwise.runs.metrics import MetricsLog
+from partwise.runs import MetricsLog
 
 SPEED = "speed.jsonl"
 WINDOW = 1.0

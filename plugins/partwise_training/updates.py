@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from partwise.assembly.build import seed_for
+from partwise.assembly import seed_for
 from partwise.data import Batch
 from partwise.training import Processes, Schedule, Training
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from partwise.recipe import load
+import partwise
 from partwise.studies.definition.reading import load_study
 from partwise.studies.definition.variants import variants
-from partwise.workflow.training import check
 
 TOP = Path(__file__).parents[2]
 README = (TOP / "README.md").read_text()
@@ -24,7 +23,7 @@ def test_the_recipe_shown_is_the_one_that_ships() -> None:
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if "factors" not in block])
 def test_every_recipe_shown_assembles(block: str) -> None:
-    check(load(json.loads(block)))
+    partwise.check(json.loads(block))
 
 
 def test_the_study_shown_is_one(tmp_path: Path) -> None:

@@ -196,9 +196,10 @@ def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
 
 
 def refuse_if_too_large(model: Model, device: torch.device) -> None:
-    """
+    """Checks that the device has enough free memory for the model's weights, as far as that is known.
+
     Raises:
-        WorkError: the device has not the memory for the model's weights.
+        WorkError: it has not.
     """
     needed = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(cast(nn.Module, model)))
     free = free_memory(device)

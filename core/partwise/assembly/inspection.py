@@ -44,7 +44,7 @@ class ModuleRow:
     """Parameters in it and below, of all `count` together."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Inspection:
     """The figures of a model."""
 
@@ -58,6 +58,12 @@ class Inspection:
     """What decoding must remember for each further token, in float32."""
     state_bytes_fixed: float
     """What decoding must remember however long the text (of a source, as much as the context), in float32."""
+
+    def __repr__(self) -> str:
+        return (
+            f"<model: {self.parameters:,} parameters, {self.vocabulary:,} tokens, context {self.context:,}, "
+            f"{self.flops_per_token:.3g} FLOPs per token>"
+        )
 
 
 def inspect_model(part: ModelPart, site: ModelSite) -> Inspection:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 Split = Literal["train", "valid", "test"]
+"""The texts to learn from, to choose by while training, and to judge by in the end."""
 
 
 class Tokenizer(Protocol):

@@ -24,7 +24,7 @@ from .recipe import Recipe
 from .validation import fit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadedRecipe:
     """A valid recipe and where everything in it stands."""
 
@@ -37,6 +37,11 @@ class LoadedRecipe:
     """What the names of data files are relative to."""
     overrides: tuple[str, ...] = ()
     """The changes that were made to what the file says."""
+
+    def __repr__(self) -> str:
+        recipe = self.recipe
+        parts = ", ".join(part.name for part in (recipe.tokenizer, recipe.model, recipe.trainer))
+        return f"<recipe {recipe.name}-{recipe.fingerprint()}: {parts}>"
 
     def directory_of(self, key: str) -> FilePath:
         """What file names in the recipe's `key` ("data", "tokenizer") are relative to: the directory of the file that
@@ -86,16 +91,17 @@ def validated(node: Node, path: FilePath | None, directory: FilePath, overrides:
     return LoadedRecipe(recipe, node, path, directory, tuple(overrides))
 
 
-def from_object(value: Mapping[str, Any]) -> Node:
+def from_object(value: Mapping[str, Any], name: str = "<recipe>") -> Node:
     """An object made in Python is read as the JSON it stands for, so that one reader checks both."""
     try:
-        text = json.dumps(dict(value), indent=2, ensure_ascii=False, default=_as_json)
+        text = json.dumps(dict(value), indent=0, ensure_ascii=False, default=as_json)
     except (TypeError, ValueError, RecursionError) as error:
         raise RejectedError([Problem(f"this object does not stand for JSON: {error}")]) from error
-    return parse(Source("<recipe>", text))
+    return parse(Source(name, text, numbered=False))
 
 
-def _as_json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
+    """A part, a recipe or a mapping as the JSON values that `json.dumps` asks for."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, Mapping):
@@ -144,9 +150,7 @@ def _strings(node: Node, key: str = "") -> Iterator[Mark]:
 
 def _directory(mark: Mark) -> FilePath | None:
     """Of the file that a mark is in; the current one for an option, None for an object made in Python."""
-    if mark.source.path is not None:
-        return mark.source.path.absolute().parent
-    return None if mark.source.numbered else FilePath.cwd()
+    return mark.source.directory if mark.source.path is None else mark.source.path.absolute().parent
 
 
 def _layer(node: Node) -> Node:

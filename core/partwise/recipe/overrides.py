@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
 from typing import NoReturn
 
 from pydantic import BaseModel
@@ -41,8 +42,8 @@ class Override:
     value: Node
 
 
-def override_all(root: Node, options: Sequence[str], shape: Shape) -> Node:
-    """`root` under the changes, one after the other.
+def override_all(root: Node, options: Sequence[str], shape: Shape, label: str = OPTION) -> Node:
+    """`root` under the changes, one after the other; `label` stands before each of them in messages.
 
     Raises:
         RecipeError: options that cannot be read, or that lead nowhere; all of them at once.
@@ -50,7 +51,7 @@ def override_all(root: Node, options: Sequence[str], shape: Shape) -> Node:
     problems: list[Problem] = []
     for option in options:
         try:
-            root = override(root, read_override(option), shape)
+            root = override(root, read_override(option, label), shape)
         except RejectedError as error:
             problems += error.problems
     if problems:
@@ -58,19 +59,19 @@ def override_all(root: Node, options: Sequence[str], shape: Shape) -> Node:
     return root
 
 
-def read_override(option: str) -> Override:
+def read_override(option: str, label: str = OPTION) -> Override:
     """`PATH=JSON` taken apart.
 
     Raises:
         RecipeError: it has no "=", a segment of the path is empty, or the value cannot be read.
     """
-    text = OPTION + option.encode("utf-8", "replace").decode()
+    text = label + option.encode("utf-8", "replace").decode()
     head = text.partition("=")[0]
-    source = Source(head[:60], text, numbered=False)
-    if text != OPTION + option:
-        _fail("this is not text: it has bytes that are not UTF-8", Mark(source, len(OPTION), len(text)))
-    path, marks, at = [], [], len(OPTION)
-    for segment in head[len(OPTION) :].split("."):
+    source = Source(head[:60], text, numbered=False, directory=FilePath.cwd())
+    if text != label + option:
+        _fail("this is not text: it has bytes that are not UTF-8", Mark(source, len(label), len(text)))
+    path, marks, at = [], [], len(label)
+    for segment in head[len(label) :].split("."):
         mark = Mark(source, at, at + len(segment))
         if not segment or segment.strip() != segment:
             _fail("a path is names, indexes and *, with dots between: model.blocks.0.norm=rms_norm", mark)

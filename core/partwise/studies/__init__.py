@@ -13,3 +13,7 @@ report        the results and their analysis as HTML, Markdown, CSV and LaTeX
 
 Nothing here imports torch at import time.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

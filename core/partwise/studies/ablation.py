@@ -111,7 +111,7 @@ def _keep_study(study: LoadedStudy, where: Places) -> None:
     if study.path is not None:
         write_text(where.out / "study.json", study.node.mark.source.text)
     else:
-        write_json(where.out / "study.json", study.study.model_dump(mode="json"))
+        write_json(where.out / "study.json", study.node.plain())  # as given: a null means something else
 
 
 class _Keeper:

@@ -18,7 +18,8 @@ class NotApplicableError(Exception):
 
 
 def require(holds: object, what: str) -> None:
-    """
+    """Reports a violation unless a condition holds.
+
     Raises:
         ContractViolation: with `what`, unless it holds.
     """
@@ -27,7 +28,8 @@ def require(holds: object, what: str) -> None:
 
 
 def violated(what: str) -> NoReturn:
-    """
+    """Reports a violation.
+
     Raises:
         ContractViolation: with `what`.
     """
@@ -35,7 +37,8 @@ def violated(what: str) -> NoReturn:
 
 
 def skip(why: str) -> NoReturn:
-    """
+    """Leaves a check that does not apply to the part.
+
     Raises:
         NotApplicableError: always; the check is counted as skipped.
     """
@@ -43,7 +46,8 @@ def skip(why: str) -> NoReturn:
 
 
 def close(one: Tensor, other: Tensor, what: str, rtol: float = 1e-4, atol: float = 1e-5) -> None:
-    """
+    """Reports a violation unless two tensors are equal up to rounding.
+
     Raises:
         ContractViolation: with `what` and by how much, unless the tensors are equal up to rounding.
     """

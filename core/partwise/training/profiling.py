@@ -9,6 +9,7 @@ from pathlib import Path
 from partwise.errors import WorkError
 
 TRACE = "trace.json"
+"""Name of the trace in a run's directory."""
 SETTLING = 2
 """Steps before those that are profiled: the first touch memory and choose kernels."""
 

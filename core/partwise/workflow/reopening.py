@@ -30,7 +30,7 @@ from .preparation import at, prepare, restored, skeleton
 Weights = Literal["last", "best"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Reopened:
     """A run with its model in memory."""
 
@@ -43,6 +43,10 @@ class Reopened:
     @property
     def recipe(self) -> Recipe:
         return self.loaded.recipe
+
+    def __repr__(self) -> str:
+        parameters = sum(parameter.numel() for parameter in cast(nn.Module, self.model).parameters())
+        return f"<run {self.run.directory}: {parameters:,} parameters, {self.run.state}>"
 
     def changes(self) -> list[str]:
         """What is not as it was when the run was started, the code of its parts above all; in words."""

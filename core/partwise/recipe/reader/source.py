@@ -21,7 +21,9 @@ class Source:
     path: FilePath | None = None
     """The file, if it is one."""
     numbered: bool = True
-    """Whether lines and columns mean something to the user; not in an option."""
+    """Whether lines and columns mean something to the user: in a file, but not in an option or a dict."""
+    directory: FilePath | None = None
+    """What file names in it are relative to, where that is not the recipe's directory; a file has its own."""
 
     @cached_property
     def _starts(self) -> list[int]:

@@ -42,7 +42,7 @@ def load_study(source: str | FilePath | Mapping[str, Any]) -> LoadedStudy:
         RecipeError: all that is wrong with it.
     """
     if isinstance(source, Mapping):
-        path, node = None, from_object(source)
+        path, node = None, from_object(source, "<study>")
     else:
         path = find_study(source)
         node = read(path)

@@ -20,7 +20,9 @@ from partwise.studies.results import Metric, OutcomeState
 
 MEASURED = ("name", "split", "context", "batches")
 """What of a metric decides its figure."""
-JOB, RESULT, OUTPUT = "job.json", "result.json", "output.log"
+JOB = "job.json"
+"""Name of the file with the job, in the job's directory."""
+RESULT, OUTPUT = "result.json", "output.log"
 
 
 class _Sent(BaseModel):

@@ -21,7 +21,7 @@ PATIENCE = 20.0
 
 
 class Worker:
-    """`python -m partwise.studies.execution.worker`; `fileno` tells when `hear` has something to read."""
+    """A process that does jobs, one at a time; `fileno` tells when `hear` has something to read."""
 
     def __init__(self, place: Path, threads: int) -> None:
         """Starts it; it does its jobs in directories within `place`, with so many threads."""

@@ -1,4 +1,4 @@
-"""The figures as CSV, every digit of them: one row per run, and one per variant."""
+"""The figures as tables, every digit of them: one row per run, and one per variant."""
 
 from __future__ import annotations
 
@@ -9,32 +9,44 @@ from collections.abc import Iterable, Sequence
 from .view import Report
 
 Cell = str | int | float | None
+Table = tuple[list[str], list[list[Cell]]]
+"""The names of the columns, and the rows."""
 
 
 def results_csv(report: Report) -> str:
-    """One row per run: its variant's levels and sizes, its seed, what came of it. What is not known is empty."""
+    """`results_table` as CSV; what is not known is empty."""
+    return _csv(*results_table(report))
+
+
+def summary_csv(report: Report) -> str:
+    """`summary_table` as CSV; what is not known is empty."""
+    return _csv(*summary_table(report))
+
+
+def results_table(report: Report) -> Table:
+    """One row per run: its variant's levels and sizes, its seed, what came of it."""
     r = report.results
     metric = [r.metric.name, r.metric.split]
     facts = {variant.name: variant for variant in r.variants}
     head = ["study", "variant", *_factors(report), "seed", "state", "metric", "split", "value", "seconds", "attempts",
             "parameters", "flops_per_token", "tokens", "identity", "error", "directory"]  # fmt: skip
-    rows = []
+    rows: list[list[Cell]] = []
     for run in r.outcomes:
         variant = facts[run.variant]
         levels = [variant.levels.get(factor) for factor in r.factors]
         sizes = [variant.parameters, variant.flops_per_token, variant.tokens]
         rows.append([r.study, run.variant, *levels, run.seed, run.state, *metric, run.metric, run.seconds, run.attempts,
                      *sizes, run.identity, run.error, run.directory])  # fmt: skip
-    return _csv(head, rows)
+    return head, rows
 
 
-def summary_csv(report: Report) -> str:
+def summary_table(report: Report) -> Table:
     """One row per variant: its runs, its mean, and its contrast with the baseline."""
     r = report.results
     head = ["variant", *_factors(report), "planned", "done", "diverged", "failed", "waiting",
             "mean", "sd", "pairs", "difference", "low", "high", "p", "p_adjusted", "p_equivalent", "correlation",
             "verdict", "seeds_needed", "parameters", "flops_per_token", "tokens", "seconds", "note"]  # fmt: skip
-    rows = []
+    rows: list[list[Cell]] = []
     for row in report.rows:
         v, s, c = row.variant, row.summary, row.contrast
         compared: list[Cell] = [None] * 10
@@ -45,7 +57,7 @@ def summary_csv(report: Report) -> str:
         counts = [s.planned, s.done, s.diverged, s.failed, s.waiting]
         rows.append([v.name, *levels, *counts, s.mean, s.sd, *compared, v.parameters, v.flops_per_token, v.tokens,
                      row.seconds, c.note if c else None])  # fmt: skip
-    return _csv(head, rows)
+    return head, rows
 
 
 def _factors(report: Report) -> list[str]:
@@ -61,4 +73,4 @@ def _csv(head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     return text.getvalue().encode("utf-8", "replace").decode()
 
 
-__all__ = ["results_csv", "summary_csv"]
+__all__ = ["results_csv", "results_table", "summary_csv", "summary_table"]

@@ -1,0 +1,176 @@
+"""Runs in Python: train a recipe, open a run, have it write, and measure it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from .recipes import AnyRecipe, change, load
+
+if TYPE_CHECKING:
+    from partwise.data import Split
+    from partwise.training import Metrics, Progress
+    from partwise.workflow import Reopened, Weights
+
+Say = Callable[[str], None]
+EVERY = 10.0
+"""Seconds from one line of progress to the next, at least, where nothing is evaluated in between."""
+SHOWN = ("loss", "valid_loss", "valid_bits_per_byte", "valid_accuracy")
+
+
+def train(
+    recipe: AnyRecipe,
+    *,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    device: str = "auto",
+    say: Say | None = print,
+    report: Callable[[Progress], None] | None = None,
+) -> Reopened:
+    """Trains a recipe and opens its run. A run that is finished is opened at once; one that was interrupted goes on.
+
+    Args:
+        seed: in place of the recipe's own.
+        out: directory of the run; by default runs/NAME-FINGERPRINT-sSEED.
+        device: "cpu", "cuda", or "auto" for the best there is.
+        say: called with each line about what is going on; None for silence.
+        report: called with the figures after every update, for a progress bar or a plot.
+
+    Raises:
+        PartwiseError: the recipe or the data is wrong, or the training failed; what was trained is kept.
+
+    >>> tiny = partwise.change("char-rnn", {
+    ...     "name": "tiny", "data": "grammar", "model.width": 16, "trainer.steps": 20, "trainer.schedule": "constant",
+    ... })
+    >>> run = partwise.train(tiny)
+    training tiny in runs/tiny-...-s0
+    step 20/20: loss ..., valid loss ..., valid bits per byte ...
+    >>> run
+    <run runs/tiny-...-s0: ... parameters, finished>
+    """
+    from partwise import workflow
+
+    loaded, say = load(recipe), say or _silent
+    directory = workflow.default_directory(loaded, seed) if out is None else Path(out)
+    say(f"training {loaded.recipe.name} in {directory}")
+    lines = _Lines(say)
+
+    def heard(progress: Progress) -> None:
+        lines.after(progress)
+        if report is not None:
+            report(progress)
+
+    run = workflow.train(loaded, directory, seed, device, heard, say)
+    return workflow.reopen(run.directory, device)
+
+
+def open(run: str | Path, *, device: str = "auto", weights: Weights = "last", say: Say | None = print) -> Reopened:
+    """A trained run with its model in memory: `.model`, `.tokenizer`, `.recipe` and, for its files, `.run`.
+
+    Args:
+        run: its directory.
+        device: "cpu", "cuda", or "auto" for the best there is.
+        weights: "last", or "best" for those with the lowest validation loss.
+        say: called with a line for each thing that has changed since it was trained; None for silence.
+
+    Raises:
+        InputError: the directory holds no run, or one that is not finished.
+        WorkError: a file of it is damaged.
+
+    >>> run = partwise.open("runs/tiny")
+    >>> run.run.rows()[-1]
+    {'step': 20, 'loss': ..., 'lr': 0.001, ...}
+    """
+    from partwise import workflow
+
+    reopened = workflow.reopen(Path(run), device, weights)
+    for line in reopened.changes():
+        (say or _silent)(f"note: since this run was trained, {line}")
+    return reopened
+
+
+def generate(
+    run: Reopened | str | Path,
+    prompt: str = "",
+    *,
+    tokens: int = 200,
+    seed: int = 0,
+    sampler: str | Mapping[str, Any] | None = None,
+) -> str:
+    """What a run's model writes after the prompt or, for a seq2seq model, in answer to it.
+
+    Args:
+        run: an opened run, or its directory.
+        tokens: most tokens to write.
+        seed: another seed, another text.
+        sampler: how tokens are chosen, in place of the recipe's sampler.
+
+    Raises:
+        PartwiseError: there is no such run or sampler.
+
+    >>> partwise.generate("runs/tiny", "the ", tokens=10)
+    '...'
+    >>> partwise.generate("runs/tiny", "the ", tokens=10, sampler={"use": "top_k", "k": 3})
+    '...'
+    """
+    from partwise import workflow
+
+    reopened = _opened(run)
+    chosen = None if sampler is None else change(reopened.loaded, {"sampler": sampler}).recipe.sampler
+    return "".join(workflow.generate(reopened, prompt, tokens, seed, chosen))
+
+
+def evaluate(
+    run: Reopened | str | Path,
+    split: Split = "valid",
+    *,
+    limit: int | None = None,
+    context: int | None = None,
+    accuracy: bool | None = None,
+) -> Metrics:
+    """Loss, perplexity and bits per byte of a run's model on a split of its data.
+
+    Args:
+        run: an opened run, or its directory.
+        limit: most batches to measure on, spread over the split; None for all of it.
+        context: length of the sequences, in tokens; by default the model's own.
+        accuracy: whether to measure the accuracy, too; by default only where the data are examples with an answer.
+
+    Raises:
+        InputError: there is no such run, or its data has changed since.
+
+    >>> partwise.evaluate("runs/tiny", limit=2)
+    Metrics(loss=..., perplexity=..., bits_per_byte=..., tokens=..., accuracy=None)
+    """
+    from partwise import workflow
+
+    return workflow.evaluate(_opened(run), split, limit, context, accuracy)
+
+
+def _opened(run: Reopened | str | Path) -> Reopened:
+    return open(run) if isinstance(run, str | Path) else run
+
+
+def _silent(line: str) -> None:
+    pass
+
+
+class _Lines:
+    """A line after each evaluation, at the end, and every few seconds between."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._last = monotonic()
+
+    def after(self, progress: Progress) -> None:
+        now, figures = monotonic(), progress.metrics
+        if "valid_loss" in figures or progress.step == progress.steps or now - self._last >= EVERY:
+            self._last = now
+            known = ((name, figures.get(name)) for name in SHOWN)
+            told = [f"{name.replace('_', ' ')} {value:.3f}" for name, value in known if isinstance(value, float)]
+            self._say(f"step {progress.step}/{progress.steps}: {', '.join(told)}")
+
+
+__all__ = ["evaluate", "generate", "open", "train"]

@@ -1,0 +1,9 @@
+from .execution.engine import Engine as Engine
+from .execution.engine import EnginePart as EnginePart
+from .execution.jobs import JOB as JOB
+from .execution.jobs import Job as Job
+from .execution.jobs import JobProgress as JobProgress
+from .execution.jobs import JobResult as JobResult
+from .execution.worker_client import Worker as Worker
+from .execution.worker_client import close_all as close_all
+from .execution.worker_client import heard as heard
