@@ -22,7 +22,7 @@ class Series:
     """One line."""
 
     name: str
-    look: Style
+    style: Style
     points: tuple[Point, ...]
     tips: tuple[str, ...] = ()
     """What a pointer learns at each point; none: there is nothing to point at."""
@@ -93,9 +93,9 @@ def _panel(drawing: Drawing, panel: Panel, left: float, top: float, right: float
         for one in panel.series:
             if one.low:
                 edge = [*one.low, *reversed(one.high)]
-                drawing.area([(across(x), upward(y)) for x, y in edge], one.look.colour)
-        for look, (x, y) in panel.scattered:
-            drawing.mark((across(x), upward(y)), look.mark, f"faint {look.colour}", 2.6)
+                drawing.area([(across(x), upward(y)) for x, y in edge], one.style.colour)
+        for style, (x, y) in panel.scattered:
+            drawing.mark((across(x), upward(y)), style.mark, f"faint {style.colour}", 2.6)
         for one in panel.series:
             _series(drawing, one, across, upward)
 
@@ -103,15 +103,15 @@ def _panel(drawing: Drawing, panel: Panel, left: float, top: float, right: float
 def _series(drawing: Drawing, one: Series, across: Scale, upward: Scale) -> None:
     places = [(across(x), upward(y)) for x, y in one.points]
     with drawing.group(one.name, "series"):
-        drawing.polyline(places, one.look.colour, one.look.dash)
+        drawing.polyline(places, one.style.colour, one.style.dash)
         for number, place in enumerate(places):
             if one.tips:
                 with drawing.group(one.tips[number], "point"):
-                    drawing.mark(place, one.look.mark, one.look.colour, 3.8)
+                    drawing.mark(place, one.style.mark, one.style.colour, 3.8)
             elif number == len(places) - 1:
-                drawing.mark(place, one.look.mark, one.look.colour, 3.8)
+                drawing.mark(place, one.style.mark, one.style.colour, 3.8)
             if number == one.chosen:
-                drawing.mark(place, "ring", f"chosen {one.look.colour}", 8)
+                drawing.mark(place, "ring", f"chosen {one.style.colour}", 8)
 
 
 def _across(panel: Panel, left: float, right: float) -> Scale:

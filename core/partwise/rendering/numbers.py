@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 MINUS = "\N{MINUS SIGN}"
 NONE = "\N{EN DASH}"
@@ -106,12 +105,6 @@ def percent_off(value: float, reference: float) -> str:
     return f"{signed(share, 1 if abs(share) < 99.95 else 0)} %"
 
 
-def joined(words: Iterable[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    *most, last = [*words] or [""]
-    return f"{', '.join(most)} and {last}" if most else last
-
-
 __all__ = [
     "MINUS",
     "NONE",
@@ -120,7 +113,6 @@ __all__ = [
     "exact",
     "fixed",
     "interval",
-    "joined",
     "p_value",
     "percent_off",
     "short",

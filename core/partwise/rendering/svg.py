@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup, escape
 
+from .page import styled
 from .text import printable
 
 Point = tuple[float, float]
@@ -50,9 +51,9 @@ class Drawing:
         self._open = [self._root]
         self._clips = 0
 
-    def group(self, tip: str = "", style: str = "") -> _Group:
+    def group(self, tip: str = "", classes: str = "") -> _Group:
         """What is drawn `with` it belongs together; the tip is shown to a pointer that rests on it."""
-        return _Group(self, tip, style)
+        return _Group(self, tip, classes)
 
     def window(self, left: float, top: float, right: float, bottom: float) -> _Group:
         """What is drawn `with` it is cut off outside the box."""
@@ -65,32 +66,32 @@ class Drawing:
         group.attributes["clip-path"] = f"url(#{name})"
         return group
 
-    def line(self, start: Point, end: Point, style: str, dash: str = "") -> None:
-        attributes = {"x1": _n(start[0]), "y1": _n(start[1]), "x2": _n(end[0]), "y2": _n(end[1]), "class": style}
+    def line(self, start: Point, end: Point, classes: str, dash: str = "") -> None:
+        attributes = {"x1": _n(start[0]), "y1": _n(start[1]), "x2": _n(end[0]), "y2": _n(end[1]), "class": classes}
         self._add("line", attributes | _dashed(dash))
 
-    def polyline(self, points: Sequence[Point], style: str, dash: str = "") -> None:
-        self._add("polyline", {"points": _points(points), "class": f"line {style}"} | _dashed(dash))
+    def polyline(self, points: Sequence[Point], classes: str, dash: str = "") -> None:
+        self._add("polyline", {"points": _points(points), "class": f"line {classes}"} | _dashed(dash))
 
-    def area(self, points: Sequence[Point], style: str) -> None:
-        self._add("polygon", {"points": _points(points), "class": f"area {style}"})
+    def area(self, points: Sequence[Point], classes: str) -> None:
+        self._add("polygon", {"points": _points(points), "class": f"area {classes}"})
 
-    def box(self, left: float, top: float, width: float, height: float, style: str) -> None:
-        attributes = {"x": _n(left), "y": _n(top), "width": _n(width), "height": _n(height), "class": style}
+    def box(self, left: float, top: float, width: float, height: float, classes: str) -> None:
+        attributes = {"x": _n(left), "y": _n(top), "width": _n(width), "height": _n(height), "class": classes}
         self._add("rect", attributes)
 
-    def text(self, place: Point, text: str, style: str = "", anchor: Anchor = "start") -> None:
+    def text(self, place: Point, text: str, classes: str = "", anchor: Anchor = "start") -> None:
         """A line of text, its middle at the height of `place`."""
         # A third of the font's size below the middle is the base line; `dominant-baseline` is not known everywhere.
-        attributes = {"x": _n(place[0]), "y": _n(place[1] + FONT / 3), "class": style or "label"}
+        attributes = {"x": _n(place[0]), "y": _n(place[1] + FONT / 3), "class": classes or "label"}
         if anchor != "start":
             attributes["text-anchor"] = anchor
         self._add("text", attributes).text = printable(text)
 
-    def mark(self, place: Point, shape: str, style: str, size: float = 4.0) -> None:
+    def mark(self, place: Point, shape: str, classes: str, size: float = 4.0) -> None:
         """A point, in one of `MARKS`."""
         x, y = place
-        attributes = {"class": f"mark {style}"}
+        attributes = {"class": f"mark {classes}"}
         corners: list[Point] = {
             "square": [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
             "triangle": [(0.0, -1.2), (1.1, 0.8), (-1.1, 0.8)],
@@ -101,10 +102,10 @@ class Drawing:
         elif shape == "cross":
             a = size * 0.9
             path = f"M{_n(x - a)} {_n(y - a)}L{_n(x + a)} {_n(y + a)}M{_n(x - a)} {_n(y + a)}L{_n(x + a)} {_n(y - a)}"
-            self._add("path", {"d": path, "class": f"mark open {style}"})
+            self._add("path", {"d": path, "class": f"mark open {classes}"})
         else:
             ring = " open" if shape == "ring" else ""
-            self._add("circle", {"cx": _n(x), "cy": _n(y), "r": _n(size), "class": f"mark{ring} {style}"})
+            self._add("circle", {"cx": _n(x), "cy": _n(y), "r": _n(size), "class": f"mark{ring} {classes}"})
 
     def markup(self) -> Markup:
         """The figure, to stand in a page. It says no namespace: within HTML it needs none."""
@@ -122,9 +123,9 @@ class Drawing:
 class _Group:
     """Opens a group for the time of a `with`."""
 
-    def __init__(self, drawing: Drawing, tip: str, style: str) -> None:
+    def __init__(self, drawing: Drawing, tip: str, classes: str) -> None:
         self.drawing, self.tip = drawing, tip
-        self.attributes = {"class": style} if style else {}
+        self.attributes = {"class": classes} if classes else {}
 
     def __enter__(self) -> None:
         group = self.drawing._add("g", self.attributes)
@@ -134,6 +135,17 @@ class _Group:
 
     def __exit__(self, *_: object) -> None:
         self.drawing._open.pop()
+
+
+def standalone(figure: str) -> str:
+    """A figure that was drawn for a page, as a file of its own: with the style sheet that its classes refer to."""
+    head, _, rest = figure.partition(">")
+    style = styled("page.css") + " svg { background: var(--page); font-family: Arial, sans-serif; }"
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'{head} xmlns="http://www.w3.org/2000/svg">'
+        f"<style>{style}</style>{rest}\n"
+    )
 
 
 def width_of(text: str) -> float:
@@ -174,4 +186,4 @@ def _dashed(dash: str) -> dict[str, str]:
     return {"stroke-dasharray": dash} if dash else {}
 
 
-__all__ = ["FONT", "Anchor", "Drawing", "Point", "Style", "room_for", "shortened", "width_of"]
+__all__ = ["FONT", "Anchor", "Drawing", "Point", "Style", "room_for", "shortened", "standalone", "width_of"]

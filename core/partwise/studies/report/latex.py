@@ -8,8 +8,8 @@ import unicodedata
 from partwise.rendering import numbers
 from partwise.rendering.text import printable
 
-from .row import VariantRow
-from .view import Report
+from .report import Report
+from .rows import VariantRow
 
 _SIGNS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",

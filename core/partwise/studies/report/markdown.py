@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from partwise.rendering import numbers
 from partwise.rendering.text import flat, plain
+from partwise.wording import joined
 
 from .figures import lost_trials
-from .row import SURVIVORS, SYMBOLS, VariantRow
-from .view import Report
+from .report import Report
+from .rows import SURVIVORS, SYMBOLS, VariantRow
 
 # What means something to a Markdown reader or, where that reads it, to HTML; much does so only in company, and stands
 # as it is where it is alone, so that the text can be read as it is written.
@@ -113,7 +114,7 @@ def _tuning(report: Report) -> list[str]:
     ]  # fmt: skip
     head = ["variant", report.results.tuned_knob or "value", "trials done", report.results.metric.label, ""]
     lost = lost_trials(report.results)
-    said = [f"No figure: {escaped(numbers.joined(lost))}."] if lost else []
+    said = [f"No figure: {escaped(joined(lost))}."] if lost else []
     return ["## Tuning", escaped(report.tuning), table(head, rows), *said]
 
 

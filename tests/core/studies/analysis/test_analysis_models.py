@@ -12,8 +12,8 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
 from partwise.studies.analysis import analyse
-from partwise.studies.analysis.grid import grid_effects
-from partwise.studies.analysis.pooled import second_opinion
+from partwise.studies.analysis.grid_effects import grid_effects
+from partwise.studies.analysis.pooled_model import second_opinion
 
 RNG = np.random.default_rng(4)
 FACTORS = {"position": ["learned", "rope", "alibi"], "norm": ["layer", "rms"], "act": ["gelu", "relu"]}
@@ -69,7 +69,7 @@ def test_unequal_spread_shuts_the_gate_and_is_told(study) -> None:
     found = analyse(study(runs))
     assert found.pooled is not None
     assert not found.pooled.usable
-    assert any("do not spread alike" in note for note in found.notes)
+    assert any(note.kind == "unequal_spread" for note in found.notes)
 
 
 def test_the_gate_holds_its_level_for_equal_spread() -> None:

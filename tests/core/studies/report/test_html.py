@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from partwise.studies.report.html import html
-from partwise.studies.report.view import Report
+from partwise.studies.report.report import Report
 from partwise.studies.results import Results
 
 from .. import fake_results
@@ -118,7 +118,7 @@ def test_a_mean_over_survivors_is_marked_and_the_mark_explained() -> None:
     assert table["position=none"][:2] == ["4 of 5 1 diverged", "2.196†"]
     assert table["position=alibi"][:2] == ["4 of 5 1 failed", "2.090†"]
     assert "†" not in table["position=rope"][1]
-    assert any(note.text.startswith("† Mean over the runs that came to their end") for note in root.of_class("note"))
+    assert any(note.text.startswith("† Mean over the runs that finished") for note in root.of_class("note"))
     assert "†" not in page(fake_results.grid()).text
 
 

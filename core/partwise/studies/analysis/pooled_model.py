@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from partwise.studies.validity import FEWEST_SEEDS
+
 from .findings import Pooled, PooledContrast
-from .paired import FEWEST_PAIRS, Array, holm
+from .statistics import Array, holm
 
 GATE = 0.05
 
@@ -28,7 +30,7 @@ def second_opinion(values: dict[str, dict[int, float]], baseline: str, alpha: fl
         None if fewer than three variants are left or the baseline is not among them: with two, this is the
         paired analysis itself.
     """
-    kept = {variant: of for variant, of in values.items() if len(of) >= FEWEST_PAIRS}
+    kept = {variant: of for variant, of in values.items() if len(of) >= FEWEST_SEEDS}
     if len(kept) < 3 or baseline not in kept:
         return None
     fit, residuals = block_model(kept)
