@@ -10,7 +10,7 @@ LINE = 20.0
 
 
 def legend(drawing: Drawing | None, keys: Sequence[tuple[str, Style]], left: float, top: float, width: float) -> float:
-    """Draws samples with their names, as many lines as that takes, and gives its height; None only measures."""
+    """Draws samples with their names, on as many lines as they need; returns the height. None: only measures it."""
     x, y = left, top
     for name, style in keys:
         text = shortened(name, min(220.0, width - 50))

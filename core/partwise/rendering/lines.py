@@ -25,7 +25,7 @@ class Series:
     style: Style
     points: tuple[Point, ...]
     tips: tuple[str, ...] = ()
-    """What a pointer learns at each point; none: there is nothing to point at."""
+    """What is shown when a pointer rests on each point; empty: nothing."""
     low: tuple[Point, ...] = ()
     high: tuple[Point, ...] = ()
     """Edges of a band about the line."""
@@ -43,10 +43,10 @@ class Panel:
     across: str
     """Title of the horizontal axis."""
     names: tuple[str, ...] = ()
-    """At 0, 1, 2 ... of the horizontal axis, where it counts nothing."""
+    """At 0, 1, 2 ... of the horizontal axis, if it shows no numbers."""
     logarithmic: bool = False
     heights: tuple[float, ...] = ()
-    """What the vertical axis has to show; none: everything."""
+    """Values that the vertical axis must show; empty: all of them."""
     band: float | None = None
     """Smallest effect that matters, about zero."""
     scattered: tuple[tuple[Style, Point], ...] = field(default=())
@@ -61,7 +61,7 @@ def panels(
     height: float,
     keys: Sequence[tuple[str, Style]],
 ) -> Markup:
-    """Draws them in rows of so many columns, each of that height, with one legend for all."""
+    """Draws them in rows of `columns`, each `height` high, with one legend for all."""
     rows = math.ceil(len(drawn) / columns)
     head = legend(None, keys, 0, 12, WIDTH) + (14 if keys else 0)
     space = height + (84 if any(panel.across for panel in drawn) else 66)

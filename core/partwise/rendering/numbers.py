@@ -6,7 +6,7 @@ import math
 
 MINUS = "\N{MINUS SIGN}"
 NONE = "\N{EN DASH}"
-"""Stands where there is no number."""
+"""In place of a number that is not known."""
 
 _PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -23,12 +23,12 @@ def decimals(uncertainty: float | None, value: float | None = None) -> int:
 
 
 def _magnitude(number: float, digits: int) -> int:
-    """Power of ten of the first digit, once rounded to so many digits: 0.0999 to two of them begins at 10^-1."""
+    """Power of ten of the first digit, once rounded to that many digits: 0.0999 to two of them begins at 10^-1."""
     return int(f"{abs(number):.{digits - 1}e}".partition("e")[2])
 
 
 def fixed(value: float | None, places: int) -> str:
-    """With so many decimals and a proper minus sign; a zero has no sign."""
+    """With that many decimals and a proper minus sign; a zero has no sign."""
     if value is None:
         return NONE
     text = f"{value:.{places}f}"
@@ -36,7 +36,7 @@ def fixed(value: float | None, places: int) -> str:
 
 
 def signed(value: float | None, places: int) -> str:
-    """As `fixed`, with a plus before what is above zero."""
+    """As `fixed`, with a plus sign before what is above zero."""
     text = fixed(value, places)
     return f"+{text}" if value is not None and float(f"{value:.{places}f}") > 0 else text
 
@@ -47,7 +47,7 @@ def with_spread(value: float | None, spread: float | None) -> str:
 
 
 def interval(low: float | None, high: float | None, places: int) -> str:
-    """`[−0.12, +0.03]`; the dash if there is none."""
+    """`[−0.12, +0.03]`; a dash if there is none."""
     return NONE if low is None or high is None else f"[{signed(low, places)}, {signed(high, places)}]"
 
 
@@ -96,7 +96,7 @@ def duration(seconds: float | None) -> str:
 
 
 def percent_off(value: float, reference: float) -> str:
-    """How far from a reference: `+1.6 %`; nothing when that is below 0.05 %."""
+    """How far from a reference: `+1.6 %`; empty below 0.05 %."""
     if not reference:
         return ""
     share = 100 * (value / reference - 1)

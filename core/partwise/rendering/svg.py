@@ -28,7 +28,7 @@ MARKS = ("circle", "square", "triangle", "diamond", "cross", "ring")
 
 @dataclass(frozen=True)
 class Style:
-    """How one of several series is told from the others: by colour, and without it."""
+    """How one of several series differs from the others: in colour, and without it."""
 
     colour: str
     dash: str
@@ -43,7 +43,7 @@ class Style:
 
 
 class Drawing:
-    """A figure that grows by what is drawn into it."""
+    """A figure, and the methods that draw into it."""
 
     def __init__(self, width: float, height: float, title: str, description: str) -> None:
         self.width, self.height, self.title, self.description = width, height, title, description
@@ -52,11 +52,11 @@ class Drawing:
         self._clips = 0
 
     def group(self, tip: str = "", classes: str = "") -> _Group:
-        """What is drawn `with` it belongs together; the tip is shown to a pointer that rests on it."""
+        """Groups what is drawn within a `with` block; the tip is shown when a pointer rests on the group."""
         return _Group(self, tip, classes)
 
     def window(self, left: float, top: float, right: float, bottom: float) -> _Group:
-        """What is drawn `with` it is cut off outside the box."""
+        """Cuts off what is drawn within a `with` block where it leaves the box."""
         self._clips += 1
         name = f"clip-{''.join(c for c in self.title.lower() if 'a' <= c <= 'z')[:24]}-{self._clips}"
         clip = self._add("clipPath", {"id": name})
@@ -82,7 +82,7 @@ class Drawing:
 
     def text(self, place: Point, text: str, classes: str = "", anchor: Anchor = "start") -> None:
         """A line of text, its middle at the height of `place`."""
-        # A third of the font's size below the middle is the base line; `dominant-baseline` is not known everywhere.
+        # A third of the font's size below the middle is the base line; `dominant-baseline` is not supported everywhere.
         attributes = {"x": _n(place[0]), "y": _n(place[1] + FONT / 3), "class": classes or "label"}
         if anchor != "start":
             attributes["text-anchor"] = anchor
@@ -108,7 +108,7 @@ class Drawing:
             self._add("circle", {"cx": _n(x), "cy": _n(y), "r": _n(size), "class": f"mark{ring} {classes}"})
 
     def markup(self) -> Markup:
-        """The figure, to stand in a page. It says no namespace: within HTML it needs none."""
+        """The figure, to stand in a page. It declares no namespace: within HTML it needs none."""
         head = Markup('<svg class="figure" role="group" viewBox="0 0 {} {}" width="{}" aria-label="{}">').format(
             _n(self.width), _n(self.height), _n(self.width), printable(self.title)
         )
@@ -121,7 +121,7 @@ class Drawing:
 
 
 class _Group:
-    """Opens a group for the time of a `with`."""
+    """A group that is open during a `with` block."""
 
     def __init__(self, drawing: Drawing, tip: str, classes: str) -> None:
         self.drawing, self.tip = drawing, tip
@@ -149,7 +149,7 @@ def standalone(figure: str) -> str:
 
 
 def width_of(text: str) -> float:
-    """About how wide a text will be, on the wide side: what fonts a reader has is not known here."""
+    """Roughly how wide a text will be, rather too wide than too narrow: the reader's fonts are not known here."""
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
     narrow = sum(c in "iljtfrI.,:;'|()[] -/" for c in text)
     large = sum(c.isupper() or c in "mw%@_=+<>\N{MINUS SIGN}" for c in text)
@@ -157,9 +157,9 @@ def width_of(text: str) -> float:
 
 
 def shortened(text: str, room: float) -> str:
-    """The text, its middle left out if it is wider than there is room for."""
+    """The text, with its middle left out if it is too wide for the room."""
     text = printable(text)
-    if width_of(text) <= room + 0.5:  # that a label is as wide as its column may be lost in rounding
+    if width_of(text) <= room + 0.5:  # rounding may make a label wider than the column that was made for it
         return text
     kept = len(text) - 1
     while kept > 2 and width_of(text[:kept]) > room - FONT:
@@ -174,7 +174,7 @@ def room_for(labels: Sequence[str], most: float) -> float:
 
 
 def _n(number: float) -> str:
-    """To a hundredth, without needless noughts."""
+    """To a hundredth, without trailing zeros."""
     return f"{round(number, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
 
 

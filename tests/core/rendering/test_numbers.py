@@ -77,7 +77,7 @@ def test_durations_are_read_in_seconds_minutes_or_hours(seconds: float | None, p
     ("value", "reference", "printed"),
     [(98, 100, f"{M}2.0 %"), (100.04, 100, ""), (350, 100, "+250 %"), (1, 0, ""), (100.06, 100, "+0.1 %")],
 )
-def test_a_mismatch_of_the_budget_is_told_in_percent(value: float, reference: float, printed: str) -> None:
+def test_a_mismatch_of_the_budget_is_stated_in_percent(value: float, reference: float, printed: str) -> None:
     assert numbers.percent_off(value, reference) == printed
 
 

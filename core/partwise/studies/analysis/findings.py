@@ -156,7 +156,7 @@ class Anova:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What tuning saw of one variant at one value of the knob."""
+    """What tuning found for one variant at one value of the knob."""
 
     variant: str
     value: Any

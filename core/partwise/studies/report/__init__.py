@@ -1,6 +1,6 @@
 """A study's report: one HTML file, and the same as Markdown, CSV and LaTeX.
 
-report      what a report tells, in words and formatted figures, the same for every format
+report      what a report says, in words and formatted figures, the same for every format
 prose       its sentences; `rows` are the rows of its tables, every cell in words
 figures     its drawings
 html, markdown, latex, tables    each only typesets it

@@ -17,7 +17,7 @@ from .rows import SURVIVORS, SYMBOLS, EffectRow, VariantRow
 
 
 def html(report: Report) -> str:
-    """The page, whole: style, script and figures are within it."""
+    """The whole page, with its style, script and figures."""
     templates = environment("partwise.studies.report")
     templates.globals |= {"n": numbers, "joined": joined, "symbols": SYMBOLS, "survivors": SURVIVORS}
     style, script = styled("page.css"), styled("page.js")

@@ -13,8 +13,8 @@ from .figures import lost_trials
 from .report import Report
 from .rows import SURVIVORS, SYMBOLS, VariantRow
 
-# What means something to a Markdown reader or, where that reads it, to HTML; much does so only in company, and stands
-# as it is where it is alone, so that the text can be read as it is written.
+# Characters that are special in Markdown, or in HTML within it. Many are so only next to others; where they are not,
+# they are left alone, so that the source can be read as it is.
 _SPECIAL = re.compile(r"[\\`*|~$]|<(?=[A-Za-z/!?])|&(?=[A-Za-z#])|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
 _BEGINNING = re.compile(r"^(?=[#>+=-])|(?<=^\d)(?=[.)])")
 
@@ -37,12 +37,12 @@ def markdown(report: Report) -> str:
 
 
 def escaped(text: str) -> str:
-    """As it stands, whatever signs it holds, within a line."""
+    """The text as it is, whatever characters it holds, within a line."""
     return _SPECIAL.sub(r"\\\g<0>", text)
 
 
 def paragraph(text: str) -> str:
-    """The same where it begins a line."""
+    """The same at the beginning of a line."""
     return _BEGINNING.sub(r"\\", escaped(text))
 
 
@@ -54,7 +54,7 @@ def fenced(text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
-    """The first columns to the left, the others to the right."""
+    """The first columns are aligned to the left, the others to the right."""
     rule = [":--" if number < left else "--:" for number in range(len(head))]
     cells = [[escaped(cell) for cell in row] for row in (head, *rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (cells[0], rule, *cells[1:]))

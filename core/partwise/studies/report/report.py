@@ -1,4 +1,4 @@
-"""A study as its reports tell it: the same words and figures for every format, which only typesets them."""
+"""What a report says: the same words and figures for every format, which only typesets them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that is told, in words."""
+    """Everything that a report says, in words."""
 
     results: Results
     analysis: Analysis

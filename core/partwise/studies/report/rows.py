@@ -17,7 +17,7 @@ SURVIVORS = "†"
 
 @dataclass(frozen=True)
 class VariantRow:
-    """One variant in the main table."""
+    """A row of the main table: one variant."""
 
     variant: Variant
     summary: Summary
@@ -47,7 +47,7 @@ class VariantRow:
 
     @property
     def survivors(self) -> bool:
-        """Whether the mean leaves runs out that count against the variant."""
+        """Whether the mean leaves out runs that count against the variant."""
         return self.lost > 0 and self.summary.done > 0
 
     @property

@@ -62,7 +62,7 @@ def test_the_pooled_opinion_uses_every_finished_run() -> None:
         assert (contrast.low, contrast.high) == pytest.approx(tuple(fit.conf_int().loc[name]))
 
 
-def test_unequal_spread_shuts_the_gate_and_is_told(study) -> None:
+def test_unequal_spread_shuts_the_gate_and_is_stated(study) -> None:
     y = 2 + 0.001 * RNG.normal(size=(6, 10))
     y[5] += 0.1 * RNG.normal(size=10)
     runs = dict(zip(["base", *(f"position=p{i}" for i in range(5))], y.tolist(), strict=True))
@@ -138,7 +138,7 @@ def test_with_missing_runs_main_effects_still_average_cells_equally() -> None:
     assert len(anova) == 3
 
 
-def test_a_smaller_alpha_widens_the_intervals_of_effects_and_is_told(cells) -> None:
+def test_a_smaller_alpha_widens_the_intervals_of_effects_and_is_stated(cells) -> None:
     (wide, *_), _ = grid_effects(FACTORS, cells, 0.01)
     (plain, *_), _ = grid_effects(FACTORS, cells, 0.05)
     assert (wide.alpha, plain.alpha) == (0.01, 0.05)

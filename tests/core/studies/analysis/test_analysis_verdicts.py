@@ -84,7 +84,7 @@ def test_a_baseline_that_lost_runs_makes_no_variant_worse_by_its_survivors(study
     assert only(study({"base": base, "position=a": shifted(-0.05)}, 0.01)).verdict == "better"
 
 
-def test_equal_losses_leave_the_verdict_and_are_told(study) -> None:
+def test_equal_losses_leave_the_verdict_and_are_stated(study) -> None:
     found = only(study({"base": [*BASE[:4], "diverged"], "position=a": ["diverged", *shifted(-0.05)[1:]]}, 0.01))
     assert found.verdict == "better"
     assert "cover only the 3 seeds that both finished" in found.note
@@ -154,7 +154,7 @@ def test_before_the_first_look_there_is_no_verdict(study) -> None:
     assert "before 3 seeds" in found.contrasts[0].note
 
 
-def test_the_look_that_was_reached_is_told(study) -> None:
+def test_the_look_that_was_reached_is_stated(study) -> None:
     notes = analyse(study({"base": BASE, "position=a": [*shifted(0.5)[:3], *["waiting"] * 2]}, looks=LOOKS)).notes
     assert any(
         "Look 1 of 2, declared at 3 seeds with 0.01 of an alpha of 0.05: position=a" in note.text for note in notes
@@ -198,7 +198,7 @@ def test_without_a_smallest_effect_seeds_are_needed_for_the_difference_seen(stud
     assert found.seeds_needed > 5
 
 
-def test_where_the_smallest_effect_should_have_been_found_the_difference_seen_is_told_instead(study) -> None:
+def test_where_the_smallest_effect_should_have_been_found_the_difference_seen_is_stated_instead(study) -> None:
     base = [2.000, 2.001, 1.999, 2.002, 1.998]
     variant = (np.array(base) + 0.008 + np.array([0.006, -0.007, 0.004, -0.008, 0.005])).tolist()
     found = only(study({"base": base, "position=a": variant}, smallest_effect=0.02))
@@ -229,7 +229,7 @@ def test_a_metric_per_token_is_refused_where_the_tokenizer_varies(study) -> None
     assert "bits_per_byte" in found.notes[0].text
 
 
-def test_power_is_told_at_the_corrected_level_from_the_spread_of_differences(study) -> None:
+def test_power_is_stated_at_the_corrected_level_from_the_spread_of_differences(study) -> None:
     runs = {"base": BASE, "position=a": shifted(0.0), "position=b": shifted(0.05, noise=3.0)}
     power = analyse(study(runs)).power
     sd = np.sqrt(np.mean([np.var(NOISE, ddof=1), np.var(3 * NOISE, ddof=1)]))

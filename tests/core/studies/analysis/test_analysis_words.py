@@ -40,21 +40,21 @@ def test_a_verdict_sentence_in_full(study) -> None:
     )
 
 
-def test_better_is_told_as_a_positive_amount_for_either_goal(study) -> None:
+def test_better_is_stated_as_a_positive_amount_for_either_goal(study) -> None:
     by = (0.020, 0.023, 0.024, 0.019, 0.024)
     for goal, runs in (("max", plus(*by)), ("min", plus(*(-x for x in by)))):
         sentence = analyse(study({"base": BASE, "position=a": runs}, 0.01, goal)).sentences["position"]
         assert "a is better than learned by 0.0220 bits per byte (95 % CI 0.0191 to 0.0249," in sentence
 
 
-def test_a_difference_that_may_be_too_small_to_matter_is_told(study) -> None:
+def test_a_difference_that_may_be_too_small_to_matter_is_stated(study) -> None:
     runs = {"base": BASE, "position=a": plus(0.010, 0.013, 0.014, 0.009, 0.012)}
     sentence = analyse(study(runs, smallest_effect=0.0115)).sentences["position"]
     assert "is worse" in sentence
     assert "though perhaps by less than the 0.0115 that matters" in sentence
 
 
-def test_an_equivalent_difference_that_is_real_is_told_as_both(study) -> None:
+def test_an_equivalent_difference_that_is_real_is_stated_as_both(study) -> None:
     runs = {"base": BASE, "position=a": plus(0.0010, 0.0013, 0.0014, 0.0009, 0.0012)}
     sentence = analyse(study(runs, smallest_effect=0.01)).sentences["position"]
     assert "a is equivalent to learned within 0.01" in sentence
@@ -129,13 +129,13 @@ def test_tuning_is_summarised_by_variant_and_value(study) -> None:
     assert rows[1].mean == pytest.approx(2.053)
 
 
-def test_unequal_trials_are_told(study) -> None:
+def test_unequal_trials_are_stated(study) -> None:
     trials = [Trial(variant=v, value=1, seed=0, state="done", metric=2.0) for v in ("base", "base", "position=a")]
     found = analyse(study({"base": BASE, "position=a": BASE}, trials=trials))
     assert any("unequal numbers of trials: base 2, position=a 1" in note.text for note in found.notes)
 
 
-def test_what_the_verdicts_hold_for_and_what_else_may_be_behind_them_is_told(study) -> None:
+def test_what_the_verdicts_hold_for_and_what_else_may_be_behind_them_is_stated(study) -> None:
     results = study({"base": BASE, "position=a": BASE, "position=b": BASE})
     one, same, large = results.variants
     large = large.model_copy(update={"parameters": 130, "tokens": 104})
@@ -152,7 +152,7 @@ def test_what_the_verdicts_hold_for_and_what_else_may_be_behind_them_is_told(stu
     assert not list(scope(study({"base": BASE}))), "nothing is compared"
 
 
-def test_skewed_differences_are_told_and_symmetric_ones_are_not(study) -> None:
+def test_skewed_differences_are_stated_and_symmetric_ones_are_not(study) -> None:
     base = np.random.default_rng(0).normal(2, 0.1, size=10)
     noise = np.array([-3, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2, 3])
     skewed, symmetric = base + np.array([0.0, 0.01, 0.02, 0.0, 0.01, 0.0, 0.01, 0.02, 0.0, 5.0]), base + noise

@@ -168,7 +168,7 @@ def test_the_policy_allows_the_pages_own_script_and_no_other() -> None:
     assert re.search(r"script-src ([^;]*)", policy)[1] == f"'sha256-{digest}'"  # type: ignore[index]
 
 
-def test_a_sentence_of_many_levels_is_told_one_level_a_line() -> None:
+def test_a_sentence_of_many_levels_is_stated_one_level_a_line() -> None:
     (verdict,) = page(fake_results.positions()).with_id("verdicts").all("div")
     headline, *lines = [part.text for part in verdict.all("dd")]
     assert headline.startswith("rope and alibi are better; ")
@@ -176,7 +176,7 @@ def test_a_sentence_of_many_levels_is_told_one_level_a_line() -> None:
     assert lines[1] == "rope is better; as far as 5 seeds tell."
 
 
-def test_provenance_is_told_in_full() -> None:
+def test_provenance_is_stated_in_full() -> None:
     facts = page(fake_results.positions()).with_id("provenance")
     told = {div.all("dt")[0].text: div.all("dd")[0].text for div in facts.all("div")}
     assert told["git.revision"] == fake_results.PROVENANCE["git"]["revision"]

@@ -15,11 +15,11 @@ from partwise.studies.results import Results
 WIDTH = 880.0
 ROW = 30.0
 MOST_TOLD_APART = 8
-"""With more seeds than this they all look alike, and a pointer tells them apart."""
+"""With more seeds than this they are all drawn alike, and a pointer tells them apart."""
 
 
 def seed_lines(results: Results, sds: dict[str, float | None]) -> Markup:
-    """Draws the runs that are done; what became of the others is said at the right of their row."""
+    """Draws the runs that are done; what became of the others stands to the right of their row."""
     names = [variant.name for variant in results.variants]
     values = {name: results.values(name) for name in names}
     lost = {name: _lost(results, name) for name in names}
@@ -55,7 +55,7 @@ def seed_lines(results: Results, sds: dict[str, float | None]) -> Markup:
 
 
 def _scale(values: dict[str, dict[int, float]], baseline: str, left: float, right: float) -> Scale:
-    """About all variants but those so far from the others that they would leave them no room."""
+    """Around all variants, except those so far from the others that they would leave them no room."""
     every = [value for own in values.values() for value in own.values()]
     centre = sorted(values[baseline].values() or every)
     middle = centre[len(centre) // 2]
@@ -93,7 +93,7 @@ def _seed(
 
 
 def _beyond(drawing: Drawing, values: Sequence[float], along: Scale, y: float) -> None:
-    """Says in figures what lies out of the picture."""
+    """Gives in figures what lies beyond the figure."""
     for side, out in (
         ("start", [value for value in values if value < along.low]),
         ("end", [value for value in values if value > along.high]),
