@@ -112,13 +112,6 @@ def reach_of(extents: Sequence[float], least: float = 0.0) -> float:
 
 
 __all__ = [
-    "Scale",
-    "bottom_axis",
-    "left_axis",
-    "logarithmic_scale",
-    "reach_of",
-    "round_step",
-    "scale",
-    "tick_labels",
+    "Scale", "bottom_axis", "left_axis", "logarithmic_scale", "reach_of", "round_step", "scale", "tick_labels",
     "ticks",
-]
+]  # fmt: skip

@@ -106,16 +106,6 @@ def percent_off(value: float, reference: float) -> str:
 
 
 __all__ = [
-    "MINUS",
-    "NONE",
-    "decimals",
-    "duration",
-    "exact",
-    "fixed",
-    "interval",
-    "p_value",
-    "percent_off",
-    "short",
-    "signed",
-    "with_spread",
-]
+    "MINUS", "NONE", "decimals", "duration", "exact", "fixed", "interval", "p_value", "percent_off", "short",
+    "signed", "with_spread",
+]  # fmt: skip

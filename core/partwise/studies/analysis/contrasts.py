@@ -64,18 +64,9 @@ def _looks(results: Results) -> list[Look]:
 def _refused(contrast: Contrast, results: Results) -> Contrast:
     """A contrast of which nothing may be claimed, because its metric does not compare the variants."""
     return replace(
-        contrast,
-        difference=None,
-        low=None,
-        high=None,
-        p=None,
-        p_adjusted=None,
-        p_equivalent=None,
-        seeds_needed=None,
-        needed_for=None,
-        verdict="no verdict",
-        notes=(notes.not_comparable(results),),
-    )
+        contrast, difference=None, low=None, high=None, p=None, p_adjusted=None, p_equivalent=None, seeds_needed=None,
+        needed_for=None, verdict="no verdict", notes=(notes.not_comparable(results),),
+    )  # fmt: skip
 
 
 def _unreached(results: Results, variant: Variant) -> Contrast:

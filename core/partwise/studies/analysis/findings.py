@@ -201,20 +201,3 @@ class Analysis:
     def sentences(self) -> dict[str, str]:
         """Factor -> its verdicts in a sentence."""
         return {verdict.factor: verdict.sentence for verdict in self.verdicts}
-
-
-__all__ = [
-    "Analysis",
-    "Anova",
-    "Contrast",
-    "Effect",
-    "FactorVerdict",
-    "Note",
-    "NoteKind",
-    "Pooled",
-    "PooledContrast",
-    "Power",
-    "Summary",
-    "Tuning",
-    "Verdict",
-]

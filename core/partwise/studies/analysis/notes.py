@@ -216,13 +216,6 @@ def scope(results: Results) -> Iterator[Note]:
 
 
 __all__ = [
-    "lost_runs",
-    "no_spread",
-    "not_comparable",
-    "refusal",
-    "scope",
-    "study_notes",
-    "too_few_pairs",
-    "waiting",
+    "lost_runs", "no_spread", "not_comparable", "refusal", "scope", "study_notes", "too_few_pairs", "waiting",
     "withheld",
-]
+]  # fmt: skip

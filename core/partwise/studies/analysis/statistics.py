@@ -106,12 +106,5 @@ def _normal_skewness(n: int) -> Array:
 
 
 __all__ = [
-    "Array",
-    "Paired",
-    "divergence_p",
-    "equivalence_p",
-    "holm",
-    "paired_t",
-    "skewness_p",
-    "standard_error",
-]
+    "Array", "Paired", "divergence_p", "equivalence_p", "holm", "paired_t", "skewness_p", "standard_error",
+]  # fmt: skip
