@@ -13,6 +13,7 @@ from .output import heading, paragraph, print_json, show_columns, write
 from .text import visible
 
 if TYPE_CHECKING:
+    from partwise.studies.analysis import Analysis
     from partwise.studies.directories import Places
     from partwise.studies.execution.engine import EnginePart
     from partwise.studies.planning.plan import Plan
@@ -152,15 +153,15 @@ def _show_end(results: Results, where: Places, again: str, as_json: bool) -> Non
     from partwise.studies.analysis import analyse
     from partwise.studies.report import write_report
 
-    files = write_report(results, where.out)
     analysis = analyse(results)
+    files = write_report(results, where.out, analysis)
     if as_json:
         print_json({"study": results.study, **_verdicts(analysis), "files": [str(file) for file in files]})
         return
     write()
     for sentence in analysis.sentences.values():
         paragraph(sentence)
-    for note in analysis.notes:
+    for note in _notes(analysis):
         paragraph(f"note: {note}")
     failed = [outcome for outcome in results.outcomes if outcome.state == "failed"]
     if failed:
@@ -170,11 +171,16 @@ def _show_end(results: Results, where: Places, again: str, as_json: bool) -> Non
     write(f"\nreport: {files[0]}")
 
 
-def _verdicts(analysis: Any) -> dict[str, Any]:
+def _verdicts(analysis: Analysis) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {
         "sentences": analysis.sentences,
-        "contrasts": [asdict(contrast) for contrast in analysis.contrasts],
-        "notes": list(analysis.notes),
+        "contrasts": [{**asdict(contrast), "note": contrast.note} for contrast in analysis.contrasts],
+        "notes": _notes(analysis),
     }
+
+
+def _notes(analysis: Analysis) -> list[str]:
+    """What applies to this study; what is true of any study is left to the report."""
+    return [note.text for note in analysis.notes if note.kind != "scope"]

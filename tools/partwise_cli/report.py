@@ -29,11 +29,11 @@ def command(study: Path, as_json: bool) -> None:
 
     results = Results.load(study / RESULTS if study.is_dir() else study)
     directory = study if study.is_dir() else study.parent
-    files = write_report(results, directory)
-    sentences = analyse(results).sentences
+    analysis = analyse(results)
+    files = write_report(results, directory, analysis)
     if as_json:
-        print_json({"study": results.study, "sentences": sentences, "files": [str(file) for file in files]})
+        print_json({"study": results.study, "sentences": analysis.sentences, "files": [str(file) for file in files]})
         return
-    for sentence in sentences.values():
+    for sentence in analysis.sentences.values():
         paragraph(sentence)
     write(f"report: {files[0]}")

@@ -84,9 +84,9 @@ def _schedule(part: type[Part]) -> Figure | None:
     for title, several in drawn:
         lines = []
         for name, points in several:
-            look = Style.of(number)
-            lines.append(Series(name, look, tuple(points)))
-            keys.append((name, look))
+            style = Style.of(number)
+            lines.append(Series(name, style, tuple(points)))
+            keys.append((name, style))
             number += 1
         shown.append(
             Panel(title, tuple(lines), "update", heights=(0.0, 1.0, *(y for line in lines for _, y in line.points)))
@@ -169,7 +169,7 @@ def _lines(
     if not _drawable(points for _, points in rows):
         return None
     series = tuple(Series(name, Style.of(index), tuple(points)) for index, (name, points) in enumerate(rows, start=-1))
-    keys = [(one.name, one.look) for one in series]
+    keys = [(one.name, one.style) for one in series]
     return Figure(panels(title, caption, [Panel(up, series, across)], 1, 210, keys), caption)
 
 

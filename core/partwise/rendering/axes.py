@@ -35,7 +35,7 @@ class Scale:
 
 
 def scale(values: Sequence[float], start: float, end: float, margin: float = 0.06) -> Scale:
-    """A scale on which all the values have room; one value, or none, gets room about it."""
+    """A scale with room for all the values; a single value, or none, gets room around it."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     reach = high - low
     # So close together that they are one value.
@@ -46,7 +46,7 @@ def scale(values: Sequence[float], start: float, end: float, margin: float = 0.0
 
 
 def logarithmic_scale(values: Sequence[float], start: float, end: float) -> Scale:
-    """The same for values above zero, whose ratios count."""
+    """The same for values above zero, of which the ratios matter."""
     low, high = min(values), max(values)
     ratio = (high / low) ** 0.06 if high > low else 2.0
     return Scale(low / ratio, high * ratio, start, end, logarithmic=True)
@@ -66,7 +66,7 @@ def round_step(step: float) -> float:
 
 
 def tick_labels(places: Sequence[float]) -> list[str]:
-    """As many decimals as the step between them needs; thousands as `10 k`."""
+    """With as many decimals as the step between them needs; thousands as `10 k`."""
     if not places:
         return []
     step = places[1] - places[0] if len(places) > 1 else abs(places[0]) or 1.0
@@ -99,9 +99,9 @@ def left_axis(drawing: Drawing, along: Scale, left: float, right: float, title: 
 
 
 def reach_of(extents: Sequence[float], least: float = 0.0) -> float:
-    """How far a picture reaches when a few extents, a third at most, are six times beyond all the others or more.
+    """How far a figure reaches: to the farthest extent, unless a few lie six times beyond all the others, or more.
 
-    Those few are cut off, since on their scale nothing else could be told apart; otherwise it reaches to the farthest.
+    Those few, a third at most, are cut off, since on their scale nothing else could be told apart.
     """
     ordered = sorted(extents)
     for count in range(len(ordered) - len(ordered) // 3, len(ordered)):
@@ -112,13 +112,6 @@ def reach_of(extents: Sequence[float], least: float = 0.0) -> float:
 
 
 __all__ = [
-    "Scale",
-    "bottom_axis",
-    "left_axis",
-    "logarithmic_scale",
-    "reach_of",
-    "round_step",
-    "scale",
-    "tick_labels",
+    "Scale", "bottom_axis", "left_axis", "logarithmic_scale", "reach_of", "round_step", "scale", "tick_labels",
     "ticks",
-]
+]  # fmt: skip

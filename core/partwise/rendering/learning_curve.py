@@ -43,13 +43,12 @@ def smoothed(points: Points, window: int) -> Points:
 def as_svg(name: str, curves: Sequence[Curve]) -> str:
     """A picture that stands alone."""
     from .lines import Panel, Series, panels
-    from .standalone import standalone
-    from .svg import Style
+    from .svg import Style, standalone
 
     series = tuple(Series(curve.name, Style.of(index - 1), tuple(curve.points)) for index, curve in enumerate(curves))
     panel = Panel("nats per token", series, "step")
     described = "; ".join(f"{curve.name} ends at {curve.points[-1][1]:.3f}" for curve in curves)
-    keys = [(one.name, one.look) for one in series]
+    keys = [(one.name, one.style) for one in series]
     return standalone(panels(f"Learning curve of {name}", described, [panel], 1, 320, keys))
 
 

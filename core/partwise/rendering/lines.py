@@ -22,10 +22,10 @@ class Series:
     """One line."""
 
     name: str
-    look: Style
+    style: Style
     points: tuple[Point, ...]
     tips: tuple[str, ...] = ()
-    """What a pointer learns at each point; none: there is nothing to point at."""
+    """What is shown when a pointer rests on each point; empty: nothing."""
     low: tuple[Point, ...] = ()
     high: tuple[Point, ...] = ()
     """Edges of a band about the line."""
@@ -43,10 +43,10 @@ class Panel:
     across: str
     """Title of the horizontal axis."""
     names: tuple[str, ...] = ()
-    """At 0, 1, 2 ... of the horizontal axis, where it counts nothing."""
+    """At 0, 1, 2 ... of the horizontal axis, if it shows no numbers."""
     logarithmic: bool = False
     heights: tuple[float, ...] = ()
-    """What the vertical axis has to show; none: everything."""
+    """Values that the vertical axis must show; empty: all of them."""
     band: float | None = None
     """Smallest effect that matters, about zero."""
     scattered: tuple[tuple[Style, Point], ...] = field(default=())
@@ -61,7 +61,7 @@ def panels(
     height: float,
     keys: Sequence[tuple[str, Style]],
 ) -> Markup:
-    """Draws them in rows of so many columns, each of that height, with one legend for all."""
+    """Draws them in rows of `columns`, each `height` high, with one legend for all."""
     rows = math.ceil(len(drawn) / columns)
     head = legend(None, keys, 0, 12, WIDTH) + (14 if keys else 0)
     space = height + (84 if any(panel.across for panel in drawn) else 66)
@@ -93,9 +93,9 @@ def _panel(drawing: Drawing, panel: Panel, left: float, top: float, right: float
         for one in panel.series:
             if one.low:
                 edge = [*one.low, *reversed(one.high)]
-                drawing.area([(across(x), upward(y)) for x, y in edge], one.look.colour)
-        for look, (x, y) in panel.scattered:
-            drawing.mark((across(x), upward(y)), look.mark, f"faint {look.colour}", 2.6)
+                drawing.area([(across(x), upward(y)) for x, y in edge], one.style.colour)
+        for style, (x, y) in panel.scattered:
+            drawing.mark((across(x), upward(y)), style.mark, f"faint {style.colour}", 2.6)
         for one in panel.series:
             _series(drawing, one, across, upward)
 
@@ -103,15 +103,15 @@ def _panel(drawing: Drawing, panel: Panel, left: float, top: float, right: float
 def _series(drawing: Drawing, one: Series, across: Scale, upward: Scale) -> None:
     places = [(across(x), upward(y)) for x, y in one.points]
     with drawing.group(one.name, "series"):
-        drawing.polyline(places, one.look.colour, one.look.dash)
+        drawing.polyline(places, one.style.colour, one.style.dash)
         for number, place in enumerate(places):
             if one.tips:
                 with drawing.group(one.tips[number], "point"):
-                    drawing.mark(place, one.look.mark, one.look.colour, 3.8)
+                    drawing.mark(place, one.style.mark, one.style.colour, 3.8)
             elif number == len(places) - 1:
-                drawing.mark(place, one.look.mark, one.look.colour, 3.8)
+                drawing.mark(place, one.style.mark, one.style.colour, 3.8)
             if number == one.chosen:
-                drawing.mark(place, "ring", f"chosen {one.look.colour}", 8)
+                drawing.mark(place, "ring", f"chosen {one.style.colour}", 8)
 
 
 def _across(panel: Panel, left: float, right: float) -> Scale:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 MINUS = "\N{MINUS SIGN}"
 NONE = "\N{EN DASH}"
-"""Stands where there is no number."""
+"""In place of a number that is not known."""
 
 _PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -24,12 +23,12 @@ def decimals(uncertainty: float | None, value: float | None = None) -> int:
 
 
 def _magnitude(number: float, digits: int) -> int:
-    """Power of ten of the first digit, once rounded to so many digits: 0.0999 to two of them begins at 10^-1."""
+    """Power of ten of the first digit, once rounded to that many digits: 0.0999 to two of them begins at 10^-1."""
     return int(f"{abs(number):.{digits - 1}e}".partition("e")[2])
 
 
 def fixed(value: float | None, places: int) -> str:
-    """With so many decimals and a proper minus sign; a zero has no sign."""
+    """With that many decimals and a proper minus sign; a zero has no sign."""
     if value is None:
         return NONE
     text = f"{value:.{places}f}"
@@ -37,7 +36,7 @@ def fixed(value: float | None, places: int) -> str:
 
 
 def signed(value: float | None, places: int) -> str:
-    """As `fixed`, with a plus before what is above zero."""
+    """As `fixed`, with a plus sign before what is above zero."""
     text = fixed(value, places)
     return f"+{text}" if value is not None and float(f"{value:.{places}f}") > 0 else text
 
@@ -48,7 +47,7 @@ def with_spread(value: float | None, spread: float | None) -> str:
 
 
 def interval(low: float | None, high: float | None, places: int) -> str:
-    """`[−0.12, +0.03]`; the dash if there is none."""
+    """`[−0.12, +0.03]`; a dash if there is none."""
     return NONE if low is None or high is None else f"[{signed(low, places)}, {signed(high, places)}]"
 
 
@@ -97,7 +96,7 @@ def duration(seconds: float | None) -> str:
 
 
 def percent_off(value: float, reference: float) -> str:
-    """How far from a reference: `+1.6 %`; nothing when that is below 0.05 %."""
+    """How far from a reference: `+1.6 %`; empty below 0.05 %."""
     if not reference:
         return ""
     share = 100 * (value / reference - 1)
@@ -106,24 +105,7 @@ def percent_off(value: float, reference: float) -> str:
     return f"{signed(share, 1 if abs(share) < 99.95 else 0)} %"
 
 
-def joined(words: Iterable[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    *most, last = [*words] or [""]
-    return f"{', '.join(most)} and {last}" if most else last
-
-
 __all__ = [
-    "MINUS",
-    "NONE",
-    "decimals",
-    "duration",
-    "exact",
-    "fixed",
-    "interval",
-    "joined",
-    "p_value",
-    "percent_off",
-    "short",
-    "signed",
-    "with_spread",
-]
+    "MINUS", "NONE", "decimals", "duration", "exact", "fixed", "interval", "p_value", "percent_off", "short",
+    "signed", "with_spread",
+]  # fmt: skip

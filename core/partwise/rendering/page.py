@@ -42,7 +42,7 @@ def environment(*packages: str) -> Environment:
 
 
 def policy(script: str) -> str:
-    """Nothing from anywhere, and no script but ours: what a name might smuggle in would not run."""
+    """A content security policy: the page loads nothing, and runs no script but ours, whatever a name smuggles in."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:; base-uri 'none'"

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup, escape
 
+from .page import styled
 from .text import printable
 
 Point = tuple[float, float]
@@ -27,7 +28,7 @@ MARKS = ("circle", "square", "triangle", "diamond", "cross", "ring")
 
 @dataclass(frozen=True)
 class Style:
-    """How one of several series is told from the others: by colour, and without it."""
+    """How one of several series differs from the others: in colour, and without it."""
 
     colour: str
     dash: str
@@ -42,7 +43,7 @@ class Style:
 
 
 class Drawing:
-    """A figure that grows by what is drawn into it."""
+    """A figure, and the methods that draw into it."""
 
     def __init__(self, width: float, height: float, title: str, description: str) -> None:
         self.width, self.height, self.title, self.description = width, height, title, description
@@ -50,12 +51,12 @@ class Drawing:
         self._open = [self._root]
         self._clips = 0
 
-    def group(self, tip: str = "", style: str = "") -> _Group:
-        """What is drawn `with` it belongs together; the tip is shown to a pointer that rests on it."""
-        return _Group(self, tip, style)
+    def group(self, tip: str = "", classes: str = "") -> _Group:
+        """Groups what is drawn within a `with` block; the tip is shown when a pointer rests on the group."""
+        return _Group(self, tip, classes)
 
     def window(self, left: float, top: float, right: float, bottom: float) -> _Group:
-        """What is drawn `with` it is cut off outside the box."""
+        """Cuts off what is drawn within a `with` block where it leaves the box."""
         self._clips += 1
         name = f"clip-{''.join(c for c in self.title.lower() if 'a' <= c <= 'z')[:24]}-{self._clips}"
         clip = self._add("clipPath", {"id": name})
@@ -65,32 +66,32 @@ class Drawing:
         group.attributes["clip-path"] = f"url(#{name})"
         return group
 
-    def line(self, start: Point, end: Point, style: str, dash: str = "") -> None:
-        attributes = {"x1": _n(start[0]), "y1": _n(start[1]), "x2": _n(end[0]), "y2": _n(end[1]), "class": style}
+    def line(self, start: Point, end: Point, classes: str, dash: str = "") -> None:
+        attributes = {"x1": _n(start[0]), "y1": _n(start[1]), "x2": _n(end[0]), "y2": _n(end[1]), "class": classes}
         self._add("line", attributes | _dashed(dash))
 
-    def polyline(self, points: Sequence[Point], style: str, dash: str = "") -> None:
-        self._add("polyline", {"points": _points(points), "class": f"line {style}"} | _dashed(dash))
+    def polyline(self, points: Sequence[Point], classes: str, dash: str = "") -> None:
+        self._add("polyline", {"points": _points(points), "class": f"line {classes}"} | _dashed(dash))
 
-    def area(self, points: Sequence[Point], style: str) -> None:
-        self._add("polygon", {"points": _points(points), "class": f"area {style}"})
+    def area(self, points: Sequence[Point], classes: str) -> None:
+        self._add("polygon", {"points": _points(points), "class": f"area {classes}"})
 
-    def box(self, left: float, top: float, width: float, height: float, style: str) -> None:
-        attributes = {"x": _n(left), "y": _n(top), "width": _n(width), "height": _n(height), "class": style}
+    def box(self, left: float, top: float, width: float, height: float, classes: str) -> None:
+        attributes = {"x": _n(left), "y": _n(top), "width": _n(width), "height": _n(height), "class": classes}
         self._add("rect", attributes)
 
-    def text(self, place: Point, text: str, style: str = "", anchor: Anchor = "start") -> None:
+    def text(self, place: Point, text: str, classes: str = "", anchor: Anchor = "start") -> None:
         """A line of text, its middle at the height of `place`."""
-        # A third of the font's size below the middle is the base line; `dominant-baseline` is not known everywhere.
-        attributes = {"x": _n(place[0]), "y": _n(place[1] + FONT / 3), "class": style or "label"}
+        # A third of the font's size below the middle is the base line; `dominant-baseline` is not supported everywhere.
+        attributes = {"x": _n(place[0]), "y": _n(place[1] + FONT / 3), "class": classes or "label"}
         if anchor != "start":
             attributes["text-anchor"] = anchor
         self._add("text", attributes).text = printable(text)
 
-    def mark(self, place: Point, shape: str, style: str, size: float = 4.0) -> None:
+    def mark(self, place: Point, shape: str, classes: str, size: float = 4.0) -> None:
         """A point, in one of `MARKS`."""
         x, y = place
-        attributes = {"class": f"mark {style}"}
+        attributes = {"class": f"mark {classes}"}
         corners: list[Point] = {
             "square": [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
             "triangle": [(0.0, -1.2), (1.1, 0.8), (-1.1, 0.8)],
@@ -101,13 +102,13 @@ class Drawing:
         elif shape == "cross":
             a = size * 0.9
             path = f"M{_n(x - a)} {_n(y - a)}L{_n(x + a)} {_n(y + a)}M{_n(x - a)} {_n(y + a)}L{_n(x + a)} {_n(y - a)}"
-            self._add("path", {"d": path, "class": f"mark open {style}"})
+            self._add("path", {"d": path, "class": f"mark open {classes}"})
         else:
             ring = " open" if shape == "ring" else ""
-            self._add("circle", {"cx": _n(x), "cy": _n(y), "r": _n(size), "class": f"mark{ring} {style}"})
+            self._add("circle", {"cx": _n(x), "cy": _n(y), "r": _n(size), "class": f"mark{ring} {classes}"})
 
     def markup(self) -> Markup:
-        """The figure, to stand in a page. It says no namespace: within HTML it needs none."""
+        """The figure, to stand in a page. It declares no namespace: within HTML it needs none."""
         head = Markup('<svg class="figure" role="group" viewBox="0 0 {} {}" width="{}" aria-label="{}">').format(
             _n(self.width), _n(self.height), _n(self.width), printable(self.title)
         )
@@ -120,11 +121,11 @@ class Drawing:
 
 
 class _Group:
-    """Opens a group for the time of a `with`."""
+    """A group that is open during a `with` block."""
 
-    def __init__(self, drawing: Drawing, tip: str, style: str) -> None:
+    def __init__(self, drawing: Drawing, tip: str, classes: str) -> None:
         self.drawing, self.tip = drawing, tip
-        self.attributes = {"class": style} if style else {}
+        self.attributes = {"class": classes} if classes else {}
 
     def __enter__(self) -> None:
         group = self.drawing._add("g", self.attributes)
@@ -136,8 +137,19 @@ class _Group:
         self.drawing._open.pop()
 
 
+def standalone(figure: str) -> str:
+    """A figure that was drawn for a page, as a file of its own: with the style sheet that its classes refer to."""
+    head, _, rest = figure.partition(">")
+    style = styled("page.css") + " svg { background: var(--page); font-family: Arial, sans-serif; }"
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'{head} xmlns="http://www.w3.org/2000/svg">'
+        f"<style>{style}</style>{rest}\n"
+    )
+
+
 def width_of(text: str) -> float:
-    """About how wide a text will be, on the wide side: what fonts a reader has is not known here."""
+    """Roughly how wide a text will be, rather too wide than too narrow: the reader's fonts are not known here."""
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
     narrow = sum(c in "iljtfrI.,:;'|()[] -/" for c in text)
     large = sum(c.isupper() or c in "mw%@_=+<>\N{MINUS SIGN}" for c in text)
@@ -145,9 +157,9 @@ def width_of(text: str) -> float:
 
 
 def shortened(text: str, room: float) -> str:
-    """The text, its middle left out if it is wider than there is room for."""
+    """The text, with its middle left out if it is too wide for the room."""
     text = printable(text)
-    if width_of(text) <= room + 0.5:  # that a label is as wide as its column may be lost in rounding
+    if width_of(text) <= room + 0.5:  # rounding may make a label wider than the column that was made for it
         return text
     kept = len(text) - 1
     while kept > 2 and width_of(text[:kept]) > room - FONT:
@@ -162,7 +174,7 @@ def room_for(labels: Sequence[str], most: float) -> float:
 
 
 def _n(number: float) -> str:
-    """To a hundredth, without needless noughts."""
+    """To a hundredth, without trailing zeros."""
     return f"{round(number, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
 
 
@@ -174,4 +186,4 @@ def _dashed(dash: str) -> dict[str, str]:
     return {"stroke-dasharray": dash} if dash else {}
 
 
-__all__ = ["FONT", "Anchor", "Drawing", "Point", "Style", "room_for", "shortened", "width_of"]
+__all__ = ["FONT", "Anchor", "Drawing", "Point", "Style", "room_for", "shortened", "standalone", "width_of"]

@@ -1,4 +1,4 @@
-"""Texts that come from elsewhere (names, tracebacks, diffs), made fit to be printed."""
+"""Texts that come from elsewhere (names, tracebacks, diffs), made safe to print."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff
 
 
 def lines(text: str) -> str:
-    """Without control characters and a terminal's colours; of a line written over and over, the last state."""
+    """Without control characters and a terminal's colours; a line that was overwritten keeps its last state."""
     text = _TERMINAL.sub("", text).replace("\r\n", "\n")
     text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
     return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -84,9 +84,9 @@ def _stages(plan: Plan) -> list[tuple[int, ...]]:
 
 
 def _decided(results: Results) -> bool:
-    from .analysis import analyse
+    from .analysis.contrasts import compare
 
-    verdicts = [contrast.verdict for contrast in analyse(results).contrasts]
+    verdicts = [contrast.verdict for contrast in compare(results)]
     return bool(verdicts) and all(verdict in ("better", "worse", "equivalent") for verdict in verdicts)
 
 

@@ -14,6 +14,7 @@ from .execution.jobs import JobResult
 from .planning.plan import Plan
 from .planning.tuning import Planned, recorded, trials, tuned
 from .results import Look, Outcome, Results
+from .validity import FEWEST_SEEDS
 
 RESULTS = "results.json"
 
@@ -143,10 +144,8 @@ def _question(results: Results) -> dict[str, str]:
 
 
 def _told_verdicts(results: Results) -> bool:
-    from .analysis.paired import FEWEST_PAIRS
-
     done = all(outcome.state != "waiting" for outcome in results.outcomes)
-    return done and len(results.seeds) >= FEWEST_PAIRS
+    return done and len(results.seeds) >= FEWEST_SEEDS
 
 
 def no_longer_there(earlier: Results | None, now: Results) -> list[str]:

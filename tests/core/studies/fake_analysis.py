@@ -8,7 +8,17 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from partwise.studies.analysis.findings import Analysis, Contrast, Effect, Pooled, PooledContrast, Power, Summary
+from partwise.studies.analysis.findings import (
+    Analysis,
+    Contrast,
+    Effect,
+    FactorVerdict,
+    Note,
+    Pooled,
+    PooledContrast,
+    Power,
+    Summary,
+)
 from partwise.studies.results import Results
 
 
@@ -26,13 +36,20 @@ def analysis_of(results: Results) -> Analysis:
             sd_of_differences=float(np.mean(scatter)) if scatter else None,
             detectable=2.48 * float(np.mean(scatter)) if scatter else None,
         ),
-        sentences={
-            factor: f"{factor}: {'; '.join(map(clause, own))}."
+        verdicts=tuple(
+            FactorVerdict(factor, own, tuple(map(clause, own)))
             for factor in results.factors
-            if (own := [c for c in contrasts if c.factor == factor and c.pairs > 2])
-        },
-        notes=("position=none: the mean is over the seeds that did not diverge.",) if scatter else (),
+            if (own := tuple(c for c in contrasts if c.factor == factor and c.pairs > 2))
+        ),
+        notes=notes(results),
     )
+
+
+def notes(results: Results) -> tuple[Note, ...]:
+    if len(results.variants) < 2:
+        return ()
+    lost = Note("lost_runs", "position=none: the mean is over the seeds that did not diverge.")
+    return lost, Note("scope", "The verdicts hold for this recipe.")
 
 
 def clause(contrast: Contrast) -> str:
@@ -87,7 +104,7 @@ def contrast(results: Results, variant: str) -> Contrast:
         correlation=float(np.corrcoef([base[s] for s in seeds], [own[s] for s in seeds])[0, 1]) if n > 2 else None,
         seeds_needed=None,
         verdict=verdict(results, mean, p, equivalent) if n > 2 else "no verdict",
-        note="" if n > 2 else "fewer than three seeds have finished",
+        notes=() if n > 2 else (Note("too_few_seeds", "fewer than three seeds have finished"),),
     )
 
 

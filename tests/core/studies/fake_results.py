@@ -1,6 +1,6 @@
 """Studies that were never run, with figures such as real ones have: for tests of what reads `Results`.
 
-python tests/studies/fake_results.py DIRECTORY [STUDY ...]     writes their reports, to be looked at
+python tests/core/studies/fake_results.py DIRECTORY [STUDY ...]     writes their reports, to be looked at
 """
 
 from __future__ import annotations
@@ -254,7 +254,7 @@ def nothing_yet() -> Results:
 
 
 def all_failed() -> Results:
-    """No run came to its end."""
+    """No run finished."""
     outcomes = runs(POSITIONS, [1, 2, 3])
     for one in outcomes:
         outcomes = failed(outcomes, one.variant, one.seed, error=f"killed by signal 9 (seed {one.seed})")

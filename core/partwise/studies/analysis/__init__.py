@@ -1,34 +1,16 @@
 """Statistics of a study: pure functions of its `Results`.
 
-`analyse` is the whole; the others are what planning asks before anything has run. They are imported when first
-used, and load numpy and scipy only when called, so that the command line starts fast.
+`analyse` is the whole; the others are what planning asks before anything has run. They load numpy and scipy only when
+they are called, so that the command line starts fast.
+
+contrasts       every variant against the baseline, at the look that has been reached: `pairs`, `verdicts`
+statistics      the tests themselves, over arrays; `power` is what a number of seeds can detect
+pooled_model    the second opinion: all variants in one model; `grid_effects` are main effects and interactions
+summaries       what each variant did by itself
+sentences       verdicts in words; `notes` is what a reader must know beside them
+findings        what all of them return
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .findings import Analysis
-    from .looks import check_looks
-    from .metrics import comparable
-    from .power import detectable_effect, seeds_needed
-    from .study import analyse
-
-_HOME = {
-    "Analysis": "findings",
-    "analyse": "study",
-    "check_looks": "looks",
-    "comparable": "metrics",
-    "detectable_effect": "power",
-    "seeds_needed": "power",
-}
-
-__all__ = ["Analysis", "analyse", "check_looks", "comparable", "detectable_effect", "seeds_needed"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f".{_HOME[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,28 +6,32 @@ from dataclasses import replace
 from math import isnan
 from statistics import StatisticsError, correlation, mean
 
+from partwise.errors import InputError
 from partwise.studies.results import Look, Results, Variant
-from partwise.wording import many
+from partwise.studies.validity import FEWEST_SEEDS, broken_looks, comparable
 
+from . import notes
 from .findings import Contrast, Verdict
-from .judging import Judged, judge, paired_array
-from .looks import declared_looks
-from .paired import FEWEST_PAIRS
-from .pairs import Pair, after_losses, losses, pair
+from .pairs import Pair, pair
 from .power import seeds_needed
+from .verdicts import Judged, judge, paired_array, withholds
 
 
 def compare(results: Results) -> tuple[Contrast, ...]:
     """All contrasts, each at the last declared look that it has reached.
 
     A look uses exactly the first seeds it declares, so that nothing changes between looks, and nothing is said
-    before the first. Without declared looks there is one, at the end.
+    before the first. Without declared looks there is one, at the end. Where the metric does not compare the variants,
+    every contrast says so, and nothing more.
+
+    Raises:
+        InputError: the declared looks do not hold the study's alpha.
     """
     variants = [v for v in results.variants if v.name != results.baseline]
     if not variants:  # the baseline alone
         return ()
-    found = {v.name: unreached(results, v) for v in variants}
-    for number, look in enumerate(declared_looks(results.looks, results.alpha, len(results.seeds)), 1):
+    found = {v.name: _unreached(results, v) for v in variants}
+    for number, look in enumerate(_looks(results), 1):
         pairs = [pair(results, v.name, results.seeds[: look.seeds]) for v in variants]
         judged = judge(
             [None if p.waiting else paired_array(p.differences) for p in pairs],
@@ -38,31 +42,56 @@ def compare(results: Results) -> tuple[Contrast, ...]:
         )
         for i, (variant, both) in enumerate(zip(variants, pairs, strict=True)):
             if not both.waiting:
-                found[variant.name] = replace(reached(results, variant, both, judged, i, look), look=number)
+                found[variant.name] = replace(_reached(results, variant, both, judged, i, look), look=number)
+    if not comparable(results.metric.name, results.tokenizer_varies):
+        return tuple(_refused(contrast, results) for contrast in found.values())
     return tuple(found.values())
 
 
-def unreached(results: Results, variant: Variant) -> Contrast:
-    """A contrast before its (first) look: the difference so far, and no claim on it."""
+def _looks(results: Results) -> list[Look]:
+    """The declared looks, or the one that every study has: at the end, with all of alpha.
+
+    Raises:
+        InputError: they do not hold the study's alpha.
+    """
+    declared = [(look.seeds, look.alpha) for look in results.looks]
+    problems = [message for message, _ in broken_looks(declared, results.alpha, len(results.seeds))]
+    if problems:
+        raise InputError(f"the looks of the study do not hold its error rate: {'; '.join(problems)}")
+    return results.looks or [Look(seeds=len(results.seeds), alpha=results.alpha)]
+
+
+def _refused(contrast: Contrast, results: Results) -> Contrast:
+    """A contrast of which nothing may be claimed, because its metric does not compare the variants."""
+    return replace(
+        contrast, difference=None, low=None, high=None, p=None, p_adjusted=None, p_equivalent=None, seeds_needed=None,
+        needed_for=None, verdict="no verdict", notes=(notes.not_comparable(results),),
+    )  # fmt: skip
+
+
+def _unreached(results: Results, variant: Variant) -> Contrast:
+    """A contrast before its (first) look: the difference so far, and no claim about it."""
     both = pair(results, variant.name, results.seeds)
     first = results.looks[0].seeds if results.looks else len(results.seeds)
-    note = f"runs are waiting, and a verdict before {first} seeds of both are in would be a look that was not declared"
-    return replace(_described(results, variant, both), note=note, alpha=results.alpha)
+    return replace(_described(results, variant, both), notes=(notes.waiting(first),), alpha=results.alpha)
 
 
-def reached(results: Results, variant: Variant, both: Pair, judged: Judged, i: int, look: Look) -> Contrast:
+def _reached(results: Results, variant: Variant, both: Pair, judged: Judged, i: int, look: Look) -> Contrast:
     """A finished contrast, with the verdict that its lost runs leave it."""
-    tested, divergence = len(both.seeds) >= FEWEST_PAIRS, both.divergence
-    word: Verdict = judged.verdict[i].item()
-    notes = []
-    if not tested and word == "inconclusive":
-        word = "no verdict"
-        notes.append(f"{many(len(both.seeds), 'pair')} of seeds, and a verdict needs at least {FEWEST_PAIRS}")
-    verdict, withheld = after_losses(word, both.lost)
-    notes += withheld + losses(both, look.seeds)
+    tested, divergence = len(both.seeds) >= FEWEST_SEEDS, both.divergence
+    found: Verdict = judged.verdict[i].item()
+    verdict, said = found, []
+    if not tested and found == "inconclusive":
+        verdict = "no verdict"
+        said.append(notes.too_few_pairs(len(both.seeds)))
+    if withholds(verdict, both.lost):
+        said.append(notes.withheld(verdict, both.lost))
+        verdict = "inconclusive"
+    if any(both.lost):
+        said.append(notes.lost_runs(both, look.seeds))
     if tested and len(set(both.differences)) == 1:
-        notes.append("the difference is the same on every seed: there is no spread to judge it by")
-    wanting = verdict == word == "inconclusive"  # and not merely withheld
+        said.append(notes.no_spread())
+    wanting = verdict == found == "inconclusive"  # and not merely withheld
     needed_for, needed = _more_seeds(results, both, look.alpha) if wanting else (None, None)
     return replace(
         _described(results, variant, both),
@@ -74,7 +103,7 @@ def reached(results: Results, variant: Variant, both: Pair, judged: Judged, i: i
         seeds_needed=needed,
         needed_for=needed_for,
         verdict=verdict,
-        note=" – ".join(notes),
+        notes=tuple(said),
         alpha=look.alpha,
         p_divergence=None if divergence is None else abs(divergence),
     )
@@ -93,7 +122,7 @@ def _more_seeds(results: Results, both: Pair, alpha: float) -> tuple[float | Non
 
 
 def _described(results: Results, variant: Variant, both: Pair) -> Contrast:
-    """What is seen, before anything is claimed."""
+    """What is seen, before anything is claimed about it."""
     base = next(v for v in results.variants if v.name == results.baseline)
     varied = [factor for factor, level in variant.levels.items() if base.levels.get(factor) != level]
     factor = varied[0] if len(varied) == 1 else None
@@ -117,7 +146,7 @@ def _described(results: Results, variant: Variant, both: Pair) -> Contrast:
 
 
 def _correlation(both: Pair) -> float | None:
-    if len(both.seeds) < FEWEST_PAIRS:
+    if len(both.seeds) < FEWEST_SEEDS:
         return None
     try:
         return correlation(both.variant, both.baseline)
@@ -129,4 +158,4 @@ def _number(value: float) -> float | None:
     return None if isnan(value) else float(value)
 
 
-__all__ = ["compare", "reached", "unreached"]
+__all__ = ["compare"]

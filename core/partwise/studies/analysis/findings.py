@@ -1,4 +1,4 @@
-"""What the analysis says, as plain values that reports print.
+"""What the analysis finds, as plain values that reports print.
 
 Differences are always variant minus baseline, in the metric's own unit, whatever the goal; only the verdict and
 the sentences know which direction is good.
@@ -6,11 +6,27 @@ the sentences know which direction is good.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Verdict = Literal["better", "worse", "equivalent", "inconclusive", "no verdict"]
-"""`no verdict`: fewer than three pairs of seeds, or a rule of the study forbids one; `Contrast.note` says which."""
+"""`no verdict`: fewer than three pairs of seeds, or a rule of the study forbids one; `Contrast.notes` says which."""
+
+NoteKind = Literal[
+    "not_comparable", "lost_runs", "too_few_seeds", "waiting", "withheld", "no_spread", "look", "undeclared_look",
+    "changed_question", "skewed", "unequal_spread", "no_smallest_effect", "unequal_trials", "unequal_budget",
+    "adding_seeds", "scope",
+]  # fmt: skip
+"""What a note is about. `scope` is true of any study, and easily forgotten; the others are said where they apply."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A limit that a reader must know."""
+
+    kind: NoteKind
+    text: str
+    """About a contrast: a clause, without a full stop. About the study: one or more sentences."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +73,8 @@ class Contrast:
     seeds_needed: int | None
     """For an inconclusive one: seeds that would detect the smallest effect (or, undeclared, the difference seen)."""
     verdict: Verdict
-    note: str = ""
+    notes: tuple[Note, ...] = ()
+    """Why there is no verdict, or what limits it."""
     alpha: float = 0.05
     """Level of the test and, as 1 - alpha, of the interval; smaller at a declared look."""
     p_divergence: float | None = None
@@ -67,13 +84,34 @@ class Contrast:
     look: int | None = None
     """Which look was reached, from 1 (a study that declares none has one, at the end); None before the first."""
 
+    @property
+    def note(self) -> str:
+        """The notes in one text; empty without any."""
+        return " – ".join(note.text for note in self.notes)
+
+
+@dataclass(frozen=True)
+class FactorVerdict:
+    """What is said about a factor."""
+
+    factor: str
+    """Its name; the variant's own for a variant that differs in several; `interactions` for those of a grid."""
+    contrasts: tuple[Contrast, ...]
+    clauses: tuple[str, ...]
+    """`alibi is worse than learned by ...`: one for each contrast, then one for each effect; without full stops."""
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one sentence: `position: alibi is worse ...; rope is better ... .`"""
+        return f"{self.factor}: {'; '.join(self.clauses)}."
+
 
 @dataclass(frozen=True)
 class Pooled:
-    """The second opinion: all variants in one model, with seeds as blocks and a common residual."""
+    """The second opinion: all variants in one model, with seeds as blocks and a common residual variance."""
 
     equal_variance_p: float | None
-    """Levene; below 0.05 the second opinion is not to be used."""
+    """Of Levene's test; below 0.05 the second opinion must not be used."""
     usable: bool
     contrasts: tuple[PooledContrast, ...] = ()
 
@@ -118,7 +156,7 @@ class Anova:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What tuning saw of one variant at one value of the knob."""
+    """What tuning found for one variant at one value of the knob."""
 
     variant: str
     value: Any
@@ -133,7 +171,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Power:
-    """What the study could have seen."""
+    """What the study could have detected."""
 
     seeds: int
     sd_of_differences: float | None
@@ -151,11 +189,15 @@ class Analysis:
     effects: tuple[Effect, ...]
     """Of a grid; empty otherwise."""
     power: Power
-    sentences: dict[str, str] = field(default_factory=dict)
-    """Factor -> its verdict in a sentence."""
-    notes: tuple[str, ...] = ()
-    """Limits that a reader must know: survivors only, skewed differences, too few seeds, looks."""
+    verdicts: tuple[FactorVerdict, ...] = ()
+    notes: tuple[Note, ...] = ()
+    """About the study as a whole, the weightiest first."""
     anova: tuple[Anova, ...] = ()
     """Of a grid in which every cell is complete; empty otherwise."""
     tuning: tuple[Tuning, ...] = ()
     """By variant and value, in the order of the trials."""
+
+    @property
+    def sentences(self) -> dict[str, str]:
+        """Factor -> its verdicts in a sentence."""
+        return {verdict.factor: verdict.sentence for verdict in self.verdicts}

@@ -1,137 +1,221 @@
-"""What a reader must know beside the verdicts."""
+"""What a reader must know beside the verdicts: notes about a contrast, and notes about the study as a whole."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 
-from partwise.studies.results import Results
+import numpy as np
 
-from .findings import Contrast, Pooled, Summary, Tuning
-from .paired import FEWEST_PAIRS, Array
-from .scope import budgets
+from partwise.studies.results import Results, Variant
+from partwise.studies.validity import FEWEST_SEEDS, why_not_comparable
+from partwise.wording import many
+
+from .findings import Contrast, Note, Pooled, Summary, Tuning, Verdict
+from .pairs import Pair
+from .statistics import skewness_p
 from .summaries import unequal_trials
 
 FEWEST_FOR_SHAPE = 5
+NOTABLE = 0.05
+"""Share by which a variant's budget may differ from the base's before a note says so."""
 
 
-def notes(
+# About a contrast
+
+
+def waiting(first: int) -> Note:
+    """A verdict must wait for the seeds of the first look."""
+    text = f"runs are waiting, and a verdict before {first} seeds of both are in would be a look that was not declared"
+    return Note("waiting", text)
+
+
+def too_few_pairs(pairs: int) -> Note:
+    return Note("too_few_seeds", f"{many(pairs, 'pair')} of seeds, and a verdict needs at least {FEWEST_SEEDS}")
+
+
+def withheld(verdict: Verdict, lost: tuple[int, int]) -> Note:
+    """A verdict is not given because of the runs that the variant and the baseline lost."""
+    more = "variant" if lost[0] > lost[1] else "baseline"
+    text = f"{verdict} on the runs that survived, but withheld because the {more} lost more runs"
+    return Note("withheld", text)
+
+
+def lost_runs(both: Pair, seeds: int) -> Note:
+    """Which side lost how many of its runs, one on each of `seeds`."""
+    sides = zip(("the variant", "the baseline"), both.lost, both.diverged, strict=True)
+    said = " and ".join(
+        f"{side} lost {lost} of {seeds} runs ({_counts(diverged, lost - diverged)})"
+        for side, lost, diverged in sides
+        if lost
+    )
+    if not both.seeds:
+        return Note("lost_runs", f"{said}, and no seed was finished by both")
+    return Note("lost_runs", f"{said}: the figures cover only the {many(len(both.seeds), 'seed')} that both finished")
+
+
+def _counts(diverged: int, failed: int) -> str:
+    return ", ".join(f"{count} {state}" for count, state in ((diverged, "diverged"), (failed, "failed")) if count)
+
+
+def no_spread() -> Note:
+    return Note("no_spread", "the difference is the same on every seed: there is no spread to judge it by")
+
+
+def not_comparable(results: Results) -> Note:
+    return Note("not_comparable", why_not_comparable(results.metric.name))
+
+
+# About the study
+
+
+def study_notes(
     results: Results,
     summaries: Iterable[Summary],
     contrasts: Iterable[Contrast],
     pooled: Pooled | None,
     tuning: Iterable[Tuning],
-) -> tuple[str, ...]:
-    """In the order of their weight."""
+) -> tuple[Note, ...]:
+    """All that apply, the weightiest first."""
     contrasts = list(contrasts)
     return (
         *_survivors(summaries),
-        *_too_few(results, contrasts),
+        *_too_few_seeds(results),
+        *_waiting(contrasts),
         *_looks(results, contrasts),
-        *_seen(results),
-        *_revised(results),
+        *_undeclared_look(results),
+        *_changed_question(results),
         *_skewed(contrasts),
-        *_second(pooled),
-        *_smallest(results),
-        *_trials(tuning),
-        *budgets(results),
+        *_unequal_spread(pooled),
+        *_no_smallest_effect(results),
+        *_unequal_trials(tuning),
+        *_unequal_budgets(results),
         *_adding_seeds(contrasts),
+        *scope(results),
     )
 
 
-def _survivors(summaries: Iterable[Summary]) -> Iterator[str]:
+def refusal(results: Results) -> tuple[Note, ...]:
+    """What is said instead where the metric does not compare the variants."""
+    return (Note("not_comparable", f"{why_not_comparable(results.metric.name)}."), *scope(results))
+
+
+def _survivors(summaries: Iterable[Summary]) -> Iterator[Note]:
     for s in summaries:
         if s.diverged or s.failed:
-            what = f"of its {s.planned} runs {s.diverged} diverged and {s.failed} failed"
-            mean = f"its mean is of the {s.done} that finished" if s.done else "it has no mean"
-            yield f"{s.variant}: {what}; {mean}."
+            what = f"of its {many(s.planned, 'run')}, {s.diverged} diverged and {s.failed} failed"
+            mean = f"its mean is over the {s.done} that finished" if s.done else "it has no mean"
+            yield Note("lost_runs", f"{s.variant}: {what}; {mean}.")
 
 
-def _too_few(results: Results, contrasts: list[Contrast]) -> Iterator[str]:
-    if len(results.seeds) < FEWEST_PAIRS:
-        yield f"With fewer than {FEWEST_PAIRS} seeds there is no verdict."
-    waiting = [c.variant for c in contrasts if c.verdict == "no verdict" and c.look is None]
-    if waiting:
-        yield f"Not finished, and so without verdict: {', '.join(waiting)}."
+def _too_few_seeds(results: Results) -> Iterator[Note]:
+    if len(results.seeds) < FEWEST_SEEDS:
+        yield Note("too_few_seeds", f"With fewer than {FEWEST_SEEDS} seeds there is no verdict.")
 
 
-def _looks(results: Results, contrasts: list[Contrast]) -> Iterator[str]:
+def _waiting(contrasts: list[Contrast]) -> Iterator[Note]:
+    unfinished = [c.variant for c in contrasts if c.verdict == "no verdict" and c.look is None]
+    if unfinished:
+        yield Note("waiting", f"Not finished, and so without a verdict: {', '.join(unfinished)}.")
+
+
+def _looks(results: Results, contrasts: list[Contrast]) -> Iterator[Note]:
     for number, look in enumerate(results.looks, 1):
         at = [c.variant for c in contrasts if c.look == number]
         if at:
-            yield (
-                f"Look {number} of {len(results.looks)}, declared at {look.seeds} seeds with {look.alpha:g} of an "
-                f"alpha of {results.alpha:g}: {', '.join(at)}. Later seeds are not in these figures."
-            )
+            declared = f"declared at {look.seeds} seeds with {look.alpha:g} of an alpha of {results.alpha:g}"
+            which = f"Look {number} of {len(results.looks)}, {declared}: {', '.join(at)}"
+            yield Note("look", f"{which}. Later seeds are not in these figures.")
 
 
-def _seen(results: Results) -> Iterator[str]:
+def _undeclared_look(results: Results) -> Iterator[Note]:
     if results.seen:
         counts = " and ".join(map(str, results.seen))
-        yield (
-            f"Verdicts after {counts} seeds were told before seeds were added: a look that was not declared, "
-            f"so that the chance of a false verdict is more than the {results.alpha:g} that is stated."
+        yield Note(
+            "undeclared_look",
+            f"Verdicts after {counts} seeds were reported before more seeds were added. That was a look that was not "
+            f"declared, so the chance of a false verdict is higher than the {results.alpha:g} that is stated.",
         )
 
 
-def _revised(results: Results) -> Iterator[str]:
+def _changed_question(results: Results) -> Iterator[Note]:
     if results.revised:
-        yield f"The question was changed after verdicts had been told ({'; '.join(results.revised)})."
+        changes = "; ".join(results.revised)
+        yield Note("changed_question", f"The question was changed after verdicts had been reported ({changes}).")
 
 
-def _skewed(contrasts: list[Contrast]) -> Iterator[str]:
+def _skewed(contrasts: list[Contrast]) -> Iterator[Note]:
     """t-intervals of skewed differences cover less than they say: of exponential ones 88 %, not 95 %, at 5 seeds."""
-    import numpy as np
-
     tested = [c for c in contrasts if c.pairs >= FEWEST_FOR_SHAPE and len(set(c.differences)) > 1]
     skewed = [c.variant for c in tested if skewness_p(np.array(c.differences)) < 0.05 / len(tested)]
     if skewed:
-        yield (
-            f"The differences are skewed: {', '.join(skewed)}. Their intervals may cover less than they say; "
-            "look at the differences per seed."
+        yield Note(
+            "skewed",
+            f"The differences are skewed: {', '.join(skewed)}. Their intervals may cover the truth less often than "
+            "stated; look at the differences per seed.",
         )
 
 
-def skewness_p(differences: Array) -> float:
-    """Two-sided p of the sample skewness under normal noise, from simulated samples of the same size."""
-    import numpy as np
-    from scipy.stats import skew
-
-    normal = _normal_skewness(differences.size)
-    return float((np.sum(normal >= abs(skew(differences))) + 1) / (normal.size + 1))
-
-
-@lru_cache(maxsize=64)
-def _normal_skewness(n: int) -> Array:
-    """Absolute skewness of 10,000 normal samples."""
-    import numpy as np
-    from scipy.stats import skew
-
-    return np.abs(skew(np.random.default_rng(0).normal(size=(10_000, n)), axis=-1))
-
-
-def _second(pooled: Pooled | None) -> Iterator[str]:
+def _unequal_spread(pooled: Pooled | None) -> Iterator[Note]:
     if pooled is not None and not pooled.usable:
-        yield "The variants do not spread alike (Levene's test), so that the pooled second opinion is not to be used."
+        text = "The variants' variances differ (Levene's test), so the pooled second opinion must not be used."
+        yield Note("unequal_spread", text)
 
 
-def _smallest(results: Results) -> Iterator[str]:
+def _no_smallest_effect(results: Results) -> Iterator[Note]:
     if results.metric.smallest_effect is None:
-        yield "No smallest effect that matters is declared, so that nothing can be called equivalent."
+        text = "No smallest effect that matters is declared, so nothing can be called equivalent."
+        yield Note("no_smallest_effect", text)
 
 
-def _trials(tuning: Iterable[Tuning]) -> Iterator[str]:
+def _unequal_trials(tuning: Iterable[Tuning]) -> Iterator[Note]:
     unequal = unequal_trials(tuning)
     if unequal:
-        yield f"Tuning had unequal trials: {', '.join(f'{v} {n}' for v, n in unequal.items())}."
+        counts = ", ".join(f"{variant} {count}" for variant, count in unequal.items())
+        yield Note("unequal_trials", f"Tuning gave the variants unequal numbers of trials: {counts}.")
 
 
-def _adding_seeds(contrasts: list[Contrast]) -> Iterator[str]:
+def _unequal_budgets(results: Results) -> Iterator[Note]:
+    """Variants that are larger or smaller than the base, or are trained on more or less."""
+    base = next(one for one in results.variants if one.name == results.baseline)
+    for word, field in (("parameters", "parameters"), ("FLOPs per token", "flops_per_token"), ("tokens", "tokens")):
+        shares = {one.name: _off(one, base, field) for one in results.variants}
+        off = [f"{name} ({share:+.0%})".replace("(-", "(−") for name, share in shares.items() if abs(share) > NOTABLE]
+        if off:
+            yield Note("unequal_budget", f"Not at equal {word}: {', '.join(off)}. Differences may be due to that.")
+
+
+def _off(variant: Variant, base: Variant, field: str) -> float:
+    has, wanted = getattr(variant, field), getattr(base, field)
+    return float(has / wanted - 1) if wanted else 0.0
+
+
+def _adding_seeds(contrasts: list[Contrast]) -> Iterator[Note]:
     if any(c.seeds_needed is not None for c in contrasts):
-        yield (
-            "The seeds needed are those of a new study: to add seeds to this one because of what it shows is a look "
-            "that was not declared, and inflates the error rate."
+        yield Note(
+            "adding_seeds",
+            "The seeds needed are those of a new study. To add seeds to this one because of what it shows would be "
+            "a look that was not declared, and would inflate the error rate.",
         )
 
 
-__all__ = ["notes", "skewness_p"]
+def scope(results: Results) -> Iterator[Note]:
+    """What the verdicts are about, and what besides the factor may be behind them."""
+    if len(results.variants) < 2:
+        return
+    yield Note(
+        "scope",
+        "The verdicts hold for this recipe, these texts and this length of training. Seeds change what is drawn at "
+        "random, such as the first weights and the order of the texts, but not the texts themselves.",
+    )
+    if results.tuned_knob is None:
+        yield Note(
+            "scope",
+            "No knob was tuned for each variant: all have the settings of the base, such as its learning rate, "
+            "which may suit some of them better than others.",
+        )
+
+
+__all__ = [
+    "lost_runs", "no_spread", "not_comparable", "refusal", "scope", "study_notes", "too_few_pairs", "waiting",
+    "withheld",
+]  # fmt: skip

@@ -1,8 +1,4 @@
-"""A variant beside the baseline, seed by seed, and what lost runs do to a verdict.
-
-A run that diverged or failed counts against its side: a verdict in favour of the side that lost more is withheld,
-because its survivors may be the lucky ones.
-"""
+"""A variant beside the baseline, seed by seed."""
 
 from __future__ import annotations
 
@@ -11,10 +7,8 @@ from math import sqrt
 from statistics import stdev
 
 from partwise.studies.results import Results
-from partwise.wording import many
 
-from .findings import Verdict
-from .judging import divergence_p
+from .statistics import divergence_p
 
 
 @dataclass(frozen=True)
@@ -72,31 +66,4 @@ def pair(results: Results, variant: str, seeds: list[int]) -> Pair:
     )
 
 
-def after_losses(verdict: Verdict, lost: tuple[int, int]) -> tuple[Verdict, list[str]]:
-    """Withholds a verdict in favour of the side that lost more runs: the survivors may be the lucky ones."""
-    variant, baseline = lost
-    favoured = {"better": variant > baseline, "worse": baseline > variant, "equivalent": variant != baseline}
-    if not favoured.get(verdict, False):
-        return verdict, []
-    more = "variant" if variant > baseline else "baseline"
-    return "inconclusive", [f"{verdict} on the runs that survived, and withheld because the {more} lost more runs"]
-
-
-def losses(both: Pair, seeds: int) -> list[str]:
-    if not any(both.lost):
-        return []
-    told = " and ".join(
-        f"{of} lost {lost} of {seeds} runs ({_ways(diverged, lost - diverged)})"
-        for of, lost, diverged in zip(("the variant", "the baseline"), both.lost, both.diverged, strict=True)
-        if lost
-    )
-    if not both.seeds:
-        return [f"{told}, and no seed was finished by both"]
-    return [f"{told}: the figures are only of the {many(len(both.seeds), 'seed')} that both finished"]
-
-
-def _ways(diverged: int, failed: int) -> str:
-    return ", ".join(f"{count} {way}" for count, way in ((diverged, "diverged"), (failed, "failed")) if count)
-
-
-__all__ = ["Pair", "after_losses", "losses", "pair"]
+__all__ = ["Pair", "pair"]

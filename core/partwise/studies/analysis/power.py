@@ -15,7 +15,7 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .paired import Array
+    from .statistics import Array
 
 MOST_SEEDS = 10_000
 _NODES = 128

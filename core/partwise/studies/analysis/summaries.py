@@ -1,4 +1,4 @@
-"""What each variant did by itself, and what tuning saw of it."""
+"""What each variant did by itself, and what tuning found for it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _tuning(trials: Sequence[Trial], chosen: object) -> Tuning:
 
 
 def unequal_trials(rows: Iterable[Tuning]) -> dict[str, int]:
-    """Variant -> its trials, if they differ between variants; else nothing."""
+    """Variant -> number of its trials, if that differs between variants; empty otherwise."""
     trials: dict[str, int] = {}
     for row in rows:
         trials[row.variant] = trials.get(row.variant, 0) + row.trials

@@ -15,6 +15,7 @@ from partwise.recipe.reader.source import Mark, marked
 from partwise.recipe.recipe import VERSION
 from partwise.recipe.suggestions import did_you_mean
 from partwise.runs.identity import TRAINED
+from partwise.studies.validity import broken_looks
 
 from .locate import find_study, is_study
 from .study import Study
@@ -169,26 +170,9 @@ def _broken_rules(study: Study, node: Node) -> Iterator[Problem]:
     if study.tune and set(study.tune.seeds) & set(seeds):
         shared = min(set(study.tune.seeds) & set(seeds))
         yield problem(f"seed {shared} is one of the study's; tuning takes seeds of its own", "tune", "seeds")
-    yield from (problem(message, *path) for message, path in _broken_looks(study))
-
-
-def _broken_looks(study: Study) -> Iterator[tuple[str, Path]]:
-    looks, count = study.looks, len(study.every_seed)
-    for index, look in enumerate(looks):
-        if not index and look.seeds < 3:
-            yield "there is no verdict below 3 seeds; the first look needs at least 3", ("looks", index, "seeds")
-        if index and look.seeds <= looks[index - 1].seeds:
-            yield "looks come in order, each after more seeds than the last", ("looks", index, "seeds")
-        if look.seeds > count:
-            yield f"the study has {count} seeds, so this look would never come", ("looks", index, "seeds")
-    spent = sum(look.alpha for look in looks)
-    if spent > study.alpha * (1 + 1e-9):
-        yield f"the looks spend {spent:g} in all, more than alpha {study.alpha:g}", ("looks",)
-    if looks and looks[-1].seeds < count:
-        yield (
-            f"the last look is after {looks[-1].seeds} seeds, and there are {count}; look at all in the end",
-            ("looks",),
-        )
+    looks = [(look.seeds, look.alpha) for look in study.looks]
+    for message, place in broken_looks(looks, study.alpha, len(seeds)):
+        yield problem(message, "looks", *place)
 
 
 __all__ = ["LoadedStudy", "load_study", "override_at", "patch_of"]

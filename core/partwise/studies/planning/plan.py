@@ -16,6 +16,7 @@ from partwise.studies import results
 from partwise.studies.definition.reading import LoadedStudy
 from partwise.studies.definition.variants import Candidate, variants
 from partwise.studies.execution.jobs import Job
+from partwise.studies.validity import comparable, why_not_comparable
 
 from .costs import Costs, Ledger, Texts, located
 from .matching import match
@@ -180,9 +181,6 @@ def _refuse_metric_per_token(study: LoadedStudy, tokenizer_varies: bool) -> None
     Raises:
         RecipeError: the tokenizer varies, and the metric is one per token.
     """
-    from partwise.studies.analysis import comparable
-    from partwise.studies.analysis.metrics import why_not_comparable
-
     name = study.study.metric.name
     if not comparable(name, tokenizer_varies):
         place = ("metric", "name")

@@ -1,8 +1,9 @@
 """A study's report: one HTML file, and the same as Markdown, CSV and LaTeX.
 
-view        what is told, in words and formatted figures, the same for every format
-figures     the drawings
-html, markdown, latex, tables       each typesets it
+report      what a report says, in words and formatted figures, the same for every format
+prose       its sentences; `rows` are the rows of its tables, every cell in words
+figures     its drawings
+html, markdown, latex, tables    each only typesets it
 """
 
 from __future__ import annotations
@@ -13,26 +14,31 @@ from typing import TYPE_CHECKING
 from partwise.storage.atomic import made, write_text
 
 if TYPE_CHECKING:
+    from partwise.studies.analysis import Analysis
     from partwise.studies.results import Results
 
-    from .view import Report
+    from .report import Report
 
 __all__ = ["render", "write_report"]
 
 
-def write_report(results: Results, directory: Path) -> list[Path]:
+def write_report(results: Results, directory: Path, analysis: Analysis | None = None) -> list[Path]:
     """Writes report.html, report.md, results.csv, summary.csv and table.tex, a function of the results alone.
 
+    Args:
+        analysis: what `analyse` finds in these results, if it is known already.
+
     Raises:
+        InputError: the declared looks do not hold the study's alpha.
         WorkError: a file cannot be written.
     """
     from partwise.studies.analysis import analyse
 
-    from .view import Report
+    from .report import Report
 
     made(directory)
     paths = []
-    for name, text in render(Report(results, analyse(results))).items():
+    for name, text in render(Report(results, analysis or analyse(results))).items():
         paths.append(directory / name)
         write_text(paths[-1], text)
     return paths

@@ -9,16 +9,17 @@ from markupsafe import Markup
 from partwise.rendering import numbers
 from partwise.rendering.page import environment, policy, styled
 from partwise.rendering.text import flat
+from partwise.wording import joined
 
 from . import figures
-from .row import SURVIVORS, SYMBOLS, VariantRow
-from .view import EffectRow, Report
+from .report import Report
+from .rows import SURVIVORS, SYMBOLS, EffectRow, VariantRow
 
 
 def html(report: Report) -> str:
-    """The page, whole: style, script and figures are within it."""
+    """The whole page, with its style, script and figures."""
     templates = environment("partwise.studies.report")
-    templates.globals |= {"n": numbers, "symbols": SYMBOLS, "survivors": SURVIVORS}
+    templates.globals |= {"n": numbers, "joined": joined, "symbols": SYMBOLS, "survivors": SURVIVORS}
     style, script = styled("page.css"), styled("page.js")
     page = templates.get_template("report.html").render(
         report=report,

@@ -1,4 +1,4 @@
-"""The main table in LaTeX, to be `\\input` in a paper; needs the package booktabs, whatever the engine."""
+"""The main table in LaTeX, to be `\\input` in a paper; needs the package booktabs, and works with any engine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import unicodedata
 from partwise.rendering import numbers
 from partwise.rendering.text import printable
 
-from .row import VariantRow
-from .view import Report
+from .report import Report
+from .rows import VariantRow
 
 _SIGNS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -27,7 +27,7 @@ _GREEK = re.compile(r"GREEK SMALL LETTER (ALPHA|BETA|GAMMA|DELTA|EPSILON|ZETA|ET
 
 
 def escaped(text: str) -> str:
-    """A text as LaTeX prints it: what means something to LaTeX is escaped, what old engines cannot print is named."""
+    """A text as LaTeX prints it: special characters are escaped, those that old engines cannot print are named."""
     # Two hyphens would become a dash; a bracket after the end of a row would be an option of it.
     return re.sub("-(?=-)", "-{}", "".join(_sign(character) for character in printable(text)))
 

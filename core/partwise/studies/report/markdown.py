@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 
 from partwise.rendering import numbers
 from partwise.rendering.text import flat, plain
+from partwise.wording import joined
 
 from .figures import lost_trials
-from .row import SURVIVORS, SYMBOLS, VariantRow
-from .view import Report
+from .report import Report
+from .rows import SURVIVORS, SYMBOLS, VariantRow
 
-# What means something to a Markdown reader or, where that reads it, to HTML; much does so only in company, and stands
-# as it is where it is alone, so that the text can be read as it is written.
+# Characters that are special in Markdown, or in HTML within it. Many are so only next to others; where they are not,
+# they are left alone, so that the source can be read as it is.
 _SPECIAL = re.compile(r"[\\`*|~$]|<(?=[A-Za-z/!?])|&(?=[A-Za-z#])|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
 _BEGINNING = re.compile(r"^(?=[#>+=-])|(?<=^\d)(?=[.)])")
 
@@ -36,12 +37,12 @@ def markdown(report: Report) -> str:
 
 
 def escaped(text: str) -> str:
-    """As it stands, whatever signs it holds, within a line."""
+    """The text as it is, whatever characters it holds, within a line."""
     return _SPECIAL.sub(r"\\\g<0>", text)
 
 
 def paragraph(text: str) -> str:
-    """The same where it begins a line."""
+    """The same at the beginning of a line."""
     return _BEGINNING.sub(r"\\", escaped(text))
 
 
@@ -53,7 +54,7 @@ def fenced(text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
-    """The first columns to the left, the others to the right."""
+    """The first columns are aligned to the left, the others to the right."""
     rule = [":--" if number < left else "--:" for number in range(len(head))]
     cells = [[escaped(cell) for cell in row] for row in (head, *rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (cells[0], rule, *cells[1:]))
@@ -113,7 +114,7 @@ def _tuning(report: Report) -> list[str]:
     ]  # fmt: skip
     head = ["variant", report.results.tuned_knob or "value", "trials done", report.results.metric.label, ""]
     lost = lost_trials(report.results)
-    said = [f"No figure: {escaped(numbers.joined(lost))}."] if lost else []
+    said = [f"No figure: {escaped(joined(lost))}."] if lost else []
     return ["## Tuning", escaped(report.tuning), table(head, rows), *said]
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from .view import Report
+from .report import Report
 
 Cell = str | int | float | None
 Table = tuple[list[str], list[list[Cell]]]

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pytest
 
 from partwise.studies.analysis import analyse
-from partwise.studies.analysis.judging import Judged, divergence_p, judge, paired_array
-from partwise.studies.analysis.paired import paired_t
-from partwise.studies.analysis.pooled import second_opinion
+from partwise.studies.analysis.pooled_model import second_opinion
 from partwise.studies.analysis.power import detectable_size, power_of
+from partwise.studies.analysis.statistics import divergence_p, paired_t
+from partwise.studies.analysis.verdicts import Judged, judge, paired_array
 
 Array = npt.NDArray[np.float64]
 STUDIES = 100_000

@@ -12,8 +12,8 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
 from partwise.studies.analysis import analyse
-from partwise.studies.analysis.grid import grid_effects
-from partwise.studies.analysis.pooled import second_opinion
+from partwise.studies.analysis.grid_effects import grid_effects
+from partwise.studies.analysis.pooled_model import second_opinion
 
 RNG = np.random.default_rng(4)
 FACTORS = {"position": ["learned", "rope", "alibi"], "norm": ["layer", "rms"], "act": ["gelu", "relu"]}
@@ -62,14 +62,14 @@ def test_the_pooled_opinion_uses_every_finished_run() -> None:
         assert (contrast.low, contrast.high) == pytest.approx(tuple(fit.conf_int().loc[name]))
 
 
-def test_unequal_spread_shuts_the_gate_and_is_told(study) -> None:
+def test_unequal_spread_shuts_the_gate_and_is_stated(study) -> None:
     y = 2 + 0.001 * RNG.normal(size=(6, 10))
     y[5] += 0.1 * RNG.normal(size=10)
     runs = dict(zip(["base", *(f"position=p{i}" for i in range(5))], y.tolist(), strict=True))
     found = analyse(study(runs))
     assert found.pooled is not None
     assert not found.pooled.usable
-    assert any("do not spread alike" in note for note in found.notes)
+    assert any(note.kind == "unequal_spread" for note in found.notes)
 
 
 def test_the_gate_holds_its_level_for_equal_spread() -> None:
@@ -138,7 +138,7 @@ def test_with_missing_runs_main_effects_still_average_cells_equally() -> None:
     assert len(anova) == 3
 
 
-def test_a_smaller_alpha_widens_the_intervals_of_effects_and_is_told(cells) -> None:
+def test_a_smaller_alpha_widens_the_intervals_of_effects_and_is_stated(cells) -> None:
     (wide, *_), _ = grid_effects(FACTORS, cells, 0.01)
     (plain, *_), _ = grid_effects(FACTORS, cells, 0.05)
     assert (wide.alpha, plain.alpha) == (0.01, 0.05)

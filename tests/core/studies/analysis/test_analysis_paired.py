@@ -10,8 +10,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
-from partwise.studies.analysis.judging import divergence_p, judge, verdicts
-from partwise.studies.analysis.paired import equivalence_p, holm, paired_t
+from partwise.studies.analysis.statistics import divergence_p, equivalence_p, holm, paired_t
+from partwise.studies.analysis.verdicts import judge, verdicts
 
 RNG = np.random.default_rng(0)
 VARIANT, BASELINE = RNG.normal(2.0, 0.1, size=(50, 5)), RNG.normal(2.05, 0.1, size=(50, 5))

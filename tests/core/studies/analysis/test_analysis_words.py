@@ -9,11 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from partwise.studies.analysis import analyse, comparable
-from partwise.studies.analysis.notes import skewness_p
-from partwise.studies.analysis.scope import scope
-from partwise.studies.analysis.wording import chance, decimals, interval
-from partwise.studies.results import Trial
+from partwise.studies.analysis import analyse
+from partwise.studies.analysis.notes import scope
+from partwise.studies.analysis.sentences import chance, estimate
+from partwise.studies.analysis.statistics import skewness_p
+from partwise.studies.results import Metric, Trial
+from partwise.studies.validity import comparable
 
 BASE = [2.000, 2.030, 1.985, 2.012, 1.991]
 
@@ -39,21 +40,21 @@ def test_a_verdict_sentence_in_full(study) -> None:
     )
 
 
-def test_better_is_told_as_a_positive_amount_for_either_goal(study) -> None:
+def test_better_is_stated_as_a_positive_amount_for_either_goal(study) -> None:
     by = (0.020, 0.023, 0.024, 0.019, 0.024)
     for goal, runs in (("max", plus(*by)), ("min", plus(*(-x for x in by)))):
         sentence = analyse(study({"base": BASE, "position=a": runs}, 0.01, goal)).sentences["position"]
         assert "a is better than learned by 0.0220 bits per byte (95 % CI 0.0191 to 0.0249," in sentence
 
 
-def test_a_difference_that_may_be_too_small_to_matter_is_told(study) -> None:
+def test_a_difference_that_may_be_too_small_to_matter_is_stated(study) -> None:
     runs = {"base": BASE, "position=a": plus(0.010, 0.013, 0.014, 0.009, 0.012)}
     sentence = analyse(study(runs, smallest_effect=0.0115)).sentences["position"]
     assert "is worse" in sentence
     assert "though perhaps by less than the 0.0115 that matters" in sentence
 
 
-def test_an_equivalent_difference_that_is_real_is_told_as_both(study) -> None:
+def test_an_equivalent_difference_that_is_real_is_stated_as_both(study) -> None:
     runs = {"base": BASE, "position=a": plus(0.0010, 0.0013, 0.0014, 0.0009, 0.0012)}
     sentence = analyse(study(runs, smallest_effect=0.01)).sentences["position"]
     assert "a is equivalent to learned within 0.01" in sentence
@@ -68,7 +69,7 @@ def test_an_interval_beyond_zero_that_does_not_survive_correction_is_explained(s
     found = analyse(study(runs))
     contrast = found.contrasts[0]
     assert (contrast.verdict, (contrast.low or 0) > 0) == ("inconclusive", True)
-    assert "leaves out zero only until corrected" in found.sentences["position"]
+    assert "although the interval excludes zero before correction" in found.sentences["position"]
 
 
 def test_a_variant_of_several_factors_speaks_under_its_own_name(study) -> None:
@@ -79,8 +80,7 @@ def test_a_variant_of_several_factors_speaks_under_its_own_name(study) -> None:
     assert "is worse than the baseline by" in found.sentences["position=rope, norm=rms"]
 
 
-def test_semicolons_part_variants_and_nothing_else(study) -> None:
-    """So that a report can list the clauses."""
+def test_every_variant_has_a_clause_and_semicolons_part_nothing_else(study) -> None:
     runs = {
         "base": BASE,
         "position=lost": ["diverged", "failed", *BASE[2:]],
@@ -89,13 +89,15 @@ def test_semicolons_part_variants_and_nothing_else(study) -> None:
         "position=unclear": plus(0.02, -0.03, 0.01, 0.024, -0.009),
         "position=alike": plus(0.0010, 0.0013, 0.0014, 0.0009, 0.0012),
     }
-    clauses = analyse(study(runs, smallest_effect=0.01)).sentences["position"].removeprefix("position: ").split("; ")
-    assert [clause.split()[0] for clause in clauses] == ["lost", "few", "waiting", "unclear", "alike"]
+    (verdict,) = analyse(study(runs, smallest_effect=0.01)).verdicts
+    assert [clause.split()[0] for clause in verdict.clauses] == ["lost", "few", "waiting", "unclear", "alike"]
+    assert [contrast.level for contrast in verdict.contrasts] == ["lost", "few", "waiting", "unclear", "alike"]
+    assert verdict.sentence.removeprefix("position: ").removesuffix(".").split("; ") == [*verdict.clauses]
 
 
 def test_adding_seeds_because_of_the_result_is_called_a_look(study) -> None:
     found = analyse(study({"base": BASE, "position=a": plus(0.02, -0.03, 0.01, 0.024, -0.009)}))
-    assert any("a look that was not declared" in note for note in found.notes)
+    assert any("a look that was not declared" in note.text for note in found.notes)
 
 
 def test_summaries_count_states_and_take_survivors_only(study) -> None:
@@ -127,36 +129,37 @@ def test_tuning_is_summarised_by_variant_and_value(study) -> None:
     assert rows[1].mean == pytest.approx(2.053)
 
 
-def test_unequal_trials_are_told(study) -> None:
+def test_unequal_trials_are_stated(study) -> None:
     trials = [Trial(variant=v, value=1, seed=0, state="done", metric=2.0) for v in ("base", "base", "position=a")]
     found = analyse(study({"base": BASE, "position=a": BASE}, trials=trials))
-    assert any("unequal trials: base 2, position=a 1" in note for note in found.notes)
+    assert any("unequal numbers of trials: base 2, position=a 1" in note.text for note in found.notes)
 
 
-def test_what_the_verdicts_hold_for_and_what_else_may_be_behind_them_is_told(study) -> None:
+def test_what_the_verdicts_hold_for_and_what_else_may_be_behind_them_is_stated(study) -> None:
     results = study({"base": BASE, "position=a": BASE, "position=b": BASE})
     one, same, large = results.variants
     large = large.model_copy(update={"parameters": 130, "tokens": 104})
     base, same = (each.model_copy(update={"parameters": 100, "tokens": 100}) for each in (one, same))
     uneven = results.model_copy(update={"variants": [base, same, large]})
-    notes = analyse(uneven).notes
+    notes = [note.text for note in analyse(uneven).notes]
     assert any(note.startswith("Not at equal parameters: position=b (+30%).") for note in notes)
     assert not any("equal tokens" in note or "equal FLOPs" in note for note in notes), "4 % is in the table"
-    said = list(scope(uneven))
+    said = [note.text for note in scope(uneven)]
+    assert notes[-2:] == said, "the report says it after everything else"
     assert "hold for this recipe" in said[0]
     assert "No knob was tuned" in said[1]
-    assert list(scope(uneven.model_copy(update={"tuned_knob": "lr"}))) == said[:1]
+    assert [note.text for note in scope(uneven.model_copy(update={"tuned_knob": "lr"}))] == said[:1]
     assert not list(scope(study({"base": BASE}))), "nothing is compared"
 
 
-def test_skewed_differences_are_told_and_symmetric_ones_are_not(study) -> None:
+def test_skewed_differences_are_stated_and_symmetric_ones_are_not(study) -> None:
     base = np.random.default_rng(0).normal(2, 0.1, size=10)
     noise = np.array([-3, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2, 3])
     skewed, symmetric = base + np.array([0.0, 0.01, 0.02, 0.0, 0.01, 0.0, 0.01, 0.02, 0.0, 5.0]), base + noise
     notes = analyse(
         study({"base": base.tolist(), "position=skewed": skewed.tolist(), "position=fine": symmetric.tolist()})
     ).notes
-    (said,) = [note for note in notes if "skewed" in note]
+    (said,) = [note.text for note in notes if note.kind == "skewed"]
     assert "position=skewed" in said
     assert "position=fine" not in said
 
@@ -174,19 +177,18 @@ def test_only_bits_per_byte_compares_tokenizers() -> None:
     assert not comparable("perplexity", tokenizer_varies=True)
 
 
-@pytest.mark.parametrize(("half", "places"), [(0.019, 3), (0.0019, 4), (0.25, 2), (3.0, 1), (45.0, 0), (0.0, 4)])
-def test_figures_show_two_digits_of_their_uncertainty(half: float, places: int) -> None:
-    assert decimals(half) == places
-
-
-def test_intervals_read_with_their_level_and_a_true_minus() -> None:
-    assert interval(-0.0004, -0.02, 0.0192, 0.025, "bits per byte") == (
-        "0.000 bits per byte (97.5 % CI −0.020 to 0.019"
+def test_estimates_read_with_their_level_and_a_true_minus() -> None:
+    metric = Metric(name="bits_per_byte", split="valid", goal="min")
+    assert estimate(-0.0004, -0.02, 0.0192, 0.025, metric, "p = 0.98") == (
+        "0.000 bits per byte (97.5 % CI −0.020 to 0.019, p = 0.98)"
     )
+    loss = metric.model_copy(update={"name": "loss"})
+    assert estimate(0.25, 0.0, 0.5, 0.05, loss) == "0.25 in loss (95 % CI 0.00 to 0.50)"
 
 
 @pytest.mark.parametrize(
-    ("p", "said"), [(0.0004, "p < 0.001"), (0.0044, "p = 0.004"), (0.049, "p = 0.049"), (0.2149, "p = 0.21")]
+    ("p", "said"),
+    [(0.0004, "p < 0.001"), (0.0044, "p = 0.004"), (0.049, "p = 0.049"), (0.2149, "p = 0.21"), (0.999, "p > 0.99")],
 )
 def test_p_values_are_rounded_and_never_zero(p: float, said: str) -> None:
     assert chance(p) == said
@@ -199,7 +201,8 @@ def test_the_same_results_give_the_same_analysis(study) -> None:
 
 def test_importing_the_analysis_loads_no_numbers_library() -> None:
     code = (
-        "import sys; from partwise.studies.analysis import analyse, comparable, detectable_effect, seeds_needed;"
+        "import sys; from partwise.studies.analysis import analyse, detectable_effect, seeds_needed;"
+        "from partwise.studies.validity import comparable;"
         "print(sorted({'numpy', 'scipy', 'statsmodels', 'pandas', 'torch'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

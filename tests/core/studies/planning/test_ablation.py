@@ -166,7 +166,7 @@ def test_seeds_that_are_added_after_the_verdicts_are_told_to_the_reader(study, e
     assert run(study(seeds=4), pretending).seen == [3]
     results = run(study(seeds=6), pretending)
     assert results.seen == [3, 4]
-    assert any("after 3 and 4 seeds were told before" in note for note in analyse(results).notes)
+    assert any("after 3 and 4 seeds were reported before" in note.text for note in analyse(results).notes)
     assert run(study(seeds=6), pretending).seen == [3, 4], "nor does it forget"
 
 
@@ -189,7 +189,7 @@ def test_a_question_that_is_changed_after_the_verdicts_is_told_to_the_reader(stu
     assert run(study(metric={"smallest_effect": 0.1}), pretending).revised == []
     results = run(study(metric={"smallest_effect": 0.6}, alpha=0.1), pretending)
     assert results.revised == ["smallest effect: 0.1, then 0.6", "alpha: 0.05, then 0.1"]
-    assert any("smallest effect: 0.1, then 0.6; alpha: 0.05, then 0.1" in note for note in analyse(results).notes)
+    assert any("smallest effect: 0.1, then 0.6; alpha: 0.05, then 0.1" in note.text for note in analyse(results).notes)
     factors = {"position": {"at": "model.position", "values": ["none", "rope"], "baseline": "none"}}
     fewer = run(study(metric={"smallest_effect": 0.6}, alpha=0.1, factors=factors), pretending)
     assert fewer.revised[2:] == ["left out: position=alibi, norm=rms_norm"], "nor does it forget"

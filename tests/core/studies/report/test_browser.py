@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from partwise.studies.report import render
-from partwise.studies.report.view import Report
+from partwise.studies.report.report import Report
 
 from ....browser import Browser
 from .. import fake_results

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from partwise.rendering.axes import reach_of, scale, tick_labels, ticks
-from partwise.rendering.legend import legend
-from partwise.rendering.svg import Style, shortened, width_of
 from partwise.studies.report.figures import (
     ForestRow,
     forest,
@@ -198,59 +191,3 @@ def test_an_interaction_shows_the_mean_of_every_cell() -> None:
     values = results.values("position=rope, norm=rms_norm").values()
     assert f"norm=rms_norm, position=rope: {sum(values) / 5:.4g} over 5 runs" in tips
     assert len(drawn(interactions(results)).of_class("faint")) == 20
-
-
-def test_every_look_differs_from_all_others_without_its_colour() -> None:
-    looks = [Style.of(index) for index in range(-1, 11)]
-    assert len({(look.dash, look.mark) for look in looks}) == 12
-    assert len({(look.dash, look.mark, look.colour) for look in map(Style.of, range(-1, 40))}) == 41
-
-
-@given(st.floats(-1e9, 1e9), st.floats(1e-9, 1e9))
-def test_ticks_are_round_within_the_ends_and_neither_few_nor_many(low: float, reach: float) -> None:
-    high = low + reach
-    if high - low <= 1e-9 * max(abs(low), abs(high)):
-        return
-    places = ticks(low, high)
-    assert all(low - 1e-6 * reach <= place <= high + 1e-6 * reach for place in places)
-    assert 2 <= len(places) <= 9
-    assert len(tick_labels(places)) == len(places)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "labels"),
-    [(0, 1, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]), (-0.052, 0.031, ["−0.04", "−0.02", "0.00", "0.02"]),
-     (0, 20_000, ["0", "5 k", "10 k", "15 k", "20 k"]), (0, 600, ["0", "100", "200", "300", "400", "500", "600"])],
-)  # fmt: skip
-def test_tick_labels_have_the_decimals_of_their_step(low: float, high: float, labels: list[str]) -> None:
-    assert tick_labels(ticks(low, high)) == labels
-
-
-@pytest.mark.parametrize("values", [[], [2.5], [2.5, 2.5], [0.0], [-1e-300], [1e300, -1e300], [1.0, 1.0 + 1e-16]])
-def test_a_scale_has_room_for_whatever_there_is(values: list[float]) -> None:
-    along = scale(values, 100, 500)
-    assert all(100 <= along(value) <= 500 for value in values)
-
-
-def test_only_a_few_far_extents_are_cut_off() -> None:
-    assert reach_of([1, 2, 3, 40]) == 3
-    assert reach_of([1, 2, 3, 17]) == 17
-    assert reach_of([1, 40, 50]) == 50, "they are not few"
-    assert reach_of([1, 40]) == 40
-    assert reach_of([0, 0, 0, 5], least=0.01) == 0.01
-    assert reach_of([]) == 0
-
-
-def test_long_labels_lose_their_middle_only_when_there_is_no_room() -> None:
-    assert shortened("position=rope", width_of("position=rope")) == "position=rope"
-    cut = shortened("a_very_long_name_of_a_variant", 100)
-    assert re.fullmatch(r"a_ver.*….*ant", cut)
-    assert width_of(cut) <= 100
-    assert width_of("名前") > width_of("ab")
-
-
-def test_a_legend_takes_as_many_lines_as_it_needs() -> None:
-    keys = [(f"a name of some length {number}", Style.of(number)) for number in range(10)]
-    assert legend(None, [], 0, 0, 800) == 0
-    assert legend(None, keys[:2], 0, 0, 800) == 20
-    assert legend(None, keys, 0, 0, 800) > 40

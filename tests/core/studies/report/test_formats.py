@@ -19,8 +19,8 @@ from partwise.rendering.text import printable
 from partwise.studies.report.latex import escaped as latex_escaped
 from partwise.studies.report.latex import latex
 from partwise.studies.report.markdown import escaped, markdown, paragraph
+from partwise.studies.report.report import Report
 from partwise.studies.report.tables import results_csv, summary_csv
-from partwise.studies.report.view import Report
 from partwise.studies.results import Results
 
 from .. import fake_results
@@ -189,7 +189,7 @@ def test_the_row_of_latex_is_what_a_paper_prints() -> None:
     assert cells[:3] == ["position=none", "4 of 5, 1 diverged", r"2.196 $\pm$ 0.036\textsuperscript{\dag}"]
     assert cells[3:6] == ["$+0.070$", "$[+0.033, +0.108]$", "$0.020$"]
     assert cells[6:] == ["worse", r"1.18\,M", r"7.10\,M", r"1.23\,M", cells[-1]]
-    assert r"\textsuperscript{\dag} Mean over the runs that came to their end" in text
+    assert r"\textsuperscript{\dag} Mean over the runs that finished" in text
 
 
 def test_names_that_mean_something_in_latex_are_only_text() -> None:

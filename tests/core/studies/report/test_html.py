@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from partwise.studies.report.html import html
-from partwise.studies.report.view import Report
+from partwise.studies.report.report import Report
 from partwise.studies.results import Results
 
 from .. import fake_results
@@ -118,7 +118,7 @@ def test_a_mean_over_survivors_is_marked_and_the_mark_explained() -> None:
     assert table["position=none"][:2] == ["4 of 5 1 diverged", "2.196†"]
     assert table["position=alibi"][:2] == ["4 of 5 1 failed", "2.090†"]
     assert "†" not in table["position=rope"][1]
-    assert any(note.text.startswith("† Mean over the runs that came to their end") for note in root.of_class("note"))
+    assert any(note.text.startswith("† Mean over the runs that finished") for note in root.of_class("note"))
     assert "†" not in page(fake_results.grid()).text
 
 
@@ -168,7 +168,7 @@ def test_the_policy_allows_the_pages_own_script_and_no_other() -> None:
     assert re.search(r"script-src ([^;]*)", policy)[1] == f"'sha256-{digest}'"  # type: ignore[index]
 
 
-def test_a_sentence_of_many_levels_is_told_one_level_a_line() -> None:
+def test_a_sentence_of_many_levels_is_stated_one_level_a_line() -> None:
     (verdict,) = page(fake_results.positions()).with_id("verdicts").all("div")
     headline, *lines = [part.text for part in verdict.all("dd")]
     assert headline.startswith("rope and alibi are better; ")
@@ -176,7 +176,7 @@ def test_a_sentence_of_many_levels_is_told_one_level_a_line() -> None:
     assert lines[1] == "rope is better; as far as 5 seeds tell."
 
 
-def test_provenance_is_told_in_full() -> None:
+def test_provenance_is_stated_in_full() -> None:
     facts = page(fake_results.positions()).with_id("provenance")
     told = {div.all("dt")[0].text: div.all("dd")[0].text for div in facts.all("div")}
     assert told["git.revision"] == fake_results.PROVENANCE["git"]["revision"]

@@ -7,12 +7,6 @@ from .seeds import seed_lines
 from .tuning import lost_trials, sensitivity
 
 __all__ = [
-    "ForestRow",
-    "forest",
-    "interactions",
-    "learning_curves",
-    "lost_trials",
-    "off_scale",
-    "seed_lines",
+    "ForestRow", "forest", "interactions", "learning_curves", "lost_trials", "off_scale", "seed_lines",
     "sensitivity",
-]
+]  # fmt: skip

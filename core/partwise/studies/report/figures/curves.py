@@ -1,4 +1,4 @@
-"""Learning curves: the mean over seeds with a band from the lowest to the highest, and the way to the difference."""
+"""Learning curves: the mean over seeds with a band from the lowest to the highest, and how the differences evolve."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from partwise.rendering.svg import Point, Style
 from partwise.studies.results import Outcome, Results
 
 EARLY = 0.1
-"""Share of the steps that does not decide how high the axis of the curves is."""
+"""Share of the steps, at the beginning, that does not decide the range of the curves' axis."""
 EARLY_APART = 0.25
 """The same for the differences, which are wild at first."""
 CAPTION = (
-    "Mean over seeds; bands reach from the lowest to the highest. "
-    "The heights are chosen without the first tenth of the steps"
+    "Means over seeds; bands reach from the lowest to the highest. "
+    "The vertical axis is scaled without the first tenth of the steps"
 )
 
 
 @dataclass(frozen=True)
 class Curves:
-    """The drawing, and what must be known to read it."""
+    """The drawing, and what a reader must know to read it."""
 
     drawing: Markup
     caption: str
@@ -31,15 +31,17 @@ class Curves:
 
 def learning_curves(results: Results) -> Curves | None:
     """None if no run was evaluated twice."""
-    curves = [_curve(results, name, _look(results, name)) for name in _names(results)]
+    curves = [_curve(results, name, variant_style(results, name)) for name in _names(results)]
     shown = [one for one in curves if len(one.points) > 1]
     if not shown:
         return None
     if len(shown) > MOST_TOGETHER:
-        return Curves(_one_by_one(results, shown), f"{CAPTION}, for each panel by itself; steps lie across.")
+        return Curves(
+            _one_by_one(results, shown), f"{CAPTION}, for each panel by itself; steps run from left to right."
+        )
     heights = _heights(shown)
     broken = [one for name in _names(results) for one in _broken(results, name)]
-    keys = [(one.name, one.look) for one in shown]
+    keys = [(one.name, one.style) for one in shown]
     # Evaluations in training are on the valid split, at the length trained on, whatever the metric is.
     while_training = f"{results.metric.name.replace('_', ' ')} while training (valid)"
     drawn = [Panel(while_training, (*broken, *shown), "step", heights=heights)]
@@ -49,11 +51,11 @@ def learning_curves(results: Results) -> Curves | None:
         band = results.metric.smallest_effect or 0.0
         drawn.append(Panel(f"difference from {results.baseline}", apart, "step", heights=late, band=band))
     caption = (
-        f"{CAPTION}, those of the differences, which are paired by seed, without the first quarter."
+        f"{CAPTION}; that of the differences, which are paired by seed, without the first quarter."
         if apart
         else f"{CAPTION}."
     )
-    caption += " Dotted: runs that did not finish, as far as they lie within the picture." if broken else ""
+    caption += " Dotted: runs that did not finish, as far as they are within the figure." if broken else ""
     return Curves(panels("Learning curves", _description(shown), drawn, len(drawn), 250, keys), caption)
 
 
@@ -61,30 +63,30 @@ def _names(results: Results) -> list[str]:
     return [variant.name for variant in results.variants]
 
 
-def _look(results: Results, name: str) -> Style:
-    return Style.of(
-        -1 if name == results.baseline else [n for n in _names(results) if n != results.baseline].index(name)
-    )
+def variant_style(results: Results, name: str) -> Style:
+    """How a variant is drawn, the same in every figure whose lines are variants."""
+    others = [one for one in _names(results) if one != results.baseline]
+    return Style.of(-1 if name == results.baseline else others.index(name))
 
 
-def _curve(results: Results, name: str, look: Style) -> Series:
+def _curve(results: Results, name: str, style: Style) -> Series:
     """Over the steps at which every run that is done was evaluated."""
     runs = [dict(outcome.curve) for outcome in results.of(name) if outcome.state == "done" and outcome.curve]
     steps = sorted(set.intersection(*(set(run) for run in runs))) if runs else []
     at = {step: [run[step] for run in runs] for step in steps}
     points = tuple((float(step), sum(values) / len(values)) for step, values in at.items())
     if len(runs) < 2:
-        return Series(name, look, points)
+        return Series(name, style, points)
     low = tuple((float(step), min(values)) for step, values in at.items())
     high = tuple((float(step), max(values)) for step, values in at.items())
-    return Series(name, look, points, low=low, high=high)
+    return Series(name, style, points, low=low, high=high)
 
 
 def _broken(results: Results, name: str) -> list[Series]:
-    """Runs that did not come to their end, each by itself."""
-    look = _look(results, name)
+    """Runs that did not finish, each by itself."""
+    style = variant_style(results, name)
     return [
-        Series(f"{name}, seed {run.seed}: {run.state}", Style(look.colour, "1 4", "cross"), _points(run))
+        Series(f"{name}, seed {run.seed}: {run.state}", Style(style.colour, "1 4", "cross"), _points(run))
         for run in results.of(name)
         if run.state in ("diverged", "failed") and len(run.curve) > 1
     ]
@@ -95,7 +97,7 @@ def _points(run: Outcome) -> tuple[Point, ...]:
 
 
 def _apart(results: Results) -> tuple[Series, ...]:
-    """Mean difference from the baseline's run of the same seed, at the steps that both were evaluated at."""
+    """Mean difference from the baseline's run of the same seed, at the steps at which both were evaluated."""
     base = {run.seed: dict(run.curve) for run in results.of(results.baseline) if run.state == "done"}
     found = []
     for name in _names(results):
@@ -107,7 +109,7 @@ def _apart(results: Results) -> tuple[Series, ...]:
         steps = sorted(set.intersection(*(set(pair) for pair in pairs))) if pairs else []
         points = tuple((float(step), sum(pair[step] for pair in pairs) / len(pairs)) for step in steps)
         if len(points) > 1:
-            found.append(Series(name, _look(results, name), points))
+            found.append(Series(name, variant_style(results, name), points))
     return tuple(found)
 
 
@@ -123,7 +125,7 @@ def _heights(shown: Sequence[Series]) -> tuple[float, ...]:
 def _one_by_one(results: Results, shown: Sequence[Series]) -> Markup:
     """A small panel for each, the baseline in all of them."""
     base = next((one for one in shown if one.name == results.baseline), None)
-    behind = () if base is None else (Series(base.name, base.look, base.points),)
+    behind = () if base is None else (Series(base.name, base.style, base.points),)
     others = [one for one in shown if one.name != results.baseline]
     drawn = [Panel(one.name, (*behind, one), "", heights=_heights((*behind, one))) for one in others]
     keys = [(results.baseline, Style.of(-1))] if base else []
@@ -135,4 +137,4 @@ def _description(shown: Sequence[Series]) -> str:
     return f"Mean over the seeds that are done. {ends}."
 
 
-__all__ = ["Curves", "learning_curves"]
+__all__ = ["Curves", "learning_curves", "variant_style"]

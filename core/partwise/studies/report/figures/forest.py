@@ -1,4 +1,4 @@
-"""Forest plot: estimates with their intervals, one row each, about a line at no difference."""
+"""Forest plot: estimates with their intervals, one row each, around a line at no difference."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ForestRow:
     dots: tuple[float, ...]
     """What the estimate is the mean of."""
     text: str
-    """The figures, in print."""
+    """The figures, as they are printed."""
     verdict: str
     tip: str
 
@@ -69,7 +69,7 @@ def forest(rows: Sequence[ForestRow], title: str, axis: str, band: float | None,
 
 
 def off_scale(rows: Sequence[ForestRow], band: float | None) -> list[str]:
-    """Labels of the rows that reach out of the picture."""
+    """Labels of the rows that reach beyond the figure."""
     along = _scale(rows, band, 0, 1)
     return [
         row.label
@@ -79,7 +79,7 @@ def off_scale(rows: Sequence[ForestRow], band: float | None) -> list[str]:
 
 
 def _scale(rows: Sequence[ForestRow], band: float | None, left: float, right: float) -> Scale:
-    """About zero, the band and all rows but those so far off that they would leave the others no room."""
+    """Around zero, with the band and all rows, except those so far off that they would leave the others no room."""
     reach = reach_of([max(abs(end) for end in _ends(row)) for row in rows if _ends(row)], band or 0.0)
     shown = [end for row in rows for end in _ends(row) if abs(end) <= reach]
     return scale([0.0, -(band or 0.0), band or 0.0, *shown], left, right, margin=0.05)

@@ -1,4 +1,4 @@
-"""A grid two factors at a time: lines that are not parallel are an interaction."""
+"""A grid two factors at a time: lines that are not parallel show an interaction."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def interactions(results: Results) -> Markup | None:
         panel = _panel(results, across, lines)
         if panel.series:
             drawn.append(panel)
-            keys.append([(one.name, one.look) for one in panel.series])
+            keys.append([(one.name, one.style) for one in panel.series])
     if not drawn:
         return None
     said = "; ".join(tip for panel in drawn for one in panel.series for tip in one.tips)
@@ -38,7 +38,7 @@ def interactions(results: Results) -> Markup | None:
 def _panel(results: Results, across: str, lines: str) -> Panel:
     series, scattered = [], []
     for number, level in enumerate(results.factors[lines]):
-        look = Style.of(number - 1)
+        style = Style.of(number - 1)
         points: list[Point] = []
         tips = []
         for place, other in enumerate(results.factors[across]):
@@ -53,9 +53,9 @@ def _panel(results: Results, across: str, lines: str) -> Panel:
                 points.append((float(place), mean))
                 tips.append(f"{lines}={level}, {across}={other}: {mean:.4g} over {len(values)} runs")
                 # Beside the line, so that points of several lines do not hide each other.
-                scattered += [(look, (place + 0.03 + 0.025 * number, value)) for value in values]
+                scattered += [(style, (place + 0.03 + 0.025 * number, value)) for value in values]
         if points:
-            series.append(Series(f"{lines}={level}", look, tuple(points), tuple(tips)))
+            series.append(Series(f"{lines}={level}", style, tuple(points), tuple(tips)))
     names = tuple(results.factors[across])
     return Panel(results.metric.label, tuple(series), across, names, scattered=tuple(scattered))
 

@@ -15,11 +15,11 @@ from partwise.studies.results import Results
 WIDTH = 880.0
 ROW = 30.0
 MOST_TOLD_APART = 8
-"""With more seeds than this they all look alike, and a pointer tells them apart."""
+"""With more seeds than this they are all drawn alike, and a pointer tells them apart."""
 
 
 def seed_lines(results: Results, sds: dict[str, float | None]) -> Markup:
-    """Draws the runs that are done; what became of the others is said at the right of their row."""
+    """Draws the runs that are done; what became of the others stands to the right of their row."""
     names = [variant.name for variant in results.variants]
     values = {name: results.values(name) for name in names}
     lost = {name: _lost(results, name) for name in names}
@@ -28,8 +28,8 @@ def seed_lines(results: Results, sds: dict[str, float | None]) -> Markup:
     right = WIDTH - 16 - max((width_of(words) for words in lost.values()), default=0)
     top = 14.0
     bottom = top + ROW * len(names)
-    looks = {seed: Style.of(number if told_apart else 0) for number, seed in enumerate(results.seeds)}
-    keys = [(f"seed {seed}", look) for seed, look in looks.items()] if told_apart else []
+    styles = {seed: Style.of(number if told_apart else 0) for number, seed in enumerate(results.seeds)}
+    keys = [(f"seed {seed}", style) for seed, style in styles.items()] if told_apart else []
     below = legend(None, keys, left, bottom + 66, right - left)
     drawing = Drawing(WIDTH, bottom + 52 + below, "Every run", _description(values))
     along = _scale(values, results.baseline, left, right)
@@ -41,21 +41,21 @@ def seed_lines(results: Results, sds: dict[str, float | None]) -> Markup:
         _mean(drawing, [*values[name].values()], along, y)
     with drawing.window(left - 4, top - 4, right + 4, bottom + 4):
         for seed in results.seeds:
-            _seed(drawing, seed, [values[name].get(seed) for name in names], looks[seed], along, top, told_apart)
+            _seed(drawing, seed, [values[name].get(seed) for name in names], styles[seed], along, top, told_apart)
     for number, name in enumerate(names):
         y = top + ROW * (number + 0.5)
         for seed, value in values[name].items():
             if along.holds(value):
                 text = fixed(value, decimals(sds[name], value))
                 with drawing.group(f"{name}, seed {seed}: {text}", "point"):
-                    drawing.mark((along(value), y), looks[seed].mark, looks[seed].colour, 3.6)
+                    drawing.mark((along(value), y), styles[seed].mark, styles[seed].colour, 3.6)
         _beyond(drawing, [*values[name].values()], along, y)
     legend(drawing, keys, left, bottom + 66, right - left)
     return drawing.markup()
 
 
 def _scale(values: dict[str, dict[int, float]], baseline: str, left: float, right: float) -> Scale:
-    """About all variants but those so far from the others that they would leave them no room."""
+    """Around all variants, except those so far from the others that they would leave them no room."""
     every = [value for own in values.values() for value in own.values()]
     centre = sorted(values[baseline].values() or every)
     middle = centre[len(centre) // 2]
@@ -75,7 +75,7 @@ def _seed(
     drawing: Drawing,
     seed: int,
     values: Sequence[float | None],
-    look: Style,
+    style: Style,
     along: Scale,
     top: float,
     told_apart: bool,
@@ -88,12 +88,12 @@ def _seed(
                 piece.append((along(value), top + ROW * (number + 0.5)))
             else:
                 if len(piece) > 1:
-                    drawing.polyline(piece, f"thin {look.colour}", look.dash if told_apart else "")
+                    drawing.polyline(piece, f"thin {style.colour}", style.dash if told_apart else "")
                 piece = []
 
 
 def _beyond(drawing: Drawing, values: Sequence[float], along: Scale, y: float) -> None:
-    """Says in figures what lies out of the picture."""
+    """Gives in figures what lies beyond the figure."""
     for side, out in (
         ("start", [value for value in values if value < along.low]),
         ("end", [value for value in values if value > along.high]),

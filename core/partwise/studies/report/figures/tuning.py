@@ -1,41 +1,37 @@
-"""How each variant took to the values that were tried in tuning."""
+"""Tuning: how each variant's metric depends on the values that were tried."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from partwise.rendering.lines import MOST_TOGETHER, Panel, Series, panels
-from partwise.rendering.svg import Point, Style
+from partwise.rendering.svg import Point
 from partwise.rendering.text import plain
-from partwise.studies.results import Results, Trial
+from partwise.studies.results import Results, Trial, Variant
+
+from .curves import variant_style
 
 
 def sensitivity(results: Results) -> Markup | None:
     """None if nothing was tuned, or no trial is done."""
     if not any(trial.metric is not None for trial in results.trials):
         return None
-    values = _values(results.trials)
-    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    counted = len(numbers) == len(values) > 1
-    logarithmic = counted and min(numbers) > 0 and max(numbers) >= 8 * min(numbers)
-    names = () if counted else tuple(plain(value) for value in values)
-    others = [variant.name for variant in results.variants if variant.name != results.baseline]
-    lines = []
-    for variant in results.variants:
-        look = Style.of(-1 if variant.name == results.baseline else others.index(variant.name))
-        lines.append(_line(results, variant.name, look, values, counted))
+    axis = _axis(results.trials)
+    lines = [_line(results, variant, axis) for variant in results.variants]
     shown = [one for one in lines if one.points]
     knob = results.tuned_knob or "the tuned knob"
     title = f"Sensitivity to {knob}"
     said = "; ".join(f"{one.name}: {', '.join(one.tips)}" for one in shown)
     if len(shown) > MOST_TOGETHER:
         heights = tuple(y for one in shown for _, y in one.points)
-        drawn = [Panel(one.name, (one,), knob, names, logarithmic, heights) for one in shown]
+        drawn = [Panel(one.name, (one,), knob, axis.names, axis.logarithmic, heights) for one in shown]
         return panels(title, said, drawn, 4, 96, [])
-    keys = [(one.name, one.look) for one in shown]
-    return panels(title, said, [Panel(results.metric.label, tuple(shown), knob, names, logarithmic)], 1, 250, keys)
+    keys = [(one.name, one.style) for one in shown]
+    panel = Panel(results.metric.label, tuple(shown), knob, axis.names, axis.logarithmic)
+    return panels(title, said, [panel], 1, 250, keys)
 
 
 def lost_trials(results: Results) -> list[str]:
@@ -47,35 +43,53 @@ def lost_trials(results: Results) -> list[str]:
     ]
 
 
-def _values(trials: Sequence[Trial]) -> list[object]:
-    """The values tried, in order; unlike ones keep the order in which they were tried."""
+@dataclass(frozen=True)
+class _Axis:
+    """The values that were tried, as the horizontal axis shows them."""
+
+    values: tuple[object, ...]
+    names: tuple[str, ...]
+    """Of values that cannot be placed as numbers: they stand side by side; empty otherwise."""
+    logarithmic: bool
+
+    def place(self, number: int) -> float:
+        return float(number) if self.names else float(str(self.values[number]))
+
+
+def _axis(trials: Sequence[Trial]) -> _Axis:
+    """Numbers in their order; values of any other kind in the order in which they were tried."""
     values: list[object] = []
     for trial in trials:
         if trial.value not in values:
             values.append(trial.value)
-    if all(isinstance(value, int | float) for value in values):
-        return sorted(values, key=lambda value: float(str(value)) if not isinstance(value, bool) else float(value))
-    return values
+    numbers = [value for value in values if isinstance(value, int | float)]
+    if len(numbers) == len(values):
+        values = [*sorted(numbers)]
+    if len(numbers) < len(values) or len(values) == 1 or any(isinstance(value, bool) for value in values):
+        return _Axis(tuple(values), tuple(plain(value) for value in values), logarithmic=False)
+    return _Axis(tuple(values), (), logarithmic=min(numbers) > 0 and max(numbers) >= 8 * min(numbers))
 
 
-def _line(results: Results, variant: str, look: Style, values: Sequence[object], counted: bool) -> Series:
+def _line(results: Results, variant: Variant, axis: _Axis) -> Series:
+    """The variant's mean over the trials at each value; the value that was chosen is ringed."""
     points: list[Point] = []
     tips: list[str] = []
     chosen = None
-    tuned = next(one for one in results.variants if one.name == variant).tuned.get(results.tuned_knob or "")
-    for number, value in enumerate(values):
-        found = [
-            trial.metric
-            for trial in results.trials
-            if trial.variant == variant and trial.value == value and trial.metric is not None
-        ]
-        if found:
+    tuned = variant.tuned.get(results.tuned_knob or "")
+    for number, value in enumerate(axis.values):
+        metrics = _metrics(results.trials, variant.name, value)
+        if metrics:
+            mean = sum(metrics) / len(metrics)
+            tips.append(f"{variant.name} at {plain(value)}: {mean:.4g}")
             if tuned is not None and value == tuned:
                 chosen = len(points)
-            mean = sum(found) / len(found)
-            points.append((float(str(value)) if counted else float(number), mean))
-            tips.append(f"{variant} at {plain(value)}: {mean:.4g}{' (chosen)' if chosen == len(points) - 1 else ''}")
-    return Series(variant, look, tuple(points), tuple(tips), chosen=chosen)
+                tips[-1] += " (chosen)"
+            points.append((axis.place(number), mean))
+    return Series(variant.name, variant_style(results, variant.name), tuple(points), tuple(tips), chosen=chosen)
+
+
+def _metrics(trials: Sequence[Trial], variant: str, value: object) -> list[float]:
+    return [t.metric for t in trials if t.variant == variant and t.value == value and t.metric is not None]
 
 
 __all__ = ["lost_trials", "sensitivity"]

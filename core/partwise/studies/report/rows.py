@@ -1,4 +1,4 @@
-"""A variant as the main table tells it: every cell in words."""
+"""Rows of the report's tables: every cell in words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cached_property
 
 from partwise.rendering import numbers
 from partwise.rendering.text import plain, printable
-from partwise.studies.analysis.findings import Contrast, Summary
+from partwise.studies.analysis.findings import Contrast, Effect, PooledContrast, Summary
 from partwise.studies.results import Variant
 
 SYMBOLS = {"better": "▲", "baseline": "", "equivalent": "=", "inconclusive": "?", "no verdict": "·", "worse": "▼"}
@@ -17,7 +17,7 @@ SURVIVORS = "†"
 
 @dataclass(frozen=True)
 class VariantRow:
-    """One variant in the main table."""
+    """A row of the main table: one variant."""
 
     variant: Variant
     summary: Summary
@@ -42,12 +42,12 @@ class VariantRow:
 
     @property
     def lost(self) -> int:
-        """Runs that came to no figure, and never will."""
+        """Runs that have no figure, and never will."""
         return self.summary.diverged + self.summary.failed
 
     @property
     def survivors(self) -> bool:
-        """Whether the mean leaves runs out that count against the variant."""
+        """Whether the mean leaves out runs that count against the variant."""
         return self.lost > 0 and self.summary.done > 0
 
     @property
@@ -140,7 +140,46 @@ class VariantRow:
         facts += [f"p of equivalence {numbers.p_value(c.p_equivalent)}"] if c.p_equivalent is not None else []
         facts += [f"p of diverging {numbers.p_value(c.p_divergence)}"] if c.p_divergence is not None else []
         facts += [f"correlation by seed {numbers.fixed(c.correlation, 2)}"] if c.correlation is not None else []
-        return "; ".join([*facts, f"verdict: {c.verdict}", *self.settings, *([printable(c.note)] if c.note else [])])
+        return "; ".join([*facts, f"verdict: {c.verdict}", *self.settings, *([printable(c.note)] if c.notes else [])])
 
 
-__all__ = ["SURVIVORS", "SYMBOLS", "VariantRow"]
+@dataclass(frozen=True)
+class PooledRow:
+    """A line of the second opinion."""
+
+    contrast: PooledContrast
+    name: str
+    difference: str
+    interval: str
+    p: str
+
+
+def pooled_row(c: PooledContrast) -> PooledRow:
+    return PooledRow(c, printable(c.variant), *_estimate(c.difference, c.low, c.high), numbers.p_value(c.p_adjusted))
+
+
+@dataclass(frozen=True)
+class EffectRow:
+    """A main effect or an interaction."""
+
+    effect: Effect
+    name: str
+    kind: str
+    estimate: str
+    interval: str
+    p: str
+
+
+def effect_row(e: Effect) -> EffectRow:
+    kind = "main effect" if len(e.factors) == 1 else "interaction"
+    p = numbers.p_value(e.p if e.p_adjusted is None else e.p_adjusted)
+    return EffectRow(e, printable(e.name), kind, *_estimate(e.estimate, e.low, e.high), p)
+
+
+def _estimate(value: float, low: float, high: float) -> tuple[str, str]:
+    """A difference and its interval, to two digits of half that interval."""
+    places = numbers.decimals((high - low) / 2, value)
+    return numbers.signed(value, places), numbers.interval(low, high, places)
+
+
+__all__ = ["SURVIVORS", "SYMBOLS", "EffectRow", "PooledRow", "VariantRow", "effect_row", "pooled_row"]

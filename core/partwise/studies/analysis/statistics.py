@@ -1,23 +1,22 @@
-"""The mathematics of paired differences, over arrays: one study, or many thousands of simulated ones at once.
+"""The statistics behind a verdict, over arrays: of one study, or of many thousands of simulated ones at once.
 
-All functions take differences of shape (..., n), n seeds on the last axis, and are exactly what `analyse` uses;
-the tests simulate coverage and error rates through them.
+Differences have the shape (..., n), n seeds on the last axis. These functions are exactly what `analyse` uses; the
+tests simulate coverage and error rates through them.
 
-Student (1908) for the interval, Holm (1979) for many comparisons, Schuirmann (1987) for equivalence.
+Student (1908) for the interval, Holm (1979) for many comparisons, Schuirmann (1987) for equivalence, Fisher (1922) for
+the numbers of diverged runs.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-
-FEWEST_PAIRS = 3
-"""Below this no verdict is given: an interval from two seeds is wider than anything it could say."""
 
 
 @dataclass(frozen=True)
@@ -75,4 +74,37 @@ def holm(p: Array) -> Array:
     return np.take_along_axis(adjusted, np.argsort(order, axis=-1), axis=-1)
 
 
-__all__ = ["FEWEST_PAIRS", "Array", "Paired", "equivalence_p", "holm", "paired_t", "standard_error"]
+def divergence_p(variant: tuple[int, int], baseline: tuple[int, int]) -> float | None:
+    """Fisher's exact two-sided p that (diverged, done) differ, negative if the baseline diverged more often.
+
+    None where nothing diverged. Runs that failed otherwise (killed, timed out) say little about the variant, and
+    are not counted here.
+    """
+    from scipy.stats import fisher_exact
+
+    if not variant[0] + baseline[0]:
+        return None
+    p = float(fisher_exact([variant, baseline])[1])
+    more = variant[0] * sum(baseline) >= baseline[0] * sum(variant)
+    return p if more else -p
+
+
+def skewness_p(differences: Array) -> float:
+    """Two-sided p of the sample skewness of (n,) under normal noise, from simulated samples of the same size."""
+    from scipy.stats import skew
+
+    normal = _normal_skewness(differences.size)
+    return float((np.sum(normal >= abs(skew(differences))) + 1) / (normal.size + 1))
+
+
+@lru_cache(maxsize=64)
+def _normal_skewness(n: int) -> Array:
+    """Absolute skewness of 10,000 normal samples."""
+    from scipy.stats import skew
+
+    return np.abs(skew(np.random.default_rng(0).normal(size=(10_000, n)), axis=-1))
+
+
+__all__ = [
+    "Array", "Paired", "divergence_p", "equivalence_p", "holm", "paired_t", "skewness_p", "standard_error",
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Numbers and texts, as reports print them."""
+"""Numbers, as reports print them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partwise.rendering import numbers
-from partwise.rendering import text as words
 
 M = numbers.MINUS
 
@@ -78,35 +77,11 @@ def test_durations_are_read_in_seconds_minutes_or_hours(seconds: float | None, p
     ("value", "reference", "printed"),
     [(98, 100, f"{M}2.0 %"), (100.04, 100, ""), (350, 100, "+250 %"), (1, 0, ""), (100.06, 100, "+0.1 %")],
 )
-def test_a_mismatch_of_the_budget_is_told_in_percent(value: float, reference: float, printed: str) -> None:
+def test_a_mismatch_of_the_budget_is_stated_in_percent(value: float, reference: float, printed: str) -> None:
     assert numbers.percent_off(value, reference) == printed
 
 
-def test_every_digit_of_a_count_can_be_had() -> None:
+def test_every_digit_of_a_count_can_be_shown() -> None:
     assert numbers.exact(1_204_224).replace("\N{NARROW NO-BREAK SPACE}", "") == "1204224"
     assert numbers.exact(7_101_480.48)[-3:] == "480"
     assert numbers.exact(0.25) == "0.25"
-
-
-def test_words_are_joined_as_a_sentence_does() -> None:
-    assert [numbers.joined("abc"[:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
-
-
-def test_a_terminals_colours_and_control_characters_are_left_out() -> None:
-    assert words.lines("\x1b[31mred\x1b[0m\x1b]0;title\x07 \x00 tab\tstays\n") == "red \ufffd tab\tstays\n"
-    assert words.lines("10%\r50%\r100%\r\nnext") == "100%\nnext"
-    assert words.printable(" a\n b\u202e\ud800 ") == "a b\ufffd\ufffd"
-
-
-def test_only_the_end_of_a_long_output_is_kept() -> None:
-    text = "\n".join(map(str, range(100))) + "\n\n"
-    assert words.last_lines(text, 3) == "…\n97\n98\n99"
-    assert words.last_lines("a\nb\n", 3) == "a\nb"
-
-
-def test_values_of_knobs_read_as_people_write_them() -> None:
-    assert words.plain({"use": "rope", "base": 10000.0}) == "rope (base = 10000)"
-    assert words.plain([True, None, 0.1 + 0.2, "x"]) == "true, null, 0.3, x"
-    assert words.flat({"git": {"dirty": False, "diff": "-a\n+b"}, "n": 2}) == [
-        ("git.dirty", "false"), ("git.diff", "-a\n+b"), ("n", "2"),
-    ]  # fmt: skip

@@ -1,7 +1,7 @@
-"""The second opinion: one model of all variants, seeds as blocks, one common residual.
+"""The second opinion: one model of all variants, with seeds as blocks and one common residual variance.
 
-It has more degrees of freedom than a pair by itself, and is right only if all variants spread alike; Levene's
-test on its residuals is the gate. The gate is weak where seeds are few: it notices a fourfold spread of one
+It has more degrees of freedom than a pair by itself, and is right only if all variants have the same variance;
+Levene's test on its residuals is the gate. The gate is weak where seeds are few: it notices a fourfold spread of one
 variant among five in about 36 % of studies of 3 seeds, 46 % of 5 and 89 % of 10 (simulated). Verdicts therefore
 never rest on this analysis.
 """
@@ -12,14 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from partwise.studies.validity import FEWEST_SEEDS
+
 from .findings import Pooled, PooledContrast
-from .paired import FEWEST_PAIRS, Array, holm
+from .statistics import Array, holm
 
 GATE = 0.05
+"""Below this p of Levene's test the second opinion must not be used."""
 
 
 def second_opinion(values: dict[str, dict[int, float]], baseline: str, alpha: float) -> Pooled | None:
-    """Differences from the baseline with pooled residual.
+    """Differences from the baseline, judged by the pooled residual.
 
     Args:
         values: variant -> seed -> metric, of runs that are done. Variants with fewer than three are left out.
@@ -28,7 +31,7 @@ def second_opinion(values: dict[str, dict[int, float]], baseline: str, alpha: fl
         None if fewer than three variants are left or the baseline is not among them: with two, this is the
         paired analysis itself.
     """
-    kept = {variant: of for variant, of in values.items() if len(of) >= FEWEST_PAIRS}
+    kept = {variant: of for variant, of in values.items() if len(of) >= FEWEST_SEEDS}
     if len(kept) < 3 or baseline not in kept:
         return None
     fit, residuals = block_model(kept)

@@ -1,4 +1,4 @@
-"""From differences to verdicts, all contrasts of a study at once; over arrays, so that tests can simulate it."""
+"""From differences to verdicts, for all contrasts of a study at once; over arrays, so that tests can simulate it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from partwise.studies.results import Goal
+from partwise.studies.validity import FEWEST_SEEDS
 
-from .paired import FEWEST_PAIRS, Array, Paired, equivalence_p, holm, paired_t
+from .findings import Verdict
+from .statistics import Array, Paired, equivalence_p, holm, paired_t
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,9 @@ def judge(
         np.stack([getattr(test, name) for test in tests], axis=-1) for name in ("mean", "low", "high", "p")
     )
     lost = np.array([np.nan if d is None else d for d in divergence or [None] * len(tests)], dtype=float)
-    if margin is None:
-        p_equivalent = np.ones_like(mean)
-    else:
-        p_equivalent = np.stack(
-            [np.ones(shape) if d is None else equivalence_p(d, margin) for d in differences], axis=-1
-        )
-    p_adjusted, p_equivalent = holm(_either(p, np.abs(lost))), holm(p_equivalent)
+    untested = np.ones(shape)
+    within = [untested if d is None or margin is None else equivalence_p(d, margin) for d in differences]
+    p_adjusted, p_equivalent = holm(_either(p, np.abs(lost))), holm(np.stack(within, axis=-1))
     by_loss = np.abs(np.nan_to_num(lost, nan=2.0)) < np.nan_to_num(p, nan=1.5)
     good = np.where(by_loss, lost < 0, mean < 0 if goal == "min" else mean > 0)
     negligible = np.where(by_loss & (p_adjusted < alpha), 1.0, p_equivalent)  # diverging more often never is
@@ -91,24 +89,19 @@ def verdicts(good: Array, p_adjusted: Array, p_equivalent: Array, alpha: float) 
     )
 
 
-def divergence_p(variant: tuple[int, int], baseline: tuple[int, int]) -> float | None:
-    """Fisher's exact two-sided p that (diverged, done) differ, negative if the baseline diverged more often.
-
-    None where nothing diverged. Runs that failed otherwise (killed, timed out) say little about the variant, and
-    are not counted here.
-    """
-    from scipy.stats import fisher_exact
-
-    if not variant[0] + baseline[0]:
-        return None
-    p = float(fisher_exact([variant, baseline])[1])
-    more = variant[0] * sum(baseline) >= baseline[0] * sum(variant)
-    return p if more else -p
-
-
 def paired_array(differences: Sequence[float]) -> Array | None:
     """As an array, or None if too few for a verdict."""
-    return np.array(differences, dtype=float) if len(differences) >= FEWEST_PAIRS else None
+    return np.array(differences, dtype=float) if len(differences) >= FEWEST_SEEDS else None
 
 
-__all__ = ["Judged", "divergence_p", "judge", "paired_array", "verdicts"]
+def withholds(verdict: Verdict, lost: tuple[int, int]) -> bool:
+    """Whether a verdict favours the side that lost more runs (of the variant, of the baseline).
+
+    A run that diverged or failed counts against its side, whose survivors may be the lucky ones.
+    """
+    variant, baseline = lost
+    favoured = {"better": variant > baseline, "worse": baseline > variant, "equivalent": variant != baseline}
+    return favoured.get(verdict, False)
+
+
+__all__ = ["Judged", "judge", "paired_array", "verdicts", "withholds"]

@@ -1,0 +1,82 @@
+"""The analysis of a study, from its results to what is said about it."""
+
+from __future__ import annotations
+
+from statistics import mean, variance
+
+from partwise.studies.results import Results
+from partwise.studies.validity import comparable
+
+from .findings import Analysis, Anova, Contrast, Effect, Power
+
+
+def analyse(results: Results) -> Analysis:
+    """Everything that is said about a study, computed from its results alone.
+
+    Raises:
+        InputError: the declared looks do not hold the study's alpha.
+    """
+    from .contrasts import compare
+    from .grid_effects import grid_effects
+    from .notes import refusal, study_notes
+    from .pooled_model import second_opinion
+    from .sentences import factor_verdicts
+    from .summaries import summaries, tuning
+
+    contrasts, described, trials = compare(results), summaries(results), tuning(results)
+    if not comparable(results.metric.name, results.tokenizer_varies):
+        unknown = Power(len(results.seeds), sd_of_differences=None, detectable=None)
+        return Analysis(described, contrasts, None, (), unknown, notes=refusal(results), tuning=trials)
+    pooled = None
+    effects: tuple[Effect, ...] = ()
+    anova: tuple[Anova, ...] = ()
+    at = _last_common_look(results, contrasts)
+    if at is not None:
+        values, alpha = at
+        pooled = second_opinion(values, results.baseline, alpha)
+        if results.design == "grid":
+            cells = {tuple(v.levels[f] for f in results.factors): values[v.name] for v in results.variants}
+            effects, anova = grid_effects(results.factors, cells, alpha)
+    return Analysis(
+        summaries=described,
+        contrasts=contrasts,
+        pooled=pooled,
+        effects=effects,
+        power=_power(results, contrasts),
+        verdicts=factor_verdicts(results, contrasts, effects),
+        notes=study_notes(results, described, contrasts, pooled, trials),
+        anova=anova,
+        tuning=trials,
+    )
+
+
+def _last_common_look(
+    results: Results, contrasts: tuple[Contrast, ...]
+) -> tuple[dict[str, dict[int, float]], float] | None:
+    """Values of all variants at the last look that all have reached, and its alpha; None before the first."""
+    reached = [c.look for c in contrasts]
+    if not reached or any(look is None for look in reached):
+        return None
+    last = min(look for look in reached if look is not None)
+    seeds = results.seeds[: results.looks[last - 1].seeds] if results.looks else results.seeds
+    alpha = results.looks[last - 1].alpha if results.looks else results.alpha
+    return {
+        v.name: {seed: y for seed, y in results.values(v.name).items() if seed in seeds} for v in results.variants
+    }, alpha
+
+
+def _power(results: Results, contrasts: tuple[Contrast, ...]) -> Power:
+    """What the seeds of the look that was reached could have detected, at the spread that pairing left."""
+    from .power import detectable_size
+
+    variances = [variance(c.differences) for c in contrasts if c.pairs > 1]
+    reached = [results.looks[c.look - 1].seeds for c in contrasts if results.looks and c.look]
+    seeds = min(reached, default=len(results.seeds))
+    if not variances or seeds < 2:
+        return Power(seeds=seeds, sd_of_differences=None, detectable=None)
+    sd = mean(variances) ** 0.5
+    alpha = min(c.alpha for c in contrasts)
+    return Power(seeds, sd, detectable_size(seeds, alpha / len(contrasts)) * sd)
+
+
+__all__ = ["analyse"]

@@ -1,0 +1,149 @@
+"""What a report says in sentences: the setting, the verdicts, the notes, the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from partwise.rendering import numbers
+from partwise.rendering.text import printable
+from partwise.studies.analysis.findings import Analysis, Contrast, Pooled, Power
+from partwise.studies.analysis.power import MOST_SEEDS
+from partwise.studies.results import Results
+from partwise.wording import joined, many
+
+from .rows import SURVIVORS, VariantRow
+
+_ORDER = ("better", "worse", "equivalent", "inconclusive", "no verdict")
+
+
+def setting(r: Results) -> str:
+    """What is compared."""
+    kinds = {"one_at_a_time": "one factor at a time", "leave_one_out": "leaving one out", "grid": "a full grid"}
+    how = f"{many(len(r.variants), 'variant')} with {many(len(r.seeds), 'seed')} each, {kinds.get(r.design, r.design)}"
+    better = "lower" if r.metric.goal == "min" else "higher"
+    effect = r.metric.smallest_effect
+    matter = "" if effect is None else f"; differences of {effect:g} or more matter"
+    return (
+        f"{how}. Compared by {printable(r.metric.label)}: {better} is better{matter}. "
+        f"The baseline is {printable(r.baseline)}."
+    )
+
+
+def progress(r: Results) -> str:
+    """What is not done; empty if all is."""
+    states = [outcome.state for outcome in r.outcomes]
+    done = states.count("done")
+    if done == len(states):
+        return ""
+    rest = [f"{states.count(s)} {s}" for s in ("diverged", "failed", "waiting") if s in states]
+    hint = " What follows is preliminary." if "waiting" in states and done else ""
+    return f"{done} of {len(states)} runs are done, {joined(rest)}.{hint}"
+
+
+def headline(contrasts: Sequence[Contrast]) -> str:
+    """`rope and alibi are better; none is worse; t5_bias is equivalent.`, the best first; empty without contrasts."""
+    said = []
+    for verdict in _ORDER:
+        levels = [printable(c.level) for c in contrasts if c.verdict == verdict]
+        if levels:
+            singular, plural = ("has", "have") if verdict == "no verdict" else ("is", "are")
+            said.append(f"{joined(levels)} {plural if len(levels) > 1 else singular} {verdict}")
+    return f"{'; '.join(said)}." if said else ""
+
+
+def footnotes(r: Results, analysis: Analysis, rows: Sequence[VariantRow]) -> list[str]:
+    """Of the main table."""
+    contrasts, notes = len(analysis.contrasts), []
+    if any(row.survivors for row in rows):
+        notes.append(
+            f"{SURVIVORS} Mean over the runs that finished; those that diverged or failed are not in it, and count "
+            "against the variant."
+        )
+    if contrasts:
+        looks = " at the level of the look" if r.looks else ""
+        notes.append(
+            f"Differences are variant minus {printable(r.baseline)}, paired by seed, with t-intervals{looks}; p is "
+            f"Holm-adjusted over {many(contrasts, 'contrast')}."
+        )
+    if any(row.p_equivalent for row in rows):
+        notes.append(f"p of equivalence: two one-sided tests against ±{r.metric.smallest_effect:g}.")
+    notes.append(
+        "SD is over seeds; time is the mean wall time of a run, whatever else the machine did meanwhile. "
+        "In brackets: relative to the baseline."
+    )
+    return notes
+
+
+def tuning(r: Results) -> str:
+    """How the tuned knob was chosen; empty if nothing was tuned."""
+    if not r.trials:
+        return ""
+    each = sorted({sum(t.variant == v.name for t in r.trials) for v in r.variants})
+    trials = joined(str(count) for count in each)
+    seeds = sorted({trial.seed for trial in r.trials})
+    with_seeds = f"seed{'s' if len(seeds) > 1 else ''} {joined(map(str, seeds))}"
+    knob = printable(r.tuned_knob or "A knob")
+    chosen = f"{knob} was chosen for each variant by {trials} trials"
+    return f"{chosen} with {with_seeds}, which the comparison does not use."
+
+
+def pooled_gate(found: Pooled) -> str:
+    """Whether the second opinion may be believed."""
+    p = "" if found.equal_variance_p is None else f" (Levene, p {numbers.p_value(found.equal_variance_p)})"
+    if found.usable:
+        return (
+            "All variants in one model, with seeds as blocks and a common residual variance: "
+            f"there is no sign that their variances differ{p}."
+        )
+    return f"This must not be used: the model assumes equal variances, and those of the variants differ{p}."
+
+
+def limits(analysis: Analysis) -> list[str]:
+    """What the study could not have detected, and what a reader must know."""
+    return [
+        *_detectable(analysis.power),
+        *_seeds_needed(analysis.contrasts),
+        *_correlations(analysis.contrasts),
+        *_contrast_notes(analysis),
+        *(printable(note.text) for note in analysis.notes),
+    ]
+
+
+def _detectable(power: Power) -> Iterator[str]:
+    if power.detectable is not None:
+        size = numbers.with_spread(power.detectable, power.detectable)
+        sd = power.sd_of_differences
+        spread = f", given the standard deviation of the differences seen, {numbers.with_spread(sd, sd)}" if sd else ""
+        yield (
+            f"With {many(power.seeds, 'seed')} the study detects a true difference of {size} or more "
+            f"with 80 % power{spread}."
+        )
+
+
+def _seeds_needed(contrasts: Sequence[Contrast]) -> Iterator[str]:
+    for c in contrasts:
+        if c.verdict == "inconclusive" and c.needed_for is not None:
+            seen = " (the difference seen)" if c.difference is not None and c.needed_for == abs(c.difference) else ""
+            seeds = f"more than {MOST_SEEDS:,}" if c.seeds_needed is None else f"about {c.seeds_needed}"
+            what = f"detecting {c.needed_for:.2g}{seen} would take {seeds} seeds"
+            yield f"{printable(c.variant)} is inconclusive: {what}."
+
+
+def _correlations(contrasts: Sequence[Contrast]) -> Iterator[str]:
+    known = [c.correlation for c in contrasts if c.correlation is not None]
+    if known:
+        low, high = numbers.fixed(min(known), 2), numbers.fixed(max(known), 2)
+        figures = low if low == high else f"{low} to {high}"
+        yield f"Correlation with the baseline's runs of the same seeds: {figures}."
+
+
+def _contrast_notes(analysis: Analysis) -> Iterator[str]:
+    """Notes of contrasts that are not said with a verdict."""
+    said = {c.note for verdict in analysis.verdicts for c in verdict.contrasts}
+    unsaid = [c for c in analysis.contrasts if c.notes and c.note not in said]
+    for note in dict.fromkeys(c.note for c in unsaid):
+        about = joined(printable(c.variant) for c in unsaid if c.note == note)
+        yield f"{about}: {printable(note)}."
+
+
+__all__ = ["footnotes", "headline", "limits", "pooled_gate", "progress", "setting", "tuning"]
