@@ -52,7 +52,7 @@ class StudyResult:
         return _frame(*summary_table(self._told()))
 
     def _told(self) -> Any:
-        from partwise.studies.report.view import Report
+        from partwise.studies.report.report import Report
 
         return Report(self.results, self.analysis)
 
