@@ -9,8 +9,7 @@ import gc
 import signal
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ import torch
 from hypothesis import settings
 
 from .browser import browser as browser
-from .needs import NEEDS, lacking, required
+from .needs import LEFT_OUT, TIME, lacking, not_tested, required
 
 torch.set_num_threads(1)
 # No deadlines, as a busy machine is no failure. `make verify-all` takes the thorough profile.
@@ -31,8 +30,6 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN and threading.current_threa
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BEGUN = time.monotonic()
-LEFT_OUT = "left_out"
-"""The property of a report under which the end of the run finds why a test was left out."""
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +63,7 @@ def pytest_collection_finish() -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     minutes = item.config.getoption("--minutes")
     if minutes is not None and time.monotonic() - BEGUN > 60 * minutes:
-        item.user_properties.append((LEFT_OUT, "time"))
+        item.user_properties.append((LEFT_OUT, TIME))
         pytest.skip(f"no time left: {minutes:g} minutes are over")
     for marker in item.iter_markers("needs"):
         (name,) = marker.args
@@ -85,33 +82,3 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     if reporter is not None:
         for line in not_tested(reporter.stats.get("skipped", []), session.config.getoption("--minutes")):
             reporter.write_line(line, yellow=True)
-
-
-def not_tested(reports: Iterable[Any], minutes: float | None) -> Iterator[str]:
-    """A line on what this machine lacks, and one on what there was no time for.
-
-    What a check of the contract suite skips it has nothing to say about: that is no test left out.
-    """
-    found: dict[str, list[str]] = defaultdict(list)
-    for report in reports:
-        why = dict(getattr(report, "user_properties", ())).get(LEFT_OUT)
-        if why or "tests/contracts/" not in report.nodeid:
-            found[why or _reason(report)].append(report.nodeid)
-    late = found.pop("time", [])
-    if found:
-        yield "not tested here: " + "; ".join(_counted(why, len(tests)) for why, tests in sorted(found.items()))
-    if late:
-        yield f"left out, as {minutes:g} minutes were over: {_tests(len(late))}: {', '.join(sorted(late))}"
-
-
-def _reason(report: Any) -> str:
-    return str(report.longrepr[2]).removeprefix("Skipped: ")
-
-
-def _counted(why: str, count: int) -> str:
-    need = NEEDS.get(why)
-    return f"{why} ({_tests(count)})" if need is None else f"{need.tested} ({_tests(count)}): {need.remedy}"
-
-
-def _tests(count: int) -> str:
-    return f"{count} test{'s' * (count != 1)}"

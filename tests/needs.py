@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 
+LEFT_OUT, TIME = "left_out", "time"
+"""The property of a report that says why its test was left out: the name of a need, or `TIME`."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
@@ -56,4 +60,34 @@ def required(name: str) -> bool:
     return os.environ.get(f"PARTWISE_REQUIRE_{name.upper()}", "") not in ("", "0")
 
 
-__all__ = ["NEEDS", "Need", "browser_and_driver", "lacking", "required"]
+def not_tested(reports: Iterable[Any], minutes: float | None) -> Iterator[str]:
+    """A line on what this machine lacks, and one on what there was no time for.
+
+    What a check of the contract suite skips it has nothing to say about: that is no test left out.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    for report in reports:
+        why = dict(getattr(report, "user_properties", ())).get(LEFT_OUT)
+        if why or "tests/contracts/" not in report.nodeid:
+            found[why or _reason(report)].append(report.nodeid)
+    late = found.pop(TIME, [])
+    if found:
+        yield "not tested here: " + "; ".join(_counted(why, len(tests)) for why, tests in sorted(found.items()))
+    if late:
+        yield f"left out, as {minutes:g} minutes were over: {_tests(len(late))}: {', '.join(sorted(late))}"
+
+
+def _reason(report: Any) -> str:
+    return str(report.longrepr[2]).removeprefix("Skipped: ")
+
+
+def _counted(why: str, count: int) -> str:
+    need = NEEDS.get(why)
+    return f"{why} ({_tests(count)})" if need is None else f"{need.tested} ({_tests(count)}): {need.remedy}"
+
+
+def _tests(count: int) -> str:
+    return f"{count} test{'s' * (count != 1)}"
+
+
+__all__ = ["LEFT_OUT", "NEEDS", "TIME", "Need", "browser_and_driver", "lacking", "not_tested", "required"]

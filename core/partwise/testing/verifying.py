@@ -1,8 +1,8 @@
-"""Runs checks and says what came of them: passed, skipped, an expected failure, or failed.
+"""Runs checks and reports their outcomes: passed, skipped, failed as expected, or failed.
 
-A part may declare what it is known not to hold, `known_failures = {"check": "why", "check[1]": "why"}`: the whole
-check, or only where the bracket fits (an example by its index, a place, a knob). It is strict: what is declared
-and does not fail is an error, and so is the name of a check that there is not.
+A part may declare the checks that it is known to fail, `known_failures = {"check": "why", "check[1]": "why"}`: in all
+cases, or only in those that the bracket names (an example by its index, a place, a knob). Declarations are strict: it
+is an error if a declared failure does not occur, or if there is no check of that name.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Outcome = Literal["passed", "skipped", "expected", "failed"]
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one check of one part, over all its examples and sites."""
+    """The outcome of one check of one part, over all its examples and sites."""
 
     kind: str
     part: str
@@ -54,13 +54,15 @@ def verify(part: type[Part], seed: int = 0) -> Iterator[Result]:
 
 
 def declarations(part: type[Part]) -> None:
-    """What it declares about its checks names checks and cases there are, and each of its examples fits a site."""
+    """Its `known_failures` name checks and cases that exist, and each of its examples fits a site."""
     checks = {one.name: one for one in checks_of(part)}
     for key in part.known_failures:
         name, place = _split(key)
-        require(name in checks, f"known_failures names a check {name!r} that there is not for a {part.kind}")
+        require(
+            name in checks, f"known_failures names a check {name!r}, and there is none of that name for a {part.kind}"
+        )
         there = not place or any(one.matches(place) for one in cases.subjects(part, checks[name].per))
-        require(there, f"known_failures names a case {key!r} that there is not")
+        require(there, f"known_failures names a case {key!r}, which does not exist")
     for index, example in enumerate(cases.examples(part)):
         if not cases.stands_for_others(example):
             require(
@@ -143,7 +145,7 @@ def _judged(
         return "failed", f"{where}{_what(error, part)}{others}", "".join(traceback.format_exception(error))
     if unfailed:
         listed = ", ".join(sorted(unfailed))
-        return "failed", f"known_failures declares {listed}, and that holds now: take it out", ""
+        return "failed", f"known_failures declares {listed}, which holds now: remove it", ""
     if expected:
         return "expected", "; ".join(dict.fromkeys(known.values())), ""
     if not run:
@@ -162,7 +164,7 @@ def _what(error: BaseException, part: type[Part]) -> str:
 
 
 def _place_in(part: type[Part], error: BaseException) -> str:
-    """Where the author has to look: the innermost line of the part's own package that the error passed."""
+    """Where the author has to look: the innermost line of the traceback in the part's own package."""
     package = part.__module__.partition(".")[0]
     place = ""
     for frame, line in traceback.walk_tb(error.__traceback__):

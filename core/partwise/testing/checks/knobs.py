@@ -30,7 +30,7 @@ from .parts import default_of
 
 @check(EVERY, per="knob", slow=True)
 def every_knob_makes_a_difference(part: type[Part], knob: str) -> None:
-    """Some other value of each knob, in some example, makes a difference that can be seen."""
+    """For each knob there is an example in which another value makes a difference that can be seen."""
     tried = 0
     for one, other in pairs(part, knob):
         seen = _observed(part, cases.examples(part).index(one), drawn(0)), observe(other)
@@ -84,7 +84,7 @@ def pairs(part: type[Part], knob: str) -> Iterator[tuple[Part, Part]]:
 
 
 def _options(member: Any) -> tuple[Any, ...]:
-    """What a knob may be that is one of a few words."""
+    """The choices of a knob that is one of a few words."""
     return get_args(member) if get_origin(member) is Literal else ()
 
 
@@ -150,7 +150,7 @@ def _data(part: Part, site: Any, training: bool) -> Any:
         splits = [list(built.examples(split)) for split in data.SPLITS]
     except PartError:
         raise
-    except InputError as error:  # to read otherwise, and fail, is a difference
+    except InputError as error:  # to fail where it did not is a difference
         return str(error)
     return [(len(split), split[:300]) for split in splits]
 
@@ -205,7 +205,7 @@ def _alike(one: Any, other: Any) -> bool:
 
 
 def _nearly(one: Any, other: Any, what: str) -> None:
-    """Outputs and weights are equal up to rounding; what a trainer reports besides may differ."""
+    """Outputs and weights are equal up to rounding; other figures that a trainer reports may differ."""
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
         close(one.double(), other.double(), what, 1e-4, 1e-5)
     elif isinstance(one, dict) and isinstance(other, dict):
