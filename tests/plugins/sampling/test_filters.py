@@ -15,10 +15,6 @@ from partwise_sampling import filters
 ROWS = st.lists(st.integers(-12, 12).map(lambda n: n / 4), min_size=1, max_size=12)
 
 
-ROUNDING = 1e-6
-"""How far the sum of a softmax in float32 may be from 1; on some processors it is off by several 1e-7."""
-
-
 def kept(logits: torch.Tensor, filtered: torch.Tensor) -> set[int]:
     """Tokens left by a filter, all of which must have kept their logits."""
     left = filtered > -torch.inf
