@@ -1,6 +1,9 @@
 # make demo   sets everything up and shows partwise at work (about six minutes on two cores)
-# make test   sets everything up and runs the tests
+# make test   sets everything up and runs the tests, but for those marked `exhaustive` (some six minutes on two cores)
 # make check  what must pass before a commit: formatting, types, import rules, tests
+# make verify-all   what `make test` leaves out: the tests marked `exhaustive` (every example of every part at every
+#             site under further seeds, all mutants once more, long trainings), and all properties with ten times as many
+#             examples. MINUTES=15 begins no test after that time, and names those it left out
 # make bench  speed, as ratios against named peers in the same run
 # make replicate   published results, expected beside obtained (about fifteen minutes)
 # make figures   trains the five models and prints the README's table of them (about ten minutes)
@@ -9,8 +12,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Two halves, so that what the tests of a file share is made once; whoever is done first takes from the other.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --quiet -r fE
 
-.PHONY: demo test check lint bench figures replicate format clean
+.PHONY: demo test verify-all check lint bench figures replicate format clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "partwise needs Python 3.11 or newer; say PYTHON=... to make")'
@@ -22,7 +27,10 @@ demo: $(READY)
 	$(BIN)/python tools/demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses 2 --quiet
+	$(PYTEST) -m "not exhaustive"
+
+verify-all: $(READY)
+	$(PYTEST) -m "exhaustive or hypothesis" --hypothesis-profile thorough $(if $(MINUTES),--minutes $(MINUTES))
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

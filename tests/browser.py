@@ -6,7 +6,6 @@ from ..browser import browser as browser
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from typing import Any
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+from .needs import browser_and_driver
+
 LEGIBLE = 4.5
 """Contrast that WCAG 2 (level AA) asks of text."""
 
@@ -122,13 +122,12 @@ class Browser:
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Chromium with a profile of its own, if there is one on this machine."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    binary = next(filter(None, map(shutil.which, NAMES)), None)
-    driver = shutil.which("chromedriver")
-    if not binary or not driver:
-        pytest.skip("no Chromium with its chromedriver on this machine: pages are not checked in a browser")
-    yield from started(webdriver, binary, driver, tmp_path_factory.mktemp("profile"))
+    """Chromium with a profile of its own. Tests that ask for it are skipped where there is none: see needs.py."""
+    from selenium import webdriver
+
+    found = browser_and_driver()
+    assert found is not None, "a test that needs a browser is skipped before its fixtures"
+    yield from started(webdriver, *found, tmp_path_factory.mktemp("profile"))
 
 
 def started(webdriver: Any, binary: str, driver: str, profile: Path) -> Iterator[Browser]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from partwise import Part
 from partwise.parts.registry import registry
 from partwise.testing import Check, contract_of, run_check
+from partwise.testing.verifying import Result
 
 CONTRACTS = [
     pytest.param(entry.part, check, id=f"{entry.part.kind}-{entry.name}-{check.name}")
@@ -17,7 +20,18 @@ CONTRACTS = [
 
 @pytest.mark.parametrize(("part", "check"), CONTRACTS)
 def test_it_holds(part: type[Part], check: Check) -> None:
-    result = run_check(part, check)
+    """Every case; of what is compiled or exported, each part's first example."""
+    judge(run_check(part, check, most=1 if check.slow and check.per == "place" else None))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(("part", "check"), CONTRACTS)
+def test_it_holds_for_every_example_at_every_site_under_another_seed(part: type[Part], check: Check) -> None:
+    everywhere = replace(check, per="site") if check.per == "place" else check
+    judge(run_check(part, everywhere, seed=1))
+
+
+def judge(result: Result) -> None:
     if result.outcome == "skipped":
         pytest.skip(result.message)
     if result.outcome == "expected":

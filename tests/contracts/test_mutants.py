@@ -16,6 +16,13 @@ def test_the_mistake_is_found(kill) -> None:
         tell_apart(kill)
 
 
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("kill", CATALOGUE, ids=str)
+def test_the_mistake_is_found_under_another_seed(kill) -> None:
+    with registered(Right, Secretive):
+        tell_apart(kill, seed=1)
+
+
 def test_every_check_has_a_mistake_to_find() -> None:
     assert not {check.name for check in all_checks()} - {kill.check.__name__ for kill in CATALOGUE}
 

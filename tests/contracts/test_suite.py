@@ -91,10 +91,8 @@ def test_examples_that_are_none_are_told_of(given: Any, said: str) -> None:
         def examples(cls) -> Any:
             return given
 
-    with registered(Odd):
-        outcomes = {result.check: result for result in verify(Odd)}
-    assert outcomes["its_examples_cover_every_knob"].message.startswith(said)
-    assert said in outcomes["each_position_is_by_itself"].message
+    assert outcome(Odd, "its_examples_cover_every_knob")[1].startswith(said)
+    assert said in outcome(Odd, "each_position_is_by_itself")[1]
 
 
 def test_a_part_with_knobs_that_must_be_given_needs_examples() -> None:
@@ -118,6 +116,13 @@ def test_a_declared_failure_that_passes_is_an_error() -> None:
     kind, message = outcome(Mended, KNOB)
     assert kind == "failed"
     assert "holds now" in message
+
+
+def test_a_declared_failure_is_mended_only_if_all_its_cases_were_run() -> None:
+    with registered(Mended):
+        check = check_named(Mended, KNOB)
+        assert run_check(Mended, check, most=0).outcome == "skipped"
+        assert run_check(Mended, check, most=1).outcome == "failed"
 
 
 def test_a_declared_failure_of_no_check_is_an_error() -> None:

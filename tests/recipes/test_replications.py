@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+import replicate as tool
 from partwise.recipe import studies
 from partwise.studies.definition.reading import load_study
 from partwise.studies.definition.variants import variants
 
-TOOL = Path(__file__).parents[2] / "tools" / "replicate.py"
 STUDIES = [one.name for one in studies() if one.name.startswith("replications/")]
 
 
@@ -20,8 +21,17 @@ def base(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def replicate(*words: str, where: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(TOOL), *words], cwd=where, capture_output=True, text=True)
+@pytest.fixture(autouse=True)
+def _somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def replicate(*words: str) -> Result:
+    return CliRunner().invoke(tool.main, words)
+
+
+def replicate_in_a_process(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, tool.__file__, *words], capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -29,14 +39,15 @@ def test_a_replicating_study_has_variants_that_assemble(name: str) -> None:
     assert len(variants(load_study(name)).candidates) >= 2
 
 
-def test_the_tool_knows_every_replication(tmp_path: Path) -> None:
-    told = replicate("--help", where=tmp_path).stdout
+def test_the_tool_knows_every_replication() -> None:
+    told = replicate("--help").stdout
     known = "".join(told.partition("[bigram")[2].partition("]")[0].split())
     assert sorted(f"bigram{known}".split("|")) == sorted([*map(base, STUDIES), "bigram", "nanogpt-cpu"])
 
 
-def test_the_bigram_model_reaches_the_entropy_that_counting_gives(tmp_path: Path) -> None:
-    done = replicate("bigram", where=tmp_path)
+@pytest.mark.exhaustive
+def test_the_bigram_model_reaches_the_entropy_that_counting_gives() -> None:
+    done = replicate_in_a_process("bigram")
     assert done.returncode == 0, done.stderr
     name, _, _, obtained, holds, _ = (cell.strip() for cell in done.stdout.splitlines()[-1].strip("|").split("|"))
     loss, entropy = (float(word) for word in obtained.split(", entropy "))
@@ -45,15 +56,15 @@ def test_the_bigram_model_reaches_the_entropy_that_counting_gives(tmp_path: Path
     assert 1.5 < entropy < 3.0
 
 
-def test_what_needs_a_text_says_so(tmp_path: Path) -> None:
-    done = replicate("nanogpt-cpu", where=tmp_path)
-    assert done.returncode == 0
+def test_what_needs_a_text_says_so() -> None:
+    done = replicate("nanogpt-cpu")
+    assert done.exit_code == 0
     assert "not run: --text FILE" in done.stdout
 
 
 def test_a_text_that_cannot_be_read_is_an_error_of_one_screen(tmp_path: Path) -> None:
     (tmp_path / "binary.txt").write_bytes(b"\xff\x00" * 100)
-    done = replicate("nanogpt-cpu", "--text", "binary.txt", where=tmp_path)
+    done = replicate_in_a_process("nanogpt-cpu", "--text", "binary.txt")
     assert done.returncode == 2
     assert "is not UTF-8 text" in done.stderr
     assert "Traceback" not in done.stderr
@@ -63,6 +74,6 @@ def test_a_run_that_is_not_what_it_should_be_is_an_error_of_one_screen(tmp_path:
     other = tmp_path / "runs" / "replications" / "bigram"
     other.parent.mkdir(parents=True)
     other.write_text("no directory")
-    done = replicate("bigram", where=tmp_path)
-    assert done.returncode == 2, done.stderr
+    done = replicate("bigram")
+    assert done.exit_code == 2, done.stderr
     assert "Traceback" not in done.stderr

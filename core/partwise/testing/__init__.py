@@ -1,19 +1,19 @@
-"""The contract suite: what every part must hold, whoever wrote it, and the means to check it.
+"""The contract suite: what every part must do, no matter who wrote it, and how to check that.
 
 From the command line:
 
     partwise verify acme/sinks
 
-From your own tests, a test for each line of the contract:
+From your own tests, with one test per check:
 
     from partwise.testing import contract_tests
 
     test_sinks = contract_tests("acme/sinks")
 
-A part says under which settings it wants to be checked (`examples()`), which of them mean the same (`equals()`),
-and what it is known not to hold (`known_failures`). A kind says at which sites its parts are built (`sites()`), what
-its modules are called with (`inputs()`), and what else must hold of its parts (`checks()`): with these a kind that a
-plugin defines is checked like those of the core.
+A part gives the settings to check it with (`examples()`), settings that mean the same (`equals()`), and the checks
+that it is known to fail (`known_failures`). A kind gives the sites at which its parts are built (`sites()`), the inputs
+of its modules (`inputs()`), and further checks of its parts (`checks()`). With these, a kind that a plugin defines is
+checked like those of the core.
 """
 
 from __future__ import annotations

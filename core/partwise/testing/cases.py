@@ -1,7 +1,7 @@
 """What there is to check: every example of a part, at every site of its kind where it fits.
 
-Nothing about a part is guessed: its settings are its own `examples()`, the sites are its kind's `sites()`, and
-whether it fits one is asked by building it there on the meta device.
+Nothing about a part is guessed: its settings are its own `examples()`, the sites are its kind's `sites()`, and it fits
+a site if it can be built there on the meta device.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ OTHER_KINDS = frozenset(
 
 @dataclass(frozen=True)
 class Subject:
-    """What a check is called with, and how to name it."""
+    """A case: what a check is called with, and its name."""
 
     label: str
     arguments: tuple[Any, ...]
 
     def matches(self, place: str) -> bool:
-        """Whether it is meant by the bracket in "check[place]": its label, or one word of it."""
+        """Whether the bracket in "check[place]" names this case: by its label, or by one word of it."""
         return place == self.label or place in self.label.split("-")
 
 
@@ -49,10 +49,10 @@ def family(part: Part | type[Part]) -> str:
 
 @cache
 def examples(part: type[Part]) -> tuple[Part, ...]:
-    """The settings under which a part wants to be checked.
+    """The settings with which a part is to be checked.
 
     Raises:
-        ContractViolation: what it gives as its examples are none.
+        ContractViolation: `examples()` gives something other than settings of the part.
     """
     needed = [knob for knob, field in part.model_fields.items() if field.is_required()]
     own = any("examples" in vars(base) for base in part.__mro__ if base is not Part)
@@ -81,7 +81,7 @@ def builds_module(part: type[Part]) -> bool:
 
 
 def sites(part: Part) -> dict[str, Any]:
-    """The sites of the part's kind where it fits, by the names of the places."""
+    """The sites of the part's kind where it fits, by name."""
     places = part.sites()
     return {place: site for place, site in places.items() if len(places) == 1 or fits(part, site)}
 
@@ -93,7 +93,7 @@ def skeleton_of(part: Part, site: Any) -> Any:
 
 
 def fits(part: Part, site: Any) -> bool:
-    """Whether a part says that it can stand at a site. To fail otherwise counts as fitting: a check will show it."""
+    """Whether a part fits a site: building it there raises no `PartError`. (A check will show any other error.)"""
     try:
         skeleton_of(part, site)
     except PartError:
@@ -111,7 +111,7 @@ def stands_for_others(part: Part) -> bool:
 
 @cache
 def subjects(part: type[Part], per: Per) -> tuple[Subject, ...]:
-    """Everything that a check of `part` is to be called with."""
+    """All cases of a check of `part`."""
     if per == "part":
         return (Subject("part", (part,)),)
     if per == "knob":
@@ -134,7 +134,7 @@ def _at_sites(part: type[Part]) -> Iterator[Subject]:
 
 
 def _meant(name: str) -> Iterator[str]:
-    """What a name that is no part's may stand for: a plugin, or a kind."""
+    """What a name may stand for if no part has it: a plugin, or a kind."""
     own = [entry.name for entry in registry().entries() if entry.name.partition("/")[0] == name and "/" in entry.name]
     if own:
         yield f"{name} is a plugin; its parts are {', '.join(own)}"
@@ -143,7 +143,7 @@ def _meant(name: str) -> Iterator[str]:
 
 
 def find(name: str, kind: str | None = None) -> RegisteredPart:
-    """The registered part called `name` today or before, of `kind` if one is given.
+    """The registered part whose name is, or was, `name`; of `kind` if one is given.
 
     Raises:
         InputError: there is none, or there are several.

@@ -15,13 +15,13 @@ def all_checks() -> tuple[Check, ...]:
 
 
 def checks_of(part: type[Part]) -> tuple[Check, ...]:
-    """The contract of a part: what is asked of its kinds, and its own `checks()`."""
+    """The contract of a part: the checks of its kinds, and its own `checks()`."""
     own = (one if isinstance(one, Check) else as_check(one) for one in part.checks())
     return (*(one for one in all_checks() if concerns(one, part)), *own)
 
 
 def concerns(check: Check, part: type[Part]) -> bool:
-    """Whether a check is one for this part's kind."""
+    """Whether a check applies to parts of this kind."""
     if EVERY in check.kinds or any(kind.kind in check.kinds for kind in kinds_of(part)):
         return True
     return MODULE in check.kinds and builds_module(part)

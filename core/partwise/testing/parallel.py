@@ -1,4 +1,4 @@
-"""Many parts at once: their checks are shared out over processes, the slow ones first."""
+"""Checks many parts at once: their checks are distributed over processes, the slow ones first."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .verifying import Result, declarations, run_check
 
 @dataclass(frozen=True)
 class Job:
-    """One check of one part, by their names: what a process is told."""
+    """One check of one part, by name: what is sent to a process."""
 
     kind: str
     part: str
@@ -32,7 +32,7 @@ class Job:
 
 
 def contract_of(part: type[Part]) -> tuple[Check, ...]:
-    """The checks of a part, that of its own declarations included."""
+    """The checks of a part, including the one of its own declarations."""
     return (as_check(declarations, per="part"), *checks_of(part))
 
 
@@ -41,7 +41,7 @@ def verify_parts(entries: Sequence[RegisteredPart], seed: int = 0, jobs: int | N
 
     Args:
         seed: of the random inputs and weights.
-        jobs: processes; None: one for each core there is.
+        jobs: number of processes; None for one per core.
     """
     checks = [(entry, check) for entry in entries for check in contract_of(entry.part)]
     checks.sort(key=lambda pair: not pair[1].slow)
@@ -84,7 +84,7 @@ def _prepare() -> None:
 
 
 def run(job: Job) -> Result:
-    """What a process does."""
+    """Runs one job, in a process of the pool."""
     part = find(job.part, job.kind).part
     check = next(one for one in contract_of(part) if one.name == job.check)
     return run_check(part, check, job.seed)

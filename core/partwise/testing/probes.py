@@ -1,4 +1,4 @@
-"""How to build a module of each kind and what to put into it, so that checks need not know the kind.
+"""How to build a module of each kind and what to call it with, so that checks need not know the kind.
 
 A probe holds float or integer inputs and a function that calls the module on them and gives one tensor.
 Everything random here is a function of one seed, which `seeded` sets: 0 unless said otherwise.
@@ -27,13 +27,13 @@ from .violation import ContractViolation, skip
 MEMORY = 5
 """Positions of the memory that probes of cross-attention read."""
 _SPREAD = 1000
-"""Apart from each other by this, the seeds of two runs share no input."""
+"""The distance between the seeds of two runs, large enough that they share no input."""
 _seed: ContextVar[int] = ContextVar("partwise_testing_seed", default=0)
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Within it, other inputs and weights are drawn for each `seed`."""
+    """Within it, inputs and weights depend on `seed`."""
     token = _seed.set(seed)
     with torch.random.fork_rng([]):
         try:
@@ -43,7 +43,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def drawn(seed: int) -> int:
-    """A seed for what a check draws as its number `seed`."""
+    """The seed to draw with, for the draw that a check gives the number `seed`."""
     return seed + _SPREAD * _seed.get()
 
 
@@ -67,7 +67,7 @@ def build(part: Part, site: Any, seed: int = 0) -> Any:
     """The part's module as partwise assembles it, in evaluation mode."""
     module = skeleton_of(part, site)
     if module is None:
-        raise ContractViolation("its build() gives nothing back; it must return the module")
+        raise ContractViolation("its build() returns nothing; it must return the module")
     if not isinstance(module, nn.Module):
         raise ContractViolation(
             f"it builds {with_article(type(module).__name__)}, and a {family(part)} is an nn.Module"
@@ -77,7 +77,7 @@ def build(part: Part, site: Any, seed: int = 0) -> Any:
 
 
 def shaken(part: Part, site: Any, seed: int = 0) -> Any:
-    """`build`, and noise on every weight: zeros and ones of a first initialisation can hide a mistake."""
+    """As `build`, with noise on every weight: the zeros and ones of a first initialisation can hide a mistake."""
     module, generator = build(part, site, seed), torch.Generator().manual_seed(drawn(seed))
     with torch.no_grad():
         for parameter in module.parameters():
@@ -107,7 +107,7 @@ def probe(part: Part, site: Any, rows: int = 3, length: int = 6) -> Probe:
 
 
 def in_one(output: Any) -> Tensor:
-    """What a module gave as one tensor; of several tensors, one after the other."""
+    """The output of a module as one tensor; several tensors are flattened and joined."""
     if isinstance(output, Tensor):
         return output
     values = output.values() if isinstance(output, dict) else output

@@ -1,4 +1,4 @@
-"""The contract suite as pytest runs it: each line of the contract a test of its own."""
+"""The contract suite as tests for pytest, one for each check."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .verifying import run_check
 def contract_tests(part: str | type[Part], kind: str | None = None, seed: int = 0) -> Callable[..., None]:
     """A pytest test, parametrised over the contract of a part: `test_sinks = contract_tests("acme/sinks")`.
 
-    What the part declares it does not hold is an expected failure, strictly.
+    A failure that the part declares is expected, strictly.
 
     Args:
         part: the name under which it is registered, or the class itself.

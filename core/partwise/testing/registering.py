@@ -50,7 +50,7 @@ def check(*kinds: str, per: Per = "site", slow: bool = False) -> Callable[[Funct
     Args:
         kinds: names of kinds; `MODULE` or `EVERY` in place of one.
         per: what it is called with.
-        slow: whether it takes seconds; slow ones are begun first.
+        slow: whether it takes seconds; slow checks are started first.
     """
 
     def register(function: Function) -> Function:

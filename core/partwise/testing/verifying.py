@@ -1,8 +1,8 @@
-"""Runs checks and says what came of them: passed, skipped, an expected failure, or failed.
+"""Runs checks and reports their outcomes: passed, skipped, failed as expected, or failed.
 
-A part may declare what it is known not to hold, `known_failures = {"check": "why", "check[1]": "why"}`: the whole
-check, or only where the bracket fits (an example by its index, a place, a knob). It is strict: what is declared
-and does not fail is an error, and so is the name of a check that there is not.
+A part may declare the checks that it is known to fail, `known_failures = {"check": "why", "check[1]": "why"}`: in all
+cases, or only in those that the bracket names (an example by its index, a place, a knob). Declarations are strict: it
+is an error if a declared failure does not occur, or if there is no check of that name.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from pydantic import ValidationError
 from partwise.parts.part import Part
 from partwise.parts.registry import registry
 
-from . import cases as catalogue
-from . import probes
+from . import cases, probes
 from .contract import checks_of
 from .registering import Check, as_check
 from .violation import ContractViolation, NotApplicableError, require
@@ -32,7 +31,7 @@ Outcome = Literal["passed", "skipped", "expected", "failed"]
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one check of one part, over all its examples and sites."""
+    """The outcome of one check of one part, over all its examples and sites."""
 
     kind: str
     part: str
@@ -55,38 +54,48 @@ def verify(part: type[Part], seed: int = 0) -> Iterator[Result]:
 
 
 def declarations(part: type[Part]) -> None:
-    """What it declares about its checks names checks and cases there are, and each of its examples fits a site."""
+    """Its `known_failures` name checks and cases that exist, and each of its examples fits a site."""
     checks = {one.name: one for one in checks_of(part)}
     for key in part.known_failures:
         name, place = _split(key)
-        require(name in checks, f"known_failures names a check {name!r} that there is not for a {part.kind}")
-        there = not place or any(one.matches(place) for one in catalogue.subjects(part, checks[name].per))
-        require(there, f"known_failures names a case {key!r} that there is not")
-    for index, example in enumerate(catalogue.examples(part)):
-        if not catalogue.stands_for_others(example):
+        require(
+            name in checks, f"known_failures names a check {name!r}, and there is none of that name for a {part.kind}"
+        )
+        there = not place or any(one.matches(place) for one in cases.subjects(part, checks[name].per))
+        require(there, f"known_failures names a case {key!r}, which does not exist")
+    for index, example in enumerate(cases.examples(part)):
+        if not cases.stands_for_others(example):
             require(
-                catalogue.sites(example),
-                f"example {index} fits none of the sites of a {catalogue.family(part)} "
+                cases.sites(example),
+                f"example {index} fits none of the sites of a {cases.family(part)} "
                 f"({', '.join(part.sites())}), so that nothing checks it: {_refusal(example)}",
             )
 
 
 def _refusal(part: Part) -> str:
     try:
-        catalogue.skeleton_of(part, next(iter(part.sites().values())))
+        cases.skeleton_of(part, next(iter(part.sites().values())))
     except Exception as error:
         return str(error)
     return ""
 
 
-def run_check(part: type[Part], check: Check, seed: int = 0) -> Result:
-    """Runs one check over all its cases. `seed` varies the random inputs and weights."""
+def run_check(part: type[Part], check: Check, seed: int = 0, most: int | None = None) -> Result:
+    """Runs one check of a part.
+
+    Args:
+        seed: varies the random inputs and weights.
+        most: the number of cases to run, from the first; None for all of them. A declared failure counts as mended only
+            if all cases that it covers were run.
+    """
     begun, run, skipped = time.perf_counter(), 0, Counter[str]()
     known = {key: why for key, why in part.known_failures.items() if _split(key)[0] == check.name}
-    unfailed, failures = set(known), list[tuple[str, BaseException]]()
-    expected = 0
+    failures, expected = list[tuple[str, BaseException]](), 0
+    subjects = _subjects(part, check, failures)
+    left_out = () if most is None else subjects[most:]
+    unfailed = {key for key in known if not any(_covers(key, subject) for subject in left_out)}
     with probes.seeded(seed):
-        for subject in _subjects(part, check, failures):
+        for subject in subjects[:most]:
             torch.manual_seed(seed)
             try:
                 check(*subject.arguments)
@@ -95,7 +104,7 @@ def run_check(part: type[Part], check: Check, seed: int = 0) -> Result:
                 skipped[str(reason)] += 1
             except Exception as error:
                 run += 1
-                covering = {key for key in known if not _split(key)[1] or subject.matches(_split(key)[1])}
+                covering = {key for key in known if _covers(key, subject)}
                 unfailed -= covering
                 expected += bool(covering)
                 if not covering:
@@ -105,9 +114,15 @@ def run_check(part: type[Part], check: Check, seed: int = 0) -> Result:
     return Result(part.kind, name, check.name, check.about, outcome, message, run, took, details)
 
 
-def _subjects(part: type[Part], check: Check, failures: list[tuple[str, BaseException]]) -> Iterable[catalogue.Subject]:
+def _covers(key: str, subject: cases.Subject) -> bool:
+    """Whether a declared failure is one of this case."""
+    place = _split(key)[1]
+    return not place or subject.matches(place)
+
+
+def _subjects(part: type[Part], check: Check, failures: list[tuple[str, BaseException]]) -> tuple[cases.Subject, ...]:
     try:
-        return catalogue.subjects(part, check.per)
+        return cases.subjects(part, check.per)
     except Exception as error:  # its `examples` or `sites` fail
         failures.append(("examples", error))
         return ()
@@ -130,7 +145,7 @@ def _judged(
         return "failed", f"{where}{_what(error, part)}{others}", "".join(traceback.format_exception(error))
     if unfailed:
         listed = ", ".join(sorted(unfailed))
-        return "failed", f"known_failures declares {listed}, and that holds now: take it out", ""
+        return "failed", f"known_failures declares {listed}, which holds now: remove it", ""
     if expected:
         return "expected", "; ".join(dict.fromkeys(known.values())), ""
     if not run:
@@ -149,7 +164,7 @@ def _what(error: BaseException, part: type[Part]) -> str:
 
 
 def _place_in(part: type[Part], error: BaseException) -> str:
-    """Where the author has to look: the innermost line of the part's own package that the error passed."""
+    """Where the author has to look: the innermost line of the traceback in the part's own package."""
     package = part.__module__.partition(".")[0]
     place = ""
     for frame, line in traceback.walk_tb(error.__traceback__):

@@ -1,4 +1,4 @@
-"""How a check says what it found: a violation in plain words, shrunk to the smallest case that shows it."""
+"""How a check reports a violation: in plain words, and for the smallest case that shows it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 
 
 class ContractViolation(AssertionError):  # noqa: N818 - a violation is what it is
-    """A part does not hold what its kind promises; the message says what, in plain words."""
+    """A part breaks the contract of its kind; the message says how, in plain words."""
 
 
 class NotApplicableError(Exception):
-    """A check has nothing to say about this case; the message says why. Counted and shown as skipped."""
+    """A check does not apply to this case; the message says why. It is counted and shown as skipped."""
 
 
 def require(holds: object, what: str) -> None:

@@ -203,14 +203,20 @@ def test_weights_that_do_not_fit_the_settings_are_refused_by_name(tmp_path: Path
         import_checkpoint(tmp_path / "in", tmp_path / "run")
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (16,), (3, 5), (0, 32), (2, 3, 4), (48, 32)])
-@pytest.mark.parametrize("which", ["q_proj", "k_proj", "gate_proj", "o_proj"])
+OTHER_SHAPES = [
+    (which, shape)
+    for which in ("q_proj", "k_proj", "gate_proj", "o_proj")
+    for shape in ((), (1,), (16,), (3, 5), (0, 32), (2, 3, 4), (48, 32))
+    if (which, shape) != ("gate_proj", (48, 32))
+]
+
+
+@pytest.mark.parametrize(("which", "shape"), OTHER_SHAPES)
 def test_a_tensor_of_another_shape_is_refused(which: str, shape: tuple[int, ...], tmp_path: Path) -> None:
     checkpoint("llama", tmp_path / "in")
     tensors = load_file(tmp_path / "in" / "model.safetensors")
     (name,) = [name for name in tensors if f"layers.0.{'mlp' if 'gate' in which else 'self_attn'}.{which}" in name]
-    if tensors[name].shape == shape:
-        pytest.skip("it is the right one")
+    assert tensors[name].shape != shape
     save_file({**tensors, name: torch.zeros(shape)}, tmp_path / "in" / "model.safetensors")
     with pytest.raises(InputError, match=which if which in ("q_proj", "k_proj") else "model's"):
         import_checkpoint(tmp_path / "in", tmp_path / "run")

@@ -45,6 +45,11 @@ print(json.dumps({
 Install = Callable[..., None]
 
 
+def on_the_path(*sites: Path) -> str:
+    """Directories before what is on the path already."""
+    return os.pathsep.join([*map(str, sites), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 class Machine:
     """A directory on the path, into which distributions are installed."""
 
@@ -62,10 +67,9 @@ class Machine:
         (info / "entry_points.txt").write_text("\n".join(["[partwise]", *lines, ""]))
 
     def run(self, program: str, **environment: str) -> str:
-        path = os.pathsep.join([str(self.site), *filter(None, [os.environ.get("PYTHONPATH")])])
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
-            env={**os.environ, "PYTHONPATH": path, **environment},
+            env={**os.environ, "PYTHONPATH": on_the_path(self.site), **environment},
             capture_output=True,
             text=True,
             check=False,
@@ -275,7 +279,7 @@ def test_a_plugin_that_is_on_the_path_twice_is_one_plugin(machine: Machine, tmp_
     machine.install("acme", GOOD)
     other = Machine(tmp_path_factory.mktemp("other"))
     other.install("acme", GOOD)
-    seen = machine.show(PYTHONPATH=os.pathsep.join([str(machine.site), str(other.site)]))
+    seen = machine.show(PYTHONPATH=on_the_path(machine.site, other.site))
     assert seen["parts"] == ["acme/double"]
 
 

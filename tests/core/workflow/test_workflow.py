@@ -12,8 +12,8 @@ from partwise import InputError, RecipeError, WorkError
 from partwise.machine import torch_device
 from partwise.recipe import LoadedRecipe, load
 from partwise.runs import alone_in
+from partwise.workflow import check, default_directory, train
 from partwise.workflow.reopening import evaluate, generate, reopen
-from partwise.workflow.training import check, default_directory, train
 
 SMALL = [
     "model.width=24",

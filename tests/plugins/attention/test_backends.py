@@ -95,7 +95,7 @@ def test_all_kernels_give_the_same_gradients(name: str, monkeypatch: pytest.Monk
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.needs("gpu")
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", ["window", "window both ways", "soft cap", "alibi", "t5", "grouped", "all at once"])
 def test_on_a_gpu_the_kernel_taken_gives_what_is_written_out(name: str, precision: torch.dtype) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import regex
 import tokenizers
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from partwise import InputError
@@ -40,7 +40,6 @@ def test_a_word_shrinks_merge_by_merge() -> None:
     assert seen == ["l o w e r", "lo w e r", "lo w er", "low er"]
 
 
-@settings(max_examples=300)
 @given(
     texts=st.lists(st.text("ab", max_size=12) | st.text("abc '\n", max_size=20), max_size=8),
     merges=st.integers(0, 30),
@@ -81,7 +80,6 @@ def test_encoding_equals_merging_in_the_order_of_training(text: str) -> None:
     assert [tokenizer.token_bytes(token) for token in tokenizer.encode(text)] == expected
 
 
-@settings(max_examples=200)
 @given(texts=st.lists(st.text("ab", max_size=14), max_size=6), text=st.text("ab", max_size=25))
 def test_encoding_a_small_alphabet_equals_merging_in_the_order_of_training(texts: list[str], text: str) -> None:
     # Runs and overlaps of two letters: here tiktoken's lowest-rank-first would part from training, if it ever did.
@@ -104,7 +102,6 @@ def test_short_texts_have_fewer_tokens_than_asked_for() -> None:
     assert Bpe(vocab_size=5000).assemble(site(["aaaa aaaa"])).vocab_size == 256 + 2 + 1
 
 
-@settings(max_examples=300)
 @given(text=st.text("a1 .\n\r\té狐'", max_size=60), pattern=st.sampled_from(["gpt2", "cl100k", "qwen2", "o200k"]))
 def test_cutting_a_long_text_changes_no_count(text: str, pattern: str) -> None:
     whole = count_pre_tokens([text], pattern)

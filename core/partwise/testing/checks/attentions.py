@@ -1,4 +1,4 @@
-"""What an attention must hold that takes the model's own position encoder, and every mixer in a long text."""
+"""Checks of attentions that use the model's position encoder, and of every mixer on a long text."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from partwise.testing.violation import close_at_positions, require, skip
 from .mixers import B, T, empty_state, gradients_are_finite, memory_of, run
 
 LONG = 300
-"""Positions after which what doubles with each is beyond float32."""
+"""Positions after which a number that doubles at each of them is beyond float32."""
 
 
 @check("attention")
 def the_models_position_is_used(part: Part, site: Any) -> None:
-    """If it asks for the model's position (`site.position.serve`), it turns queries and keys and adds the bias."""
+    """If it asks for the model's position (`site.position.serve`), it applies that to queries, keys and scores."""
     if site.reads_memory:
         skip("the model's position says nothing about an encoder's states")
     asked = False
@@ -33,7 +33,7 @@ def the_models_position_is_used(part: Part, site: Any) -> None:
         try:
             module = shaken(part, replace(site, position=shared))
         except PartError:
-            continue  # it says that it cannot be placed so
+            continue  # it says that it does not take such a position
         if shared.shape is not None:
             asked = True
             _uses(part, site, module, Places(act, shared.shape[0]))
@@ -45,9 +45,9 @@ def _uses(part: Part, site: Any, module: Any, places: Places) -> None:
     x = numbers(B, T, site.width)
     plain, placed = module(x, flow_of(0, T)), module(x, flow_of(0, T).placed_by(places))
     how = {"rotate": "that rotates: see flow.rotate", "bias": "that biases scores: see flow.bias"}[places.act]
-    require(not torch.allclose(placed, plain, 1e-4, 1e-5), f"it takes no notice of a position {how}")
+    require(not torch.allclose(placed, plain, 1e-4, 1e-5), f"it ignores a position {how}")
     if places.act == "rotate":
-        require(places.turned > places.heads, "of queries and keys it rotates only one; flow.rotate is for both")
+        require(places.turned > places.heads, "it rotates only one of queries and keys; flow.rotate is for both")
     if site.causal:
         state = empty_state(part, module, site, B, T)
         pieces = [module(x[:, t : t + 1], flow_of(t, t + 1).placed_by(places), state) for t in range(T)]
@@ -55,7 +55,7 @@ def _uses(part: Part, site: Any, module: Any, places: Places) -> None:
 
 
 class Places:
-    """A position encoder that acts in one way, and counts what it turned."""
+    """A position encoder that acts in one way, and counts the heads it has rotated."""
 
     max_positions = None
 

@@ -1,4 +1,4 @@
-"""What every block must hold besides what a mixer must: what it is when its branches are silent."""
+"""What every block must do besides what a mixer must, seen when its branches give zeros."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class SilentFeedForward(FeedForwardPart):
 def with_silent_branches_it_is_the_identity(part: Any, site: Any) -> None:
     """With branches that give zeros, a block with a residual stream is the identity."""
     if not part.keeps_stream:
-        skip("it does something to the residual stream itself, and says so (keeps_stream)")
+        skip("it changes the residual stream itself, and says so (keeps_stream)")
     block = build(silenced(part), site)
     x = numbers(3, 6, site.width)
     output = block(x, flow_of(0, 6, memory_of(site)))

@@ -24,7 +24,7 @@ GRAPHS = 2
 
 @check(MODULE, per="place", slow=True)
 def it_compiles_to_one_graph(part: Part, site: Any) -> None:
-    """`torch.compile` makes one graph of it (fullgraph), once more for other lengths, and computes the same."""
+    """`torch.compile` makes one graph of it (fullgraph), and one more for all other lengths, with the same results."""
     module, graphs = shaken(part, site), list[object]()
 
     def count(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Any]:
@@ -49,7 +49,7 @@ def it_compiles_to_one_graph(part: Part, site: Any) -> None:
 
 @check(MODULE, per="place", slow=True)
 def it_can_be_exported(part: Part, site: Any) -> None:
-    """`torch.export` makes one program of it for batches and sequences of any size, which computes the same."""
+    """`torch.export` makes one program of it for batches and sequences of any size, with the same results."""
     module, small, large = shaken(part, site), probe(part, site, 2, 6), probe(part, site, 3, 9)
     with _quiet(), torch.no_grad():
         try:
@@ -92,7 +92,7 @@ def _first_line(error: BaseException) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what PyTorch warns of and prints while it traces."""
+    """Without the warnings and output of PyTorch while it traces."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -1,4 +1,4 @@
-"""What every data set must hold."""
+"""What every data set must do."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def data_of(part: Part) -> Any:
 
 @check("data", per="example")
 def examples_are_sound(part: Part) -> None:
-    """Texts with something to learn in them, in the form that is announced."""
+    """Each split has examples, in the form that is announced, and each example has something to learn in it."""
     data = data_of(part)
     require(data.form in ("stream", "examples"), f"its form is {data.form!r}")
     for split in SPLITS:
@@ -49,7 +49,7 @@ def examples_are_sound(part: Part) -> None:
 
 @check("data", per="example")
 def it_yields_the_same_each_time(part: Part) -> None:
-    """A fixed order, from the start at each call; nothing drawn from or left in the global random state."""
+    """Each call gives the same examples in the same order, and leaves the global random state alone."""
     data, again = data_of(part), part.assemble(DataSite())
     for split in SPLITS:
         one = first(data, split)
@@ -63,13 +63,13 @@ def it_yields_the_same_each_time(part: Part) -> None:
 
 @check("data", per="example")
 def splits_share_nothing(part: Part) -> None:
-    """No text of one split stands in another."""
+    """No text is in two splits."""
     data = data_of(part)
     seen: dict[str, str] = {}
     for split in SPLITS:
         for text in {_whole(example) for example in first(data, split, 2000)}:
             other = seen.setdefault(text, split)
-            require(other == split, f"{text[:60]!r} stands in the {other} split and in the {split} split")
+            require(other == split, f"{text[:60]!r} is in the {other} split and in the {split} split")
 
 
 def _whole(example: Example) -> str:
@@ -78,11 +78,11 @@ def _whole(example: Example) -> str:
 
 @check("data", per="example")
 def other_data_has_another_identity(part: Part) -> None:
-    """Where another example yields other texts, its identity is another: it names the cache of encoded texts."""
+    """Settings that give other texts have another identity, by which the cache of encoded texts is named."""
     data = data_of(part)
     mine = [first(data, split, 50) for split in SPLITS]
     for other in examples(type(part)):
         theirs = data_of(other)
         if [first(theirs, split, 50) for split in SPLITS] != mine:
             differs = theirs.identity() != data.identity()
-            require(differs, f"{part!r} and {other!r} yield other texts and have one identity")
+            require(differs, f"{part!r} and {other!r} give different texts and have the same identity")

@@ -1,4 +1,4 @@
-"""Importing a part costs nothing and changes nothing: asked of a fresh interpreter."""
+"""Importing a part costs nothing and changes nothing: checked in a fresh interpreter."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ for name in modules:
         try:
             examples = list(part.examples())
         except Exception:
-            continue  # which other checks tell of
+            continue  # other checks report it
         for example in examples:
             for site in part.sites().values():
                 before = state()
@@ -73,7 +73,7 @@ def importing_it_leaves_everything_alone(part: type[Part]) -> None:
 
 
 def _neighbours(module: str) -> tuple[str, ...]:
-    """The module, or if it is a built-in one all of those: they are asked of one interpreter."""
+    """The module; if it is built in, all built-in ones, which share one interpreter."""
     built_in = sorted({entry.part.__module__ for entry in registry().entries() if entry.plugin.builtin})
     return tuple(built_in) if module in built_in and module in sys.modules else (module,)
 

@@ -7,6 +7,7 @@ dropout counts), the texts of a data set, the factors of a schedule, the text a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, Literal, get_args, get_origin
 
 import torch
@@ -18,7 +19,7 @@ from partwise.errors import InputError, PartError
 from partwise.parts.part import Part
 from partwise.parts.sites import OptimizerSite, ScheduleSite
 from partwise.recipe.knob_types import members, shape_of
-from partwise.testing import cases as catalogue
+from partwise.testing import cases
 from partwise.testing.probes import build, drawn, in_one, probe
 from partwise.testing.registering import EVERY, check
 from partwise.testing.violation import close, require, skip, violated
@@ -29,10 +30,10 @@ from .parts import default_of
 
 @check(EVERY, per="knob", slow=True)
 def every_knob_makes_a_difference(part: type[Part], knob: str) -> None:
-    """Some other value of each knob, in some example, makes a difference that can be seen."""
+    """For each knob there is an example in which another value makes a difference that can be seen."""
     tried = 0
     for one, other in pairs(part, knob):
-        seen = observe(one), observe(other)
+        seen = _observed(part, cases.examples(part).index(one), drawn(0)), observe(other)
         shared = seen[0].keys() & seen[1].keys()
         tried += bool(shared)
         if any(not _alike(seen[0][place], seen[1][place]) for place in shared):
@@ -64,7 +65,7 @@ def _differing(one: Part, other: Part) -> str:
 
 def pairs(part: type[Part], knob: str) -> Iterator[tuple[Part, Part]]:
     """Examples, each beside itself with another value of the knob: its default, another example's, or twice as much."""
-    examples = catalogue.examples(part)
+    examples = cases.examples(part)
     values = [getattr(example, knob) for example in examples]
     if not part.model_fields[knob].is_required():
         values.append(default_of(part, knob))
@@ -83,14 +84,20 @@ def pairs(part: type[Part], knob: str) -> Iterator[tuple[Part, Part]]:
 
 
 def _options(member: Any) -> tuple[Any, ...]:
-    """What a knob may be that is one of a few words."""
+    """The choices of a knob that is one of a few words."""
     return get_args(member) if get_origin(member) is Literal else ()
+
+
+@lru_cache(maxsize=64)
+def _observed(part: type[Part], example: int, seed: int) -> dict[str, Any]:
+    """What an example does, kept: it is compared with itself at another value of each knob."""
+    return observe(cases.examples(part)[example])
 
 
 def observe(part: Part, training: bool = True) -> dict[str, Any]:
     """What the part does at each place where it fits; in training, dropout counts."""
-    observer: Callable[[Any, Any, bool], Any] = _OBSERVERS.get(catalogue.family(part), _built)
-    if catalogue.stands_for_others(part):
+    observer: Callable[[Any, Any, bool], Any] = _OBSERVERS.get(cases.family(part), _built)
+    if cases.stands_for_others(part):
         observer = _group
     seen = {}
     for place, site in part.sites().items():
@@ -103,11 +110,11 @@ def observe(part: Part, training: bool = True) -> dict[str, Any]:
 
 def _built(part: Part, site: Any, training: bool) -> Any:
     """Whatever it builds: a module, or something to be called with the kind's `inputs`."""
-    if catalogue.builds_module(type(part)):
+    if cases.builds_module(type(part)):
         return _module(part, site, training)
     inputs = part.inputs(site, 3, 9)
     if inputs is None:
-        skip(f"what a {catalogue.family(part)} does cannot be observed: its kind has no `inputs`")
+        skip(f"what a {cases.family(part)} does cannot be observed: its kind has no `inputs`")
     return in_one(part.assemble(site)(*inputs))
 
 
@@ -143,7 +150,7 @@ def _data(part: Part, site: Any, training: bool) -> Any:
         splits = [list(built.examples(split)) for split in data.SPLITS]
     except PartError:
         raise
-    except InputError as error:  # to read otherwise, and fail, is a difference
+    except InputError as error:  # to fail where it did not is a difference
         return str(error)
     return [(len(split), split[:300]) for split in splits]
 
@@ -198,7 +205,7 @@ def _alike(one: Any, other: Any) -> bool:
 
 
 def _nearly(one: Any, other: Any, what: str) -> None:
-    """Outputs and weights are equal up to rounding; what a trainer reports besides may differ."""
+    """Outputs and weights are equal up to rounding; other figures that a trainer reports may differ."""
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
         close(one.double(), other.double(), what, 1e-4, 1e-5)
     elif isinstance(one, dict) and isinstance(other, dict):

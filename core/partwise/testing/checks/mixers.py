@@ -1,7 +1,7 @@
-"""What everything that moves information between positions must hold: mixers, attentions, and whole blocks.
+"""What everything that moves information between positions must do: mixers, attentions, and whole blocks.
 
 A mixer and a block differ only in how their states are made, which `empty_state` below hides. B rows, T
-positions. Where a check says nothing about a site (causality in an encoder) it is skipped there.
+positions. Where a check does not apply to a site (causality in an encoder) it is skipped there.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def only_if_causal(site: Any) -> None:
 
 def only_if_it_decodes(site: Any) -> None:
     if not (site.causal or site.reads_memory):
-        skip("in an encoder nothing is decoded")
+        skip("an encoder does not decode")
 
 
 @check("mixer", "block")
@@ -44,7 +44,7 @@ def it_keeps_the_shape(part: Part, site: Any) -> None:
 
 @check("mixer", "block")
 def the_future_is_not_seen(part: Part, site: Any) -> None:
-    """However much a token changes, no output before it does."""
+    """However much a token changes, no output before it changes."""
     only_if_causal(site)
     module = shaken(part, site)
 
@@ -67,7 +67,7 @@ def the_future_is_not_seen(part: Part, site: Any) -> None:
 
 @check("mixer", "block")
 def no_gradient_reaches_the_future(part: Part, site: Any) -> None:
-    """d y_i / d x_j = 0 for j > i: what the outputs do not show (a straight-through estimate) training would use."""
+    """d y_i / d x_j = 0 for j > i: training would use a leak that outputs do not show (a straight-through estimate)."""
     only_if_causal(site)
     module = shaken(part, site)
 
@@ -85,7 +85,7 @@ def no_gradient_reaches_the_future(part: Part, site: Any) -> None:
 
 @check("mixer", "block")
 def information_moves(part: Part, site: Any) -> None:
-    """The last output depends on the position before it; over a memory, every output on the memory."""
+    """The last output depends on the position before it; with a memory, every output depends on the memory."""
     module, x, memory = shaken(part, site), numbers(B, T, site.width).requires_grad_(), memory_of(site)
     if memory is not None and site.reads_memory:
         changed = run(module, site, x, memory=memory + 1.0)
@@ -98,7 +98,7 @@ def information_moves(part: Part, site: Any) -> None:
 
 @check("mixer", "block")
 def decoding_in_pieces_equals_one_pass(part: Part, site: Any) -> None:
-    """In pieces of any length, with a state that is updated in place, the result is that of one pass."""
+    """Decoding in pieces of any length, with a state that is updated in place, gives the result of one pass."""
     only_if_it_decodes(site)
     module = shaken(part, site)
 
@@ -120,7 +120,7 @@ def decoding_in_pieces_equals_one_pass(part: Part, site: Any) -> None:
 
 @check("mixer", "block")
 def decoding_goes_on_to_the_end_of_the_context(part: Part, site: Any) -> None:
-    """One token after the other up to the last that its state has room for, the result is that of one pass."""
+    """Decoding token by token, up to the last that the state has room for, gives the result of one pass."""
     only_if_it_decodes(site)
     module, length = shaken(part, site), site.context
 
@@ -204,7 +204,7 @@ def decoding_continues_after_left_padding(part: Part, site: Any) -> None:
 
 @check("mixer", "block")
 def a_batch_equals_its_rows(part: Part, site: Any) -> None:
-    """Rows know nothing of each other."""
+    """The rows of a batch do not affect each other."""
     module = shaken(part, site)
 
     def attempt(rows: int, length: int) -> None:
@@ -220,7 +220,7 @@ def a_batch_equals_its_rows(part: Part, site: Any) -> None:
 
 @check("mixer", "block")
 def padding_is_not_read(part: Part, site: Any) -> None:
-    """Padding on either side changes nothing: neither what stands there, nor that something does."""
+    """Padding on either side changes nothing, whatever it contains."""
     module = shaken(part, site)
 
     def attempt(rows: int, length: int) -> None:
@@ -243,7 +243,7 @@ def padding_is_not_read(part: Part, site: Any) -> None:
 
 @check("mixer", "block")
 def packed_documents_are_apart(part: Part, site: Any) -> None:
-    """Several documents in a row of a batch equal each by itself."""
+    """Documents that are packed into one row give what each gives by itself."""
     module = shaken(part, site)
 
     def attempt(rows: int, length: int) -> None:
@@ -262,19 +262,19 @@ def packed_documents_are_apart(part: Part, site: Any) -> None:
 
 @check("mixer", "block")
 def nothing_but_padding_stays_finite(part: Part, site: Any) -> None:
-    """A row of padding only spoils neither outputs nor gradients."""
+    """With a row of nothing but padding, outputs and gradients stay finite."""
     module, x = shaken(part, site), numbers(B, T, site.width).requires_grad_()
     padding = _left(B, T).flip(1)
     padding[0] = False
     output = run(module, site, x, padding=padding)
-    require(output.isfinite().all(), "a row of nothing but padding gives what is not finite")
+    require(output.isfinite().all(), "a row of nothing but padding gives outputs that are not finite")
     output.square().sum().backward()
     gradients_are_finite(module, x, "with a row of nothing but padding")
 
 
 @check("mixer", "block")
 def padding_of_the_memory_is_not_read(part: Part, site: Any) -> None:
-    """What stands where the memory is padded does not matter, and a memory of padding only stays finite."""
+    """What padding of the memory contains does not matter, and a memory of nothing but padding gives finite outputs."""
     if site.memory_width is None:
         skip("there is no memory here")
     module, x, memory = shaken(part, site), numbers(B, T, site.width), numbers(B, MEMORY, site.memory_width, seed=2)
@@ -288,7 +288,7 @@ def padding_of_the_memory_is_not_read(part: Part, site: Any) -> None:
     close_at_positions(alone, output[:1], "with padding in the memory and without")
     padding[2] = False
     finite = module(x, flow_of(0, T, memory, memory_padding=padding)).isfinite().all()
-    require(finite, "a memory of nothing but padding gives what is not finite")
+    require(finite, "a memory of nothing but padding gives outputs that are not finite")
 
 
 @check("attention")
@@ -333,7 +333,7 @@ def gradients_are_finite(module: Any, x: Tensor, when: str) -> None:
 
 
 def memory_of(site: Any, rows: int = B) -> Tensor | None:
-    """The encoder's states, where there is an encoder."""
+    """The states of an encoder, if the site has one."""
     return None if site.memory_width is None else numbers(rows, MEMORY, site.memory_width, seed=2)
 
 
@@ -345,7 +345,7 @@ def run(
     padding: Tensor | None = None,
     documents: Tensor | None = None,
 ) -> Tensor:
-    """One pass over all of x; without a memory given, over that of the site."""
+    """One pass over all of x, with the site's memory unless one is given."""
     memory = memory_of(site, len(x)) if memory is None else memory
     return module(x, flow_of(0, x.shape[1], memory, padding, documents))
 
@@ -358,7 +358,7 @@ def step(module: Any, site: Any, x: Tensor, start: int, end: int, state: State) 
 def empty_state(
     part: Part, module: Any, site: Any, rows: int, length: int, dtype: torch.dtype = torch.float32
 ) -> State:
-    """A state for `length` tokens; for a mixer that reads a memory, for that."""
+    """A state for `length` tokens, or for the memory if the mixer reads one."""
     like = torch.zeros(1, dtype=dtype)
     if family(part) == "block":
         return module.empty_state(rows, length, MEMORY, like)

@@ -1,4 +1,4 @@
-"""What every model must hold: losses, batches, decoding, and that it can learn."""
+"""What every model must do: losses, batches, decoding, and learning."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ B, T = 3, 8
 
 @check("model")
 def the_first_loss_is_that_of_guessing(part: Any, site: Any) -> None:
-    """With the default first weights it knows nothing: the loss is ln V."""
+    """With the default first weights its loss is that of guessing, ln V."""
     part = part.model_copy(update={"initializer": fit_part(InitializerPart, "normal")})
     batch = model_batch(part, site, 8, T)
     loss = build(part, site).loss(batch).item() / int(batch.scored)
@@ -46,7 +46,7 @@ def it_can_learn_a_batch_by_heart(part: Any, site: Any, steps: int = 300) -> Non
 
 @check("model")
 def its_loss_is_cross_entropy_of_its_logits(part: Any, site: Any) -> None:
-    """A sum in nats over the scored targets, and over nothing else."""
+    """Its loss is the cross-entropy of its logits, in nats, summed over the scored targets and nothing else."""
     model, batch = shaken(part, site), model_batch(part, site, B, T)
     targets = batch.targets.clone()
     targets[0, 2:5] = targets[1] = IGNORED
@@ -63,7 +63,7 @@ def its_loss_is_cross_entropy_of_its_logits(part: Any, site: Any) -> None:
 
 @check("model")
 def padding_on_the_right_costs_nothing(part: Any, site: Any) -> None:
-    """Rows of unequal length have the loss they have by themselves."""
+    """Rows of unequal length in one batch have the loss that they have by themselves."""
     model, batch = shaken(part, site), model_batch(part, site, B, T)
     padding = torch.ones(B, T, dtype=torch.bool)
     padding[0, 5:] = padding[2, 2:] = False
@@ -87,7 +87,7 @@ def padding_on_the_right_costs_nothing(part: Any, site: Any) -> None:
 
 @check("model")
 def packed_texts_are_apart(part: Any, site: Any) -> None:
-    """Texts packed into one row, told apart by `documents`, have the logits they have by themselves."""
+    """Texts that are packed into one row, separated by `documents`, have the logits that they have by themselves."""
     if part.reads == "pair":
         skip("it reads pairs, which are not packed")
     model, batch = shaken(part, site), model_batch(part, site, B, T)
@@ -152,7 +152,7 @@ def padded_prompts_continue_as_they_do_alone(part: Any, site: Any) -> None:
 
 @check("model")
 def rows_of_a_decoding_can_be_reordered(part: Any, site: Any) -> None:
-    """Beam search: row i goes on from row `rows[i]`."""
+    """After `reorder(rows)`, row i continues from row `rows[i]` (beam search)."""
     model, batch, rows = shaken(part, site), model_batch(part, site, B, T), torch.tensor([1, 1, 0, 2, 0])
     padding = torch.stack([torch.arange(4) >= n for n in (0, 2, 3)])
     _, decoding = model.begin(replace(prompt_of(batch, 4), padding=padding), T)
@@ -165,7 +165,7 @@ def rows_of_a_decoding_can_be_reordered(part: Any, site: Any) -> None:
 
 @check("model")
 def it_reads_its_source(part: Any, site: Any) -> None:
-    """A model of pairs depends on the source, and not on the padding of it."""
+    """A model of pairs depends on the source, and not on its padding."""
     if part.reads != "pair":
         skip("it reads no source")
     model, batch = shaken(part, site), model_batch(part, site, B, T)
@@ -182,12 +182,12 @@ def it_reads_its_source(part: Any, site: Any) -> None:
 
 @check("model")
 def inspect_counts_its_parameters(part: Any, site: Any) -> None:
-    """The number of parameters that `partwise inspect` tells is the number there are."""
+    """`partwise inspect` reports the number of parameters that the model has."""
     from partwise.assembly.inspection import inspect_model
 
     told = inspect_model(part, site).parameters
     there = sum(parameter.numel() for parameter in build(part, site).parameters())
-    require(told == there, f"inspect tells of {told:,} parameters, and there are {there:,}")
+    require(told == there, f"inspect reports {told:,} parameters, and there are {there:,}")
 
 
 def _row_logits(model: Any, batch: Batch, row: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What every module must hold, whatever its kind."""
+"""What every module must do, whatever its kind."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def same_seed_gives_the_same_weights(part: Part, site: Any) -> None:
 
 @check(MODULE)
 def meta_equals_direct(part: Part, site: Any) -> None:
-    """Built on the meta device and materialised, it is what it is when built at once, buffers included."""
+    """Built on the meta device and then materialised, it equals what is built directly, buffers included."""
     # New memory is full of NaN: nothing may be left as it was found.
     with memory_full_of_nonsense():
         assembled = build(part, site, seed=3)
@@ -58,7 +58,7 @@ def meta_equals_direct(part: Part, site: Any) -> None:
     _equal_tensors(materialise(direct, drawn(3)).eval(), assembled, "built directly and by way of the meta device")
     for name, buffer in assembled.named_buffers():
         same = buffer.equal(constants[name])
-        require(same, f"buffer {name} is something else after reset_parameters() than the constructor made it")
+        require(same, f"reset_parameters() fills buffer {name} with something other than the constructor does")
     call = probe(part, site)
     close(call(assembled), call(direct), "outputs of the two builds", 0, 0)
 
@@ -172,7 +172,7 @@ def it_computes_where_its_input_is(part: Part, site: Any) -> None:
         if "meta" not in str(error).lower():
             raise
         if "item" in str(error) or "nonzero" in str(error) or "bool" in str(error):
-            skip("what it does depends on what is in its tensors, so that without a GPU there is no telling")
+            skip("what it does depends on the values in its tensors, so that this can be checked on a GPU only")
         violated(f"moved to another device it fails: {str(error).strip().splitlines()[0]}")
     require(there.is_meta, f"moved to another device it gives a tensor on {there.device}")
     require(there.shape == exact.shape, f"there its output has shape {tuple(there.shape)}, here {tuple(exact.shape)}")
@@ -188,7 +188,7 @@ def a_single_position_is_a_sequence(part: Part, site: Any) -> None:
 
 @check(MODULE)
 def its_input_may_lie_anyhow_in_memory(part: Part, site: Any) -> None:
-    """It does not care how its input lies in memory."""
+    """The memory layout of its input makes no difference."""
     module, call = shaken(part, site), probe(part, site)
 
     def strided(x: Tensor) -> Tensor:
@@ -199,7 +199,7 @@ def its_input_may_lie_anyhow_in_memory(part: Part, site: Any) -> None:
 
 @check(MODULE)
 def its_gradient_is_that_of_its_output(part: Part, site: Any) -> None:
-    """Its derivatives are those of what it computes (compared with differences, in float64)."""
+    """Its gradients are those of what it computes (compared with finite differences, in float64)."""
     module = shaken(part, site).double()
     call = probe(part, site, rows=2, length=3).of(lambda x: x.double().requires_grad_())
     if any(x.requires_grad for x in call.inputs):
@@ -222,7 +222,7 @@ def it_is_a_function_of_its_parameters(part: Part, site: Any) -> None:
 
 @check(MODULE)
 def it_can_be_mapped_over_parameters(part: Part, site: Any) -> None:
-    """`vmap` over the stacked parameters of two gives the outputs of each (ensembles, per-sample gradients)."""
+    """`vmap` over the stacked parameters of two modules gives the outputs of each (ensembles, per-sample gradients)."""
     ones: list[nn.Module] = [shaken(part, site, seed=seed) for seed in (1, 2)]
     if not list(ones[0].parameters()):
         skip("it has no parameters")
@@ -243,7 +243,7 @@ def it_can_be_mapped_over_parameters(part: Part, site: Any) -> None:
 
 
 class _Applied:
-    """A module that is called with other parameters than its own; its methods, too."""
+    """A module that is called with parameters other than its own, and so are its methods."""
 
     def __init__(self, module: nn.Module, tensors: dict[str, Tensor]) -> None:
         self._module, self._tensors = module, tensors
@@ -265,7 +265,7 @@ class _Applied:
 
 @check("initializer")
 def it_draws_what_it_knows(part: Part, site: Any) -> None:
-    """It draws linear and embedding layers by the seed alone, and leaves what it does not know."""
+    """It draws the weights of linear and embedding layers from the seed alone, and leaves other layers alone."""
 
     def network(seed: int, initializer: Any = None) -> Any:
         layers = [nn.Linear(5, 7), nn.Linear(7, 5, bias=False), nn.Embedding(6, 5), nn.LayerNorm(5), nn.Identity()]
@@ -282,13 +282,13 @@ def it_draws_what_it_knows(part: Part, site: Any) -> None:
         kind = type(first[index]).__name__
         require(not first[index].weight.equal(plain[index].weight), f"it leaves a {kind} as it was")
         require(not first[index].weight.equal(other[index].weight), "another seed gives the same weights")
-        require(first[index].weight.isfinite().all(), f"a {kind} is left as memory was found")
+        require(first[index].weight.isfinite().all(), f"memory of a {kind} is left unfilled")
     require(first[3].weight.equal(torch.ones(5)), "it draws the gains of a norm")
 
 
 @check("initializer")
 def it_draws_stacked_layers_one_by_one(part: Part, site: Any) -> None:
-    """A linear layer marked `stacked` has the scale of the layers it stands for, not of the large one it is."""
+    """A linear layer marked `stacked` is drawn at the scale of the layers that it stands for, not of the large one."""
 
     def spread(stacked: list[int] | None) -> float:
         layer: Any = nn.Linear(64, 96, bias=False)

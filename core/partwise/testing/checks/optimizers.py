@@ -1,4 +1,4 @@
-"""What every optimizer must hold."""
+"""What every optimizer must do."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ def it_resumes_exactly(part: Part) -> None:
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     _steps(network, second, 3)
     for (name, one), other in zip(network.named_parameters(), whole.parameters(), strict=True):
-        require(one.equal(other), f"after it was resumed {name} is another")
+        require(one.equal(other), f"after it was resumed, {name} differs")
 
 
 @check("optimizer", per="example")
 def only_matrices_decay(part: Part) -> None:
-    """Where the gradient is zero nothing but matrices may shrink: weight decay leaves biases and gains alone."""
+    """Where the gradient is zero, only matrices may shrink: weight decay leaves biases and gains alone."""
     network = _network()
     optimizer: Any = part.assemble(OptimizerSite(network))
     before = copy.deepcopy(network.state_dict())

@@ -1,4 +1,4 @@
-"""What every part must hold, whatever its kind."""
+"""What every part must do, whatever its kind."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from partwise.testing.violation import require, violated
 
 @check(EVERY, per="part")
 def it_is_documented(part: type[Part]) -> None:
-    """It has a catalogue line, and a text for every knob."""
+    """It has a line for the catalogue, and a docstring for every knob."""
     first = (part.__doc__ or "").strip().split("\n")[0]
     own = part.__doc__ is not None and not any(part.__doc__ == base.__doc__ for base in part.__mro__[1:])
     require(own, "it has no docstring of its own")
-    require(len(first) > 20, f"its docstring begins with {first!r}, which tells too little for a catalogue")
-    require(first.endswith("."), f"the first line of its docstring is no sentence: {first!r}")
+    require(len(first) > 20, f"its docstring begins with {first!r}, which says too little for a catalogue")
+    require(first.endswith("."), f"the first line of its docstring is not a sentence: {first!r}")
     for name, field in part.model_fields.items():
         require(field.description, f"its knob {name} has no docstring")
         require(len((field.description or "").strip()) > 5, f"the docstring of its knob {name} says next to nothing")
@@ -52,7 +52,7 @@ def it_has_a_schema(part: type[Part]) -> None:
 
 @check(EVERY, per="part")
 def its_examples_cover_every_knob(part: type[Part]) -> None:
-    """Some example sets each knob to something else than its default."""
+    """Each knob is set to something other than its default in some example."""
     require(examples(part), "it has no examples")
     for name, field in part.model_fields.items():
         if not field.is_required():
@@ -82,7 +82,7 @@ def it_can_be_pickled(part: Part) -> None:
 
 @check(EVERY, per="part")
 def it_travels_to_a_fresh_process(part: type[Part]) -> None:
-    """A fresh interpreter receives its pickled examples without importing torch, and sends back the same."""
+    """A fresh interpreter receives its pickled examples without importing torch, and sends the same back."""
     sent = tuple(examples(part))
     try:
         restored = _echoed(sent)
@@ -127,7 +127,7 @@ def _echoed(sent: Any) -> Any:
 
 @cache
 def _fresh_interpreter() -> Any:
-    """One for all parts: to start it takes longer than all it does. (It ends when this process does.)"""
+    """One for all parts, as starting it takes longer than all its work. (It ends when this process does.)"""
     command = [sys.executable, "-c", _ECHO, json.dumps(sys.path)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     atexit.register(_end, process)
@@ -154,7 +154,7 @@ def it_rejects_unknown_knobs(part: Part) -> None:
 
 @check(EVERY, per="example")
 def it_rejects_nonsense(part: Part) -> None:
-    """Every knob has a type that refuses an object of nonsense, not-a-number, and a negative endless number."""
+    """The type of every knob refuses nonsense: an arbitrary object, NaN, and minus infinity."""
     knobs = {field: getattr(part, field) for field in type(part).model_fields}
     for field in knobs:
         for nonsense in ({"no such": [1]}, object(), float("nan"), float("-inf")):

@@ -1,4 +1,4 @@
-"""What every norm and feed-forward must hold: each position is by itself."""
+"""What every norm and feed-forward must do: treat each position by itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from partwise.testing.violation import close_at_positions, gap, require, smalles
 
 @check("norm", "feedforward")
 def each_position_is_by_itself(part: Part, site: Any) -> None:
-    """An output depends on its own position only, whatever stands beside it and in other rows."""
+    """An output depends on its own position only, not on its neighbours or on other rows."""
     module = shaken(part, site)
 
     def attempt(rows: int, length: int) -> None:
@@ -42,7 +42,7 @@ def large_and_zero_inputs_stay_finite(part: Part, site: Any) -> None:
     for size in (0.0, 1e3):
         x = (size * numbers(2, 3, site.width)).requires_grad_()
         output = module(x)
-        require(output.isfinite().all(), f"inputs of size {size:g} give what is not finite")
+        require(output.isfinite().all(), f"inputs of size {size:g} give outputs that are not finite")
         if output.requires_grad:
             output.sum().backward()
             finite = x.grad is not None and x.grad.isfinite().all()

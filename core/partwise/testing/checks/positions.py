@@ -1,4 +1,4 @@
-"""What every position encoder must hold, in whichever of the three places it acts."""
+"""What every position encoder must do, in any of the three places where it can act."""
 
 from __future__ import annotations
 
@@ -21,16 +21,22 @@ OFFSETS = torch.arange(1 - T, T)
 
 @check("position")
 def it_acts_where_it_says(part: Any, site: Any) -> None:
-    """`acts` is the truth, in both directions, and to act is to tell one position from another."""
+    """It acts where `acts` says and nowhere else, and where it acts, positions differ."""
     module, x, heads = shaken(part, site), _x(site), _heads(site)
     embedded, angles, bias = module.embed(x, STEPS), module.angles(STEPS), module.bias_table(OFFSETS)
-    require(("embed" in part.acts) == (not embedded.equal(x)), f"acts says {set(part.acts)}, of `embed` it is not true")
-    require(("rotate" in part.acts) == (angles is not None), f"acts says {set(part.acts)}, of `angles` it is not true")
-    require(("bias" in part.acts) == (bias is not None), f"acts says {set(part.acts)}, of `bias_table` it is not true")
+    require(
+        ("embed" in part.acts) == (not embedded.equal(x)), f"acts says {set(part.acts)}, which is not true of `embed`"
+    )
+    require(
+        ("rotate" in part.acts) == (angles is not None), f"acts says {set(part.acts)}, which is not true of `angles`"
+    )
+    require(
+        ("bias" in part.acts) == (bias is not None), f"acts says {set(part.acts)}, which is not true of `bias_table`"
+    )
     if "embed" in part.acts:
         require(_distinct((embedded - x)[0]), "it adds the same to every position")
     if "rotate" in part.acts:
-        require(_distinct(module.rotate(heads[:1, :1, :1].expand(1, 1, T, -1), angles)[0, 0]), "it turns nothing")
+        require(_distinct(module.rotate(heads[:1, :1, :1].expand(1, 1, T, -1), angles)[0, 0]), "it rotates nothing")
     if "bias" in part.acts:
         require(bias.shape == (site.heads, len(OFFSETS)), f"the bias has shape {tuple(bias.shape)}; it is [H, N]")
         require(bias.std() > 0, "it biases every offset alike")
@@ -38,7 +44,7 @@ def it_acts_where_it_says(part: Any, site: Any) -> None:
 
 @check("position")
 def a_later_start_is_a_slice(part: Part, site: Any) -> None:
-    """Positions from k on are treated as they are within the whole: what cached decoding relies on."""
+    """Positions from k on are treated as they are within the whole: cached decoding relies on this."""
     module, x, heads = shaken(part, site), _x(site), _heads(site)
     for k in (1, 4, T - 1):
         close(module.embed(x[:, k:], STEPS[k:]), module.embed(x, STEPS)[:, k:], f"embedding from {k} on")
@@ -63,7 +69,7 @@ def each_row_has_positions_of_its_own(part: Part, site: Any) -> None:
 
 @check("position")
 def scores_see_distances_only(part: Part, site: Any) -> None:
-    """Moving queries and keys together changes no product of them. (A bias knows nothing but offsets.)"""
+    """Products of queries and keys depend on their distance only. (A bias is given nothing but offsets.)"""
     module, queries, keys = shaken(part, site), _heads(site), _heads(site, seed=8)
     for shift in (1, 7, 100, 1000):  # at 1000 a position in half precision is another
         if module.max_positions is not None and T + shift > module.max_positions:
@@ -74,7 +80,7 @@ def scores_see_distances_only(part: Part, site: Any) -> None:
 
 @check("position")
 def rotation_keeps_lengths(part: Part, site: Any) -> None:
-    """Turned vectors are as long at every position as at the first, and keep their dtype."""
+    """Rotated vectors are as long at every position as at the first, and keep their dtype."""
     module = build(part, site)
     for dtype in (torch.float32, torch.bfloat16, torch.float64):
         heads = _heads(site).to(dtype)
@@ -113,10 +119,10 @@ def there_is_no_end_or_it_is_declared(part: Part, site: Any) -> None:
 
 @check("position")
 def beyond_its_end_it_raises(part: Part, site: Any) -> None:
-    """What knows no further positions says so, rather than treating one as another."""
+    """If it has a last position, it raises an error for one beyond, rather than treating it as another."""
     module = shaken(part, site)
     if module.max_positions is None:
-        skip("it knows no end")
+        skip("it has no last position")
     beyond = torch.arange(module.max_positions - 1, module.max_positions + 1)
     try:
         module.embed(_x(site)[:, :2], beyond)
@@ -124,12 +130,12 @@ def beyond_its_end_it_raises(part: Part, site: Any) -> None:
         module.bias_table(beyond)
     except Exception:
         return
-    violated(f"it knows {module.max_positions} positions and says nothing when it is asked for one beyond")
+    violated(f"it knows {module.max_positions} positions and raises nothing when it is asked for one beyond")
 
 
 @check("position")
 def an_odd_head_is_refused_or_served(part: Part, site: Any) -> None:
-    """A head width that it cannot turn is a PartError when the model is built, not a failure in the first pass."""
+    """A head width that it cannot rotate is a PartError when the model is built, not a failure in the first pass."""
     odd = replace(site, head_width=5)
     try:
         module = build(part, odd)

@@ -1,4 +1,4 @@
-"""What every sampler must hold."""
+"""What every sampler must do."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def written(part: Part, logits: Tensor, prompts: list[int], limit: int, seed: in
 
 @check("sampler", per="example")
 def it_keeps_to_the_limit_and_the_vocabulary(part: Part) -> None:
-    """At most so many tokens, each of them one there is; as many as allowed where no text can end."""
+    """It writes tokens of the vocabulary, no more than the limit, and as many as the limit where no text can end."""
     for limit in (1, 5):
         tokens = written(part, table(end=-torch.inf), [1, 2, 3], limit)
         require(tokens.shape[1] == limit, f"asked for {limit} tokens it writes {tokens.shape[1]}")
@@ -90,7 +90,7 @@ def a_row_that_ended_stays_ended(part: Part) -> None:
 
 @check("sampler", per="example")
 def what_is_impossible_is_never_written(part: Part) -> None:
-    """A token of probability zero does not occur, however often one draws."""
+    """A token of probability zero is never written, however often it draws."""
     logits = table(end=-torch.inf)
     logits[:, [2, 5]] = -torch.inf
     for seed in range(20):
@@ -113,7 +113,7 @@ def what_is_certain_is_written(part: Part) -> None:
 
 @check("sampler", per="example")
 def rows_are_written_as_if_alone(part: Part) -> None:
-    """Rows know nothing of each other: where chance is as good as ruled out, each writes what it writes alone."""
+    """Rows do not affect each other: where chance is all but ruled out, each writes what it writes alone."""
     logits = 100.0 * table(end=0.0).argsort(-1).argsort(-1)  # ranks, so that the likeliest is so by far
     whole = written(part, logits, [1, 4, 6], 10)
     for row, prompt in enumerate((1, 4, 6)):
@@ -132,7 +132,7 @@ def _filtering(part: Part, otherwise: str) -> Any:
 
 @check("sampler", per="example")
 def what_its_filter_keeps_keeps_its_proportions(part: Part) -> None:
-    """`filter` gives logits of which some are -inf; the others say as before which of two tokens is likelier."""
+    """`filter` sets some logits to -inf, and changes the log odds of the others by one common factor, if at all."""
     sampler = _filtering(part, "it has no filter, and so cannot be part of a chain")
     logits = table(end=-1.0)
     before = logits.clone()
@@ -154,18 +154,18 @@ def what_its_filter_keeps_keeps_its_proportions(part: Part) -> None:
 
 @check("sampler", per="example")
 def its_filter_keeps_the_likeliest(part: Part) -> None:
-    """`filter` leaves the likeliest token in; where the method is to take it out, the part declares that."""
+    """`filter` keeps the likeliest token; a part whose method removes it declares that."""
     sampler = _filtering(part, "it has no filter, and so cannot be part of a chain")
     logits = table(end=-1.0)
     kept = sampler.filter(logits).isfinite()
     for row in range(V):
-        require(kept[row, logits[row].argmax()], f"its filter takes out the likeliest of {V} tokens")
+        require(kept[row, logits[row].argmax()], f"its filter removes the likeliest of {V} tokens")
 
 
 @check("sampler", per="example")
 def it_draws_as_often_as_its_filter_says(part: Part) -> None:
     """Over many draws each token comes up as often as the softmax of the filtered logits has it."""
-    sampler = _filtering(part, "it has no filter that would tell how often")
+    sampler = _filtering(part, "it has no filter to compare with")
     logits, count = table(end=-torch.inf), 4000
     expected = sampler.filter(logits[[3]]).softmax(-1)[0]
     drawn_tokens = written(part, logits, [3] * count, 1)[:, 0]

@@ -1,4 +1,4 @@
-"""What every learning-rate schedule must hold."""
+"""What every learning-rate schedule must do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STEPS = 20
 
 @check("schedule", per="example")
 def its_factors_are_sound(part: Part) -> None:
-    """Finite factors that never turn an update round, from the first step to the last; the same each time."""
+    """Its factors are finite, not negative, 1 at their peak, above 0 at the first step, and the same each time."""
     schedule: Any = part.assemble(ScheduleSite(STEPS))
     factors = [schedule(step) for step in range(STEPS)]
     require(all(isinstance(factor, float) for factor in factors), "a factor is not a float")
@@ -30,7 +30,7 @@ def its_factors_are_sound(part: Part) -> None:
 
 @check("schedule", per="example")
 def it_rises_without_a_step_back(part: Part) -> None:
-    """Up to its first peak it never falls: a warm-up takes no step back. (After that, it may restart.)"""
+    """Up to its first peak it never falls. (After that, it may restart.)"""
     schedule: Any = part.assemble(ScheduleSite(STEPS))
     factors = [schedule(step) for step in range(STEPS)]
     peak = next(step for step in range(STEPS) if factors[step] >= max(factors) - 1e-6)

@@ -1,4 +1,4 @@
-"""What every tokenizer must hold."""
+"""What every tokenizer must do."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ TEXTS = (
     "12345678901234567890 3.14159 -1e-9",
     "<|end|> <|endoftext|> </s> <unk> [PAD] <s>",
 )
-"""Texts that have broken tokenizers, besides those that have not."""
+"""Texts that have broken tokenizers, and plain ones."""
 
 
 def tokenizer_of(part: Part, texts: Iterable[str] = CORPUS) -> Any:
@@ -58,7 +58,7 @@ def tokenizer_of(part: Part, texts: Iterable[str] = CORPUS) -> Any:
 
 @check("tokenizer", per="example")
 def texts_come_back(part: Part) -> None:
-    """What a lossless tokenizer encodes without an unknown is decoded as it was, whatever the text."""
+    """A lossless tokenizer restores any text that it encodes without an unknown token."""
     tokenizer = tokenizer_of(part)
     for text in (*TEXTS, *_random_texts(60)):
         problem = _not_back(tokenizer, text)
@@ -82,7 +82,7 @@ def _not_back(tokenizer: Any, text: str) -> str | None:
 
 
 def _shrunk(text: str, fails: Callable[[str], bool]) -> str:
-    """The text without whatever it also fails without."""
+    """The shortest text found that still fails."""
     size = len(text) // 2
     while size:
         for start in range(0, len(text), size):
@@ -178,19 +178,19 @@ def it_survives_a_fork(part: Part) -> None:
 
 @check("tokenizer", per="example")
 def it_knows_the_text_it_learned_from(part: Part) -> None:
-    """A tokenizer that is lossless by its own word gives its own corpus back."""
+    """A tokenizer that says it is lossless restores its own corpus."""
     tokenizer = tokenizer_of(part)
     for text in CORPUS:
         ids = tokenizer.encode(text)
         if tokenizer.lossless and tokenizer.unknown not in ids:
             require(tokenizer.decode(ids) == text, f"{text!r} came back as {tokenizer.decode(ids)!r}")
     known = [token for text in CORPUS for token in tokenizer.encode(text) if token != tokenizer.unknown]
-    require(known, "of its own corpus it knows nothing")
+    require(known, "it knows nothing of its own corpus")
 
 
 @check("tokenizer", per="example")
 def unknowns_are_declared(part: Part) -> None:
-    """What it cannot spell is the unknown token if there is one; without one, nothing is lost in a lossless one."""
+    """What it cannot spell becomes the unknown token; a lossless tokenizer without one loses nothing."""
     tokenizer = tokenizer_of(part)
     strange = "\u16a0\u16a1\u16a2 zqxj"
     ids = tokenizer.encode(strange)
@@ -205,7 +205,7 @@ def unknowns_are_declared(part: Part) -> None:
 
 @check("tokenizer", per="example")
 def lone_surrogates_become_replacement_characters(part: Part) -> None:
-    """Half a character is no text: it is U+FFFD, and no error."""
+    """A lone surrogate is read as U+FFFD, and is not an error."""
     tokenizer = tokenizer_of(part)
     require(tokenizer.encode("a\ud800b") == tokenizer.encode("a\ufffdb"), "a lone surrogate is not U+FFFD")
 
@@ -259,10 +259,10 @@ def it_is_restored_exactly(part: Any) -> None:
         require(one == other, f"its {fact} is {one!r}, and restored {other!r}")
     require(restored.unknown_bits == tokenizer.unknown_bits, "its unknowns cost something else when restored")
     for text in (*TEXTS, *CORPUS):
-        require(restored.encode(text) == tokenizer.encode(text), f"restored it encodes {text!r} otherwise")
+        require(restored.encode(text) == tokenizer.encode(text), f"restored, it encodes {text!r} differently")
     for token in range(tokenizer.vocab_size):
         require(restored.label(token) == tokenizer.label(token), f"restored, token {token} has another label")
-    require(json.loads(json.dumps(restored.to_json())) == saved, "restored and saved again it is another")
+    require(json.loads(json.dumps(restored.to_json())) == saved, "restored and saved again, it differs")
 
 
 @check("tokenizer", per="example")
@@ -276,7 +276,7 @@ def its_training_is_deterministic(part: Part) -> None:
 
 @check("tokenizer", per="example")
 def its_vocabulary_is_as_planned(part: Any) -> None:
-    """What the knobs tell of the vocabulary's size is an upper bound, and the size where the corpus is rich enough."""
+    """Its vocabulary is no larger than its knobs say."""
     planned = part.planned_vocabulary()
     size = tokenizer_of(part).vocab_size
-    require(planned is None or size <= planned, f"planned were {planned} ids, and there are {size}")
+    require(planned is None or size <= planned, f"{planned} ids were planned, and there are {size}")

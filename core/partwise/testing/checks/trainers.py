@@ -1,4 +1,4 @@
-"""What every trainer must hold."""
+"""What every trainer must do."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def it_trains_to_the_end(part: Part) -> None:
 
 @check("trainer", per="example", slow=True)
 def training_is_a_function_of_the_seed(part: Part) -> None:
-    """The same seed ends with the same bits, whatever was drawn before; another seed with others."""
+    """The same seed gives the same weights to the bit, whatever was drawn before; another seed gives others."""
     with folder() as directory:
         one, *_ = trained(part, directory / "one")
         torch.rand(7)
@@ -155,7 +155,7 @@ def training_is_a_function_of_the_seed(part: Part) -> None:
 
 @check("trainer", per="example", slow=True)
 def a_killed_run_ends_with_the_same_bits(part: Part) -> None:
-    """Killed after any step and started again, training ends as if nothing had happened: weights and metrics."""
+    """Killed after any step and started again, training ends with the weights and metrics of a whole run."""
     with folder() as directory:
         whole, reports, _ = trained(part, directory / "whole")
         for step in range(1, len(reports) + 1):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from statistics import mean, stdev
@@ -206,7 +205,7 @@ def test_names_that_mean_something_in_latex_are_only_text() -> None:
     )
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed: escapes are tested above")
+@pytest.mark.needs("latex")
 @STUDIES
 def test_latex_compiles(study: str, tmp_path: Path) -> None:
     (tmp_path / "table.tex").write_text(latex(report(fake_results.STUDIES[study]())), encoding="utf-8")
