@@ -13,6 +13,7 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from partwise.metric_names import LOSS
 from partwise.runs import Run
 from partwise.storage.atomic import read_json, write_json
 
@@ -44,7 +45,7 @@ class MlflowTracker:
             self.client = MlflowClient(tracking_uri=self.uri)
             self.id = self._taken_up(run) or self._started(run)
             # A run that is continued makes the same updates again from its checkpoint on, to the bit.
-            known = self.client.get_metric_history(self.id, "loss")
+            known = self.client.get_metric_history(self.id, LOSS)
         self.told = max((metric.step for metric in known), default=0)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from partwise.recipe import load
 from partwise.studies.definition.reading import load_study
 from partwise.studies.definition.variants import variants
-from partwise.workflow.training import check
+from partwise.workflow import check
 
 TOP = Path(__file__).parents[2]
 README = (TOP / "README.md").read_text()

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from partwise.recipe import json_schema, load, recipes
-from partwise.workflow.training import check, inspect
+from partwise.workflow import check, inspect
 
 SHIPPED = [shipped.name for shipped in recipes()]
 FIVE = ["char-rnn", "word-gru", "lstm-attention", "transformer", "gpt"]

@@ -15,7 +15,7 @@ import torch
 from partwise.recipe import LoadedRecipe, load
 from partwise.runs import Run
 from partwise.training import Progress
-from partwise.workflow.training import inspect, train
+from partwise.workflow import inspect, train
 from partwise_training import telemetry
 from partwise_training.telemetry import PER_PASS, Speed, peak_flops, peak_memory
 
