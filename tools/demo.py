@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from partwise.metric_names import VALID_BITS_PER_BYTE, VALID_LOSS
+
 RUNS = Path("runs/demo")
 STUDY = RUNS / "study"
 CHANGE = "model.position=rope"
@@ -58,11 +60,11 @@ def _compare(runs: dict[str, Path]) -> None:
     print(f"{'position':<10} {'loss before':>12} {'loss after':>11} {'bits per byte before':>21} {'after':>7}")
     for name, place in runs.items():
         rows = [json.loads(line) for line in (place / "metrics.jsonl").read_text().splitlines()]
-        evaluated = [row for row in rows if "valid_loss" in row]
+        evaluated = [row for row in rows if VALID_LOSS in row]
         before, after = evaluated[0], evaluated[-1]
         print(
-            f"{name:<10} {before['valid_loss']:>12.3f} {after['valid_loss']:>11.3f} "
-            f"{before['valid_bits_per_byte']:>21.3f} {after['valid_bits_per_byte']:>7.3f}"
+            f"{name:<10} {before[VALID_LOSS]:>12.3f} {after[VALID_LOSS]:>11.3f} "
+            f"{before[VALID_BITS_PER_BYTE]:>21.3f} {after[VALID_BITS_PER_BYTE]:>7.3f}"
         )
     print("\nOne seed each: enough to see that both learn, not to say which is better.")
 

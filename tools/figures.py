@@ -17,8 +17,7 @@ import torch
 
 from partwise.decoding import Decoder, source_prompt
 from partwise.recipe import load
-from partwise.workflow import prepare, train
-from partwise.workflow.reopening import Reopened, evaluate, reopen
+from partwise.workflow import Reopened, evaluate, reopen, train
 
 MODELS = ("char-rnn", "word-gru", "lstm-attention", "transformer", "gpt")
 RUNS = Path("runs/figures")
@@ -38,7 +37,7 @@ def main() -> None:
 
 
 def _figures(reopened: Reopened) -> str:
-    batches = prepare(reopened.loaded, tokenizer=reopened.tokenizer).batches
+    batches = reopened.prepare().batches
     measured = evaluate(reopened, "valid")
     cells = [
         f"{sum(parameter.numel() for parameter in reopened.model.parameters()):,}",
@@ -62,7 +61,7 @@ def _unigram_entropy(split: Any) -> float:
 
 def _exact_match(reopened: Reopened) -> float:
     """Share of held-out (test) examples whose greedy answer is the target, to the letter."""
-    data = prepare(reopened.loaded, tokenizer=reopened.tokenizer).data
+    data = reopened.data()
     pairs = [tuple(piece.text for piece in example.pieces) for example in data.examples("test")][:EXAMPLES]
     sampler, tokenizer = reopened.recipe.sampler.assemble(None), reopened.tokenizer
     right = 0

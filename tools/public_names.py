@@ -32,6 +32,7 @@ ROOMS: Mapping[str, str] = {
     "partwise.assembly": "From a part to a model in memory.",
     "partwise.storage": "Files that are replaced whole.",
     "partwise.machine": "Devices, memory, cores.",
+    "partwise.metric_names": "Names of the figures that training reports.",
     "partwise.wording": "Words that messages share.",
     "partwise.studies": "What engines, which do the runs of a study, promise and receive.",
     "partwise.testing": "The contract suite, for tests of your own and for new kinds.",

@@ -28,8 +28,7 @@ from partwise.studies.analysis import analyse
 from partwise.studies.analysis.findings import Contrast
 from partwise.studies.collect import RESULTS
 from partwise.studies.results import Results
-from partwise.workflow import prepare, train
-from partwise.workflow.reopening import Reopened, evaluate, reopen
+from partwise.workflow import Reopened, evaluate, reopen, train
 from partwise_data.adding import CIRCLED
 
 RUNS = Path("runs/replications")
@@ -58,7 +57,7 @@ class Replication:
 def bigram(name: str) -> Obtained:
     """The loss of a bigram model that is trained to the end, against the conditional entropy that counting gives."""
     run = reopen(train(load(f"replications/{name}"), RUNS / name).directory)
-    tokens = np.asarray(prepare(run.loaded, tokenizer=run.tokenizer).batches.encoded["train"].tokens)
+    tokens = np.asarray(run.prepare().batches.encoded["train"].tokens)
     counts = np.zeros((run.tokenizer.vocab_size,) * 2)
     np.add.at(counts, (tokens[:-1], tokens[1:]), 1)
     seen = counts > 0
@@ -180,7 +179,7 @@ def _squared_error_of(run: Reopened) -> float:
     worth = torch.tensor([float(sums.get(run.tokenizer.label(token), 0)) for token in ids])
     errors = []
     with evaluating(run.model), torch.no_grad():
-        for batch in prepare(run.loaded, tokenizer=run.tokenizer).batches.evaluation("valid", 100):
+        for batch in run.prepare().batches.evaluation("valid", 100):
             asked = batch.targets >= 0
             expected = run.model(batch)[asked].softmax(-1) @ worth
             errors.append((expected - worth[batch.targets[asked]]) / 10)

@@ -13,9 +13,6 @@ from partwise.studies import EnginePart
 if TYPE_CHECKING:
     from partwise.studies import Engine
 
-MOST = 4
-"""Slots that are used unless more are asked for: each takes memory."""
-
 
 class Local(EnginePart):
     """Runs on this machine, several at once, each in a process of its own with its share of the cores."""
@@ -26,11 +23,12 @@ class Local(EnginePart):
     """Runs at once; null: one per core, but no more than 4. (Small models gain more from it than from threads.)"""
 
     def build(self, site: None) -> Engine:
-        from partwise.machine import cores
-
         from .local import LocalEngine
 
-        return LocalEngine(self.slots or min(cores(), MOST))
+        return LocalEngine(self.runs_at_once())
+
+    def runs_at_once(self) -> int:
+        return self.slots or super().runs_at_once()
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
@@ -55,6 +53,9 @@ class Dask(EnginePart):
         from .dask_engine import DaskEngine
 
         return DaskEngine(self.address, self.slots)
+
+    def runs_at_once(self) -> int:
+        return self.slots
 
     @classmethod
     def examples(cls) -> Iterable[Self]:

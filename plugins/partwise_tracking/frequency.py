@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from partwise.metric_names import VALID_LOSS
+
 
 def is_due(step: int, metrics: Mapping[str, float], every: int) -> bool:
     """Whether an update is one in `every`, or was followed by an evaluation."""
-    return step % every == 0 or "valid_loss" in metrics
+    return step % every == 0 or VALID_LOSS in metrics

@@ -13,6 +13,7 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from partwise.metric_names import LOSS
 from partwise.runs import Run
 from partwise.storage import read_json, write_json
 
@@ -44,7 +45,7 @@ class MlflowTracker:
             self.client = MlflowClient(tracking_uri=self.uri)
             self.id = self._resumed(run) or self._created(run)
             # A resumed run repeats the updates since its checkpoint, to the bit.
-            known = self.client.get_metric_history(self.id, "loss")
+            known = self.client.get_metric_history(self.id, LOSS)
         self.last_logged = max((metric.step for metric in known), default=0)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:

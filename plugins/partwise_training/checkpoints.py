@@ -15,7 +15,7 @@ from .parallel import Parallel
 
 
 def restore(run: Run, parallel: Parallel, processes: Processes) -> tuple[int, Mapping[str, Any]]:
-    """Takes up the newest good checkpoint, in all processes; returns its step (0: there is none), and its `extra`.
+    """Restores the newest good checkpoint in all processes; returns its step (0: there is none) and its `extra`.
 
     Raises:
         WorkError: there are checkpoints and none is good.
@@ -50,7 +50,7 @@ def save(
     keep: int,
     valid_loss: float | None,
 ) -> None:
-    """Keeps all that training needs to go on after update `step`.
+    """Saves all that training needs to continue after update `step`.
 
     Raises:
         WorkError: it could not be written.
@@ -61,7 +61,7 @@ def save(
 
 
 def _sent(tensors: Mapping[str, Tensor], processes: Processes) -> dict[str, Tensor]:
-    """The first process's tensors, in all of them."""
+    """The first process's tensors, sent to all."""
     import torch.distributed as dist
 
     layout = processes.from_first([(name, one.shape, one.dtype) for name, one in tensors.items()])

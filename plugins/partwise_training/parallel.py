@@ -24,8 +24,11 @@ from torch.optim import Optimizer
 
 from partwise.data import Batch
 from partwise.modules import Model
+from partwise.parts import OptimizerSite
 from partwise.runs import OptimizerState, fill_model, fill_optimizer, model_tensors, optimizer_state
 from partwise.training import Processes
+
+from .settings import StandardSettings
 
 Loss = Callable[[Batch], Tensor]
 MakeOptimizer = Callable[[nn.Module], Optimizer]
@@ -158,19 +161,16 @@ class Sharded:
         fill_optimizer(self.model, self.optimizer, OptimizerState(shares, state.numbers), source)
 
 
-def held(
-    model: Model,
-    make_optimizer: MakeOptimizer,
-    compiler: Compiler | None,
-    how: Literal["ddp", "fsdp"],
-    processes: Processes,
-    device: torch.device,
-) -> Parallel:
-    """The model as the processes that there are hold it."""
-    if processes.count > 1 and how == "fsdp":
-        return Sharded(model, make_optimizer, compiler, processes.count, device)
+def held(model: Model, settings: StandardSettings, processes: Processes, device: torch.device) -> Parallel:
+    """The model as the processes that there are hold it, with its optimizer."""
+
+    def make_optimizer(module: nn.Module) -> Optimizer:
+        return settings.optimizer.assemble(OptimizerSite(module))
+
+    if processes.count > 1 and settings.parallel == "fsdp":
+        return Sharded(model, make_optimizer, settings.compile, processes.count, device)
     cast(nn.Module, model).to(device)
-    return (Alone if processes.count == 1 else Replicated)(model, make_optimizer, compiler)
+    return (Alone if processes.count == 1 else Replicated)(model, make_optimizer, settings.compile)
 
 
 def layers_of(model: nn.Module) -> Iterator[nn.Module]:

@@ -7,12 +7,13 @@ the gains of norms do not.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from partwise import use
-from partwise.parts import OptimizerPart, OptimizerSite, SchedulePart, ScheduleSite, TrainerPart, slots
+from partwise.parts import OptimizerPart, OptimizerSite, SchedulePart, ScheduleSite
+
+from .settings import StandardSettings
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -259,7 +260,7 @@ class WarmupStableDecay(SchedulePart):
 # --- the trainer --------------------------------------------------------------------------------------
 
 
-class Standard(TrainerPart):
+class Standard(StandardSettings):
     """Minibatch training with accumulation, clipping, mixed precision, evaluation and checkpoints."""
 
     name = "standard"
@@ -267,54 +268,10 @@ class Standard(TrainerPart):
         "every_knob_makes_a_difference[parallel]": "a single process has nothing to share out",
     }
 
-    steps: PositiveInt = 600
-    """Updates of the weights."""
-    batch_size: PositiveInt = 16
-    """Rows that are processed at once, by all processes together if there are several."""
-    accumulate: PositiveInt = 1
-    """Batches whose gradients make one update: as one batch of that many times the rows, in the memory of one."""
-    optimizer: slots.Optimizer = use("adamw")
-    """What updates the weights."""
-    schedule: slots.Schedule = use("cosine")
-    """How the learning rate changes."""
-    clip: PositiveFloat | None = 1.0
-    """Largest norm of the gradient of all weights together; a longer one is shortened to it. null: any."""
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Type of matrix products in training. Weights, their updates and evaluation are in float32 always. float16 is
-    for GPUs without bfloat16; its loss is scaled."""
-    compile: Literal["inductor", "eager"] | None = None
-    """What compiles the model's loss. inductor: to kernels of its own, slow to begin, then faster, above all on a
-    GPU. eager: to nothing but PyTorch's own calls, to see whether it can be compiled at all. null: nothing does."""
-    parallel: Literal["ddp", "fsdp"] = "ddp"
-    """What several processes (torchrun) hold: ddp, each the whole model; fsdp, each a share of every weight."""
-    evaluate_every: PositiveInt | None = 100
-    """Updates between evaluations on the valid split. null: only before the first update and after the last."""
-    evaluate_batches: PositiveInt | None = 20
-    """Batches in an evaluation, the same ones each time. null: the whole split."""
-    checkpoint_every: PositiveInt | None = 200
-    """Updates between checkpoints. null: only when interrupted and at the end."""
-    keep_checkpoints: PositiveInt = 2
-    """Newest checkpoints that stay, besides that of the lowest validation loss: one to go on from, others to fall
-    back to."""
-
     def build(self, site: None) -> Trainer:
         from .standard import StandardTrainer
 
-        return StandardTrainer(
-            make_optimizer=lambda model: self.optimizer.assemble(OptimizerSite(model)),
-            schedule=self.schedule.assemble(ScheduleSite(self.steps)),
-            steps=self.steps,
-            batch_size=self.batch_size,
-            accumulate=self.accumulate,
-            clip=self.clip,
-            precision=self.precision,
-            compile=self.compile,
-            parallel=self.parallel,
-            evaluate_every=self.evaluate_every,
-            evaluate_batches=self.evaluate_batches,
-            checkpoint_every=self.checkpoint_every,
-            keep_checkpoints=self.keep_checkpoints,
-        )
+        return StandardTrainer(self, self.schedule.assemble(ScheduleSite(self.steps)))
 
     @classmethod
     def equals(cls) -> Iterable[tuple[Self, Self]]:

@@ -1,13 +1,14 @@
-"""The standard trainer: minibatches, one optimizer, and a checkpoint from which training goes on bit by bit.
+"""The standard trainer: minibatches, one optimizer, and checkpoints from which training continues to the same bits.
 
-standard.py     the loop: updates, evaluations, checkpoints, and how it ends
+settings.py     its settings, which are the knobs of its part
+standard.py     the loop: updates, evaluations, checkpoints, and how training ends
 updates.py      one update
-precision.py    its numbers
+precision.py    the type of matrix products in an update
 parallel.py     how one process or several hold the model
-checkpoints.py  what they keep
-telemetry.py    how fast it goes
-divergence.py   what to say if it goes wrong
-memory.py       or does not fit
+checkpoints.py  saving and restoring, by one process or several
+telemetry.py    how fast training goes
+divergence.py   where a loss that is no longer finite came from
+memory.py       how many rows would fit when memory runs out
 interrupt.py    Ctrl-C
 """
 
@@ -21,15 +22,16 @@ from typing import Literal, cast
 
 import torch
 from torch import nn
-from torch.optim import Optimizer
 
 from partwise import PartError, WorkError
-from partwise.training import Processes, Progress, Schedule, Training, evaluate, processes
+from partwise.metric_names import VALID_ACCURACY, VALID_BITS_PER_BYTE, VALID_LOSS, VALID_PERPLEXITY
+from partwise.training import Processes, Progress, Schedule, Training, current_processes, evaluate
 
 from . import checkpoints, divergence, memory
 from .interrupt import postponed_interrupt
-from .parallel import Compiler, Parallel, held
-from .precision import Name, precision
+from .parallel import Parallel, held
+from .precision import precision
+from .settings import StandardSettings
 from .telemetry import Speed
 from .updates import Update, Updates, own_random_state
 
@@ -38,74 +40,46 @@ Figures = dict[str, float | None]
 
 @dataclass(frozen=True)
 class StandardTrainer:
-    """Trains by the settings of the part `standard`, whose docstrings explain them."""
+    """Trains by its settings."""
 
-    make_optimizer: Callable[[nn.Module], Optimizer]
+    settings: StandardSettings
     schedule: Schedule
-    steps: int
-    batch_size: int
-    accumulate: int = 1
-    clip: float | None = None
-    precision: Name = "float32"
-    compile: Compiler | None = None
-    parallel: Literal["ddp", "fsdp"] = "ddp"
-    evaluate_every: int | None = None
-    evaluate_batches: int | None = None
-    checkpoint_every: int | None = None
-    keep_checkpoints: int = 2
 
     def fit(self, training: Training) -> None:
         """Trains to the end, from wherever `training.run` stands; an interrupt (Ctrl-C) first saves a checkpoint.
 
         Raises:
             PartError: this machine, or this many processes, cannot train by these settings.
-            WorkError: the loss or the gradient is no longer finite, the memory does not suffice, or the run cannot
-                be written.
+            WorkError: the loss or the gradient is no longer finite, there is too little memory, or the run cannot be
+                written.
             KeyboardInterrupt: after the update during which it came.
         """
-        together = processes()
-        numbers = precision(self.precision, training.device)
-        self._refuse(together)
-        if together.from_first(training.run.finished if together.first else False):
+        settings, processes = self.settings, current_processes()
+        numbers = precision(settings.precision, training.device)
+        _refuse(settings, processes)
+        if processes.from_first(training.run.finished if processes.first else False):
             training.run.load_weights(cast(nn.Module, training.model))
             return
-        model = held(training.model, self.make_optimizer, self.compile, self.parallel, together, training.device)
+        model = held(training.model, settings, processes, training.device)
         rates = [group["lr"] for group in model.optimizer.param_groups]
-        done, extra = checkpoints.restore(training.run, model, together)
+        done, extra = checkpoints.restore(training.run, model, processes)
         numbers.restore(extra.get("scaler", {}))
-        updates = Updates(
-            training, model, numbers, together, self.schedule, rates, self.batch_size, self.accumulate, self.clip
-        )
-        place = training.run.directory if together.first else None
-        speed = Speed(place, training.flops_per_token, training.device, self.precision, together.count)
-        _Loop(self, training, model, updates, speed, together).run(done)
-
-    def _refuse(self, together: Processes) -> None:
-        """
-        Raises:
-            PartError: the settings do not suit so many processes.
-        """
-        if self.batch_size % together.count:
-            fitting = together.count * max(1, round(self.batch_size / together.count))
-            raise PartError(
-                f"batch_size {self.batch_size} cannot be shared evenly by {together.count} processes; "
-                f"use {fitting}, or as many processes as divide it",
-                ("batch_size",),
-            )
-        if together.count > 1 and self.parallel == "fsdp" and self.precision == "float16":
-            raise PartError('sharded training has no scaling for float16; use "bfloat16"', ("precision",))
+        updates = Updates(training, model, numbers, processes, self.schedule, rates, settings)
+        place = training.run.directory if processes.first else None
+        speed = Speed(place, training.flops_per_token, training.device, settings.precision, processes.count)
+        _Loop(settings, training, model, updates, speed, processes).run(done)
 
 
 @dataclass(frozen=True)
 class _Loop:
-    """One training, from some step to its end."""
+    """One training, from the step it has reached to its end."""
 
-    settings: StandardTrainer
+    settings: StandardSettings
     training: Training
     model: Parallel
     updates: Updates
     speed: Speed
-    together: Processes
+    processes: Processes
 
     def run(self, done: int) -> None:
         settings = self.settings
@@ -121,27 +95,27 @@ class _Loop:
                 figures: Figures = {**update.figures}
                 if done == settings.steps or _due(done, settings.evaluate_every):
                     figures |= self._evaluated()
-                    if not math.isfinite(figures["valid_loss"] or 0.0):
-                        raise self._diverged(done, "validation loss", figures["valid_loss"], update, self._evaluated)
+                    if not math.isfinite(figures[VALID_LOSS] or 0.0):
+                        raise self._diverged(done, "validation loss", figures[VALID_LOSS], update, self._evaluated)
                 self._log(done, figures)
-                # What one process is told, all heed.
-                stop = self.together.total(int(interrupted())) > 0
+                # An interrupt of one process stops them all.
+                stop = self.processes.total(int(interrupted())) > 0
                 if stop or done == settings.steps or _due(done, settings.checkpoint_every):
-                    self._save(done, figures.get("valid_loss"))
-                if self.together.first:
+                    self._save(done, figures.get(VALID_LOSS))
+                if self.processes.first:
                     self.speed.log(done, last=stop or done == settings.steps)
                     self.training.report(Progress(done, settings.steps, {**figures, **speed}))
                 if stop and done < settings.steps:
                     self._mark("interrupted", f"interrupted after step {done}")
                     raise KeyboardInterrupt
         weights, _ = self.model.whole()
-        if self.together.first:
+        if self.processes.first:
             self.training.run.finish_with(weights)
 
     def _update(self, step: int) -> Update:
         """
         Raises:
-            WorkError: loss or gradient are not finite, or the memory does not suffice.
+            WorkError: the loss or the gradient is not finite, or there is too little memory.
         """
         try:
             update = self.updates.make(step)
@@ -153,7 +127,7 @@ class _Loop:
             if not update.sound:
                 raise self._diverged(step + 1, "loss", update.loss, update, lambda: self._again(step))
             return update
-        # Out of the `except`, whose traceback holds on to the memory of the pass that failed.
+        # Not within the `except`: its traceback would keep the memory of the failed pass.
         raise self._out_of_memory(step, reason)
 
     def _evaluated(self) -> Figures:
@@ -164,30 +138,30 @@ class _Loop:
             training.device, self.model.plain_loss, accuracy=answers,
         )  # fmt: skip
         figures: Figures = {
-            "valid_loss": metrics.loss,
-            "valid_perplexity": metrics.perplexity,
-            "valid_bits_per_byte": metrics.bits_per_byte,
+            VALID_LOSS: metrics.loss,
+            VALID_PERPLEXITY: metrics.perplexity,
+            VALID_BITS_PER_BYTE: metrics.bits_per_byte,
         }
-        return figures | {"valid_accuracy": metrics.accuracy} if answers else figures
+        return figures | {VALID_ACCURACY: metrics.accuracy} if answers else figures
 
     def _save(self, done: int, valid_loss: float | None) -> None:
         begun = perf_counter()
         extra = {"scaler": state} if (state := self.updates.precision.state()) else {}
         checkpoints.save(
-            self.training.run, self.model, self.together, done, extra, self.settings.keep_checkpoints, valid_loss
+            self.training.run, self.model, self.processes, done, extra, self.settings.keep_checkpoints, valid_loss
         )
         self.speed.saved(perf_counter() - begun)
 
     def _log(self, step: int, figures: Figures) -> None:
-        if self.together.first:
+        if self.processes.first:
             self.training.run.log({"step": step, **figures})
 
     def _mark(self, state: Literal["diverged", "interrupted"], message: str) -> None:
-        if self.together.first:
+        if self.processes.first:
             self.training.run.mark(state, message)
 
     def _again(self, step: int) -> None:
-        """The forward passes of an update, once more."""
+        """Repeats the forward passes of an update."""
         self.updates.seed(step)
         for batch in self.updates.batches(step):
             with self.updates.precision.cast(), torch.no_grad():
@@ -196,11 +170,11 @@ class _Loop:
     def _diverged(
         self, step: int, what: str, value: float | None, update: Update, compute: Callable[[], object]
     ) -> WorkError:
-        """The error for a loss or gradient that is no longer finite, with whose fault it is and what may help."""
+        """The error for a loss or gradient that is no longer finite: which module it began in, and what may help."""
         run, settings = self.training.run, self.settings
-        culprits = self.together.of_each(divergence.first_not_finite(cast(nn.Module, self.training.model), compute))
+        culprits = self.processes.from_each(divergence.first_not_finite(cast(nn.Module, self.training.model), compute))
         culprit = next((one for one in culprits if one is not None), None)
-        last = run.step if self.together.first else 0
+        last = run.step if self.processes.first else 0
         kept = f"the checkpoint of step {last} is kept" if last else "there was no checkpoint yet"
         message = (
             f"training diverged at step {step}: {what} {value:g}, gradient norm {update.grad_norm:g}, "
@@ -214,9 +188,9 @@ class _Loop:
         return WorkError(message)
 
     def _out_of_memory(self, step: int, reason: str) -> WorkError:
-        settings, count = self.settings, self.together.count
+        settings, count = self.settings, self.processes.count
         told = f"out of memory in step {step + 1}, with batch_size {settings.batch_size}"
-        if count > 1:  # to try what fits would take all processes
+        if count > 1:  # all processes would have to try together
             rows, figures = settings.batch_size // count // 2, ""
         else:
             batch = self.updates.batches(step)[0].to(self.training.device)
@@ -230,6 +204,22 @@ class _Loop:
             f"{told}; trainer.batch_size {rows * count} with trainer.accumulate {times} makes the same updates and "
             f"should fit: {reason}"
         )
+
+
+def _refuse(settings: StandardSettings, processes: Processes) -> None:
+    """
+    Raises:
+        PartError: the settings do not suit so many processes.
+    """
+    if settings.batch_size % processes.count:
+        fitting = processes.count * max(1, round(settings.batch_size / processes.count))
+        raise PartError(
+            f"batch_size {settings.batch_size} cannot be shared evenly by {processes.count} processes; "
+            f"use {fitting}, or as many processes as divide it",
+            ("batch_size",),
+        )
+    if processes.count > 1 and settings.parallel == "fsdp" and settings.precision == "float16":
+        raise PartError('sharded training has no scaling for float16; use "bfloat16"', ("precision",))
 
 
 def _due(done: int, every: int | None) -> bool:

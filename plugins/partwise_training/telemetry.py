@@ -14,13 +14,14 @@ from time import perf_counter
 
 import torch
 
+from partwise.metric_names import DATA_WAIT, FLOPS_UTILISATION, PEAK_MEMORY, TOKENS_PER_SECOND
 from partwise.runs import MetricsLog
 
 SPEED = "speed.jsonl"
 WINDOW = 1.0
-"""Seconds of training that a row tells of, at least."""
+"""Seconds of training that a row covers, at least."""
 UNCOUNTED = 5.0
-"""Seconds of training before its FLOPs are counted, and the machine's measured: many in a study take no longer."""
+"""Seconds of training before its FLOPs are counted and the machine's are measured: many runs of a study end sooner."""
 PER_PASS = 3
 """FLOPs of an update, as a multiple of those of the forward pass: the backward pass takes twice as many."""
 
@@ -41,7 +42,7 @@ _PEAKS = {
 
 
 class Speed:
-    """Adds up what a training does; gives figures for each update, and a row for each window."""
+    """Measures the speed of a training; gives figures for each update, and writes a row for each window."""
 
     def __init__(
         self,
@@ -76,7 +77,7 @@ class Speed:
         return self._figures(tokens, seconds, waited)
 
     def saved(self, seconds: float) -> None:
-        """A checkpoint took so long."""
+        """Notes how long a checkpoint took."""
         self._saving += seconds
 
     def log(self, step: int, last: bool) -> None:
@@ -90,15 +91,15 @@ class Speed:
         self._tokens = 0
 
     def _figures(self, tokens: int, seconds: float, waited: float) -> dict[str, float]:
-        figures = {"tokens_per_second": tokens / seconds, "data_wait": waited / seconds}
+        figures = {TOKENS_PER_SECOND: tokens / seconds, DATA_WAIT: waited / seconds}
         if self._per_token is not None:
-            figures["flops_utilisation"] = self._per_token * tokens / seconds
+            figures[FLOPS_UTILISATION] = self._per_token * tokens / seconds
         memory = peak_memory(self._device)
-        return figures if memory is None else {**figures, "peak_memory": memory}
+        return figures if memory is None else {**figures, PEAK_MEMORY: memory}
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Most bytes held so far: on a GPU by tensors, else by this process; None if the system does not tell."""
+    """Most bytes held so far: on a GPU by tensors, else by this process; None if the system does not say."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:
@@ -111,7 +112,7 @@ def peak_memory(device: torch.device) -> int | None:
 
 @cache
 def peak_flops(device: torch.device, precision: str) -> float:
-    """FLOP/s of matrix products at best: as the maker states it, else as a large one is measured to take."""
+    """FLOP/s of matrix products at best: as stated by the maker, else as measured on a large one."""
     if device.type == "cuda" and precision != "float32":
         name = torch.cuda.get_device_name(device)
         stated = next((peak for model, peak in _PEAKS.items() if model in name), None)

@@ -4,8 +4,8 @@ What an update does depends on (seed, step), the weights and the optimizer's sta
 them, and torch's random state, which dropout draws from, is set from them. So a checkpoint needs no random state,
 and an interrupted run ends with the same bits as one that was not.
 
-The rows of a step are one endless sequence: a micro-batch takes a stretch of it, and of several processes each
-takes its part of the stretch.
+The rows of a step are one endless sequence: a micro-batch takes the next rows of it, and several processes share
+these between them.
 """
 
 from __future__ import annotations
@@ -22,35 +22,37 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from partwise.assembly import seed_for
 from partwise.data import Batch
+from partwise.metric_names import GRAD_NORM, LOSS, LR
 from partwise.training import Processes, Schedule, Training
 
 from .parallel import Parallel
 from .precision import Precision
+from .settings import StandardSettings
 
 
 @dataclass(frozen=True)
 class Update:
-    """What an update came to."""
+    """The outcome of an update."""
 
     loss: float
     """Nats per scored token, before it."""
     lr: float
     grad_norm: float
     tokens: int
-    """Scored, in all processes."""
+    """Scored tokens, in all processes."""
     waited: float
-    """Seconds it took to have its batches."""
+    """Seconds spent waiting for its batches."""
     sound: bool
     """Whether loss and gradient are finite; if not, nothing was changed."""
 
     @property
     def figures(self) -> dict[str, float]:
-        return {"loss": self.loss, "lr": self.lr, "grad_norm": self.grad_norm}
+        return {LOSS: self.loss, LR: self.lr, GRAD_NORM: self.grad_norm}
 
 
 @dataclass(frozen=True)
 class Updates:
-    """Makes them."""
+    """Makes the updates of one training."""
 
     training: Training
     parallel: Parallel
@@ -59,9 +61,7 @@ class Updates:
     schedule: Schedule
     rates: list[float]
     """The optimizer's own learning rates, before the schedule (and before a checkpoint, which holds scaled ones)."""
-    batch_size: int
-    accumulate: int
-    clip: float | None
+    settings: StandardSettings
 
     def make(self, step: int) -> Update:
         """Update number `step`, counted from 0."""
@@ -77,32 +77,34 @@ class Updates:
         self.precision.unscale(optimizer)
         parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
         norm_of_all = _whole(get_total_norm([weight.grad for weight in parameters if weight.grad is not None]))
-        # The one wait for the device in an update; made before the weights change, so that they stay sound.
+        # The only wait for the device in an update, before the weights change, so that they stay finite.
         loss, norm = torch.stack((total, norm_of_all.float())).tolist()
         lr = optimizer.param_groups[0]["lr"]
         if not math.isfinite(loss) or not (math.isfinite(norm) or self.precision.forgives()):
             return Update(loss, lr, norm, tokens, waited, sound=False)
-        if self.clip is not None and self.clip < norm < math.inf:
-            clip_grads_with_norm_(parameters, self.clip, torch.tensor(norm))
+        longest = self.settings.clip
+        if longest is not None and longest < norm < math.inf:
+            clip_grads_with_norm_(parameters, longest, torch.tensor(norm))
         self.precision.step(optimizer)
         optimizer.zero_grad()
         return Update(loss, lr, norm, tokens, waited, sound=True)
 
     def seed(self, step: int) -> None:
-        """Seeds what is drawn in an update: another stream in each process."""
+        """Seeds the random state for an update; each process has a stream of its own."""
         stream = ("process", self.processes.rank) if self.processes.rank else ()
         _seed(self.training.device, seed_for(self.training.seed, "step", step, *stream))
 
     def batches(self, step: int) -> list[Batch]:
         """This process's share of the update's batches."""
         rank, count = self.processes.rank, self.processes.count
-        rows, seed = self.batch_size // count, self.training.seed
-        return [self.training.batches.train(step, rows, seed, micro * count + rank) for micro in range(self.accumulate)]
+        rows, seed = self.settings.batch_size // count, self.training.seed
+        micros = range(self.settings.accumulate)
+        return [self.training.batches.train(step, rows, seed, micro * count + rank) for micro in micros]
 
     def backward(self, micros: list[Batch], tokens: int) -> Tensor:
         """Adds the gradients of the mean loss over all `tokens` scored in the update; returns that loss."""
-        # Divided by the tokens of the whole update: rows weigh the same whichever batch they came in. Several
-        # processes are given the mean of their gradients, and it is the sum that is wanted.
+        # Divided by the tokens of the whole update, so that rows weigh the same whichever batch they are in. DDP gives
+        # several processes the mean of their gradients, where the sum is wanted.
         share = self.processes.count / max(tokens, 1)
         total = torch.zeros((), device=self.training.device)
         for index, batch in enumerate(micros):
@@ -131,7 +133,7 @@ def _seed(device: torch.device, seed: int) -> None:
 
 @contextmanager
 def own_random_state(device: torch.device) -> Iterator[None]:
-    """Leaves the random state of the caller as it was."""
+    """Restores the caller's random state after the block."""
     if device.type == "cpu":
         with torch.random.fork_rng([]):
             yield

@@ -32,6 +32,7 @@ from partwise.assembly.build import assemble
 from partwise.assembly.inspection import inspect_model
 from partwise.data import Batches, Split
 from partwise.data.encoding import encode, training_texts
+from partwise.metric_names import PEAK_MEMORY
 from partwise.parts import DataPart, DataSite, ModelPart, ModelSite, TokenizerPart, TokenizerSite, TrainerPart, fit_part
 from partwise.recipe import load
 from partwise.runs import Run
@@ -116,7 +117,7 @@ def measured(
         elif place == size.window:
             wait(device)
             ours.append((size.window - 1) * size.rows * size.context / (perf_counter() - begun))
-            memory = int(progress.metrics.get("peak_memory") or 0)
+            memory = int(progress.metrics.get(PEAK_MEMORY) or 0)
 
     settings = {
         "use": "standard", "steps": size.settling + size.windows * (size.window + 1), "batch_size": size.rows,

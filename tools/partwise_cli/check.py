@@ -1,4 +1,4 @@
-"""`partwise check`: everything that can be wrong with recipes, before anything is trained."""
+"""`partwise check`: finds everything that is wrong with recipes before anything is trained."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .text import visible
 @click.command("check")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @options.overrides
-@click.option("--schema-only", is_flag=True, help="Check what is written, without assembling the models; fast.")
+@click.option("--schema-only", is_flag=True, help="Check only what the files say, without assembling models; fast.")
 @options.as_json
 @click.pass_context
 def command(
@@ -25,9 +25,8 @@ def command(
 ) -> None:
     """Check recipes and studies: files, or names of shipped ones.
 
-    Every model is assembled without memory for its weights, so that what passes here assembles; of a study,
-    every variant's. All files are reported; the exit code is 2 if any is wrong, and 1 if a part breaks while
-    it is assembled.
+    Every model is assembled, without memory for its weights; for a study, that of every variant. All files are
+    reported; the exit code is 2 if any is wrong, and 1 if a part breaks while it is assembled.
 
     \b
     Examples:
@@ -50,7 +49,7 @@ def command(
 
 
 def _checked(file: str, overrides: tuple[str, ...], schema_only: bool) -> tuple[Exception | None, int]:
-    """What is wrong with a file, and the exit code for it; a part that breaks must not hide the other files."""
+    """What is wrong with a file, and the exit code for it. A part that breaks must not keep other files unchecked."""
     from partwise.recipe import load
     from partwise.studies.definition.locate import holds_study
 

@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     type=click.Choice(["valid", "test", "train"]),
     default="valid",
     show_default=True,
-    help="Texts to judge by.",
+    help="Split to evaluate on.",
 )
-@click.option("--limit", type=options.whole(1), metavar="N", help="Batches at most; all of them unless given.")
+@click.option("--limit", type=options.whole(1), metavar="N", help="Batches at most; default: all.")
 @options.weights
 @options.device
 @options.as_json
 def command(run: str, split: Split, limit: int | None, weights: Weights, device: str, as_json: bool) -> None:
     """Measure loss, perplexity and bits per byte of a trained run.
 
-    Bits per byte is the one figure that compares models with different tokenizers. On data that are examples with
+    Bits per byte is the one figure that compares models with different tokenizers. If the data are examples with
     an answer, not running text, the accuracy is measured as well.
 
     \b

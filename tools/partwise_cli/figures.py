@@ -4,25 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
+from partwise.metric_names import (
+    LOSS,
+    OF_EVERY_EVALUATION,
+    VALID_ACCURACY,
+    VALID_BITS_PER_BYTE,
+    VALID_LOSS,
+    VALID_PERPLEXITY,
+)
+
 from .text import figure
 
+TRAIN_LOSS = "train_loss"
+"""The loss on the batches of updates, in nats per token."""
 Figures = dict[str, float | None]
-"""`train_loss`, `valid_loss`, `valid_perplexity` and `valid_bits_per_byte`, None where there is none; of examples
-`valid_accuracy`."""
+"""`TRAIN_LOSS` and the figures of an evaluation by name; None where there is none."""
 
 
 def before_and_after(rows: list[dict[str, Any]]) -> tuple[Figures, Figures]:
     """The figures of a run at its start and at its end, from its rows.
 
-    The train loss at the end is the mean over the last 20 updates, since that of one batch is mostly chance.
+    The train loss at the end is the mean over the last 20 updates, since the loss on one batch is mostly chance.
     """
     first: Figures = {}
     last: Figures = {}
-    losses = [row["loss"] for row in rows if row.get("loss") is not None]
-    first["train_loss"] = losses[0] if losses else None
-    last["train_loss"] = sum(losses[-20:]) / len(losses[-20:]) if losses else None
-    answers = any("valid_accuracy" in row for row in rows)
-    for name in ("valid_loss", "valid_perplexity", "valid_bits_per_byte", *(["valid_accuracy"] if answers else [])):
+    losses = [row[LOSS] for row in rows if row.get(LOSS) is not None]
+    first[TRAIN_LOSS] = losses[0] if losses else None
+    last[TRAIN_LOSS] = sum(losses[-20:]) / len(losses[-20:]) if losses else None
+    answers = any(VALID_ACCURACY in row for row in rows)
+    for name in (*OF_EVERY_EVALUATION, *([VALID_ACCURACY] if answers else [])):
         values = [row[name] for row in rows if row.get(name) is not None]
         first[name], last[name] = (values[0], values[-1]) if values else (None, None)
     return first, last
@@ -31,10 +41,10 @@ def before_and_after(rows: list[dict[str, Any]]) -> tuple[Figures, Figures]:
 def comparison(before: Figures, after: Figures) -> list[tuple[str, str, str]]:
     """The rows of the table that ends a training."""
     names = {
-        "train_loss": "train loss (nats per token)",
-        "valid_loss": "valid loss (nats per token)",
-        "valid_perplexity": "valid perplexity",
-        "valid_bits_per_byte": "valid bits per byte",
-        "valid_accuracy": "valid accuracy",
+        TRAIN_LOSS: "train loss (nats per token)",
+        VALID_LOSS: "valid loss (nats per token)",
+        VALID_PERPLEXITY: "valid perplexity",
+        VALID_BITS_PER_BYTE: "valid bits per byte",
+        VALID_ACCURACY: "valid accuracy",
     }
     return [(label, figure(before[name]), figure(after[name])) for name, label in names.items() if name in after]

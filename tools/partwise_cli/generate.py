@@ -1,4 +1,4 @@
-"""`partwise generate`: what a trained run writes, as it writes it."""
+"""`partwise generate`: the text that a trained run writes, shown as it is written."""
 
 from __future__ import annotations
 
@@ -28,11 +28,16 @@ if TYPE_CHECKING:
     "prompts",
     multiple=True,
     metavar="TEXT",
-    help='What to go on from; "-" reads standard input. May be repeated.',
+    help='Text to continue, or to answer; "-" reads standard input. May be repeated.',
 )
 @click.option("--tokens", type=options.whole(1), metavar="N", default=200, show_default=True, help="Tokens at most.")
 @click.option(
-    "--seed", type=options.whole(0), metavar="N", default=0, show_default=True, help="Another seed, another text."
+    "--seed",
+    type=options.whole(0),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Seed of the sampler: another seed, another text.",
 )
 @click.option("--sampler", metavar="NAME|JSON", help="How to choose tokens, in place of the recipe's sampler.")
 @options.weights
@@ -50,9 +55,9 @@ def command(
 ) -> None:
     """Write text with a trained run.
 
-    A language model goes on from the prompt; a seq2seq model answers it, in a line. With --prompt -, it is
-    read from standard input: as a whole by the first, line by line by the second. Control characters are
-    shown as escapes (\\x1b); --json has the text as it is.
+    A language model continues the prompt; a seq2seq model answers it, in one line. --prompt - reads standard
+    input, as one prompt for a language model, and as one prompt a line for a seq2seq model. Control characters
+    are shown as escapes (\\x1b); --json has the text as it is.
 
     \b
     Examples:
@@ -107,7 +112,7 @@ def _standard_input() -> str:
 
 
 def _sampler(reopened: Reopened, text: str) -> SamplerPart:
-    """The sampler that the option means, by the rules of `--set`: an object without "use" changes the recipe's.
+    """The sampler that the option names. As with `--set`, an object without "use" changes the recipe's sampler.
 
     Raises:
         InputError: there is no such sampler, or a knob of it is wrong.

@@ -1,4 +1,4 @@
-"""Training as it is watched: a bar on a terminal, now and then a line in a log."""
+"""The progress of a training: a bar on a terminal, lines in a log."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import sys
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from partwise import metric_names
 
 from .output import console, write
 from .text import duration, visible
@@ -76,7 +78,7 @@ class Lines:
             return
         # A twentieth of the time so far: two seconds at first, a minute once it has run for twenty.
         pause = min(max(QUICKEST, (now - self._first) / 20), SLOWEST)
-        if now - self._last >= pause or "valid_loss" in progress.metrics or progress.step == progress.steps:
+        if now - self._last >= pause or metric_names.VALID_LOSS in progress.metrics or progress.step == progress.steps:
             self._last = now
             self.say(described(progress, (now - self._first) / (progress.step - self.started_at - 1)))
 
@@ -90,13 +92,13 @@ def described(progress: Progress, seconds_per_step: float | None) -> str:
 
 
 def figures_of(metrics: Any) -> list[str]:
-    """The figures worth a word, those that there are."""
+    """The figures that are shown, in words; those that there are."""
     shown = {
-        "loss": "loss {:.3f}",
-        "valid_loss": "valid loss {:.3f}",
-        "valid_bits_per_byte": "bits per byte {:.3f}",
-        "valid_accuracy": "accuracy {:.1%}",
-        "tokens_per_second": "{:,.0f} tokens/s",
+        metric_names.LOSS: "loss {:.3f}",
+        metric_names.VALID_LOSS: "valid loss {:.3f}",
+        metric_names.VALID_BITS_PER_BYTE: "bits per byte {:.3f}",
+        metric_names.VALID_ACCURACY: "accuracy {:.1%}",
+        metric_names.TOKENS_PER_SECOND: "{:,.0f} tokens/s",
     }
     return [form.format(metrics[key]) for key, form in shown.items() if metrics.get(key) is not None]
 
@@ -132,12 +134,12 @@ class Bar:
 
     def report(self, progress: Progress) -> None:
         now = monotonic()
-        if "valid_loss" in progress.metrics:
+        if metric_names.VALID_LOSS in progress.metrics:
             self.say(described(progress, None))
         elif now - self._last < BLINK and progress.step < progress.steps:
             return  # no eye would see it
         self._last = now
-        shown = {name: value for name, value in progress.metrics.items() if not name.startswith("valid_")}
+        shown = {name: value for name, value in progress.metrics.items() if not name.startswith(metric_names.EVALUATED)}
         figures = "  ".join(figures_of(shown))
         if self._task is None:
             self.started_at = progress.step - 1

@@ -1,4 +1,4 @@
-"""What a freshly trained model writes, to look at."""
+"""What a freshly trained model writes: the sample that ends `partwise train`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 TOKENS = 120
 """Length of a sample of running text."""
 ANSWERS = 5
-"""Samples where the data set asks for answers."""
+"""Samples of data that consists of prompts and answers."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Sample:
     prompt: str
     text: str
     expected: str | None = None
-    """What the data set has in its place."""
+    """What the data set holds in its place; None if it is running text."""
 
     def __str__(self) -> str:
         if self.expected is None:
@@ -35,7 +35,7 @@ class Sample:
 
 
 def samples(reopened: Reopened) -> Iterator[Sample]:
-    """A text if the data is running text; answers to the first prompts of the valid split if it has any."""
+    """Answers to the first prompts of the valid split if the data has any; else one text without a prompt."""
     from partwise import workflow
 
     prompts = list(islice(_prompts(reopened), ANSWERS))
@@ -48,10 +48,8 @@ def samples(reopened: Reopened) -> Iterator[Sample]:
 
 
 def _prompts(reopened: Reopened) -> Iterator[tuple[str, str]]:
-    """What is only read and what is learned of each example, where there is something to read."""
-    from partwise.parts import DataSite
-
-    data = reopened.recipe.data.assemble(DataSite(reopened.loaded.directory_of("data")))
+    """The prompt and the expected answer of each example that has a prompt."""
+    data = reopened.data()
     if data.form == "examples":
         for example in islice(data.examples("valid"), ANSWERS):
             read, learned = ("".join(p.text for p in example.pieces if p.scored is scored) for scored in (False, True))

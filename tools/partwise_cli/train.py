@@ -21,21 +21,19 @@ if TYPE_CHECKING:
 @click.command("train")
 @options.recipe
 @options.overrides
-@click.option(
-    "--seed", type=options.whole(0), metavar="N", help="Seed of all that is random, in place of the recipe's."
-)
+@click.option("--seed", type=options.whole(0), metavar="N", help="Seed of everything random, in place of the recipe's.")
 @click.option(
     "--out",
     type=options.directory,
     metavar="DIR",
-    help="Keep the run there, not in runs/NAME-FINGERPRINT-sSEED.",
+    help="Directory of the run, in place of runs/NAME-FINGERPRINT-sSEED.",
 )
 @options.device
 @click.option(
     "--profile",
     type=options.whole(1),
     metavar="STEPS",
-    help="Write a trace of the time that so many steps take to trace.json in the run's directory.",
+    help="Profile this many steps; the trace is written to trace.json in the run's directory.",
 )
 @options.as_json
 def command(
@@ -49,9 +47,9 @@ def command(
 ) -> None:
     """Train a recipe: a file, or a name that `partwise recipes` lists.
 
-    Leaves a run directory with the weights, the tokenizer and the figures. Should it be interrupted, the
-    same command continues it, and ends as if it had never stopped. With --json, progress goes to stderr.
-    Under torchrun several processes train it together; trainer.parallel says how.
+    Writes a run directory with the weights, the tokenizer and the figures. If it is interrupted, the same
+    command continues it, and the result is as if it had never stopped. With --json, progress goes to stderr.
+    Under torchrun several processes train together; trainer.parallel says how.
 
     \b
     Examples:
@@ -61,14 +59,14 @@ def command(
       torchrun --nproc-per-node 2 -m partwise_cli train gpt
     """
     from partwise.recipe import load
-    from partwise.training import one_message, speaks
+    from partwise.training import one_error_message, speaks_to_user
 
     from .figures import before_and_after, comparison
 
-    with one_message():
+    with one_error_message():
         loaded = load(recipe, overrides)
     run, started_at = _train(loaded, seed, out, device, profile, stderr=as_json)
-    if not speaks():
+    if not speaks_to_user():
         return
     before, after = before_and_after(run.rows())
     if as_json:
@@ -88,18 +86,18 @@ def command(
 def _train(
     loaded: LoadedRecipe, seed: int | None, out: Path | None, device: str, profile: int | None, stderr: bool
 ) -> tuple[Run, int | None]:
-    """The finished run, and how many updates had been made before; None if all."""
+    """The finished run, and how many updates had been made before this command; None if all of them."""
     from partwise import workflow
-    from partwise.training import one_message, speaks
+    from partwise.training import one_error_message, speaks_to_user
 
     from .progress import watcher
 
     directory = out or workflow.default_directory(loaded, seed)
     with watcher(stderr) as watching:
-        if speaks():
+        if speaks_to_user():
             watching.say(f"training {loaded.recipe.name} in {directory}")
         try:
-            with one_message():
+            with one_error_message():
                 run = workflow.train(loaded, directory, seed, device, watching.report, watching.say, profile or 0)
         except KeyboardInterrupt:
             fail(f"\ninterrupted: {_kept(directory)}; the same command continues", 130)
@@ -107,7 +105,7 @@ def _train(
 
 
 def _kept(directory: Path) -> str:
-    """What an interrupted run has reached, in words."""
+    """How far an interrupted run came, in words."""
     from partwise import PartwiseError
     from partwise.runs import Run
 

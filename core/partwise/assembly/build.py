@@ -2,11 +2,11 @@
 
 There is one path for everything, from a laptop to `inspect` of a model that fits on no machine: `skeleton`
 builds on the meta device, where tensors have a shape and no content; `materialise` gives them memory on a
-device and calls every module's `reset_parameters()`, PyTorch's own convention, children before parents. (Where
-saved weights come next, `make_room` leaves out what these replace.)
+device and calls every module's `reset_parameters()`, PyTorch's own convention, children before parents.
+(`make_room` draws no weights that saved ones replace.)
 
-Each module's weights are drawn under random state seeded by (seed, path of the module). So a variant of a
-recipe changes only the weights of what it changes, which is what pairs the seeds of a study.
+Each module's weights are drawn from a random state seeded by (seed, path of the module). So modules that two
+variants of a recipe share begin with the same weights, which is what pairs the seeds of a study.
 """
 
 from __future__ import annotations
@@ -90,19 +90,19 @@ def materialise(model: Model, seed: int, device: torch.device | str = "cpu") -> 
     that share a model.
 
     Raises:
-        WorkError: the device has not the memory, or a module has parameters and no `reset_parameters()`.
+        WorkError: the device has too little memory, or a module has parameters and no `reset_parameters()`.
     """
     return _filled(model, seed, torch.device(device), lambda path: True)
 
 
 def make_room(model: Model, seed: int, device: torch.device | str = "cpu") -> Model:
-    """`materialise` for a model that is given saved weights next: they are not drawn first, which takes a while.
+    """`materialise` for a model whose weights are loaded next: they are not drawn first, which takes a while.
 
-    What is not saved with a model (a table that is computed) is filled as `materialise` fills it; the rest holds
-    anything.
+    What is not saved with a model (a table that is computed) is filled as `materialise` fills it; the rest is left
+    uninitialised.
 
     Raises:
-        WorkError: the device has not the memory.
+        WorkError: the device has too little memory.
     """
     module = cast(nn.Module, model)
     tensors = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
@@ -116,7 +116,7 @@ def make_room(model: Model, seed: int, device: torch.device | str = "cpu") -> Mo
 
 
 def _filled(model: Model, seed: int, device: torch.device, wanted: Callable[[str], bool]) -> Model:
-    """Gives a skeleton memory and has the modules fill it whose paths are `wanted`."""
+    """Gives a skeleton memory; the modules whose paths are `wanted` fill theirs."""
     module = cast(nn.Module, model)
     refuse_if_too_large(model, device)
     _give_memory(module)
@@ -146,12 +146,12 @@ def seed_for(seed: int, *path: str | int) -> int:
 
 
 def _give_memory(module: nn.Module) -> None:
-    """Empty tensors on the CPU for meta ones; places that share a parameter share it afterwards, too."""
+    """Replaces meta tensors with empty ones on the CPU; modules that share a parameter still share it."""
     places: dict[int, list[tuple[nn.Module, str]]] = {}
     for child in module.modules():
         for name, parameter in child.named_parameters(recurse=False, remove_duplicate=False):
             places.setdefault(id(parameter), []).append((child, name))
-    # Not `to_empty`, which parts them, and whose `empty_like` of a meta tensor also imports PyTorch's compiler.
+    # Not `to_empty`, which would unshare them, and whose `empty_like` of a meta tensor also imports PyTorch's compiler.
     module._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu"))
     for (first, name), *others in places.values():
         for other, its_name in others:
@@ -199,7 +199,7 @@ def refuse_if_too_large(model: Model, device: torch.device) -> None:
     """Checks that the device has enough free memory for the model's weights, as far as that is known.
 
     Raises:
-        WorkError: it has not.
+        WorkError: the device has too little memory for the model's weights.
     """
     needed = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(cast(nn.Module, model)))
     free = free_memory(device)

@@ -1,9 +1,9 @@
-"""What a model is made of, read off its skeleton on the meta device: no weights are allocated.
+"""What a model is made of and what it costs, measured on the meta device: no weights are allocated.
 
 FLOPs are those of matrix multiplications, two per multiply-add, as PyTorch's own counter sees them; the
-backward pass costs about twice the forward one. Attention counts with every query over every key, whatever a mask
-hides and whichever kernel computes it: variants of a model are counted alike, and a short window (or causality)
-takes less than is counted where the kernel leaves out what is hidden.
+backward pass costs about twice the forward one. Attention is counted with every query over every key, whatever the
+mask hides and whichever kernel computes it. So variants of a model are counted alike; a kernel that skips what a
+window or causality hides needs fewer FLOPs than are counted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .build import countable, skeleton
 
 @dataclass(frozen=True)
 class ModuleRow:
-    """One module of the tree; `count` alike in a row are shown as one."""
+    """One module of the tree, or `count` consecutive ones that are alike."""
 
     path: str
     level: int
@@ -41,7 +41,7 @@ class ModuleRow:
     weights: dict[str, tuple[int, ...]]
     """Shapes of its own parameters."""
     parameters: int
-    """Parameters in it and below, of all `count` together."""
+    """Parameters of all `count` together, with those of the modules within."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,9 +55,9 @@ class Inspection:
     flops_per_token: float
     """Forward FLOPs per token, in a sequence as long as the context."""
     state_bytes_per_token: float
-    """What decoding must remember for each further token, in float32."""
+    """Bytes that decoding keeps for each further token, in float32."""
     state_bytes_fixed: float
-    """What decoding must remember however long the text (of a source, as much as the context), in float32."""
+    """Bytes that decoding keeps whatever the length of the text, in float32; a source is as long as the context."""
 
     def __repr__(self) -> str:
         return (
@@ -101,8 +101,8 @@ Shapes = dict[str, tuple[int | str, ...]]
 def _forward(model: Model, part: ModelPart) -> tuple[Shapes, int]:
     """Output shape of each module, by path, and the FLOPs of one sequence as long as the context.
 
-    Of layers that are alike only the first is run, and counted as often as there are: a model of 126 layers
-    then takes hardly longer than one of two.
+    Of consecutive layers that are alike only the first is run, and its FLOPs count for each of them: a model of 126
+    layers takes hardly longer than one of two.
     """
     module = cast(nn.Module, model)
     shapes: Shapes = {}
@@ -135,7 +135,7 @@ def _recorder(path: str, shapes: Shapes) -> Any:
 
 
 def _repeats(module: nn.Module) -> Iterator[tuple[str, list[nn.Module]]]:
-    """Outermost layers that stand alike in a row: the path of the first, and the others."""
+    """Outermost consecutive layers that are alike: the path of the first, and the others."""
 
     def within(parent: nn.Module, path: str) -> Iterator[tuple[str, list[nn.Module]]]:
         for name, group in _grouped(parent):
@@ -149,7 +149,7 @@ def _repeats(module: nn.Module) -> Iterator[tuple[str, list[nn.Module]]]:
 
 
 def _run_once(first: nn.Module, copies: list[nn.Module]) -> list[Any]:
-    """Makes `copies` give what `first` gave; returns the hooks to remove afterwards."""
+    """Makes `copies` return what `first` returned; gives the hooks to remove afterwards."""
     given: list[Any] = []
     for copy in copies:
         copy.forward = lambda *inputs, **named: given[0]
@@ -157,7 +157,7 @@ def _run_once(first: nn.Module, copies: list[nn.Module]) -> list[Any]:
 
 
 def _grouped(module: nn.Module) -> Iterator[tuple[str, list[nn.Module]]]:
-    """The children of a module, with its name and those that follow it in a list and are alike."""
+    """The children of a module, each with its name and with those that follow it in a list and are like it."""
     children = list(module.named_children())
     index = 0
     while index < len(children):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import PositiveInt
 
@@ -261,6 +261,23 @@ class TrainerPart(Part):
     def build(self, site: None) -> Trainer:
         raise NotImplementedError
 
+    def planned_updates(self) -> int | None:
+        """Updates of the weights in a whole training; None (unless overridden) if that is not known beforehand, in
+        which case a study knows neither the tokens of a run nor how long it takes."""
+        return None
+
+    def rows_per_update(self) -> int:
+        """Rows of the training data that one update learns from; unless overridden, those of one batch."""
+        return self.batch_size
+
+    def planned_evaluations(self) -> int:
+        """Evaluations in a whole training; unless overridden, one before it and one after it."""
+        return 2
+
+    def with_evaluations_every(self, updates: int) -> Self:
+        """This trainer, but with an evaluation after every so many updates, to time it; unless overridden, itself."""
+        return self
+
 
 class SamplerPart(Part):
     """Chooses tokens from logits, one at a time or by search."""
@@ -272,7 +289,7 @@ class SamplerPart(Part):
 
 
 class TrackerPart(Part):
-    """Is told of the progress of a run, besides the run's own files."""
+    """Follows the progress of a run, besides the run's own files."""
 
     kind = "tracker"
 

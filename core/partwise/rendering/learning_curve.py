@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from partwise.metric_names import LOSS, VALID_LOSS
+
 SMOOTHING = 50
 """The training loss is averaged over a fiftieth of the run: that of a single batch is mostly chance."""
 
@@ -25,7 +27,7 @@ class Curve:
 
 def learning_curves(rows: Sequence[Mapping[str, Any]]) -> list[Curve]:
     """The curves of a run's rows that have anything to show."""
-    batches, valid = ([(row["step"], row[name]) for row in rows if _fits(row, name)] for name in ("loss", "valid_loss"))
+    batches, valid = ([(row["step"], row[name]) for row in rows if _fits(row, name)] for name in (LOSS, VALID_LOSS))
     curves = [Curve("train (smoothed)", smoothed(batches, max(1, len(batches) // SMOOTHING))), Curve("valid", valid)]
     return [curve for curve in curves if curve.points]
 

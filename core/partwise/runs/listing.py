@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from partwise.errors import PartwiseError
+from partwise.metric_names import VALID_BITS_PER_BYTE, VALID_LOSS
 
 from .layout import MANIFEST, METRICS, RECIPE, STATUS, WEIGHTS
 from .ownership import holder
@@ -73,8 +74,8 @@ def listed(directory: Path) -> Listed:
         "stopped" if state == "training" and holder(directory) is None else state,
         None if imported else newest.get("step", run.step),
         trainer.get("steps") if isinstance(trainer, dict) and not imported else None,
-        newest.get("valid_loss"),
-        newest.get("valid_bits_per_byte"),
+        newest.get(VALID_LOSS),
+        newest.get(VALID_BITS_PER_BYTE),
         max(age, 0.0),
     )
 

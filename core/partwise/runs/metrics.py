@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from partwise.errors import WorkError
+from partwise.metric_names import EVALUATED, LOSS
 from partwise.storage.atomic import flush_to_disk, open_regular, unwritable, write_bytes
 
 MetricsRow = Mapping[str, float | int | str | None]
@@ -118,7 +119,7 @@ def _refuse(name: str) -> None:
 def _is_figure(key: str, value: object) -> bool:
     """Whether the value is a number where readers calculate with it; other keys may have text."""
     if isinstance(value, str):
-        return key != "loss" and not key.startswith("valid_")
+        return key != LOSS and not key.startswith(EVALUATED)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value is None
     return math.isfinite(value)

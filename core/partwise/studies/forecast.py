@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from statistics import mean, variance
 from typing import TYPE_CHECKING
 
+from partwise.machine import cores
+
 from .collect import ResultsBook
 from .execution.engine import EnginePart
 from .planning.plan import Plan
@@ -68,11 +70,8 @@ def forecast(plan: Plan, where: Places, engine: EnginePart) -> Forecast:
 
 def slots_of(engine: EnginePart) -> tuple[int, int]:
     """Runs at once, and the threads that each has."""
-    import os
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    slots = getattr(engine, "slots", None) or min(cores, 4)
-    return slots, max(1, cores // slots)
+    slots = engine.runs_at_once()
+    return slots, max(1, cores() // slots)
 
 
 def _spread(plan: Plan, results: Results) -> tuple[float | None, str]:

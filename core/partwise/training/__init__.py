@@ -1,4 +1,4 @@
-"""What trainers promise and are given, several processes, evaluation, trackers and profiles."""
+"""What trainers promise and receive, evaluation, training by several processes, trackers and profiles."""
 
 import lazy_loader
 

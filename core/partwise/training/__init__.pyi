@@ -1,10 +1,10 @@
 from .distributed import Processes as Processes
-from .distributed import joined as joined
-from .distributed import launched as launched
-from .distributed import one_message as one_message
-from .distributed import own_device as own_device
-from .distributed import processes as processes
-from .distributed import speaks as speaks
+from .distributed import current_processes as current_processes
+from .distributed import launched_by_torchrun as launched_by_torchrun
+from .distributed import local_device as local_device
+from .distributed import one_error_message as one_error_message
+from .distributed import process_group as process_group
+from .distributed import speaks_to_user as speaks_to_user
 from .evaluation import Metrics as Metrics
 from .evaluation import evaluate as evaluate
 from .evaluation import perplexity as perplexity

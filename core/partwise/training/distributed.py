@@ -1,9 +1,9 @@
 """Several processes that train one model together, as `torchrun` starts them.
 
 `torchrun --nproc-per-node 4 -m partwise_cli train gpt` runs the same program four times. Each process computes
-on its share of every batch. The first alone touches the run's directory and speaks to the user; what it reads
-there it sends to the others, so that they may be on machines that do not see its disk. (Importing this module
-imports no torch: the command line asks it who speaks.)
+on its share of every batch. Only the first reads and writes the run's directory and writes to the terminal. It sends
+the others what they need from the directory, so they may be on machines that do not see its disk. (Importing this
+module imports no torch: the command line uses it.)
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PATIENCE = timedelta(hours=2)
-"""How long processes wait for one another: the others do nothing while the first trains a tokenizer."""
+TIMEOUT = timedelta(hours=2)
+"""How long processes wait for one another. It is long, since they wait while the first trains a tokenizer."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that train together; by default it is alone."""
+    """Where this process stands among those that train together; by default it is the only one."""
 
     rank: int = 0
     count: int = 1
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes and speaks."""
+        """Whether this process is the one that writes files and speaks to the user."""
         return self.rank == 0
 
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The sum of every process's `tensor`, which is overwritten with it."""
+        """The sum of all processes' tensors, written into `tensor`."""
         if self.count > 1:
             import torch.distributed as dist
 
@@ -47,7 +47,7 @@ class Processes:
         return tensor
 
     def total(self, number: int) -> int:
-        """The sum of every process's number."""
+        """The sum of all processes' numbers."""
         if self.count == 1:
             return number
         import torch
@@ -55,7 +55,7 @@ class Processes:
         return int(self.sum(torch.tensor(number)))
 
     def from_first(self, value: T) -> T:
-        """The first process's value, in all of them."""
+        """The first process's value, sent to all."""
         if self.count == 1:
             return value
         import torch
@@ -65,8 +65,8 @@ class Processes:
         dist.broadcast_object_list(values, device=torch.device("cpu"))
         return values[0]
 
-    def of_each(self, value: T) -> list[T]:
-        """Every process's value, by rank."""
+    def from_each(self, value: T) -> list[T]:
+        """The values of all processes, by rank."""
         if self.count == 1:
             return [value]
         import torch.distributed as dist
@@ -77,7 +77,7 @@ class Processes:
 
     @contextmanager
     def first_before_others(self) -> Iterator[None]:
-        """Runs the block in the first process, and in the others once it is done there."""
+        """Runs the block in the first process, and then in the others."""
         if not self.first:
             self._wait()
         yield
@@ -91,8 +91,8 @@ class Processes:
             dist.barrier()
 
 
-def processes() -> Processes:
-    """This process, among those that it trains with at the moment."""
+def current_processes() -> Processes:
+    """The processes that train together at the moment, seen from this one."""
     import torch.distributed as dist
 
     if dist.is_available() and dist.is_initialized():
@@ -100,24 +100,24 @@ def processes() -> Processes:
     return Processes()
 
 
-def launched() -> bool:
+def launched_by_torchrun() -> bool:
     """Whether this process was started to train together with others."""
     names = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"}
     return names <= os.environ.keys() and os.environ["WORLD_SIZE"] != "1"
 
 
-def speaks() -> bool:
-    """Whether it is this process that tells the user what is going on: alone, or the first of several."""
-    return not launched() or os.environ["RANK"] == "0"
+def speaks_to_user() -> bool:
+    """Whether this process tells the user what is going on; of several, only the first does."""
+    return not launched_by_torchrun() or os.environ["RANK"] == "0"
 
 
-def own_device(device: torch.device) -> torch.device:
-    """The device for this process where `device` names a kind that its machine has several of.
+def local_device(device: torch.device) -> torch.device:
+    """The device of this process: its own GPU if `device` is "cuda" and several processes share the machine.
 
     Raises:
-        InputError: the machine has fewer of them than processes were started on it.
+        InputError: the machine has fewer GPUs than processes.
     """
-    if not launched() or str(device) != "cuda":
+    if not launched_by_torchrun() or str(device) != "cuda":
         return device
     import torch
 
@@ -125,15 +125,15 @@ def own_device(device: torch.device) -> torch.device:
     if local >= torch.cuda.device_count():
         raise InputError(
             f"process {local} of this machine has no GPU of its own: there are {torch.cuda.device_count()}; "
-            "start as many processes as there are GPUs (--nproc-per-node), or say --device cpu"
+            "start as many processes as there are GPUs (--nproc-per-node), or use --device cpu"
         )
     return torch.device("cuda", local)
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Processes]:
-    """Within the block, the processes that were launched with this one train together."""
-    if not launched():
+def process_group(device: torch.device) -> Iterator[Processes]:
+    """Connects this process to those that `torchrun` started with it; yields how they stand."""
+    if not launched_by_torchrun():
         yield Processes()
         return
     import torch
@@ -141,36 +141,36 @@ def joined(device: torch.device) -> Iterator[Processes]:
 
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    # Numbers that live on the CPU are exchanged there: that takes no wait for the GPU.
+    # Tensors on the CPU are exchanged by gloo, which needs no wait for the GPU.
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=PATIENCE)
+    dist.init_process_group(backend, timeout=TIMEOUT)
     yield Processes(dist.get_rank(), dist.get_world_size())
-    # Not after a failure: there the others may be waiting for this one, until the launcher ends them.
+    # Not after a failure: the others may be waiting for this process until torchrun ends them.
     dist.destroy_process_group()
 
 
 @contextmanager
-def one_message() -> Iterator[None]:
-    """Of the processes launched together, the first to fail within the block raises its error; others exit quietly.
+def one_error_message() -> Iterator[None]:
+    """Lets only the first process that fails in the block raise its error; the others exit quietly.
 
-    One that fails takes the others with it, or all fail alike: the user is told once.
+    When one process fails, the others fail with it, or for the same reason. The user should read it once.
     """
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
-        if launched() and _failed_before():
+        if launched_by_torchrun() and _failed_before():
             raise SystemExit(_exit_code(error)) from None
         raise
 
 
 def _failed_before() -> bool:
-    """Whether another process has failed before this one, which has just done so, too."""
+    """Whether another process has failed before this one; registers the failure of this one."""
     from torch.distributed.rendezvous import rendezvous
 
     try:
         store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=10)))
         return bool(store.add("partwise/failures", 1) > 1)
-    except (RuntimeError, ValueError):  # the process that kept the store is gone
+    except (RuntimeError, ValueError):  # the process that held the store is gone
         return True
 
 

@@ -16,7 +16,7 @@ from partwise.errors import InputError
 from partwise.modules.modes import evaluating
 from partwise.modules.protocols import Model
 
-from .distributed import processes
+from .distributed import current_processes
 
 if TYPE_CHECKING:
     from partwise.data.batch import Batch
@@ -36,7 +36,7 @@ class Metrics:
     tokens: int
     """Scored tokens."""
     accuracy: float | None = None
-    """Share of scored tokens that the model holds most likely; None where nobody asked."""
+    """Share of scored tokens that the model holds most likely; None where it was not asked for."""
 
 
 def evaluate(
@@ -49,35 +49,38 @@ def evaluate(
     loss: Callable[[Batch], Tensor] | None = None,
     accuracy: bool = False,
 ) -> Metrics:
-    """Evaluates `model`, which is on `device`, in float32, on batches of `size` rows.
+    """Evaluates `model` on a split, in float32.
 
-    A `limit` is how many batches at most, spread over the split; None takes all. `loss`, if given, takes the place
-    of the model's own: for one that several processes hold together. Processes that train together share the
-    batches out; the figures are the same to the last bit for any number of them.
+    Processes that train together share the batches between them; the figures are the same to the last bit for any
+    number of processes. Dropout is off meanwhile, nothing random is drawn, and the model's mode is restored.
 
-    For the accuracy, too, the model writes out logits [B, T, V], which its loss may do without.
-
-    Dropout is off meanwhile, nothing random is drawn, and the model's mode is as before when it returns.
+    Args:
+        size: rows of a batch.
+        limit: batches at most, spread over the split; None: all.
+        device: where the model is.
+        loss: used in place of the model's own loss, for a model that several processes hold together.
+        accuracy: whether to measure it; needs logits [B, T, V], which the loss alone may do without.
 
     Raises:
-        InputError: the split holds nothing that is scored.
+        InputError: the split holds no scored token.
     """
     rows: list[Tensor] = []
-    together = processes()
+    processes = current_processes()
     # Not inference_mode: a table that a module computes once and keeps must still serve training afterwards.
     with evaluating(model), torch.no_grad():
-        for group in _in_groups(batches.evaluation(split, size, limit), together.count):
-            # All take part in every round, as a sharded model needs: who has no batch left looks at another's.
-            batch = group[min(together.rank, len(group) - 1)].to(device)
+        for group in _in_groups(batches.evaluation(split, size, limit), processes.count):
+            # All processes take part in every round, as a sharded model needs. One that has no batch of its own left
+            # computes another's, which does not count.
+            batch = group[min(processes.rank, len(group) - 1)].to(device)
             nats = (loss or model.loss)(batch)
             right = (model(batch).argmax(-1) == batch.targets).sum() if accuracy else torch.zeros_like(nats)
             figures = torch.stack([nats.float(), batch.scored.float(), right.float()])
-            rows.append(figures if together.rank < len(group) else torch.zeros_like(figures))
+            rows.append(figures if processes.rank < len(group) else torch.zeros_like(figures))
     # One transfer from the device in all; summed in double precision, in the order of the batches.
-    table = torch.zeros(len(rows), together.count, 3, dtype=torch.float64)
+    table = torch.zeros(len(rows), processes.count, 3, dtype=torch.float64)
     if rows:
-        table[:, together.rank] = torch.stack(rows).cpu().double()
-    together.sum(table)
+        table[:, processes.rank] = torch.stack(rows).cpu().double()
+    processes.sum(table)
     scored = int(table[..., 1].sum())
     if not scored:
         raise InputError(f"the {split} split holds no token to be scored: give the data more text, or evaluate another")
@@ -93,7 +96,7 @@ def _in_groups(batches: Iterator[Batch], count: int) -> Iterator[list[Batch]]:
 
 
 def perplexity(loss: float) -> float:
-    """exp(loss); infinite where that is beyond a float."""
+    """exp(loss); infinite where that is too large for a float."""
     try:
         return math.exp(loss)
     except OverflowError:

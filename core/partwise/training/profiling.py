@@ -10,15 +10,15 @@ from partwise.errors import WorkError
 
 TRACE = "trace.json"
 """Name of the trace in a run's directory."""
-SETTLING = 2
-"""Steps before those that are profiled: the first touch memory and choose kernels."""
+WARMUP = 2
+"""Steps before those that are profiled, since the first steps touch memory and choose kernels."""
 
 
 @contextmanager
 def profiled(place: Path, steps: int, say: Callable[[str], None]) -> Iterator[Callable[[], None]]:
-    """Writes a trace of so many steps of what is done in the block to `place`; 0 for none.
+    """Profiles `steps` steps of the block and writes their trace to `place`; 0 profiles nothing.
 
-    Yields a function to be called after every step. If the block ends before, the trace has fewer steps.
+    Yields a function to call after every step. If the block ends early, the trace has fewer steps.
 
     Raises:
         WorkError: the trace cannot be written.
@@ -28,14 +28,14 @@ def profiled(place: Path, steps: int, say: Callable[[str], None]) -> Iterator[Ca
         return
     from torch.profiler import profile, schedule
 
-    def write(done: profile) -> None:
+    def write(profiler: profile) -> None:
         try:
             place.touch()
-            done.export_chrome_trace(str(place))
+            profiler.export_chrome_trace(str(place))
         except (OSError, RuntimeError) as error:
             raise WorkError(f"cannot write {place}: {error}") from error
         say(f"wrote a trace of the time spent to {place}; open it in ui.perfetto.dev")
 
-    plan = schedule(wait=SETTLING - 1, warmup=1, active=steps, repeat=1)
-    with profile(schedule=plan, on_trace_ready=write) as running:
-        yield running.step
+    plan = schedule(wait=WARMUP - 1, warmup=1, active=steps, repeat=1)
+    with profile(schedule=plan, on_trace_ready=write) as profiler:
+        yield profiler.step

@@ -1,4 +1,4 @@
-"""What trainers, schedules and trackers promise, and what a trainer is given. Imports no torch at run time."""
+"""What trainers, schedules and trackers promise, and what a trainer receives. Imports no torch at run time."""
 
 from __future__ import annotations
 
@@ -25,33 +25,30 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True)
 class Progress:
-    """What a trainer reports as it goes."""
+    """What a trainer reports after every update."""
 
     step: int
     """Updates done."""
     steps: int
     """Updates in all."""
     metrics: Mapping[str, float | int | str | None]
-    """Figures of this moment: always `loss` (nats per token, on the step's batch), `lr`, `grad_norm`,
-    `tokens_per_second`; after an evaluation also `valid_loss`, `valid_perplexity`, `valid_bits_per_byte`, and
-    `valid_accuracy` if the data are examples; where they are known `flops_utilisation` (share of what the machine can
-    do at best), `data_wait` (share of the step spent waiting for batches) and `peak_memory` (bytes)."""
+    """Figures of this moment; `partwise.metric_names` says which there are after an update, and after an evaluation."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """All that a trainer is given."""
+    """All that a trainer receives."""
 
     model: Model
     batches: Batches
     run: Run
-    """Where checkpoints and metrics are kept; holds what an interrupted run had reached."""
+    """Where checkpoints and metrics are kept, also those of the same run before it was interrupted."""
     seed: int
     device: torch.device
     report: Callable[[Progress], None]
-    """To be called after every step; cheap."""
+    """To be called after every update; it is cheap."""
     flops_per_token: Callable[[], float] | None = None
-    """Counts those of the forward pass, as `inspect` does, which takes a second; None if nobody can."""
+    """Counts the FLOPs of the forward pass, as `inspect` does, which takes a second; None if they cannot be counted."""
 
 
 class Trainer(Protocol):
@@ -63,10 +60,10 @@ class Trainer(Protocol):
 
 
 class Tracker(Protocol):
-    """Told of one run. What it raises ends no training: it is reported once, and the tracker left alone."""
+    """Follows one run. If it raises, the error is reported, it is not called again, and training goes on."""
 
     def begin(self, run: Run, step: int) -> None:
-        """A run begins, or is continued after update `step`; it may be one this tracker was told of before."""
+        """A run begins, or continues after update `step`; the tracker may have followed its earlier part."""
         ...
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -74,5 +71,5 @@ class Tracker(Protocol):
         ...
 
     def end(self, state: Literal["finished", "interrupted", "failed"]) -> None:
-        """Nothing more will be told."""
+        """The training is over; no other call follows."""
         ...

@@ -1,4 +1,4 @@
-"""Trackers while a run is trained: told of every update, and unable to harm it."""
+"""Notifies trackers of every update of a training, which they cannot harm."""
 
 from __future__ import annotations
 
@@ -18,50 +18,47 @@ End = Literal["finished", "interrupted", "failed"]
 def notifying(
     trackers: Sequence[tuple[str, Tracker]], run: Run, report: Report, say: Callable[[str], None]
 ) -> Iterator[Report]:
-    """What is to be called after each update of `run` in place of `report`: `trackers` (by name) hear of it too.
+    """Yields a function to call after each update of `run`: it calls `report`, and notifies `trackers` (with names).
 
-    A tracker that raises is left alone from then on, which `say` is told once: a full disk of its own, or a server
-    that is away, costs no training.
+    A tracker that raises is not called again, and `say` gets one line about it: training must not fail because a
+    tracker's server is away.
     """
-    listeners = _Listeners(trackers, say)
-    listeners.each(lambda tracker: tracker.begin(run, run.step))
+    working = _WorkingTrackers(trackers, say)
+    working.notify(lambda tracker: tracker.begin(run, run.step))
 
-    def reported(progress: Progress) -> None:
+    def after_update(progress: Progress) -> None:
         numbers = {
             name: float(value)
             for name, value in progress.metrics.items()
             if isinstance(value, int | float) and not isinstance(value, bool)
         }
-        listeners.each(lambda tracker: tracker.log(progress.step, numbers))
+        working.notify(lambda tracker: tracker.log(progress.step, numbers))
         report(progress)
 
     end: End = "failed"
     try:
-        yield reported
+        yield after_update
         end = "finished"
     except KeyboardInterrupt:
         end = "interrupted"
         raise
     finally:
-        listeners.each(lambda tracker: tracker.end(end))
+        working.notify(lambda tracker: tracker.end(end))
 
 
-class _Listeners:
-    """The trackers that still listen."""
+class _WorkingTrackers:
+    """The trackers that have not failed so far."""
 
     def __init__(self, trackers: Sequence[tuple[str, Tracker]], say: Callable[[str], None]) -> None:
         self.trackers = list(trackers)
         self.say = say
 
-    def each(self, tell: Callable[[Tracker], None]) -> None:
+    def notify(self, call: Callable[[Tracker], None]) -> None:
         for one in list(self.trackers):
             name, tracker = one
             try:
-                tell(tracker)
+                call(tracker)
             except Exception as error:
                 self.trackers.remove(one)
                 reason = str(error).partition("\n")[0] or type(error).__name__
                 self.say(f"tracker {name} failed and is left alone from now on: {reason}")
-
-
-__all__ = ["notifying"]

@@ -1,3 +1,4 @@
+from .preparation import Assembled as Assembled
 from .preparation import Prepared as Prepared
 from .preparation import check as check
 from .preparation import inspect as inspect

@@ -1,18 +1,18 @@
-"""What a recipe comes to before anything is trained: its data, tokenizer, encoded texts, model and trackers.
+"""What a recipe comes to before any memory is allocated for its model.
 
-prepare   data, tokenizer and encoded texts
-check     everything that can be wrong with a recipe, without data or memory
-inspect   the figures of its model, likewise
+check     assembles all of its parts, without reading texts
+prepare   reads and encodes its texts, and trains its tokenizer
+inspect   the figures of its model, without texts
 
-A part that does not fit its place is told of with the place in the recipe's file.
+When a part does not fit its place, the error shows that place in the recipe's file.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -20,6 +20,7 @@ from partwise import assembly
 from partwise.assembly.inspection import Inspection, inspect_model
 from partwise.data.batches import Batches
 from partwise.data.cache import cache_directory, made_in_cache
+from partwise.data.encoded import EncodedSplit, data_hash
 from partwise.data.encoding import encode, training_texts
 from partwise.data.protocols import Data, Split, Tokenizer
 from partwise.errors import PartError, PartwiseError, WorkError
@@ -29,45 +30,123 @@ from partwise.parts.sites import DataSite, ModelSite, TokenizerSite
 from partwise.provenance.sources import source_hash
 from partwise.recipe import LoadedRecipe, Recipe, locate
 from partwise.storage.atomic import read_json, write_json
-from partwise.training.protocols import Tracker
+from partwise.training.protocols import Tracker, Trainer
 
 Say = Callable[[str], None]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 ASSUMED_VOCABULARY = 256
-"""For tokenizers that only the texts can tell the size of, where there is no need to read them."""
+"""Stands for the size of a vocabulary that only the texts decide, where they are not read."""
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A recipe's parts, assembled as far as that reads no text and takes no memory."""
+
+    data: Data
+    site: ModelSite
+    model: Model
+    """Built for `site`, on the meta device."""
+    trainer: Trainer
+    trackers: tuple[tuple[str, Tracker], ...]
+    """With their names."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A recipe's data, ready to train on."""
+    """A recipe with its texts read and encoded: all that comes before memory is allocated for a model."""
 
+    loaded: LoadedRecipe
     data: Data
     tokenizer: Tokenizer
     batches: Batches
 
+    @property
+    def site(self) -> ModelSite:
+        """Where the model is built."""
+        return ModelSite(self.tokenizer.vocab_size, self.tokenizer.end)
 
-def prepare(loaded: LoadedRecipe, say: Say = lambda line: None, tokenizer: Tokenizer | None = None) -> Prepared:
-    """Reads the recipe's data, trains its tokenizer (unless one is given) and encodes every split, or finds
-    all that in the cache.
+    @property
+    def data_hash(self) -> str:
+        """A hash of all texts."""
+        return data_hash(self.batches.encoded)
+
+    @property
+    def tokens_per_row(self) -> float:
+        """Scored tokens that a row of a training batch has on average."""
+        train = self.batches.encoded["train"]
+        if train.form == "stream" or train.bounds is None:
+            return self.batches.context
+        return train.scored_tokens / max(1, len(train.bounds) - 1)
+
+    def skeleton(self) -> Model:
+        """The model on the meta device; a new one at each call, since filling a skeleton changes it."""
+        return skeleton(self.loaded, self.site)
+
+    def for_recipe(self, loaded: LoadedRecipe) -> Prepared:
+        """The same for another recipe with this data and this tokenizer; reads and encodes nothing.
+
+        Raises:
+            InputError: the data does not suit the model.
+        """
+        return replace(self, loaded=loaded, batches=_batches(loaded, self.batches.encoded, self.tokenizer))
+
+
+def check(loaded: LoadedRecipe) -> Assembled:
+    """Assembles the recipe's model on the meta device, and its other parts as far as that reads no text.
+
+    Raises:
+        RecipeError: a part does not fit its place; the message shows where in the file.
+    """
+    site = ModelSite(planned_vocabulary(loaded.recipe)[0])
+    data, model = data_of(loaded), skeleton(loaded, site)
+    with at(loaded, "trainer"):
+        trainer = loaded.recipe.trainer.assemble(None)
+    with at(loaded, "sampler"):
+        loaded.recipe.sampler.assemble(None)
+    return Assembled(data, site, model, trainer, tuple(_trackers(loaded)))
+
+
+def prepare(
+    loaded: LoadedRecipe, say: Say = lambda line: None, tokenizer: Tokenizer | None = None, data: Data | None = None
+) -> Prepared:
+    """Reads the recipe's data, trains its tokenizer and encodes every split, or finds all that in the cache.
+
+    Args:
+        say: called with a line before anything that takes a while.
+        tokenizer: taken instead of training the recipe's; a run's own.
+        data: the recipe's data set, if it is already assembled.
 
     Raises:
         InputError: the data, or a part that reads it, is not as it must be.
     """
     recipe = loaded.recipe
-    with at(loaded, "data"):
-        data = recipe.data.assemble(DataSite(loaded.directory_of("data")))
+    data = data_of(loaded) if data is None else data
     if tokenizer is None:
         with at(loaded, "tokenizer"):
             tokenizer = _tokenizer(loaded, data, say)
     cache, code = cache_directory(), _code(recipe)
     encoded = {split: encode(data, tokenizer, split, cache, code) for split in SPLITS}
+    return Prepared(loaded, data, tokenizer, _batches(loaded, encoded, tokenizer))
+
+
+def data_of(loaded: LoadedRecipe) -> Data:
+    """The recipe's data set; its files have been found, and not yet read.
+
+    Raises:
+        InputError: a file is missing, or the part does not fit its place.
+    """
     with at(loaded, "data"):
-        batches = Batches(encoded, recipe.model.reads, recipe.model.context, tokenizer.end)
-    return Prepared(data, tokenizer, batches)
+        return loaded.recipe.data.assemble(DataSite(loaded.directory_of("data")))
+
+
+def _batches(loaded: LoadedRecipe, encoded: Mapping[Split, EncodedSplit], tokenizer: Tokenizer) -> Batches:
+    model = loaded.recipe.model
+    with at(loaded, "data"):
+        return Batches(encoded, model.reads, model.context, tokenizer.end)
 
 
 def _tokenizer(loaded: LoadedRecipe, data: Data, say: Say) -> Tokenizer:
-    """The tokenizer trained on the data, kept beside the encoded texts so that it is trained once."""
+    """The tokenizer trained on the data, or found in the cache, where it is kept so that it is trained once."""
     part = loaded.recipe.tokenizer
     site = TokenizerSite(lambda: training_texts(data), loaded.directory_of("tokenizer"))
     if not part.learns():
@@ -87,15 +166,15 @@ def _tokenizer(loaded: LoadedRecipe, data: Data, say: Say) -> Tokenizer:
 
 
 def _code(recipe: Recipe) -> str:
-    """Changes when the code that reads and encodes texts does."""
+    """A hash that changes with the code that reads and encodes texts."""
     return source_hash(type(recipe.data)) + source_hash(type(recipe.tokenizer))
 
 
 def restored(part: TokenizerPart, content: dict[str, Any]) -> Tokenizer:
-    """A tokenizer from what a run, maybe a stranger's, holds of it.
+    """The tokenizer that a run holds; the run may come from a stranger.
 
     Raises:
-        PartwiseError: no tokenizer of this kind ever was like that.
+        PartwiseError: the part cannot have written this.
     """
     try:
         return part.restore(content)
@@ -117,47 +196,23 @@ def skeleton(loaded: LoadedRecipe, site: ModelSite) -> Model:
         return assembly.skeleton(loaded.recipe.model, site)
 
 
-def trackers(loaded: LoadedRecipe) -> list[tuple[str, Tracker]]:
-    """The recipe's trackers with their names.
-
-    Raises:
-        RecipeError: one of them does not fit its place.
-    """
-    made = []
+def _trackers(loaded: LoadedRecipe) -> Iterator[tuple[str, Tracker]]:
     for index, part in enumerate(loaded.recipe.trackers):
         with at(loaded, "trackers", index):
-            made.append((part.name, part.assemble(None)))
-    return made
+            yield part.name, part.assemble(None)
 
 
 def planned_vocabulary(recipe: Recipe) -> tuple[int, bool]:
-    """Most tokens the vocabulary can have, without reading any text; and whether that is known, or assumed."""
+    """Most tokens that the vocabulary can have, and whether that is known rather than assumed; reads no text."""
     planned = recipe.tokenizer.planned_vocabulary()
     return (ASSUMED_VOCABULARY, False) if planned is None else (planned, True)
-
-
-def check(loaded: LoadedRecipe) -> None:
-    """Assembles the recipe's model on the meta device, and its other parts as far as that reads no text.
-
-    Raises:
-        RecipeError: something does not fit its place.
-    """
-    vocabulary, _ = planned_vocabulary(loaded.recipe)
-    with at(loaded, "data"):
-        loaded.recipe.data.assemble(DataSite(loaded.directory_of("data")))
-    skeleton(loaded, ModelSite(vocabulary))
-    with at(loaded, "trainer"):
-        loaded.recipe.trainer.assemble(None)
-    with at(loaded, "sampler"):
-        loaded.recipe.sampler.assemble(None)
-    trackers(loaded)
 
 
 def inspect(loaded: LoadedRecipe, vocabulary: int | None = None) -> Inspection:
     """The figures of a recipe's model, without allocating its weights.
 
     Raises:
-        RecipeError: something does not fit its place.
+        RecipeError: a part does not fit its place.
     """
     with at(loaded, "model"):
         return inspect_model(loaded.recipe.model, ModelSite(vocabulary or planned_vocabulary(loaded.recipe)[0]))
@@ -165,23 +220,8 @@ def inspect(loaded: LoadedRecipe, vocabulary: int | None = None) -> Inspection:
 
 @contextmanager
 def at(loaded: LoadedRecipe, *place: str | int) -> Iterator[None]:
-    """Turns the failure of a part assembled within into one that shows its place in the recipe's file."""
+    """Turns the error of a part that is assembled in the block into one that shows its place in the recipe's file."""
     try:
         yield
     except PartError as error:
         raise locate(loaded, PartError(error.message, (*place, *(error.path or ())))) from error
-
-
-__all__ = [
-    "ASSUMED_VOCABULARY",
-    "SPLITS",
-    "Prepared",
-    "at",
-    "check",
-    "inspect",
-    "planned_vocabulary",
-    "prepare",
-    "restored",
-    "skeleton",
-    "trackers",
-]

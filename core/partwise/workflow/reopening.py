@@ -1,4 +1,4 @@
-"""A finished run opened again: its model evaluated, and what it writes."""
+"""A trained run opened again, to evaluate its model or to generate text with it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from partwise import assembly
-from partwise.data.encoded import data_hash
-from partwise.data.protocols import Split, Tokenizer
+from partwise.data.protocols import Data, Split, Tokenizer
 from partwise.decoding.generate import generate_text
 from partwise.errors import InputError
 from partwise.machine import torch_device
@@ -25,7 +24,7 @@ from partwise.runs.run import Run
 from partwise.training.evaluation import Metrics
 from partwise.training.evaluation import evaluate as evaluate_model
 
-from .preparation import at, prepare, restored, skeleton
+from .preparation import Prepared, at, data_of, prepare, restored, skeleton
 
 Weights = Literal["last", "best"]
 
@@ -49,15 +48,24 @@ class Reopened:
         return f"<run {self.run.directory}: {parameters:,} parameters, {self.run.state}>"
 
     def changes(self) -> list[str]:
-        """What is not as it was when the run was started, the code of its parts above all; in words."""
+        """What has changed since the run was started, such as the code of its parts; a sentence for each."""
         return changes(self.run.lock, lock(self.loaded, None))
+
+    def data(self) -> Data:
+        """The data set of the run's recipe, not yet read."""
+        return data_of(self.loaded)
+
+    def prepare(self) -> Prepared:
+        """The recipe's texts, encoded by the run's own tokenizer, or found in the cache."""
+        return prepare(self.loaded, tokenizer=self.tokenizer)
 
 
 def reopen(directory: Path, device: str = "auto", weights: Weights = "last") -> Reopened:
-    """A trained run, ready to write or to be evaluated.
+    """A trained run, ready to generate text or to be evaluated.
 
     Args:
-        weights: the last ones, or those of the checkpoint with the lowest validation loss (of any run that has one).
+        weights: "last", or "best" for those of the checkpoint with the lowest validation loss, which an unfinished
+            run may have, too.
 
     Raises:
         InputError: the directory holds no run, or one that is not finished.
@@ -85,33 +93,33 @@ def evaluate(
     context: int | None = None,
     accuracy: bool | None = None,
 ) -> Metrics:
-    """Loss, perplexity and bits per byte of a run's model on a split; on `limit` batches at most, spread over it.
+    """Loss, perplexity and bits per byte of a run's model on a split.
 
-    With a `context`, on sequences of that length, which may be longer than those it was trained on. With the
-    accuracy as well if that is asked for, or (None) if the data are examples and not running text.
+    Args:
+        limit: batches at most, spread over the split; all of them unless given.
+        context: length of the sequences, which may be longer than those the model was trained on.
+        accuracy: whether to measure the accuracy as well; unless given, if the data are examples, not running text.
 
     Raises:
         InputError: the data is no longer what the run was trained on.
     """
-    prepared = prepare(reopened.loaded, tokenizer=reopened.tokenizer)
-    batches = prepared.batches
-    if context is not None:
-        batches = batches.of_length(context)
-    # An imported run was trained on texts that nobody here has.
-    if reopened.run.lock.get("data") not in (None, data_hash(batches.encoded)):
+    prepared = reopened.prepare()
+    # An imported run was trained elsewhere, on texts that are not here.
+    if reopened.run.lock.get("data") not in (None, prepared.data_hash):
         raise InputError(
-            f"the data has changed since the run in {reopened.run.directory} was trained, so that its figures could "
-            "not be compared with the run's own; restore the data, or train again"
+            f"the data has changed since the run in {reopened.run.directory} was trained, so its figures could not be "
+            "compared with the run's own; restore the data, or train again"
         )
+    batches = prepared.batches if context is None else prepared.batches.of_length(context)
     size = reopened.recipe.trainer.batch_size
-    counted = prepared.data.form == "examples" if accuracy is None else accuracy
-    return evaluate_model(reopened.model, batches, split, size, limit, reopened.device, accuracy=counted)
+    accuracy = prepared.data.form == "examples" if accuracy is None else accuracy
+    return evaluate_model(reopened.model, batches, split, size, limit, reopened.device, accuracy=accuracy)
 
 
 def generate(
     reopened: Reopened, prompt: str, limit: int, seed: int = 0, sampler: SamplerPart | None = None
 ) -> Iterator[str]:
-    """Text that a run's model writes after `prompt` (or, for a seq2seq model, in answer to it), as it comes."""
+    """Text that a run's model writes, piece by piece: it continues `prompt`; a seq2seq model answers it."""
     chosen = (sampler or reopened.recipe.sampler).assemble(None)
     pairs = reopened.recipe.model.reads == "pair"
     return generate_text(reopened.model, reopened.tokenizer, prompt, chosen, limit, seed, pairs, reopened.device)

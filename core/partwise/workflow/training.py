@@ -1,12 +1,4 @@
-"""From a recipe to a trained model and back: what the command line and notebooks call.
-
-train     prepare, assemble, fit; leaves a run directory
-reopen    a run directory as recipe, tokenizer and model
-evaluate  how good that model is
-generate  what it writes
-
-What needs no run (`prepare`, `check`, `inspect` ...) is in `preparation`, and can be called from here too.
-"""
+"""From a recipe to a trained model, in three steps: prepare, open a run, fit."""
 
 from __future__ import annotations
 
@@ -18,21 +10,19 @@ from pathlib import Path
 import torch
 
 from partwise import assembly
-from partwise.assembly.inspection import inspect_model
-from partwise.data.encoded import data_hash
 from partwise.errors import InputError
 from partwise.machine import torch_device
-from partwise.parts.sites import ModelSite
 from partwise.provenance.lock import changes, lock
 from partwise.recipe import LoadedRecipe
 from partwise.runs.run import Run, alone_in
-from partwise.training.distributed import Processes, joined, own_device
+from partwise.training.distributed import Processes, local_device, process_group
 from partwise.training.profiling import TRACE, profiled
 from partwise.training.protocols import Progress, Training
 from partwise.training.tracking import notifying
 
-from .preparation import Prepared, at, check, prepare, skeleton, trackers
+from .preparation import Assembled, Prepared, at, check, inspect, prepare
 
+Report = Callable[[Progress], None]
 Say = Callable[[str], None]
 
 
@@ -41,14 +31,14 @@ def train(
     out: Path | None = None,
     seed: int | None = None,
     device: str = "auto",
-    report: Callable[[Progress], None] = lambda progress: None,
+    report: Report = lambda progress: None,
     say: Say = lambda line: None,
     profile: int = 0,
 ) -> Run:
     """Trains a recipe, or continues where an interrupted training of it stopped, and returns its run.
 
     Called by several processes that `torchrun` has started, it trains together with the others; only the first of
-    them reports and says something, and only its run may be read.
+    them calls `report` and `say`, and only its run may be read.
 
     Args:
         out: directory of the run; by default `default_directory`.
@@ -63,89 +53,86 @@ def train(
     """
     if seed is not None:
         loaded = replace(loaded, recipe=loaded.recipe.model_copy(update={"seed": seed}))
-    chosen = own_device(torch_device(device))
-    with joined(chosen) as together:
-        if together.first:
-            return _train(loaded, out, chosen, together, report, say, profile)
-        return _train(loaded, out, chosen, together, lambda progress: None, lambda line: None, 0)
-
-
-def _train(
-    loaded: LoadedRecipe,
-    out: Path | None,
-    device: torch.device,
-    together: Processes,
-    report: Callable[[Progress], None],
-    say: Say,
-    profile: int,
-) -> Run:
-    recipe = loaded.recipe
-    check(loaded)
-    with together.first_before_others():  # who find in the cache what it made
-        prepared = prepare(loaded, say)
-    site = ModelSite(prepared.tokenizer.vocab_size, prepared.tokenizer.end)
-    # Before the run has a directory: what does not fit the machine leaves none behind.
-    model = skeleton(loaded, site)
-    # Of several processes each may come to hold a share only; the trainer knows.
-    first_device = device if together.count == 1 else torch.device("cpu")
-    assembly.refuse_if_too_large(model, first_device)
     directory = default_directory(loaded) if out is None else out
-    with _run_of(loaded, directory, prepared, together, say) as run:
-        if together.from_first(together.first and run.finished):
-            say("this run is finished; nothing is left to do")
-            return run
-        assembly.materialise(model, recipe.seed, first_device)
-        told = trackers(loaded) if together.first else []
-        with (
-            at(loaded, "trainer"),
-            notifying(told, run, report, say) as reported,
-            profiled(directory / TRACE, profile, say) as stepped,
-        ):
+    chosen = local_device(torch_device(device))
+    with process_group(chosen) as processes:
+        if not processes.first:
+            report, say, profile = (lambda progress: None), (lambda line: None), 0
+        # Of several processes each may come to hold only a share of the model: the trainer moves it.
+        first_device = chosen if processes.count == 1 else torch.device("cpu")
+        assembled, prepared = _prepare(loaded, first_device, processes, say)
+        with _opened(prepared, directory, processes, say) as run:
+            if processes.from_first(processes.first and run.finished):
+                say("this run is finished; nothing is left to do")
+            else:
+                assembly.materialise(assembled.model, loaded.recipe.seed, first_device)
+                _fit(assembled, prepared, run, chosen, report, say, profile)
+        return run
 
-            def heard(progress: Progress) -> None:
-                reported(progress)
-                stepped()
 
-            def flops() -> float:
-                return inspect_model(recipe.model, site).flops_per_token
+def _prepare(loaded: LoadedRecipe, device: torch.device, processes: Processes, say: Say) -> tuple[Assembled, Prepared]:
+    """Finds all that is wrong with a recipe, quick checks first, and leaves no directory behind.
 
-            trainer = recipe.trainer.assemble(None)
-            trainer.fit(Training(model, prepared.batches, run, recipe.seed, device, heard, flops))
-    return run
+    Raises:
+        PartwiseError: a part does not fit its place, the data is not as it must be, or the model is too large.
+    """
+    assembled = check(loaded)
+    with processes.first_before_others():  # the others find in the cache what it made
+        prepared = prepare(loaded, say, data=assembled.data)
+    if assembled.site != prepared.site:  # the vocabulary is not the one that was planned
+        assembled = replace(assembled, site=prepared.site, model=prepared.skeleton())
+    assembly.refuse_if_too_large(assembled.model, device)
+    return (assembled if processes.first else replace(assembled, trackers=())), prepared
 
 
 @contextmanager
-def _run_of(loaded: LoadedRecipe, directory: Path, prepared: Prepared, together: Processes, say: Say) -> Iterator[Run]:
-    """The run to train, which no other process may train meanwhile; in processes but the first, no more than its name.
+def _opened(prepared: Prepared, directory: Path, processes: Processes, say: Say) -> Iterator[Run]:
+    """The run to train, new or continued; no other command can train it meanwhile. In processes other than the first
+    it only names the directory.
 
     Raises:
-        InputError: it was started on other data, or is another recipe's.
+        InputError: the run was started on other data, or is of another recipe.
         WorkError: another process is training it, or it cannot be written.
     """
-    resolved, tokenizer, texts = (
-        loaded.recipe.resolved(),
-        prepared.tokenizer.to_json(),
-        data_hash(prepared.batches.encoded),
-    )
-    if not together.first:
-        yield Run(directory, resolved, tokenizer, {})
+    loaded, data_hash = prepared.loaded, prepared.data_hash
+    recipe, tokenizer = loaded.recipe.resolved(), prepared.tokenizer.to_json()
+    if not processes.first:
+        yield Run(directory, recipe, tokenizer, {})
         return
     with alone_in(directory):
-        now = lock(loaded, texts)
-        run = Run.create(directory, resolved, tokenizer, now, say)
+        now = lock(loaded, data_hash)
+        run = Run.create(directory, recipe, tokenizer, now, say)
         for change in changes(run.lock, now):
             say(f"note: since this run was started, {change}")
-        if run.lock.get("data") != texts:
+        if run.lock.get("data") != data_hash:
             raise InputError(
                 f"the data has changed since the run in {directory} was started; train into another directory (--out)"
             )
         yield run
 
 
+def _fit(
+    assembled: Assembled, prepared: Prepared, run: Run, device: torch.device, report: Report, say: Say, profile: int
+) -> None:
+    """Trains the model, from wherever the run stands."""
+    model, seed = assembled.model, prepared.loaded.recipe.seed
+    with (
+        at(prepared.loaded, "trainer"),
+        notifying(assembled.trackers, run, report, say) as notify,
+        profiled(run.directory / TRACE, profile, say) as profiler_step,
+    ):
+
+        def after_step(progress: Progress) -> None:
+            notify(progress)
+            profiler_step()
+
+        def flops_per_token() -> float:
+            return inspect(prepared.loaded, prepared.tokenizer.vocab_size).flops_per_token
+
+        assembled.trainer.fit(Training(model, prepared.batches, run, seed, device, after_step, flops_per_token))
+
+
 def default_directory(loaded: LoadedRecipe, seed: int | None = None) -> Path:
     """Where a run is kept unless said otherwise: runs/NAME-FINGERPRINT-sSEED."""
     recipe = loaded.recipe
     return Path("runs") / f"{recipe.name}-{recipe.fingerprint()}-s{recipe.seed if seed is None else seed}"
-
-
-__all__ = ["default_directory", "train"]

@@ -145,7 +145,7 @@ for check, mistake, make in (
     KILLS.plant(check, mistake, sgd, partial(optimizer, make))
 
 
-def trainer(spoil: Callable[[Any, Any], Any] = lambda fit, training: fit(training)) -> Any:
+def trainer(spoil: Callable[[Any, Any], Any] = lambda fit, training: fit(training), unmade: int = 0) -> Any:
     example = next(iter(find("standard").part.examples()))
 
     class Planted(type(example)):  # type: ignore[misc]
@@ -155,6 +155,9 @@ def trainer(spoil: Callable[[Any, Any], Any] = lambda fit, training: fit(trainin
 
         def build(self, site: None) -> Any:
             return Trainer(super().build(site), spoil)
+
+        def planned_updates(self) -> int:
+            return int(super().planned_updates()) + unmade
 
     return Planted(**{field: getattr(example, field) for field in type(example).model_fields})
 
@@ -188,3 +191,4 @@ for check, mistake, spoil in (
     (trainers.a_killed_run_ends_with_the_same_bits, "another order of batches once resumed", _another_order),
 ):
     KILLS.plant(check, mistake, trainer, partial(trainer, spoil))
+KILLS.plant(trainers.it_trains_to_the_end, "plans an update too many", trainer, partial(trainer, unmade=1))

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from partwise import PartError, WorkError, assembly
+from partwise import PartError, WorkError
+from partwise.assembly import build
 from partwise.assembly.build import assemble, make_room, materialise, seed_for, skeleton
 from partwise.parts import ModelPart, ModelSite, NormPart, WidthSite, fit_part
 from partwise.wording import size_in_words
@@ -174,7 +175,7 @@ def test_a_seed_has_63_bits_and_depends_on_every_step_of_the_path() -> None:
 
 
 def test_a_model_too_large_for_the_machine_is_refused_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assembly, "free_memory", lambda device: 1000)
+    monkeypatch.setattr(build, "free_memory", lambda device: 1000)
     with pytest.raises(WorkError, match=r"weights need .* kB and cpu has 1\.0 kB free; make it smaller"):
         assemble(model(), SITE, 0)
 
@@ -190,7 +191,7 @@ def test_a_failure_names_its_place_in_the_model() -> None:
 
 
 def test_filling_is_skipped_where_there_is_nothing_to_fill() -> None:
-    with assembly._NothingToFill():
+    with build._NothingToFill():
         real = nn.Linear(3, 3)
         nn.init.normal_(real.weight, mean=100.0, std=0.1)
         assert (real.weight > 90).all()

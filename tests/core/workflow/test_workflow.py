@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from partwise import InputError, RecipeError, WorkError
 from partwise.machine import torch_device
+from partwise.parts import Part
 from partwise.recipe import LoadedRecipe, load
 from partwise.runs import alone_in
-from partwise.workflow import check, default_directory, train
-from partwise.workflow.reopening import evaluate, generate, reopen
+from partwise.workflow import check, default_directory, evaluate, generate, prepare, reopen, train
 
 SMALL = [
     "model.width=24",
@@ -138,6 +140,31 @@ def test_what_does_not_fit_is_found_without_data_or_memory(tmp_path: Path, chang
         check(_own_text(tmp_path, change))
     for words in told:
         assert words in str(caught.value)
+
+
+def _counted(build: Any, calls: Counter[str]) -> Any:
+    def counted(self: Part, site: Any) -> Any:
+        calls[self.kind] += 1
+        return build(self, site)
+
+    return counted
+
+
+def test_training_assembles_each_part_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = _own_text(tmp_path)
+    assembled = Counter[str]()
+    for part in (loaded.recipe.data, loaded.recipe.tokenizer, loaded.recipe.trainer):
+        monkeypatch.setattr(type(part), "build", _counted(type(part).build, assembled))
+    train(loaded, tmp_path / "run", device="cpu")
+    assert assembled == {"data": 1, "tokenizer": 1, "trainer": 1}
+
+
+def test_what_is_prepared_serves_another_recipe_with_the_same_texts(tmp_path: Path) -> None:
+    prepared = prepare(_own_text(tmp_path))
+    other = prepared.for_recipe(_own_text(tmp_path, "model.context=8"))
+    assert other.data_hash == prepared.data_hash
+    assert (prepared.tokens_per_row, other.tokens_per_row) == (16, 8)
+    assert (prepared.skeleton().context, other.skeleton().context) == (16, 8)
 
 
 def test_a_position_that_no_layer_can_use_is_refused() -> None:

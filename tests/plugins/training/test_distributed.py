@@ -17,8 +17,8 @@ from torch import nn
 
 from partwise.recipe import load
 from partwise.runs import Run
-from partwise.training import Processes, launched, processes, speaks
-from partwise.workflow.training import train
+from partwise.training import Processes, current_processes, launched_by_torchrun, speaks_to_user
+from partwise.workflow import train
 from partwise_training.parallel import layers_of
 
 PROGRAM = Path(__file__).with_name("together.py")
@@ -124,22 +124,22 @@ def test_a_failure_of_all_is_told_once(tmp_path: Path) -> None:
 
 
 def test_a_process_alone_is_the_first_and_sums_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert processes() == Processes(0, 1)
+    assert current_processes() == Processes(0, 1)
     one = Processes()
     assert one.first
     assert one.total(3) == 3
     assert one.from_first("a") == "a"
-    assert one.of_each("a") == ["a"]
+    assert one.from_each("a") == ["a"]
     assert one.sum(torch.tensor(2.0)).item() == 2.0
-    assert not launched()
-    assert speaks()
+    assert not launched_by_torchrun()
+    assert speaks_to_user()
     for name, value in {"RANK": "1", "LOCAL_RANK": "1", "MASTER_ADDR": "x", "MASTER_PORT": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("WORLD_SIZE", "1")
-    assert not launched()
+    assert not launched_by_torchrun()
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert launched()
-    assert not speaks()
+    assert launched_by_torchrun()
+    assert not speaks_to_user()
 
 
 def test_layers_are_the_outermost_in_lists_that_share_no_weights() -> None:

@@ -20,7 +20,7 @@ from partwise import PartError, WorkError
 from partwise.data import Batch
 from partwise.recipe import load
 from partwise.runs import Run
-from partwise.workflow.training import train
+from partwise.workflow import train
 from partwise_training import memory
 from partwise_training.divergence import Culprit, first_not_finite, in_words
 from partwise_training.memory import largest_that_fits, ran_out

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from partwise.recipe import load
-from partwise.training import Progress, one_message
-from partwise.workflow.training import train
+from partwise.training import Progress, one_error_message
+from partwise.workflow import train
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
     try:
-        with one_message():
+        with one_error_message():
             train(load(recipe), out, device="cpu", report=report)
     except KeyboardInterrupt:
         print("interrupted")

@@ -60,11 +60,9 @@ class Pretended:
         self.calls.append(("reopen", directory, device))
         loaded = load(RESOLVED)
         data = SimpleNamespace(form="examples" if self.data else "stream", examples=lambda split: iter(self.data))
-        recipe = SimpleNamespace(
-            seed=5, model=SimpleNamespace(reads=self.reads), data=SimpleNamespace(assemble=lambda site: data)
-        )
+        recipe = SimpleNamespace(seed=5, model=SimpleNamespace(reads=self.reads))
         run = SimpleNamespace(directory=directory, recipe=RESOLVED)
-        return SimpleNamespace(run=run, loaded=loaded, recipe=recipe, changes=list)
+        return SimpleNamespace(run=run, loaded=loaded, recipe=recipe, changes=list, data=lambda: data)
 
     def generate(self, reopened, prompt: str, limit: int, seed: int = 0, sampler: Any = None) -> Iterator[str]:
         self.calls.append(("generate", prompt, limit, seed, sampler))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 from pydantic import NonNegativeInt, PositiveFloat
 
+from partwise.machine import cores
 from partwise.parts import Part, Slot
 
 if TYPE_CHECKING:
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
     from .jobs import Job, JobProgress, JobResult
 
 
+MOST_AT_ONCE = 4
+"""Runs at once, unless more are asked for: each takes memory."""
+
+
 class Engine(Protocol):
-    """Does jobs, several at once, each in a process of its own, so that what befalls one harms no other."""
+    """Does jobs, several at once, each in a process of its own, so that one that fails harms no other."""
 
     def run(
         self, jobs: Iterable[Job], place: Path, report: Callable[[JobProgress], None]
@@ -47,6 +52,10 @@ class EnginePart(Part):
 
     def build(self, site: None) -> Engine:
         raise NotImplementedError
+
+    def runs_at_once(self) -> int:
+        """Runs that one machine does at the same time; unless overridden, one per core, but no more than 4."""
+        return min(cores(), MOST_AT_ONCE)
 
 
 EngineSlot = Annotated[EnginePart, Slot()]

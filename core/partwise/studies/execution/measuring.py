@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from partwise.errors import InputError, PartwiseError, WorkError
+from partwise.metric_names import LOSS, VALID_LOSS
 
 from .jobs import Job, JobProgress, JobResult
 
@@ -75,14 +76,14 @@ class _Teller:
 
     def report(self, progress: Progress) -> None:
         self.from_the_start |= progress.step == 1
-        evaluated = progress.metrics.get("valid_loss")
+        evaluated = progress.metrics.get(VALID_LOSS)
         now = monotonic()
         if evaluated is None and now - self._last < PAUSE and progress.step < progress.steps:
             return
         self._last = now
         if isinstance(evaluated, float):
             self._evaluated = evaluated
-        newest = progress.metrics["loss"]
+        newest = progress.metrics[LOSS]
         loss = self._evaluated if self._evaluated is not None else newest
         self._report(
             JobProgress(

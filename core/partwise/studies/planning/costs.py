@@ -11,8 +11,7 @@ from partwise.errors import InputError, PartwiseError
 from partwise.recipe import LoadedRecipe, Problem, RejectedError
 
 if TYPE_CHECKING:
-    from partwise.data.batches import Batches
-    from partwise.data.protocols import Data, Tokenizer
+    from partwise.workflow import Prepared
 
 Quantity = Literal["parameters", "flops", "tokens"]
 
@@ -31,49 +30,27 @@ class Costs:
         return {"parameters": self.parameters, "flops": self.flops_per_token, "tokens": self.tokens}[quantity]
 
 
-@dataclass(frozen=True)
-class Texts:
-    """A recipe's data and tokenizer, read and encoded."""
-
-    data: Data
-    tokenizer: Tokenizer
-    batches: Batches
-    hash: str
-
-    @property
-    def row(self) -> float:
-        """Tokens that a row of a training batch has on average."""
-        train = self.batches.encoded["train"]
-        if train.form == "stream" or train.bounds is None:
-            return self.batches.context
-        return train.scored_tokens / max(1, len(train.bounds) - 1)
-
-
 class Ledger:
     """Costs of recipes, each worked out once; texts are prepared once per data and tokenizer."""
 
     def __init__(self, say: Callable[[str], None] = lambda line: None) -> None:
         self._say = say
-        self._prepared: dict[str, Any] = {}
+        self._prepared: dict[str, Prepared] = {}
         self._figures: dict[str, float] = {}
 
-    def texts(self, loaded: LoadedRecipe) -> Texts:
-        """What a recipe is trained on; trains its tokenizer and encodes its texts unless the cache has them.
+    def prepared(self, loaded: LoadedRecipe) -> Prepared:
+        """A recipe with its texts; trains its tokenizer and encodes its texts unless the cache has them.
 
         Raises:
             InputError: the data is not as it must be, or does not suit the model.
         """
         from partwise import workflow
-        from partwise.data.batches import Batches
-        from partwise.data.encoded import data_hash
 
         recipe = loaded.recipe
         key = _canonical(recipe.data, recipe.tokenizer, loaded.directory_of("data"), loaded.directory_of("tokenizer"))
         if key not in self._prepared:
             self._prepared[key] = workflow.prepare(loaded, self._say)
-        made = self._prepared[key]
-        batches = Batches(made.batches.encoded, recipe.model.reads, recipe.model.context, made.tokenizer.end)
-        return Texts(made.data, made.tokenizer, batches, data_hash(batches.encoded))
+        return self._prepared[key].for_recipe(loaded)
 
     def costs(self, loaded: LoadedRecipe) -> Costs:
         """
@@ -95,26 +72,18 @@ class Ledger:
             self._figures[key] = work(loaded)
         return self._figures[key]
 
-    def _vocabulary(self, loaded: LoadedRecipe) -> int:
-        return self.texts(loaded).tokenizer.vocab_size
-
     def _parameters(self, loaded: LoadedRecipe) -> float:
-        from partwise.parts.sites import ModelSite
-        from partwise.workflow.preparation import skeleton
-
-        model = skeleton(loaded, ModelSite(self._vocabulary(loaded)))
-        return sum(parameter.numel() for parameter in model.parameters())
+        return sum(parameter.numel() for parameter in self.prepared(loaded).skeleton().parameters())
 
     def _flops(self, loaded: LoadedRecipe) -> float:
         from partwise import workflow
 
-        return workflow.inspect(loaded, self._vocabulary(loaded)).flops_per_token
+        return workflow.inspect(loaded, self.prepared(loaded).tokenizer.vocab_size).flops_per_token
 
     def _tokens(self, loaded: LoadedRecipe) -> float:
         trainer = loaded.recipe.trainer
-        # The kind of trainers knows no more than `batch_size`; others than the standard one may lack these.
-        rows = trainer.batch_size * int(getattr(trainer, "accumulate", 1)) * int(getattr(trainer, "steps", 0))
-        return rows * self.texts(loaded).row
+        rows = trainer.rows_per_update() * (trainer.planned_updates() or 0)
+        return rows * self.prepared(loaded).tokens_per_row
 
 
 def _canonical(*things: Any) -> str:
@@ -130,4 +99,4 @@ def located(error: PartwiseError) -> list[Problem]:
     raise error
 
 
-__all__ = ["Costs", "Ledger", "Quantity", "Texts", "located"]
+__all__ = ["Costs", "Ledger", "Quantity", "located"]

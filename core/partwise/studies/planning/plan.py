@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from partwise.errors import InputError, PartwiseError
 from partwise.provenance.sources import code_of
@@ -18,8 +18,11 @@ from partwise.studies.definition.variants import Candidate, variants
 from partwise.studies.execution.jobs import Job
 from partwise.studies.validity import comparable, why_not_comparable
 
-from .costs import Costs, Ledger, Texts, located
+from .costs import Costs, Ledger, located
 from .matching import match
+
+if TYPE_CHECKING:
+    from partwise.data import Batches, Tokenizer
 
 Say = Callable[[str], None]
 
@@ -162,17 +165,17 @@ def make_plan(study: LoadedStudy, seeds: int | None = None, say: Say = lambda li
 
 def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: Ledger) -> PlannedVariant:
     loaded, matched = one.loaded, dict[str, Any]()
-    texts = ledger.texts(loaded)
+    prepared = ledger.prepared(loaded)
     if study.study.match is not None and target is not None:
         loaded, matched = match(loaded, target, study.study.match, study.at(("match", "knob")), ledger)
-    texts = ledger.texts(loaded) if matched else texts
-    _refuse_unmeasurable(study, texts)
-    costs, tokens = ledger.costs(loaded), _tokens(loaded, texts)
-    return PlannedVariant(one.name, one.choice.labels, loaded, costs, texts.hash, matched, tokens=tokens)
+    prepared = ledger.prepared(loaded) if matched else prepared
+    _refuse_unmeasurable(study, prepared.batches)
+    costs, tokens = ledger.costs(loaded), _tokens(loaded, prepared.tokenizer)
+    return PlannedVariant(one.name, one.choice.labels, loaded, costs, prepared.data_hash, matched, tokens=tokens)
 
 
-def _tokens(loaded: LoadedRecipe, texts: Texts) -> str:
-    described = [loaded.recipe.tokenizer.model_dump(mode="json"), texts.tokenizer.to_json()]
+def _tokens(loaded: LoadedRecipe, tokenizer: Tokenizer) -> str:
+    described = [loaded.recipe.tokenizer.model_dump(mode="json"), tokenizer.to_json()]
     return sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
@@ -187,13 +190,13 @@ def _refuse_metric_per_token(study: LoadedStudy, tokenizer_varies: bool) -> None
         raise RejectedError([Problem(why_not_comparable(name), study.at(place).mark, place)])
 
 
-def _refuse_unmeasurable(study: LoadedStudy, texts: Texts) -> None:
+def _refuse_unmeasurable(study: LoadedStudy, batches: Batches) -> None:
     """Finds before anything is trained what measuring would find afterwards.
 
     Raises:
         RecipeError: the metric's split is empty, or its context does not suit the texts.
     """
-    metric, batches = study.study.metric, texts.batches
+    metric = study.study.metric
     try:
         if metric.context is not None:
             batches = batches.of_length(metric.context)

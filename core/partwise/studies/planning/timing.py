@@ -82,9 +82,7 @@ def time_steps(loaded: LoadedRecipe, threads: int) -> Speed | None:
 
     from partwise import workflow
 
-    trainer = loaded.recipe.trainer
-    if "evaluate_every" in type(trainer).model_fields:
-        trainer = trainer.model_copy(update={"evaluate_every": EVERY})
+    trainer = loaded.recipe.trainer.with_evaluations_every(EVERY)
     timed = replace(loaded, recipe=loaded.recipe.model_copy(update={"trainer": trainer}))
     clock = _Clock()
     before = torch.get_num_threads()
@@ -134,12 +132,11 @@ def _scaled(variant: PlannedVariant, plan: Plan, speeds: dict[str, Speed]) -> Sp
 
 def _whole_run(loaded: LoadedRecipe, speed: Speed) -> float | None:
     trainer = loaded.recipe.trainer
-    steps, every = getattr(trainer, "steps", None), getattr(trainer, "evaluate_every", None)
-    if not isinstance(steps, int):
+    updates = trainer.planned_updates()
+    if updates is None:
         return None
-    # Before the first update, after the last, and once more to measure the study's metric.
-    evaluations = (steps // every if isinstance(every, int) else 1) + 2
-    return START + steps * speed.step + evaluations * speed.evaluation
+    evaluations = trainer.planned_evaluations() + 1  # the last one measures the study's metric
+    return START + updates * speed.step + evaluations * speed.evaluation
 
 
 __all__ = ["Estimate", "Speed", "estimate", "time_steps"]

@@ -17,6 +17,8 @@ from partwise.data.batch import Batch
 from partwise.data.batches import Batches
 from partwise.data.encoded import EncodedSplit
 from partwise.data.protocols import Split
+from partwise.metric_names import OF_EVERY_EVALUATION, OF_EVERY_UPDATE
+from partwise.parts.kinds import TrainerPart
 from partwise.parts.part import Part
 from partwise.runs.run import Run
 from partwise.testing.probes import drawn
@@ -118,7 +120,7 @@ def folder() -> Iterator[Path]:
 
 
 @check("trainer", per="example", slow=True)
-def it_trains_to_the_end(part: Part) -> None:
+def it_trains_to_the_end(part: TrainerPart) -> None:
     """It finishes its run, reports every step with the figures promised, and leaves weights that have learned."""
     with folder() as directory:
         run, reports, _ = trained(part, directory)
@@ -127,11 +129,13 @@ def it_trains_to_the_end(part: Part) -> None:
             [progress.step for progress in reports] == list(range(1, reports[-1].steps + 1)),
             "not every step is reported",
         )
+        planned, made = part.planned_updates(), len(reports)
+        require(planned in (None, made), f"planned_updates() gives {planned}, and it makes {made}")
         for progress in reports:
-            missing = {"loss", "lr", "grad_norm", "tokens_per_second"} - set(progress.metrics)
+            missing = set(OF_EVERY_UPDATE) - set(progress.metrics)
             require(not missing, f"a report lacks {missing}")
         last = run.rows()[-1]
-        missing = {"valid_loss", "valid_perplexity", "valid_bits_per_byte"} - set(last)
+        missing = set(OF_EVERY_EVALUATION) - set(last)
         require(not missing, f"the last row lacks {missing}")
         first = Bigrams().state_dict()
         require(any(not tensor.equal(first[name]) for name, tensor in weights(run).items()), "it trains nothing")

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from partwise.errors import InputError, RecipeError
-from partwise.provenance import lock as provenance
+from partwise.machine import cores
+from partwise.parts import TrainerPart
+from partwise.provenance import sources
 from partwise.studies.analysis.power import detectable_size
 from partwise.studies.definition.reading import load_study
 from partwise.studies.directories import places
 from partwise.studies.execution.jobs import JobResult
 from partwise.studies.forecast import forecast
 from partwise.studies.planning import timing as calibration
+from partwise.studies.planning.costs import Ledger
 from partwise.studies.planning.plan import Plan, make_plan
 from partwise.studies.planning.timing import Speed, estimate, time_steps
 from partwise.studies.planning.tuning import recorded, trials, tuned
+
+
+class Unplanned(TrainerPart):
+    """A trainer that does not say how many updates it makes."""
+
+    name = "unplanned"
 
 
 def plan(path: Path, **more: Any) -> Plan:
@@ -68,8 +78,8 @@ def test_identity_changes_with_all_that_decides_the_result(study, here: Path, mo
     assert identity != before.identity(1)
     (here / "corpus.txt").write_text((here / "corpus.txt").read_text().replace("fox", "ox"))
     assert plan(path).base.identity(0) != identity
-    monkeypatch.setattr(provenance, "source_hash", lambda part: "other code")
-    assert provenance.run_identity(before.loaded.recipe, 0, before.data_hash) != identity
+    monkeypatch.setattr(sources, "source_hash", lambda part: "other code")
+    assert before.identity(0) != identity
 
 
 def test_labels_and_the_sampler_leave_an_identity_as_it_is(study, here: Path, recipe: dict[str, Any]) -> None:
@@ -195,6 +205,19 @@ def test_time_is_steps_and_evaluations_over_slots(study, monkeypatch) -> None:
     assert found.seconds_per_run == {"base": each, "norm=rms_norm": each}
     assert found.seconds == pytest.approx(5 * each / 2)
     assert found.runs == 5
+
+
+def test_a_trainer_that_does_not_plan_its_updates_is_not_forecast(study, monkeypatch) -> None:
+    monkeypatch.setattr(calibration, "time_steps", lambda loaded, threads: Speed(step=10.0, evaluation=1.0))
+    found = plan(study())
+    recipe = found.base.loaded.recipe.model_copy(update={"trainer": Unplanned()})
+    base = replace(found.base, loaded=replace(found.base.loaded, recipe=recipe))
+    assert Ledger().costs(base.loaded).tokens == 0
+    assert estimate(replace(found, variants=(base,)), {"base": 3}, slots=2, threads=1) is None
+
+
+def test_an_engine_that_does_not_say_how_many_runs_it_does_at_once_has_the_documented_default(pretending) -> None:
+    assert pretending.runs_at_once() == min(cores(), 4)
 
 
 def test_steps_are_timed_by_making_some_and_leave_nothing_behind(study, here: Path, recipe: dict[str, Any]) -> None:

@@ -1,0 +1,60 @@
+"""The settings of the standard trainer: the knobs of its part, and what follows from them."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Literal, Self
+
+from pydantic import PositiveFloat, PositiveInt
+
+from partwise import use
+from partwise.parts import TrainerPart, slots
+
+
+class StandardSettings(TrainerPart):
+    """Read by the part `standard`, which fills them from a recipe, and by the trainer, which follows them."""
+
+    steps: PositiveInt = 600
+    """Updates of the weights."""
+    batch_size: PositiveInt = 16
+    """Rows that are processed at once, by all processes together if there are several."""
+    accumulate: PositiveInt = 1
+    """Batches whose gradients make one update: as one batch of that many times the rows, in the memory of one."""
+    optimizer: slots.Optimizer = use("adamw")
+    """What updates the weights."""
+    schedule: slots.Schedule = use("cosine")
+    """How the learning rate changes."""
+    clip: PositiveFloat | None = 1.0
+    """Largest norm of the gradient of all weights together; a longer one is shortened to it. null: any."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Type of matrix products in training. Weights, their updates and evaluation are in float32 always. float16 is
+    for GPUs without bfloat16; its loss is scaled."""
+    compile: Literal["inductor", "eager"] | None = None
+    """What compiles the model's loss. inductor: to kernels of its own, slow to begin, then faster, above all on a
+    GPU. eager: to nothing but PyTorch's own calls, to see whether it can be compiled at all. null: nothing does."""
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """What several processes (torchrun) hold: ddp, each the whole model; fsdp, each a share of every weight."""
+    evaluate_every: PositiveInt | None = 100
+    """Updates between evaluations on the valid split. null: only before the first update and after the last."""
+    evaluate_batches: PositiveInt | None = 20
+    """Batches in an evaluation, the same ones each time. null: the whole split."""
+    checkpoint_every: PositiveInt | None = 200
+    """Updates between checkpoints. null: only when interrupted and at the end."""
+    keep_checkpoints: PositiveInt = 2
+    """Newest checkpoints that stay, besides that of the lowest validation loss: one to go on from, others to fall
+    back to."""
+
+    def planned_updates(self) -> int:
+        return self.steps
+
+    def rows_per_update(self) -> int:
+        return self.batch_size * self.accumulate
+
+    def planned_evaluations(self) -> int:
+        return 1 + (1 if self.evaluate_every is None else ceil(self.steps / self.evaluate_every))
+
+    def with_evaluations_every(self, updates: int) -> Self:
+        return self.model_copy(update={"evaluate_every": updates})
+
+
+__all__ = ["StandardSettings"]
