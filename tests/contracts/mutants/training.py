@@ -171,7 +171,7 @@ class Trainer:
 
 
 def _never_done(fit: Any, training: Any) -> None:
-    training.run.finish = lambda model: None
+    training.run.finish_with = lambda weights: None
     fit(training)
 
 
