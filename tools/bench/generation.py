@@ -11,7 +11,7 @@ from measuring import Measure, Pair, one_by_one
 from partwise.assembly.build import assemble
 from partwise.data import Batch
 from partwise.decoding import Decoder
-from partwise.parts import ModelPart, ModelSite, SamplerPart, fit_part
+from partwise.parts import ModelPart, ModelSite, SamplerPart, resolve_part
 
 VOCABULARY, WIDTH, HEADS, LAYERS, CONTEXT, NEW = 65, 128, 4, 4, 256, 200
 
@@ -32,14 +32,14 @@ def cached() -> Measure:
         "mixer": {"use": "multi_head", "heads": HEADS},
         "feedforward": {"use": "gelu", "form": "tanh"},
     }
-    part = fit_part(
+    part = resolve_part(
         ModelPart,
         {"use": "language_model", "width": WIDTH, "depth": LAYERS, "context": CONTEXT, "position": "learned",
          "blocks": [block]},
     )  # fmt: skip
     model = assemble(part, ModelSite(VOCABULARY), seed=0)
     model.eval()
-    sampler = fit_part(SamplerPart, "greedy").assemble(None)
+    sampler = resolve_part(SamplerPart, "greedy").assemble(None)
     prompt = torch.randint(0, VOCABULARY - 1, (1, 16))
 
     def measure() -> Pair:

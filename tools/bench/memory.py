@@ -47,7 +47,7 @@ def _measured(chunked: bool, vocabulary: int, rows: int, precision: str) -> str:
 
     from partwise.assembly.build import assemble
     from partwise.data import Batch
-    from partwise.parts import ModelPart, ModelSite, fit_part
+    from partwise.parts import ModelPart, ModelSite, resolve_part
     from partwise_models import stack
 
     if not chunked:
@@ -55,7 +55,7 @@ def _measured(chunked: bool, vocabulary: int, rows: int, precision: str) -> str:
     block = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": HEADS}}
     settings = {"use": "language_model", "width": WIDTH, "depth": LAYERS, "context": CONTEXT, "position": "learned",
                 "blocks": [block]}  # fmt: skip
-    model = assemble(fit_part(ModelPart, settings), ModelSite(vocabulary), seed=0)
+    model = assemble(resolve_part(ModelPart, settings), ModelSite(vocabulary), seed=0)
     tokens = torch.randint(vocabulary, (rows, CONTEXT), generator=torch.Generator().manual_seed(0))
     batch = Batch(tokens, tokens.roll(-1, 1))
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from measuring import Measure, one_by_one
 
-from partwise.parts import fit_part
+from partwise.parts import resolve_part
 from partwise.studies.definition.reading import load_study
 from partwise.studies.execution.engine import EnginePart
 from partwise.studies.execution.execute import execute
@@ -32,7 +32,7 @@ def _shortened(job: Job) -> Job:
 
 
 def _rate(jobs: list[Job], at_once: int) -> float:
-    engine = fit_part(EnginePart, {"use": "local", "slots": at_once})
+    engine = resolve_part(EnginePart, {"use": "local", "slots": at_once})
     with tempfile.TemporaryDirectory() as pool:
         begun = time.perf_counter()
         results = execute(jobs, engine.assemble(None), Path(pool))

@@ -11,7 +11,7 @@ from pathlib import Path
 from measuring import Measure, one_by_one
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from partwise.parts import TokenizerPart, TokenizerSite, fit_part
+from partwise.parts import TokenizerPart, TokenizerSite, resolve_part
 
 VOCABULARY, SIZE = 4096, 10_000_000
 
@@ -33,7 +33,9 @@ def _megabytes() -> float:
 
 
 def _train_ours():  # type: ignore[no-untyped-def]
-    return fit_part(TokenizerPart, {"use": "bpe", "vocab_size": VOCABULARY}).assemble(TokenizerSite(lambda: _texts()))
+    return resolve_part(TokenizerPart, {"use": "bpe", "vocab_size": VOCABULARY}).assemble(
+        TokenizerSite(lambda: _texts())
+    )
 
 
 def _train_theirs() -> Tokenizer:

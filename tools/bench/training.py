@@ -25,7 +25,16 @@ from plain_gpt import PlainGPT
 from partwise.assembly.build import assemble
 from partwise.data import Batches, Split
 from partwise.data.encoding import encode, training_texts
-from partwise.parts import DataPart, DataSite, ModelPart, ModelSite, TokenizerPart, TokenizerSite, TrainerPart, fit_part
+from partwise.parts import (
+    DataPart,
+    DataSite,
+    ModelPart,
+    ModelSite,
+    TokenizerPart,
+    TokenizerSite,
+    TrainerPart,
+    resolve_part,
+)
 from partwise.runs import Run
 from partwise.training import Progress, Training
 
@@ -110,12 +119,12 @@ def _against(peer_step: Callable[[], None], precision: str, gelu: str) -> Measur
     """Tokens per second of the `standard` trainer and of `peer_step`, round by round."""
 
     def measure(rounds: int) -> list[Pair]:
-        trainer = fit_part(
+        trainer = resolve_part(
             TrainerPart,
             {"use": "standard", "steps": SETTLED + rounds * (STEPS + 1), "batch_size": BATCH, "precision": precision,
              "clip": 1.0, "optimizer": {"use": "adamw", "lr": 1e-3}, "evaluate_every": None, "checkpoint_every": None},
         ).assemble(None)  # fmt: skip
-        model = assemble(fit_part(ModelPart, _model(gelu)), ModelSite(VOCABULARY), seed=0)
+        model = assemble(resolve_part(ModelPart, _model(gelu)), ModelSite(VOCABULARY), seed=0)
         pairs: list[Pair] = []
         begun = 0.0
 
@@ -153,8 +162,8 @@ def _batches() -> Batches:
     place = Path(tempfile.mkdtemp())
     (place / "text.txt").write_text(text)
     atexit.register(shutil.rmtree, place, ignore_errors=True)
-    data = fit_part(DataPart, {"use": "text", "files": ["text.txt"]}).assemble(DataSite(place))
-    tokenizer = fit_part(TokenizerPart, "char").assemble(TokenizerSite(lambda: training_texts(data)))
+    data = resolve_part(DataPart, {"use": "text", "files": ["text.txt"]}).assemble(DataSite(place))
+    tokenizer = resolve_part(TokenizerPart, "char").assemble(TokenizerSite(lambda: training_texts(data)))
     splits: tuple[Split, ...] = ("train", "valid")
     encoded = {split: encode(data, tokenizer, split, place) for split in splits}
     return Batches(encoded, "sequence", CONTEXT, tokenizer.end)

@@ -33,7 +33,16 @@ from partwise.assembly.inspection import inspect_model
 from partwise.data import Batches, Split
 from partwise.data.encoding import encode, training_texts
 from partwise.metric_names import PEAK_MEMORY
-from partwise.parts import DataPart, DataSite, ModelPart, ModelSite, TokenizerPart, TokenizerSite, TrainerPart, fit_part
+from partwise.parts import (
+    DataPart,
+    DataSite,
+    ModelPart,
+    ModelSite,
+    TokenizerPart,
+    TokenizerSite,
+    TrainerPart,
+    resolve_part,
+)
 from partwise.recipe import load
 from partwise.runs import Run
 from partwise.training import Progress, Training
@@ -124,7 +133,7 @@ def measured(
         "precision": precision, "compile": compiler, "clip": 1.0, "optimizer": {"use": "adamw", "lr": 6e-4},
         "evaluate_every": None, "evaluate_batches": 1, "checkpoint_every": None,
     }  # fmt: skip
-    trainer = fit_part(TrainerPart, settings).assemble(None)
+    trainer = resolve_part(TrainerPart, settings).assemble(None)
     model = assemble(model_part(size), ModelSite(size.vocabulary), 0, device)
     run = Run.create(place / "run", {"name": "gpt2-124m"}, {}, {})
     trainer.fit(Training(model, batches, run, 0, device, report))
@@ -171,8 +180,8 @@ def random_batches(size: Size, place: Path) -> Batches:
     letters = [chr(code) for code in range(0x4E00, 0x4E00 + size.vocabulary - 2)]
     text = "".join(np.random.default_rng(0).choice(letters, 2_000_000 if size.vocabulary > 1000 else 20_000))
     (place / "text.txt").write_text(text, encoding="utf-8")
-    data = fit_part(DataPart, {"use": "text", "files": ["text.txt"]}).assemble(DataSite(place))
-    tokenizer = fit_part(TokenizerPart, "char").assemble(TokenizerSite(lambda: training_texts(data)))
+    data = resolve_part(DataPart, {"use": "text", "files": ["text.txt"]}).assemble(DataSite(place))
+    tokenizer = resolve_part(TokenizerPart, "char").assemble(TokenizerSite(lambda: training_texts(data)))
     splits: tuple[Split, ...] = ("train", "valid")
     encoded = {split: encode(data, tokenizer, split, place) for split in splits}
     return Batches(encoded, "sequence", size.context, tokenizer.end)

@@ -32,7 +32,9 @@ def plugged(taken: Collection[str]) -> Plugged:
     for loaded in third_party():
         commands, plugin = loaded.call("partwise_commands")
         if plugin.problem:
-            found.notes.append(visible(f"plugin {plugin} failed to load: {plugin.problem}"))
+            first, more, _ = plugin.problem.partition("\n")
+            hint = "; see `partwise plugins`" if more else ""
+            found.notes.append(visible(f"plugin {plugin} failed to load: {first}{hint}"))
         for command in commands:
             refusal = _refusal(command, (*taken, *found.commands))
             if refusal:

@@ -33,9 +33,12 @@ def command(as_json: bool, details: bool) -> None:
     for namespace in _asked_in_vain({one["namespace"] for one in found}):
         paragraph(f"\nPARTWISE_PLUGINS names {namespace}, and no plugin of this namespace is installed")
     for one in found:
+        _, _, more = (one["problem"] or "").partition("\n")
+        if more:
+            paragraph(f"\nplugin {one['namespace']}:\n{more}")
         if one["details"] and details:
             paragraph(f"\nplugin {one['namespace']} ({one['distribution']} {one['version']}):\n{one['details']}")
-        elif one["details"]:
+        elif one["details"] and not more:
             paragraph(f"\nfor the traceback of {one['namespace']}: partwise plugins --details")
 
 
@@ -68,5 +71,5 @@ def _described() -> list[dict[str, Any]]:
 
 def _state(plugin: dict[str, Any]) -> str:
     if plugin["problem"]:
-        return f"broken: {plugin['problem']}"
+        return f"broken: {plugin['problem'].partition(chr(10))[0]}"
     return f"loaded, but: {plugin['warning']}" if plugin["warning"] else "loaded"

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from partwise.errors import InputError
+from partwise.recipe.paths import values_at
 
 Flat = dict[str, Any]
 """Settings by dotted keys: `rope_scaling.factor`."""
@@ -109,24 +110,6 @@ class ConfigMap(BaseModel):
             if alias in flat and flat.get(key) is None:
                 flat[key] = flat[alias]
         return flat
-
-
-def values_at(value: Any, path: str) -> Iterator[Any]:
-    """What a resolved recipe has at a path, if anything; `*` is every element of an array, `0` its first."""
-    head, _, rest = path.partition(".")
-    if head == "*":
-        below = list(value) if isinstance(value, list) else []
-    elif isinstance(value, list):
-        below = value[int(head) : int(head) + 1] if head.isdecimal() else []
-    elif isinstance(value, Mapping) and head in value:
-        below = [value[head]]
-    else:
-        below = []
-    for one in below:
-        if rest:
-            yield from values_at(one, rest)
-        else:
-            yield one
 
 
 def _all_are(recipe: Mapping[str, Any], path: str, wanted: Any) -> bool:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from partwise.errors import InputError, PartwiseError
 from partwise.recipe import LoadedRecipe, differences, load
+from partwise.recipe.paths import values_at
 
 from .checkpoint import read_config, read_weights, write_checkpoint
-from .config_map import values_at
 from .family import Family, families, family_of, known
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ from .sites import (
     TokenizerSite,
     WidthSite,
 )
-from .slot import Slot, fit_part, use
+from .slot import Slot, resolve_part, use
 
 __all__ = [
     "AttentionPart",
@@ -71,9 +71,9 @@ __all__ = [
     "TrackerPart",
     "TrainerPart",
     "WidthSite",
-    "fit_part",
     "hook",
     "kinds_of",
     "parts_within",
+    "resolve_part",
     "use",
 ]

@@ -20,7 +20,9 @@ from pydantic import (
     model_serializer,
 )
 
-from partwise.errors import PartError
+from partwise.errors import PartError, PluginError
+
+from .old_imports import moved
 
 SiteT = TypeVar("SiteT", contravariant=True)
 BuiltT = TypeVar("BuiltT", covariant=True)
@@ -86,6 +88,7 @@ class Part(BaseModel):
 
         Raises:
             PartError: the part does not fit its site; `path` names the place.
+            PluginError: its plugin was written for an earlier partwise.
         """
         parent = _assembling.get()
         path = () if parent is None else (*parent.path, *_place_of(self, parent.part))
@@ -96,6 +99,11 @@ class Part(BaseModel):
             if error.path is None:
                 error.path = path
             raise
+        except ImportError as error:
+            told = moved(error, type(self).__module__)
+            if told is None:
+                raise
+            raise PluginError(f"{type(self).__name__} cannot be built: {told[0]}") from error
         finally:
             _assembling.reset(token)
 

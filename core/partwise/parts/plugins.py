@@ -1,9 +1,9 @@
-"""Finds plugins and loads them, one at a time, so that a broken one costs nobody but its own users.
+"""Finds plugins and loads them one at a time, so that a broken one affects only those who use it.
 
 A plugin is an importable module named in the entry-point group `partwise`. Its hook implementations are
-marked with `hook` and may be any of those below. The built-in parts come through the same door; only
-the names differ: a part of the distribution `partwise` has a bare name ("rope"), a part of anyone else's
-has the entry point's name in front ("acme/sinks"), so that installing a plugin never changes what a
+marked with `hook` and may be any of those below. The built-in parts are loaded the same way. Only
+the names differ: a part of the distribution `partwise` has a bare name ("rope"); the name of any other part
+begins with the name of its entry point ("acme/sinks"), so that installing a plugin never changes what a
 recipe means.
 
 pluggy's own `load_setuptools_entrypoints` is not used: it raises without naming the plugin, loads in an
@@ -29,6 +29,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pluggy
+
+from .old_imports import moved
 
 if TYPE_CHECKING:
     import click
@@ -78,7 +80,7 @@ class Plugin:
     distribution: str
     version: str
     problem: str | None = None
-    """Why nothing of it is available, in one line; None if it loaded."""
+    """Why nothing of it is available, in one line (or, for imports that have moved, one screen); None if it loaded."""
     warning: str | None = None
     """What is wrong with it although it loaded."""
     details: str = ""
@@ -110,7 +112,7 @@ class LoadedPlugin:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit, or what a test framework skips with
-            return [], _broken(self.plugin, f"{name}() failed: {_one_line(error)}", traceback.format_exc())
+            return [], _failed(self.plugin, error, f"{name}() failed: ")
 
 
 def load_plugins() -> list[LoadedPlugin]:
@@ -159,7 +161,7 @@ def _load(plugin: Plugin, entry: importlib.metadata.EntryPoint) -> LoadedPlugin:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        return LoadedPlugin(_broken(plugin, _one_line(error), traceback.format_exc()), None)
+        return LoadedPlugin(_failed(plugin, error), None)
     warnings = []
     if printed.getvalue().strip():
         first = printed.getvalue().strip().splitlines()[0][:60]
@@ -184,13 +186,13 @@ def _at_most(seconds: float) -> Iterator[None]:
     Raises:
         TimeoutError: it took longer.
     """
-    able = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
-    if not able or seconds <= 0 or signal.getitimer(signal.ITIMER_REAL)[0]:  # somebody else's alarm is set
+    possible = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    if not possible or seconds <= 0 or signal.getitimer(signal.ITIMER_REAL)[0]:  # somebody else's alarm is set
         yield
         return
 
     def give_up(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"importing it took more than {seconds:g} s and was given up ({PATIENCE} sets the limit)")
+        raise TimeoutError(f"importing it took more than {seconds:g} s, so it was stopped ({PATIENCE} sets the limit)")
 
     before = signal.signal(signal.SIGALRM, give_up)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -203,6 +205,15 @@ def _at_most(seconds: float) -> Iterator[None]:
 
 def _broken(plugin: Plugin, problem: str, details: str = "") -> Plugin:
     return replace(plugin, problem=problem, warning=None, details=details)
+
+
+def _failed(plugin: Plugin, error: BaseException, where: str = "") -> Plugin:
+    """A plugin whose code raised `error`."""
+    told = moved(error, plugin.module.partition(":")[0])
+    if told is None:
+        return _broken(plugin, f"{where}{_one_line(error)}", traceback.format_exc())
+    shown, everything = told
+    return _broken(plugin, shown, f"{everything}\n{traceback.format_exc()}")
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,19 +1,18 @@
-"""The registry: which parts are installed, under which name, and whose they are."""
+"""The registry: which parts are installed, under which names, and from which plugins."""
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any
 
 from .part import Part, family, kinds_of, named_by
 from .plugins import LoadedPlugin, Plugin, load_plugins
+from .rules import problem_of_directories, problem_of_parts
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class RegisteredPart:
 
 
 class Registry:
-    """Parts by kind and name. Build one from plugins; ask `registry()` for the one in force."""
+    """Parts by kind and name. `registry()` gives the one in force."""
 
     def __init__(self, loaded: Iterable[LoadedPlugin]) -> None:
         self._entries: dict[tuple[type[Part], str], RegisteredPart] = {}
@@ -41,7 +40,7 @@ class Registry:
             if plugin.problem is None:
                 directories, plugin = one.call("partwise_recipes")
             if plugin.problem is None:
-                plugin = replace(plugin, problem=_first_problem(parts) or _no_directory(directories))
+                plugin = replace(plugin, problem=problem_of_parts(parts) or problem_of_directories(directories))
             self._plugins.append(plugin)
             if plugin.problem is None:  # all of it or nothing
                 for part in parts:
@@ -63,7 +62,7 @@ class Registry:
 
     @property
     def broken(self) -> tuple[Plugin, ...]:
-        """The plugins of which nothing is available."""
+        """The plugins that failed to load."""
         return tuple(plugin for plugin in self._plugins if plugin.problem)
 
     @property
@@ -72,16 +71,16 @@ class Registry:
         return tuple(self._recipe_directories)
 
     def entries(self, kind: type[Part] = Part) -> tuple[RegisteredPart, ...]:
-        """Every registered part that fits where `kind` is asked for, by kind and name."""
+        """Every registered part that fits a slot for `kind`, by kind and name."""
         fitting = [entry for entry in self._entries.values() if issubclass(entry.part, kind)]
         return tuple(sorted(fitting, key=lambda entry: (entry.part.kind, entry.name)))
 
     def names(self, kind: type[Part]) -> list[str]:
-        """The names that fit where `kind` is asked for."""
+        """The names that fit a slot for `kind`."""
         return sorted(entry.name for entry in self.entries(kind))
 
     def find(self, kind: type[Part], name: str) -> type[Part] | None:
-        """The part of `kind` called `name` today or before, or None."""
+        """The part of `kind` whose name is, or once was, `name`; None if there is none."""
         key = (family(kind), name)
         entry = self._entries.get(key) or self._aliases.get(key)
         return entry.part if entry and issubclass(entry.part, kind) else None
@@ -91,7 +90,7 @@ class Registry:
         return tuple(entry.part for (_, known), entry in sorted(self._entries.items(), key=_by_kind) if known == name)
 
     def entry(self, part: type[Part]) -> RegisteredPart | None:
-        """Where a part class is from; None if it was never registered."""
+        """The name of a part class and its plugin; None if the class was never registered."""
         name = self._names.get(part)
         return self._entries[family(part), name] if name else None
 
@@ -109,40 +108,6 @@ def _by_kind(item: tuple[tuple[type[Part], str], Any]) -> str:
     return item[0][0].kind
 
 
-def _first_problem(parts: list[Any]) -> str | None:
-    seen: dict[tuple[type[Part], str], type[Part]] = {}
-    for part in parts:
-        if not (isinstance(part, type) and issubclass(part, Part)):
-            return f"partwise_parts() gave {part!r}, which is not a subclass of partwise.Part"
-        if not kinds_of(part) or not isinstance(part.kind, str):
-            return f"part {part.__name__} has no kind: derive it from one of the kinds in partwise.parts, or set `kind`"
-        name = getattr(part, "name", None)
-        if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            return f"part {part.__name__} needs a `name` of lower-case letters, digits and _"
-        wrong = [alias for alias in part.aliases if not re.fullmatch(r"[a-z][a-z0-9_]*", alias)]
-        if wrong:
-            return f"part {part.__name__} has the alias {wrong[0]!r}; use lower-case letters, digits and _"
-        if type(part.version) is not int or part.version < 1:
-            return f"part {part.__name__} has version {part.version!r}; versions are 1, 2, 3 ..."
-        if part.version > 1 and "version" in part.model_fields:
-            return f"part {part.__name__} has a knob `version`, the word by which recipes name the version of a part"
-        lists = [knob for knob, field in part.model_fields.items() if get_origin(field.annotation) is list]
-        if lists:
-            return f"knob {lists[0]} of {part.__name__} is a list; parts cannot change, so make it a tuple"
-        for known in (part.name, *part.aliases):
-            other = seen.setdefault((family(part), known), part)
-            if other is not part:
-                return f"registers two parts named {known!r}: {other.__name__} and {part.__name__}"
-    return None
-
-
-def _no_directory(directories: list[Any]) -> str | None:
-    for directory in directories:
-        if not isinstance(directory, str | os.PathLike):
-            return f"partwise_recipes() gave {directory!r}, which is not a path"
-    return None
-
-
 _override: ContextVar[Registry | None] = ContextVar("partwise_registry", default=None)
 
 
@@ -158,7 +123,7 @@ def registry() -> Registry:
 
 @contextmanager
 def using(other: Registry) -> Iterator[Registry]:
-    """Puts `other` in force for the length of a `with` block; for tests."""
+    """Puts `other` in force within a `with` block; for tests."""
     token = _override.set(other)
     try:
         yield other

@@ -1,4 +1,4 @@
-"""`Slot`: a field of a part that holds another part, and how the part it names is found."""
+"""`Slot` marks a field that holds another part; `resolve_part` finds the part that a value names."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Slot:
     """
 
     def __get_pydantic_core_schema__(self, kind: type[Part], handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        def fit(value: Any) -> Part:
-            return fit_part(kind, value)
+        def resolve(value: Any) -> Part:
+            return resolve_part(kind, value)
 
         return core_schema.no_info_plain_validator_function(
-            fit,
+            resolve,
             serialization=core_schema.plain_serializer_function_ser_schema(_dump_part),
             metadata={"kind": kind},
         )
@@ -34,7 +34,7 @@ class Slot:
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        # On its own, a slot says no more than this: following every slot into every part would never end.
+        # A slot alone says no more than this: following every slot into every part would never end.
         # `partwise.recipe.schema` describes all parts at once and puts a reference to the kind here.
         kind: type[Part] = schema["metadata"]["kind"]
         return {"type": ["string", "object"], "description": f"{with_article(kind.kind)}: a name, or its knobs"}
@@ -48,12 +48,12 @@ def _dump_part(part: Part) -> dict[str, Any]:
 
 
 def use(name: str) -> Any:
-    """The default of a slot: `norm: Norm = use("layer_norm")`. Typed so that a name may stand for a part."""
+    """The default of a slot: `norm: Norm = use("layer_norm")`. It returns `Any`, so a type checker accepts it."""
     return name
 
 
-def fit_part(kind: type[Part], value: Any) -> Part:
-    """The part that `value` (a part, a name, or an object with "use") names, which must be of `kind`.
+def resolve_part(kind: type[Part], value: Any) -> Part:
+    """The part that `value` names, which must be of `kind`: a part, a name, or an object with "use".
 
     Raises pydantic errors, whose places are relative to the slot.
     """
@@ -61,36 +61,35 @@ def fit_part(kind: type[Part], value: Any) -> Part:
         if not isinstance(value, kind):
             raise _wrong_kind(registry().name_of(type(value)), type(value), kind)
         return value
+    name, knobs = _name_and_knobs(kind, value)
+    cls = _find(kind, name)
+    return cls.model_validate({knob: _frozen(item) for knob, item in _migrated(cls, name, knobs).items()})
+
+
+def _name_and_knobs(kind: type[Part], value: Any) -> tuple[Any, dict[str, Any]]:
     if isinstance(value, str):
-        value = {"use": value}
+        return value, {}
+    facts = {"a_kind": with_article(kind.kind), "kind": kind.kind, "installed": registry().names(kind)}
     if not isinstance(value, dict):
-        raise PydanticCustomError(
-            "part_expected",
-            'expected {a_kind}: a name, or an object with "use"',
-            {"a_kind": with_article(kind.kind), "kind": kind.kind, "installed": registry().names(kind)},
-        )
+        raise PydanticCustomError("part_expected", 'expected {a_kind}: a name, or an object with "use"', facts)
     if "use" not in value:
-        raise PydanticCustomError(
-            "use_missing",
-            'this {kind} does not say which: "use" is missing',
-            {"kind": kind.kind, "installed": registry().names(kind)},
-        )
-    name = value["use"]
+        raise PydanticCustomError("use_missing", 'this {kind} needs "use": the name of the part', facts)
+    return value["use"], {knob: item for knob, item in value.items() if knob != "use"}
+
+
+def _find(kind: type[Part], name: Any) -> type[Part]:
+    """The part class of a name; an error says whether the name is unknown or that of another kind."""
     cls = registry().find(kind, name) if isinstance(name, str) else None
-    if cls is None:
-        others = registry().of_any_kind(name) if isinstance(name, str) else ()
-        if others:
-            raise _wrong_kind(name, others[0], kind)
-        raise PydanticCustomError(
-            "part_unknown",
-            "unknown {kind} {name}",
-            {"kind": kind.kind, "name": repr(name), "given": name, "installed": registry().names(kind)},
-        )
-    knobs = {knob: item for knob, item in value.items() if knob != "use"}
-    return cls.model_validate({knob: _frozen(item) for knob, item in _of_today(cls, name, knobs).items()})
+    if cls is not None:
+        return cls
+    others = registry().of_any_kind(name) if isinstance(name, str) else ()
+    if others:
+        raise _wrong_kind(name, others[0], kind)
+    facts = {"kind": kind.kind, "name": repr(name), "given": name, "installed": registry().names(kind)}
+    raise PydanticCustomError("part_unknown", "unknown {kind} {name}", facts)
 
 
-def _of_today(cls: type[Part], name: str, knobs: dict[str, Any]) -> dict[str, Any]:
+def _migrated(cls: type[Part], name: str, knobs: dict[str, Any]) -> dict[str, Any]:
     """The knobs as the installed version of a part takes them."""
     if cls.version == 1:
         return knobs  # a `version` is then a knob like any other
@@ -101,7 +100,7 @@ def _of_today(cls: type[Part], name: str, knobs: dict[str, Any]) -> dict[str, An
     if written > cls.version:
         raise PydanticCustomError(
             "version_newer",
-            "{name} is written for version {written}, and version {installed} is installed; update the plugin",
+            "{name} is written for version {written}, but version {installed} is installed; update the plugin",
             facts,
         )
     try:
@@ -115,7 +114,7 @@ def _of_today(cls: type[Part], name: str, knobs: dict[str, Any]) -> dict[str, An
 def _wrong_kind(name: str, cls: type[Part], kind: type[Part]) -> PydanticCustomError:
     return PydanticCustomError(
         "part_of_another_kind",
-        "{name} is {a_kind}, and this place takes {wanted}",
+        "{name} is {a_kind}, but this place takes {wanted}",
         {
             "name": repr(name),
             "a_kind": with_article(cls.kind),
@@ -126,5 +125,5 @@ def _wrong_kind(name: str, cls: type[Part], kind: type[Part]) -> PydanticCustomE
 
 
 def _frozen(value: Any) -> Any:
-    """Lists as tuples, all the way down to the next slot: strict validation takes no list for a tuple."""
+    """Lists as tuples, down to the next slot: strict validation does not accept a list as a tuple."""
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

@@ -16,7 +16,7 @@ from .reader.problems import Problem, RejectedError, render
 from .reader.source import Mark, Node, Source
 from .recipe import Recipe
 from .schema import json_schema
-from .validation import fit
+from .validation import validate
 
 __all__ = [
     "ABSENT",
@@ -31,7 +31,6 @@ __all__ = [
     "Source",
     "differences",
     "find",
-    "fit",
     "json_schema",
     "load",
     "locate",
@@ -42,4 +41,5 @@ __all__ = [
     "recipes",
     "render",
     "studies",
+    "validate",
 ]

@@ -21,7 +21,7 @@ from .reader.parser import parse
 from .reader.problems import Problem, RejectedError
 from .reader.source import Mark, Node, Source
 from .recipe import Recipe
-from .validation import fit
+from .validation import validate
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,7 +83,7 @@ def validated(node: Node, path: FilePath | None, directory: FilePath, overrides:
         RecipeError: all that is wrong with it.
     """
     try:
-        recipe = fit(Recipe, node)
+        recipe = validate(Recipe, node)
     except RejectedError as error:
         raise RejectedError([_with_origin(problem, path) for problem in error.problems]) from None
     except PartError as error:  # raised by a part's own check, where it should have been a ValueError

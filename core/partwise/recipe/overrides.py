@@ -21,7 +21,7 @@ from partwise.parts.part import Path
 
 from .knob_types import Shape, kind_at, takes_null
 from .merge import as_object, merge
-from .paths import default_at, model_at, shape_below
+from .paths import default_at, model_at, parse_path, shape_below
 from .reader.parser import parse
 from .reader.problems import Problem, RejectedError, cut, dotted
 from .reader.source import Mark, Node, Source
@@ -70,17 +70,11 @@ def read_override(option: str, label: str = OPTION) -> Override:
     source = Source(head[:60], text, numbered=False, directory=FilePath.cwd())
     if text != label + option:
         _fail("this is not text: it has bytes that are not UTF-8", Mark(source, len(label), len(text)))
-    path, marks, at = [], [], len(label)
-    for segment in head[len(label) :].split("."):
-        mark = Mark(source, at, at + len(segment))
-        if not segment or segment.strip() != segment:
-            _fail("a path is names, indexes and *, with dots between: model.blocks.0.norm=rms_norm", mark)
-        path.append(segment)
-        marks.append(mark)
-        at += len(segment) + 1
+    whole = Mark(source, len(label), len(head))
+    path, marks = parse_path(head[len(label) :], whole, "model.blocks.0.norm=rms_norm")
     if "=" not in text:
         _fail(f"says no value: write {cut(option)}=VALUE", Mark(source, len(text), len(text)))
-    return Override(tuple(path), tuple(marks), _value(source, len(head) + 1))
+    return Override(path, marks, _value(source, len(head) + 1))
 
 
 def _value(source: Source, start: int) -> Node:

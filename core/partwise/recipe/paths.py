@@ -1,7 +1,8 @@
-"""From the type of a place in a recipe, and what is written there, to the places below it."""
+"""Paths of places in a recipe, `model.blocks.0.mixer`: read from text, and followed in types, nodes and values."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -11,11 +12,51 @@ from partwise.parts.part import Part
 from partwise.parts.registry import registry
 
 from .knob_types import ARRAYS, Shape, bare_of, members, origin_of, shape_of
+from .reader.problems import Problem, RejectedError
 from .reader.source import Mark, Node, marked
 
 
+def parse_path(text: str, mark: Mark, example: str) -> tuple[tuple[str, ...], tuple[Mark, ...]]:
+    """The segments of a dotted path, and where each of them stands.
+
+    Args:
+        mark: where the path stands, alone or in quotes; where some of it is escaped, every segment stands there.
+        example: a path that is right, for the message.
+
+    Raises:
+        RecipeError: a segment is empty, or has spaces round it.
+    """
+    before = {0: 0, 2: 1}.get(mark.end - mark.start - len(text))
+    segments, marks, at = text.split("."), list[Mark](), mark.start + (before or 0)
+    for segment in segments:
+        marks.append(mark if before is None else Mark(mark.source, at, at + len(segment)))
+        at += len(segment) + 1
+        if not segment or segment.strip() != segment:
+            message = f"a path is names, indexes and *, with dots between: {example}"
+            raise RejectedError([Problem(message, marks[-1])])
+    return tuple(segments), tuple(marks)
+
+
+def values_at(value: Any, path: str) -> Iterator[Any]:
+    """The values that a resolved recipe has at a path; `*` is every element of an array, `0` its first."""
+    head, _, rest = path.partition(".")
+    if head == "*":
+        below = list(value) if isinstance(value, list) else []
+    elif isinstance(value, list):
+        below = value[int(head) : int(head) + 1] if head.isdecimal() else []
+    elif isinstance(value, Mapping) and head in value:
+        below = [value[head]]
+    else:
+        below = []
+    for one in below:
+        if rest:
+            yield from values_at(one, rest)
+        else:
+            yield one
+
+
 def model_at(shape: Shape, node: Node) -> type[BaseModel] | None:
-    """The class whose fields are the keys of `node`, an object or a name; None if there is none, or it is unknown."""
+    """The class whose fields are the keys of `node` (an object or a name); None if there is none, or it is unknown."""
     for member in members(shape):
         bare = bare_of(member)
         if isinstance(bare, type) and issubclass(bare, Part):
@@ -28,7 +69,7 @@ def model_at(shape: Shape, node: Node) -> type[BaseModel] | None:
 
 
 def shape_below(shape: Shape, node: Node, segment: str | int) -> Shape | None:
-    """The shape of what stands in `node` at a key or an index; None if nothing is known of it."""
+    """The shape of the value that `node` has at a key or an index; None if nothing is known about it."""
     if isinstance(segment, str):
         model = model_at(shape, node)
         if model is not None:

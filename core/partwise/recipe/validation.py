@@ -1,4 +1,4 @@
-"""What validation found, in plain words and at its place in the file. Nothing pydantic says reaches the user."""
+"""Validates a recipe, and says in plain words what is wrong where. Users never see the messages of pydantic."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from partwise.wording import with_article
 
 from . import suggestions as names
 from .knob_types import in_words, kind_at, limits_of, literals, shape_of
+from .located_errors import LIMITS, OF_PYDANTIC, LocatedError, located, without_echoes
 from .reader.problems import MOST_SHOWN, Problem, RejectedError, cut, in_order
 from .reader.source import Node
-from .validation_findings import LIMITS, OF_PYDANTIC, Finding, locate, without_echoes
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def fit(model: type[ModelT], node: Node) -> ModelT:
-    """What `node` says, as a `model`.
+def validate(model: type[ModelT], node: Node) -> ModelT:
+    """`node` as a `model`.
 
     Raises:
-        RecipeError: all that is wrong, each at its place.
+        RecipeError: everything that is wrong, each problem with its place.
     """
     try:
         return model.model_validate(node.plain())
     except ValidationError as error:
-        found = in_order(without_echoes([locate(model, node, one) for one in error.errors(include_url=False)]))
-    # Nobody reads a thousand, and looking for the nearest name takes its time: the rest are only counted.
-    rest = [Problem("this does not hold", one.mark, one.path) for one in found[MOST_SHOWN:]]
+        found = in_order(without_echoes([located(model, node, one) for one in error.errors(include_url=False)]))
+    # Nobody reads a thousand, and finding the nearest name takes time, so the rest are only counted.
+    rest = [Problem("this is not valid", one.mark, one.path) for one in found[MOST_SHOWN:]]
     raise RejectedError([*map(_explain, found[:MOST_SHOWN]), *rest])
 
 
-def _explain(found: Finding) -> Problem:
+def _explain(found: LocatedError) -> Problem:
     message, notes = _message(found)
     default = bool(found.unwritten) and found.error["type"] != "missing"
     remark = "which is a default" if default else ""
     return Problem(message, found.mark, found.path, remark, tuple(notes))
 
 
-def _message(found: Finding) -> tuple[str, Iterable[str]]:
+def _message(found: LocatedError) -> tuple[str, Iterable[str]]:
     error, kind = found.error, found.error["type"]
     if kind in ("part_unknown", "part_of_another_kind", "part_expected", "use_missing"):
         return _about_part(found)
@@ -63,7 +63,7 @@ def _message(found: Finding) -> tuple[str, Iterable[str]]:
     return _label(found) + _about_value(found), []
 
 
-def _about_part(found: Finding) -> tuple[str, Iterable[str]]:
+def _about_part(found: LocatedError) -> tuple[str, Iterable[str]]:
     kind, context = kind_at(found.shape) or Part, found.error["ctx"]
     if found.error["type"] == "use_missing":
         return found.error["msg"], [names.installed_list(kind, "")]
@@ -80,7 +80,7 @@ def _about_part(found: Finding) -> tuple[str, Iterable[str]]:
 
 
 def _elsewhere(given: str) -> str:
-    """` ('rope' is the name of a position)`, if the name is that of a part that does not fit here, or nearly."""
+    """` ('rope' is the name of a position)`, if a part of another kind has this name, or nearly."""
     meant = names.suggestion(given, [entry.name for entry in registry().entries()], names.VERY_NEAR)
     others = registry().of_any_kind(meant) if meant else ()
     return f" ({meant!r} is the name of a {others[0].kind})" if others else ""
@@ -92,14 +92,14 @@ def _about_missing(owner: type[BaseModel], key: str) -> tuple[str, Iterable[str]
     return f"{names.name_of(owner)} needs {key!r}: {in_words(shape_of(field))}", meaning
 
 
-def _about_value(found: Finding) -> str:
+def _about_value(found: LocatedError) -> str:
     given = shown(found.error["input"])
     if found.error["type"].startswith(LIMITS) and not found.at_union:
         limits = limits_of(found.shape)
         if limits:
             return f"must be {limits}, got {given}"
     if found.shape is None:
-        return f"{given} does not fit here"
+        return f"{given} cannot stand here"
     wanted, value = in_words(found.shape), found.error["input"]
     guess = ""
     if isinstance(value, str):
@@ -109,7 +109,7 @@ def _about_value(found: Finding) -> str:
     return f"expected {wanted}, got {given}{guess}"
 
 
-def _label(found: Finding) -> str:
+def _label(found: LocatedError) -> str:
     """`heads: `, or `betas.0: `; nothing for the recipe as a whole."""
     label: list[str] = []
     for segment in reversed(found.path):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from partwise import PartError, WorkError
 from partwise.assembly import build
 from partwise.assembly.build import assemble, make_room, materialise, seed_for, skeleton
-from partwise.parts import ModelPart, ModelSite, NormPart, WidthSite, fit_part
+from partwise.parts import ModelPart, ModelSite, NormPart, WidthSite, resolve_part
 from partwise.wording import size_in_words
 
 SITE = ModelSite(vocabulary=13)
@@ -21,7 +21,7 @@ SITE = ModelSite(vocabulary=13)
 def model(**knobs: Any) -> ModelPart:
     attention = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": 2}}
     settings = {"use": "language_model", "width": 8, "context": 16, "position": "learned", "blocks": [attention]}
-    return cast(ModelPart, fit_part(ModelPart, settings | knobs))
+    return cast(ModelPart, resolve_part(ModelPart, settings | knobs))
 
 
 def weights(part: ModelPart, seed: int = 0) -> dict[str, Tensor]:
@@ -198,7 +198,7 @@ def test_filling_is_skipped_where_there_is_nothing_to_fill() -> None:
         empty = torch.empty(2, 2, device="meta")
         assert nn.init.xavier_uniform_(empty) is empty
         assert empty.normal_() is empty
-    assert isinstance(fit_part(NormPart, "rms_norm").assemble(WidthSite(4)), nn.Module)
+    assert isinstance(resolve_part(NormPart, "rms_norm").assemble(WidthSite(4)), nn.Module)
 
 
 def test_building_a_model_does_not_import_the_compiler() -> None:
@@ -207,12 +207,12 @@ def test_building_a_model_does_not_import_the_compiler() -> None:
 import sys
 from partwise.assembly import assemble
 from partwise.parts import ModelPart
-from partwise.parts import fit_part
+from partwise.parts import resolve_part
 from partwise.parts import ModelSite
 block = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": 2}}
 recurrent = {"use": "recurrent", "mixer": "lstm"}
 part = {"use": "language_model", "width": 8, "context": 16, "position": "learned", "blocks": [block, recurrent]}
-assemble(fit_part(ModelPart, part), ModelSite(13), 0)
+assemble(resolve_part(ModelPart, part), ModelSite(13), 0)
 heavy = {"sympy", "torch._dynamo"} & set(sys.modules)
 assert not heavy, heavy
 """

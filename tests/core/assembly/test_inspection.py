@@ -11,7 +11,7 @@ from partwise.assembly.build import assemble
 from partwise.assembly.inspection import Inspection, inspect_model
 from partwise.data import Batch
 from partwise.modules import tensors_of
-from partwise.parts import ModelPart, ModelSite, fit_part
+from partwise.parts import ModelPart, ModelSite, resolve_part
 
 V, C, T, H = 13, 8, 16, 2
 SITE = ModelSite(V)
@@ -20,7 +20,7 @@ SITE = ModelSite(V)
 def model(mixer: Any = None, **knobs: Any) -> ModelPart:
     block = {"use": "pre_norm", "mixer": mixer or {"use": "multi_head", "heads": H}}
     settings = {"use": "language_model", "width": C, "context": T, "position": "learned", "blocks": [block], "depth": 3}
-    return cast(ModelPart, fit_part(ModelPart, settings | knobs))
+    return cast(ModelPart, resolve_part(ModelPart, settings | knobs))
 
 
 def pairs() -> ModelPart:
@@ -32,7 +32,7 @@ def pairs() -> ModelPart:
         "encoder": [{"use": "post_norm", "mixer": attention}],
         "decoder": [{"use": "post_norm", "mixer": attention, "cross": attention}],
     }
-    return cast(ModelPart, fit_part(ModelPart, settings))
+    return cast(ModelPart, resolve_part(ModelPart, settings))
 
 
 def by_path(inspection: Inspection) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 from pydantic import PositiveInt, ValidationError
 
 from partwise import Part, PartError, Slot, use
-from partwise.parts import fit_part, parts_within
+from partwise.parts import parts_within, resolve_part
 from partwise.parts.plugins import Plugin
 from partwise.parts.registry import Registry, using
 from partwise.wording import with_article
@@ -115,7 +115,7 @@ def box(**knobs: Any) -> Box:
 def problems(value: Any, kind: type[Part] = BoxPart) -> list[tuple[tuple[Any, ...], str, str]]:
     """Places, types and messages of what is wrong with `value`."""
     with pytest.raises(ValidationError) as caught:
-        fit_part(kind, value)
+        resolve_part(kind, value)
     return [(error["loc"], error["type"], error["msg"]) for error in caught.value.errors()]
 
 
@@ -131,7 +131,7 @@ def test_a_part_of_a_special_kind_fits_where_the_general_one_is_asked_for() -> N
 def test_the_general_kind_does_not_fit_where_the_special_one_is_asked_for() -> None:
     for apple in ("apple", Apple()):
         assert problems({"use": "box", "sour": apple}) == [
-            (("sour",), "part_of_another_kind", "'apple' is a fruit, and this place takes a citrus")
+            (("sour",), "part_of_another_kind", "'apple' is a fruit, but this place takes a citrus")
         ]
 
 
@@ -151,7 +151,7 @@ def test_dumping_writes_every_default_out_and_loading_gives_the_same() -> None:
             "inner": None,
         },
     }
-    assert fit_part(BoxPart, dumped) == part
+    assert resolve_part(BoxPart, dumped) == part
 
 
 def test_the_place_of_a_mistake_is_its_path_in_the_json() -> None:
@@ -170,13 +170,13 @@ def test_the_place_of_a_mistake_is_its_path_in_the_json() -> None:
 
 def test_what_is_no_part_is_refused_in_plain_words() -> None:
     with pytest.raises(Exception, match="expected a fruit"):
-        fit_part(FruitPart, 7)
-    with pytest.raises(Exception, match='this fruit does not say which: "use" is missing'):
-        fit_part(FruitPart, {"seeds": 3})
+        resolve_part(FruitPart, 7)
+    with pytest.raises(Exception, match='this fruit needs "use": the name of the part'):
+        resolve_part(FruitPart, {"seeds": 3})
     with pytest.raises(Exception, match="unknown fruit 7"):
-        fit_part(FruitPart, {"use": 7})
-    with pytest.raises(Exception, match="'box' is a box, and this place takes a fruit"):
-        fit_part(FruitPart, "box")
+        resolve_part(FruitPart, {"use": 7})
+    with pytest.raises(Exception, match="'box' is a box, but this place takes a fruit"):
+        resolve_part(FruitPart, "box")
 
 
 def test_numbers_are_not_texts_and_texts_are_not_numbers() -> None:

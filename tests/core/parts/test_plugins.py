@@ -311,19 +311,19 @@ def test_a_third_party_part_is_built_in_a_slot_like_any_other(machine: Machine) 
         import torch
         from partwise.assembly import skeleton, materialise
         from partwise.parts import BlockPart
-        from partwise.parts import fit_part
+        from partwise.parts import resolve_part
         from partwise.parts import LayerSite
 
-        block = fit_part(BlockPart, {
+        block = resolve_part(BlockPart, {
             "use": "post_norm", "mixer": {"use": "multi_head", "heads": 2}, "norm": {"use": "acme/double", "by": 3.0},
         })
         assert block.model_dump(mode="json")["norm"] == {"use": "acme/double", "by": 3.0}
-        assert fit_part(BlockPart, block.model_dump(mode="json")) == block
+        assert resolve_part(BlockPart, block.model_dump(mode="json")) == block
         module = materialise(skeleton(block, LayerSite(width=8)), 0)
         norm = module.mixer_norm
         assert norm(torch.ones(1)).item() == 3.0
         try:
-            fit_part(BlockPart, {"use": "post_norm", "mixer": {"use": "multi_head", "heads": 2}, "norm": "double"})
+            resolve_part(BlockPart, {"use": "post_norm", "mixer": {"use": "multi_head", "heads": 2}, "norm": "double"})
         except ValueError as error:
             print(error)
     """).startswith("1 validation error")
@@ -366,22 +366,22 @@ def test_a_plugin_can_define_a_kind_with_slots_of_its_own(machine: Machine) -> N
     )
     machine.run("""
         from partwise.parts import NormPart
-        from partwise.parts import fit_part
+        from partwise.parts import resolve_part
         from partwise.recipe import json_schema
         from partwise.parts.registry import registry
 
         assert "animal" in registry().kinds()
         kind = registry().kinds()["animal"]
         assert registry().names(kind) == ["zoo/cat"]
-        house = fit_part(NormPart, {"use": "zoo/house", "animal": {"use": "zoo/cat", "lives": 7}})
+        house = resolve_part(NormPart, {"use": "zoo/house", "animal": {"use": "zoo/cat", "lives": 7}})
         assert house.assemble("Berlin") == "cat with 7 lives in Berlin"
-        assert fit_part(NormPart, "zoo/house").model_dump(mode="json") == {
+        assert resolve_part(NormPart, "zoo/house").model_dump(mode="json") == {
             "use": "zoo/house", "animal": {"use": "zoo/cat", "lives": 9},
         }
         try:
-            fit_part(NormPart, {"use": "zoo/house", "animal": "rms_norm"})
+            resolve_part(NormPart, {"use": "zoo/house", "animal": "rms_norm"})
         except ValueError as error:
-            assert "'rms_norm' is a norm, and this place takes an animal" in str(error), error
+            assert "'rms_norm' is a norm, but this place takes an animal" in str(error), error
         else:
             raise SystemExit("a norm was taken for an animal")
         definitions = json_schema()["$defs"]

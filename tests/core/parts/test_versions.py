@@ -82,7 +82,7 @@ def test_parts_in_their_first_version_say_nothing_of_it() -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ({"use": "acme/sinks", "version": 4}, "written for version 4, and version 3 is installed; update the plugin"),
+        ({"use": "acme/sinks", "version": 4}, "written for version 4, but version 3 is installed; update the plugin"),
         ({"use": "acme/sinks", "version": 0}, "expected 1 to 3"),
         ({"use": "acme/sinks", "version": "2"}, "expected 1 to 3"),
         ({"use": "acme/sinks", "leaks": 1}, "leaks are gone; leave the knob out"),

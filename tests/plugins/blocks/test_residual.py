@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from partwise import PartError
 from partwise.assembly.build import materialise, skeleton
 from partwise.modules import Flow, State, causal_flow
-from partwise.parts import BlockPart, LayerSite, fit_part
+from partwise.parts import BlockPart, LayerSite, resolve_part
 from partwise_blocks.parallel import ParallelBlock
 from partwise_blocks.parts import Parallel, PostNorm, PreNorm, Recurrent, Repeat, Sandwich
 from partwise_blocks.post_norm import PostNormBlock
@@ -221,7 +221,7 @@ def test_what_cannot_read_a_memory_is_refused_as_cross_attention() -> None:
 
 def test_a_group_stands_for_its_layers_as_often_as_it_says() -> None:
     one, two = {"use": "recurrent", "mixer": "gru"}, {"use": "recurrent", "mixer": "rnn"}
-    part = fit_part(
+    part = resolve_part(
         BlockPart, {"use": "repeat", "times": 2, "blocks": [one, {"use": "repeat", "times": 2, "blocks": [two]}]}
     )
     assert isinstance(part, Repeat)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from partwise.assembly.build import assemble
 from partwise.data import IGNORED, Batch
-from partwise.parts import ModelPart, ModelSite, fit_part
+from partwise.parts import ModelPart, ModelSite, resolve_part
 
 V, C, T = 11, 16, 12
 ATTENTION = {"use": "multi_head", "heads": 2}
@@ -19,7 +19,7 @@ RECURRENCE = {"use": "recurrent", "mixer": "lstm"}
 
 def language_model(**knobs: Any) -> Any:
     """The part; one layer of attention without positions unless said otherwise."""
-    return fit_part(ModelPart, {"use": "language_model", "width": C, "context": T, "blocks": [LAYER]} | knobs)
+    return resolve_part(ModelPart, {"use": "language_model", "width": C, "context": T, "blocks": [LAYER]} | knobs)
 
 
 def seq2seq(**knobs: Any) -> Any:
@@ -31,7 +31,7 @@ def seq2seq(**knobs: Any) -> Any:
         "encoder": [LAYER],
         "decoder": [LAYER | {"cross": ATTENTION}],
     }
-    return fit_part(ModelPart, settings | knobs)
+    return resolve_part(ModelPart, settings | knobs)
 
 
 def built(part: Any, seed: int = 0, vocabulary: int = V) -> Any:

@@ -90,7 +90,10 @@ def _lines(problem: Problem, notes: list[str]) -> Iterable[str]:
     if problem.mark is not None:
         yield from _excerpt(problem.mark)
     for note in notes:
-        yield from wrap(printable(note), 110, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+        for number, line in enumerate(note.splitlines()):
+            indent = "  " if number == 0 else "    " + " " * (len(line) - len(line.lstrip()))
+            text = printable(line.strip())
+            yield from wrap(text, 110, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
 
 
 def dotted(path: Path) -> str:

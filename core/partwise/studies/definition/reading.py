@@ -8,9 +8,10 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from partwise.parts.part import Path
-from partwise.recipe import LoadedRecipe, Node, Problem, RejectedError, find, fit, read
+from partwise.recipe import LoadedRecipe, Node, Problem, RejectedError, find, read, validate
 from partwise.recipe.load import extended, from_object, validated
 from partwise.recipe.overrides import Override
+from partwise.recipe.paths import parse_path
 from partwise.recipe.reader.source import Mark, marked
 from partwise.recipe.recipe import VERSION
 from partwise.recipe.suggestions import did_you_mean
@@ -52,7 +53,7 @@ def load_study(source: str | FilePath | Mapping[str, Any]) -> LoadedStudy:
     if not is_study(node) and {"model", "extends"} & set(node.members):
         raise RejectedError([Problem("this is a recipe; a study names one as its base, and factors", node.mark)])
     node = replace(node, value={key: child for key, child in node.members.items() if key != "$schema"})
-    study = fit(Study, node)
+    study = validate(Study, node)
     problems = list(_broken_rules(study, node))
     base = None
     try:
@@ -92,20 +93,10 @@ def override_at(place: Node, value: Node) -> Override:
     Raises:
         RejectedError: it is no path, or leads to what no training depends on.
     """
-    text, mark = str(place.value), place.mark
-    exact = mark.end - mark.start == len(text) + 2  # nothing in it is escaped
-    path, marks, start = [], [], mark.start + 1
-    for segment in text.split("."):
-        stretch = Mark(mark.source, start, start + len(segment)) if exact else mark
-        if not segment or segment.strip() != segment:
-            message = "a path is names, indexes and *, with dots between: model.blocks.*.norm"
-            raise RejectedError([Problem(message, stretch)])
-        path.append(segment)
-        marks.append(stretch)
-        start += len(segment) + 1
+    path, marks = parse_path(str(place.value), place.mark, "model.blocks.*.norm")
     if path[0] not in TRAINED:
         raise RejectedError([_not_trained(path[0], marks[0])])
-    return Override(tuple(path), tuple(marks), value)
+    return Override(path, marks, value)
 
 
 def patch_of(value: Node) -> Override:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from partwise.recipe import LoadedRecipe, Node, Problem, RejectedError
+from partwise.recipe.paths import values_at
 from partwise.studies.definition.reading import override_at
 from partwise.studies.definition.study import Matching
 from partwise.studies.definition.variants import changed
@@ -52,7 +53,7 @@ def match(
                 tried[value] = None
         return tried[value]
 
-    start = _present(loaded, matching.knob)
+    start = next(values_at(loaded.recipe.resolved(), matching.knob), None)  # of several places, the first
     if isinstance(start, bool | str | dict | list):
         raise RejectedError([Problem(f"{matching.knob} is no number, so it cannot be solved for", knob.mark)])
     with_value(UNSET if start is None else start)  # raises if the path leads nowhere
@@ -77,18 +78,6 @@ def _too_far(matching: Matching, knob: Node, target: float, best: Number | None,
 
 def _off(got: float, target: float) -> float:
     return abs(got - target) / target if target else abs(got)
-
-
-def _present(loaded: LoadedRecipe, path: str) -> Any:
-    """The knob's value; of several places, the first's."""
-    value: Any = loaded.recipe.resolved()
-    for step in path.split("."):
-        if isinstance(value, list):
-            index = 0 if step == "*" else int(step) if step.isdigit() else len(value)
-            value = value[index] if index < len(value) else None
-        else:
-            value = value.get(step) if isinstance(value, dict) else None
-    return value
 
 
 def _whole(measure: Measure, target: float, start: int) -> int | None:

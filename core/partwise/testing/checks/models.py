@@ -11,7 +11,7 @@ from torch import Tensor
 
 from partwise.data.batch import IGNORED, Batch
 from partwise.parts.kinds import InitializerPart
-from partwise.parts.slot import fit_part
+from partwise.parts.slot import resolve_part
 from partwise.testing.probes import build, model_batch, prompt_of, shaken
 from partwise.testing.registering import check
 from partwise.testing.violation import close, gap, require, skip, smallest, violated
@@ -22,7 +22,7 @@ B, T = 3, 8
 @check("model")
 def the_first_loss_is_that_of_guessing(part: Any, site: Any) -> None:
     """With the default first weights its loss is that of guessing, ln V."""
-    part = part.model_copy(update={"initializer": fit_part(InitializerPart, "normal")})
+    part = part.model_copy(update={"initializer": resolve_part(InitializerPart, "normal")})
     batch = model_batch(part, site, 8, T)
     loss = build(part, site).loss(batch).item() / int(batch.scored)
     expected = math.log(site.vocabulary)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
 from partwise.parts.part import Part, kinds_of
-from partwise.parts.slot import fit_part
+from partwise.parts.slot import resolve_part
 from partwise.recipe.knob_types import kind_at, shape_of
 from partwise.testing.cases import examples
 from partwise.testing.registering import EVERY, check
@@ -67,7 +67,7 @@ def it_dumps_and_loads(part: Part) -> None:
     dumped = part.model_dump(mode="json")
     missing = {"use", *type(part).model_fields} - set(dumped)
     require(not missing, f"the dump leaves out {sorted(missing)}")
-    loaded = fit_part(kinds_of(type(part))[-1], json.loads(json.dumps(dumped)))
+    loaded = resolve_part(kinds_of(type(part))[-1], json.loads(json.dumps(dumped)))
     require(type(loaded) is type(part), f"the dump of a {type(part).__name__} loads as a {type(loaded).__name__}")
     require(loaded == part, f"dumped and loaded it differs: {part!r} became {loaded!r}")
     require(loaded.model_dump(mode="json") == dumped, "a second dump differs from the first")
@@ -182,4 +182,4 @@ def default_of(part: type[Part], knob: str) -> Any:
     if field.is_required():
         return PydanticUndefined
     default, kind = field.get_default(call_default_factory=True, validated_data={}), kind_at(shape_of(field))
-    return fit_part(kind, default) if kind is not None and isinstance(default, str) else default
+    return resolve_part(kind, default) if kind is not None and isinstance(default, str) else default

@@ -1,4 +1,4 @@
-"""What validation found, each finding with the place in the recipe that it is about."""
+"""The errors that pydantic finds, each with the place in the recipe that it is about."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ LIMITS = (
     "string_too_long",
     "string_pattern_mismatch",
 )
-"""What kinds of finding about limits begin with: "greater_than_equal", too."""
+"""How the types of errors about limits begin: "greater_than_equal" is one, too."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One finding of validation and the place it is about."""
+class LocatedError:
+    """An error of pydantic's and the place it is about."""
 
     error: ErrorDetails
     path: Path
     shape: Shape
-    """Type of the place."""
+    """The type that the place takes."""
     owner: type[BaseModel] | None
-    """What has the knob that the last key of the path names."""
+    """The class that has the knob named by the last key of the path."""
     node: Node
-    """What is written there, or the nearest that is."""
+    """What is written there or, if nothing is, at the nearest place above."""
     unwritten: Path
-    """The end of the path that is not written; empty if all of it is."""
+    """The rest of the path, which is not written; empty if all of it is."""
     union: Path | None
-    """The place of the outermost union on the way: its other alternatives have findings, too."""
+    """The place of the outermost union on the path; its other alternatives have errors, too."""
     alternative: str | int | None
-    """Which alternative of that union it is about, as pydantic calls it."""
+    """The alternative of that union that the error is about, by pydantic's name for it."""
 
     @property
     def mark(self) -> Mark:
-        """Where the caret goes: at the name of a part that fails as a whole."""
+        """Where the caret goes; for a part that fails as a whole, its name."""
         if self.error["type"] == "extra_forbidden" and self.node.key is not None:
             return self.node.key
         if self.error["type"] in ("part_unknown", "part_of_another_kind") and "use" in self.node.members:
@@ -60,18 +60,18 @@ class Finding:
 
     @property
     def at_union(self) -> bool:
-        """Whether it says no more than that an alternative of a union does not fit."""
+        """Whether it only says that the value is of none of the types of a union."""
         return self.path == self.union
 
     @property
     def weight(self) -> tuple[int, int]:
-        """How much it tells, if it is about one alternative of a union: the further inside, the more."""
+        """How specific an error about one alternative of a union is: the deeper inside, the more."""
         kind = self.error["type"]
         return len(self.path), 2 if kind not in OF_PYDANTIC else 1 if kind.startswith(LIMITS) else 0
 
 
-def locate(model: type[BaseModel], root: Node, error: ErrorDetails) -> Finding:
-    """Follows pydantic's path, which has an extra segment where it enters an alternative of a union."""
+def located(model: type[BaseModel], root: Node, error: ErrorDetails) -> LocatedError:
+    """`error` with its place. Pydantic's path has an extra segment wherever it enters an alternative of a union."""
     node: Node = root
     shape: Shape = model
     owner: type[BaseModel] | None = None
@@ -79,10 +79,10 @@ def locate(model: type[BaseModel], root: Node, error: ErrorDetails) -> Finding:
     unwritten: Path = ()
     union: Path | None = None
     alternative: str | int | None = None
-    inside = False  # of an alternative of the union at hand
+    inside = False  # an alternative of the current union
     location = error["loc"]
     if error["type"] == "missing" and isinstance(location[-1], int):
-        location = location[:-1]  # what is wrong is the array, for it is too short
+        location = location[:-1]  # the array is what is wrong: it is too short
     for segment in location:
         if not inside and sum(member is not type(None) for member in members(shape)) > 1:
             if union is None:
@@ -98,11 +98,11 @@ def locate(model: type[BaseModel], root: Node, error: ErrorDetails) -> Finding:
             unwritten = (*unwritten, segment)
         else:
             node = child
-    return Finding(error, path, shape, owner, node, unwritten, union, alternative)
+    return LocatedError(error, path, shape, owner, node, unwritten, union, alternative)
 
 
-def without_echoes(found: list[Finding]) -> list[Finding]:
-    """Without what follows from another finding: the rest of a union, and what is missing because it is misspelt."""
+def without_echoes(found: list[LocatedError]) -> list[LocatedError]:
+    """Without errors that follow from another: the rest of a union, and a key that is missing because it is misspelt."""
     misspelt = set()
     for one in found:
         if one.error["type"] == "extra_forbidden" and one.owner is not None:
@@ -110,12 +110,12 @@ def without_echoes(found: list[Finding]) -> list[Finding]:
             misspelt.add((*one.path[:-1], meant))
     failing = {one.path[:depth] for one in found for depth in range(len(one.path))}
     best = {one.union: one for one in sorted(found, key=lambda one: one.weight)}
-    kept: dict[Path, Finding] = {}
+    kept: dict[Path, LocatedError] = {}
     for one in found:
         if one.error["type"] == "missing" and one.path in misspelt:
             continue
         if one.error["type"] == "too_short" and one.path in failing:
-            continue  # pydantic counts only the elements that hold
+            continue  # pydantic counts only the valid elements
         if one.union is None or one.alternative == best[one.union].alternative:
             kept.setdefault(one.path, one)
     return list(kept.values())
