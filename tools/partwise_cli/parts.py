@@ -83,11 +83,11 @@ def _check_options(html: Path | None, verify: bool, results: str | None, others:
 
 def _write_pages(directory: Path, verify: bool, results: str | None) -> bool:
     """Whether a verification that was asked for found a failure."""
-    from partwise.catalogue import Contracts, check_directory, contracts, read_results, write_catalogue
+    from partwise.catalogue import ResultsByPart, by_part, check_directory, read_results, write_catalogue
     from partwise.parts.registry import registry
 
     check_directory(directory)  # before minutes of work
-    found: Contracts = {}
+    found: ResultsByPart = {}
     origin = None
     if verify:
         from partwise.testing import verify_parts
@@ -95,7 +95,7 @@ def _write_pages(directory: Path, verify: bool, results: str | None) -> bool:
         from .verify import watched
 
         entries = list(registry().entries())
-        found, origin = contracts(watched(verify_parts(entries), entries)), "a verification when these pages were made"
+        found, origin = by_part(watched(verify_parts(entries), entries)), "a verification when these pages were made"
     elif results is not None:
         found, origin = read_results(options.directory(results)), f"the results in {Path(results).name}"
     write(f"wrote {write_catalogue(directory, found, origin)}")

@@ -1,7 +1,7 @@
-"""Figures of what parts do, sampled from the parts themselves.
+"""Figures of what parts do, drawn from the parts themselves.
 
-Only for kinds where one function gives a right picture of any part: schedules, and positions that learn nothing.
-A part whose figure cannot be drawn has none; what is wrong with it is for `partwise verify` to say.
+Only for kinds where one function draws every part correctly: schedules, and positions that learn nothing.
+A part that raises while it is drawn gets no figure; `partwise verify` reports what is wrong with it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from partwise.rendering.lines import Panel, Series, panels
 from partwise.rendering.svg import Point, Style
 from partwise.rendering.text import plain
 
-from .places import setting, written
+from .snippets import setting, written
 
 STEPS = 1000
 """Updates of the training over which schedules are drawn."""
@@ -33,7 +33,7 @@ MOST = 4
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing, and what must be known to read it."""
+    """A drawing and its caption."""
 
     drawing: Markup
     caption: str
@@ -48,7 +48,7 @@ def figure(part: type[Part]) -> Figure | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return draw(part)
-    except Exception:  # somebody's plugin, whatever it does
+    except Exception:  # a plugin's code may raise anything
         return None
 
 
@@ -64,7 +64,7 @@ def _settings(part: type[Part]) -> list[tuple[str, Part]]:
 
 
 def _schedule(part: type[Part]) -> Figure | None:
-    """The factor over a training, for the defaults and, since they are made for a short one, the examples."""
+    """The factor over a training: a long one for the defaults, a short one for the examples, which are made for it."""
     (site,) = part.sites().values()
     drawn = []
     for title, chosen, steps in (

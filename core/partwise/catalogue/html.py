@@ -1,4 +1,4 @@
-"""The catalogue's pages. Each stands on its own: style, script and figures are within it."""
+"""The catalogue's pages. Each is self-contained: style, script and figures are inlined."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from partwise.rendering.text import lines
 from partwise.wording import with_article
 
 from . import prose
-from .contract import OUTCOMES
+from .check_results import OUTCOMES
 from .figures import figure
 from .view import Catalogue, PartView, anchor, recipe_page
 
@@ -64,22 +64,21 @@ def _templates(catalogue: Catalogue) -> Environment:
 
 
 def _printable(value: object) -> object:
-    """Names come from plugins, and need not be fit to be shown; what is markup was made so above."""
+    """Names come from plugins and may hold control characters; markup was made here and is safe."""
     return lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _page_of(catalogue: Catalogue, up: str, name: str) -> str | None:
-    """The address of the part that a docstring names."""
+    """The address of the page about the part that a docstring names."""
     part = catalogue.called(name)
     return None if part is None else up + part.page
 
 
 def _places(catalogue: Catalogue, part: PartView) -> list[tuple[PartView | None, list[str]]]:
-    """Where it goes: the owners, each with its knobs; the recipe itself is None."""
-    grouped = groupby(part.fitting, key=lambda place: place.owner)
+    """The slots that it fits: each owner (None is the recipe itself) with its knobs."""
+    grouped = groupby(part.fitting, key=lambda slot: slot.owner)
     return [
-        (catalogue.view_of(owner.part) if owner else None, [place.knob for place in places])
-        for owner, places in grouped
+        (catalogue.view_of(owner.part) if owner else None, [slot.knob for slot in slots]) for owner, slots in grouped
     ]
 
 

@@ -19,8 +19,9 @@ from partwise.recipe.knob_types import in_words, shape_of
 from partwise.rendering.text import lines, printable
 
 from . import prose
-from .contract import CheckResult, Contracts, counts
-from .places import Place, Snippets, default_of, kinds_within, places, snippets, taking
+from .check_results import CheckResult, ResultsByPart, counts
+from .slots import OwnedSlot, kinds_within, slots, slots_for
+from .snippets import Snippets, default_of, snippets
 from .used import ReadRecipe, read_recipes
 
 LONGEST_NAME = 120
@@ -45,7 +46,7 @@ class PartView:
     """One part's page."""
 
     entry: RegisteredPart
-    fitting: tuple[Place, ...]
+    fitting: tuple[OwnedSlot, ...]
     """Where it goes."""
     recipes: tuple[ReadRecipe, ...]
     """Recipes that use it."""
@@ -151,19 +152,19 @@ class KindView:
 class Catalogue:
     """Everything that is installed, as it is when this is made."""
 
-    contracts: Contracts = field(default_factory=dict)
+    results: ResultsByPart = field(default_factory=dict)
     origin: str | None = None
     """Where the results are from, in words; None if there are none."""
 
     @cached_property
     def parts(self) -> tuple[PartView, ...]:
-        everywhere = places()
+        every = slots()
         return tuple(
             PartView(
                 entry,
-                tuple(taking(entry.part, everywhere)),
+                tuple(slots_for(entry.part, every)),
                 tuple(one for one in self.recipes if entry.part in one.parts),
-                self.contracts.get((entry.part.kind, entry.name)),
+                self.results.get((entry.part.kind, entry.name)),
             )
             for entry in registry().entries()
         )

@@ -1,4 +1,4 @@
-"""Puts a catalogue into a directory, and nothing else into danger there."""
+"""Writes a catalogue into a directory, where it touches no file but its own."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Any
 
 from partwise.errors import InputError, PartwiseError
 from partwise.storage.atomic import make_directory, read_json, write_json, write_text
+from partwise.wording import some_of
 
 MARKER = "catalogue.json"
-"""Says that a directory is a catalogue, and which files are its own."""
+"""The file that marks a directory as a catalogue, and lists the files that belong to it."""
 _OURS = re.compile(r"index\.html|(?:parts|recipes)/[a-z0-9_~=-][a-z0-9_.~=-]*\.html")
 
 
 def write_pages(directory: Path, pages: Mapping[str, str]) -> None:
-    """Writes pages by their names, each whole, the index last, and removes those of an earlier catalogue.
+    """Writes pages by their names, the index last, and removes those of an earlier catalogue that are gone.
 
     Raises:
         InputError: the directory holds something else.
@@ -26,12 +27,12 @@ def write_pages(directory: Path, pages: Mapping[str, str]) -> None:
     before = check_directory(directory)
     foreign = [name for name in sorted(set(pages) - before) if (directory / name).exists()]
     if foreign:
-        raise InputError(f"{directory} holds {_few(foreign)}, which no catalogue put there; name another directory")
+        raise InputError(f"{directory} holds {some_of(foreign)}, which is not a catalogue's; name another directory")
     fresh = not directory.exists()
     try:
         for place in sorted({(directory / name).parent for name in pages}):
             make_directory(place)
-        # First of all what makes it a catalogue, so that one cut short can be made again.
+        # The marker comes first, so that a catalogue that was interrupted can be made again.
         _mark(directory, {*before, *pages})
         for name in sorted(pages, key=lambda name: (name == "index.html", name)):
             write_text(directory / name, pages[name])
@@ -53,7 +54,7 @@ def check_directory(directory: Path) -> set[str]:
     if not directory.exists():
         return set()
     if not directory.is_dir():
-        raise InputError(f"{directory} is a file, and a catalogue needs a directory")
+        raise InputError(f"{directory} is a file, but a catalogue needs a directory")
     try:
         names = sorted(path.name for path in directory.iterdir())
     except OSError as error:
@@ -62,8 +63,8 @@ def check_directory(directory: Path) -> set[str]:
         return set()
     if MARKER not in names:
         raise InputError(
-            f"{directory} is not empty and no catalogue: it holds {_few(names)}\n"
-            "  name a directory that is new or empty, or one that this command has written before"
+            f"{directory} is not empty and not a catalogue: it holds {some_of(names)}\n"
+            "  name a directory that is new or empty, or one that this command wrote"
         )
     return _listed(directory)
 
@@ -75,17 +76,12 @@ def _listed(directory: Path) -> set[str]:
         files = None
     if not isinstance(files, list):
         raise InputError(f"{directory / MARKER} was not written by partwise; name another directory")
-    # Nothing that a file says makes us touch what is not ours.
+    # Whatever the file lists, only names that a catalogue could have written are touched.
     return {name for name in files if isinstance(name, str) and _OURS.fullmatch(name)}
 
 
 def _mark(directory: Path, names: set[str]) -> None:
     write_json(directory / MARKER, {"about": "A catalogue made by `partwise parts --html`.", "files": sorted(names)})
-
-
-def _few(names: list[str], most: int = 3) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 __all__ = ["MARKER", "check_directory", "write_pages"]

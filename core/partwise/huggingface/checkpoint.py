@@ -16,13 +16,13 @@ CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """What config.json says.
+    """The settings in config.json.
 
     Raises:
-        InputError: there is none, or it is not JSON.
+        InputError: there is no config.json, or it is not JSON.
     """
     if not (directory / CONFIG).is_file():
-        raise InputError(f"{directory} is no checkpoint directory: there is no {CONFIG} in it")
+        raise InputError(f"{directory} is not a checkpoint directory: it has no {CONFIG}")
     config = read_json(directory / CONFIG)
     if not isinstance(config.get("model_type"), str):
         raise InputError(f"{directory / CONFIG} does not say which model_type it is")
@@ -41,29 +41,29 @@ def read_weights(directory: Path) -> dict[str, Tensor]:
     if (directory / WEIGHTS).is_file():
         return read_tensors(directory / WEIGHTS)
     if not (directory / INDEX).is_file():
-        raise InputError(f"{directory} holds neither {WEIGHTS} nor {INDEX}; checkpoints in pickles (.bin) are not read")
+        raise InputError(f"{directory} has neither {WEIGHTS} nor {INDEX}; pickled checkpoints (.bin) are not supported")
     shards = read_json(directory / INDEX).get("weight_map")
     if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
         raise InputError(f"{directory / INDEX} has no weight_map from tensors to files")
     tensors: dict[str, Tensor] = {}
     for name in sorted(set(shards.values())):
         if Path(name).name != name:
-            raise InputError(f"{directory / INDEX} names {name!r}, which is no file of the directory")
+            raise InputError(f"{directory / INDEX} names {name!r}, which is not a file in the directory")
         tensors |= read_tensors(directory / name)
     return tensors
 
 
 def write_checkpoint(directory: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Writes the directory; config.json last, so that what is cut short is not taken for a checkpoint.
+    """Writes the directory; config.json last, so that an interrupted write does not look like a checkpoint.
 
     Raises:
-        InputError: there is something in it already.
+        InputError: the directory is not empty.
         WorkError: it cannot be written.
     """
     from partwise.runs.weights import write_tensors
 
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise InputError(f"{directory} is there already, and not empty; give a directory that is yet to be made")
+        raise InputError(f"{directory} already exists and is not empty; give a new directory")
     made(directory)
     write_tensors(directory / WEIGHTS, tensors)
     write_json(directory / CONFIG, dict(config))

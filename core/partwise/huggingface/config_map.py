@@ -1,4 +1,4 @@
-"""Which settings of a checkpoint's config.json make which choices of a recipe, and back."""
+"""From the settings in a checkpoint's config.json to the choices of a recipe, and back."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Setting(BaseModel):
 
     key: str
     at: list[str]
-    """Paths of the recipe that have its value."""
+    """Paths of the knobs that have its value."""
     default: Any = None
-    """What it is where config.json leaves it out; null: the recipe's own."""
+    """Its value where config.json leaves it out; null: the recipe's own."""
 
 
 class Case(BaseModel):
-    """A choice that one setting makes: taken when config.json has `when`, or when the recipe has `set`."""
+    """One way to decide a choice: config.json has `when`, and the recipe has `set`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,15 +38,15 @@ class Case(BaseModel):
 
 
 class ConfigMap(BaseModel):
-    """Settings that are knobs, settings that decide between parts, and settings that must be as they are."""
+    """Settings that are knobs, settings that decide between parts, and settings with only one possible value."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     settings: list[Setting] = []
     choices: list[list[Case]] = []
-    """Of each list, the first case that applies is taken; the first of all where config.json says nothing of it."""
+    """Of each list, the first case that applies is taken; the first of the list if config.json does not mention it."""
     fixed: dict[str, Any] = {}
-    """What the recipe's parts do, and nothing else; also what is assumed where config.json leaves it out."""
+    """The only value that the recipe's parts allow; also assumed where config.json leaves it out."""
     aliases: dict[str, str] = {}
     """Newer or older keys -> the keys used here."""
 
@@ -57,52 +57,41 @@ class ConfigMap(BaseModel):
             InputError: a setting has a value that the map does not know.
         """
         flat = self._flat(config)
-        for key, value in self.fixed.items():
-            if flat.get(key, value) != value:
-                raise InputError(
-                    f"config.json: {key} is {_shown(flat[key])}, and this family's recipe has {_shown(value)}"
-                )
-        changes: list[str] = []
-        settings = list(self.settings)
-        for choice in self.choices:
-            said = any(flat.get(key) is not None for case in choice for key in case.when)
-            case = next((case for case in choice if _fits(case, flat)), None) if said else choice[0]
-            if case is None:
-                keys = {key: flat.get(key) for case in choice for key in case.when}
-                raise InputError(f"config.json: nothing is known of {_shown(keys)}")
-            changes += [f"{path}={json.dumps(value)}" for path, value in case.set.items()]
-            settings += case.settings
-        for setting in settings:
+        self._check_fixed(flat)
+        cases = [_case_of_config(choice, flat) for choice in self.choices]
+        changes = [change for case in cases for change in case.set.items()]
+        for setting in self._settings(cases):
             value = flat.get(setting.key)
             value = setting.default if value is None else value
             if value is not None:
-                changes += [f"{path}={json.dumps(value)}" for path in setting.at]
-        return changes
+                changes += [(path, value) for path in setting.at]
+        return [f"{path}={json.dumps(value)}" for path, value in changes]
 
     def config(self, recipe: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings that a resolved recipe has.
+        """The settings of a resolved recipe.
 
         Raises:
             InputError: the recipe makes a choice that no setting stands for.
         """
         flat: Flat = dict(self.fixed)
-        settings = list(self.settings)
-        for choice in self.choices:
-            case = next((case for case in choice if all(_all_are(recipe, p, v) for p, v in case.set.items())), None)
-            if case is None:
-                paths = sorted({path for case in choice for path in case.set})
-                raise InputError(f"{', '.join(paths)}: {_without_setting(recipe, paths[0])}")
+        cases = [_case_of_recipe(choice, recipe) for choice in self.choices]
+        for case in cases:
             flat |= case.when
-            settings += case.settings
-        for setting in settings:
-            values = [value for path in setting.at for value in values_at(recipe, path)]
-            if any(value != values[0] for value in values):
-                raise InputError(
-                    f"{', '.join(setting.at)}: {setting.key} is one number for all, found {_shown(values)}"
-                )
-            if values and values[0] is not None:
-                flat[setting.key] = values[0]
+        for setting in self._settings(cases):
+            value = _one_value(setting, recipe)
+            if value is not None:
+                flat[setting.key] = value
         return _nested(flat)
+
+    def _check_fixed(self, flat: Flat) -> None:
+        for key, value in self.fixed.items():
+            if flat.get(key, value) != value:
+                raise InputError(
+                    f"config.json: {key} is {_shown(flat[key])}, but this family's recipe has {_shown(value)}"
+                )
+
+    def _settings(self, cases: list[Case]) -> list[Setting]:
+        return [*self.settings, *(setting for case in cases for setting in case.settings)]
 
     def _flat(self, config: Mapping[str, Any]) -> Flat:
         flat = dict(_flattened(config))
@@ -112,13 +101,40 @@ class ConfigMap(BaseModel):
         return flat
 
 
+def _case_of_config(choice: list[Case], flat: Flat) -> Case:
+    """The case that the settings make; the first if they do not mention the choice."""
+    keys = {key: flat.get(key) for case in choice for key in case.when}
+    if all(value is None for value in keys.values()):
+        return choice[0]
+    for case in choice:
+        if all(flat.get(key) == value for key, value in case.when.items()):
+            return case
+    raise InputError(f"config.json: this family has no choice for {_shown(keys)}")
+
+
+def _case_of_recipe(choice: list[Case], recipe: Mapping[str, Any]) -> Case:
+    for case in choice:
+        if all(_all_are(recipe, path, value) for path, value in case.set.items()):
+            return case
+    paths = sorted({path for case in choice for path in case.set})
+    raise InputError(f"{', '.join(paths)}: {_without_setting(recipe, paths[0])}")
+
+
+def _one_value(setting: Setting, recipe: Mapping[str, Any]) -> Any:
+    """The value at all of the setting's paths; None if the recipe has none of them."""
+    values = [value for path in setting.at for value in values_at(recipe, path)]
+    if any(value != values[0] for value in values):
+        raise InputError(f"{', '.join(setting.at)}: {setting.key} is one number for all, found {_shown(values)}")
+    return values[0] if values else None
+
+
 def _all_are(recipe: Mapping[str, Any], path: str, wanted: Any) -> bool:
     found = list(values_at(recipe, path))
     return bool(found) and all(_is(value, wanted) for value in found)
 
 
 def _is(value: Any, wanted: Any) -> bool:
-    """Whether a node is as said; of a part, what is not said does not matter."""
+    """Whether a value is the wanted one; knobs of a part that `wanted` does not mention do not matter."""
     if isinstance(wanted, str) and isinstance(value, Mapping):
         return bool(value.get("use") == wanted)
     if isinstance(wanted, Mapping) and isinstance(value, Mapping):
@@ -126,12 +142,8 @@ def _is(value: Any, wanted: Any) -> bool:
     return bool(value == wanted)
 
 
-def _fits(case: Case, flat: Flat) -> bool:
-    return all(flat.get(key) == value for key, value in case.when.items())
-
-
 def _without_setting(recipe: Mapping[str, Any], path: str) -> str:
-    """What a recipe has there, or nearest above, that no setting stands for."""
+    """Why no case applies: the value at the path, or the part nearest above it."""
     found = list(values_at(recipe, path))
     if found:
         return f"this family has no setting for {_shown(found[0])}"

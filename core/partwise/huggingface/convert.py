@@ -1,4 +1,4 @@
-"""A checkpoint of a public family into a finished run, and a run into such a checkpoint."""
+"""Imports a checkpoint of a public family as a finished run, and exports a run as such a checkpoint."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from .family import Family, families, family_of, known
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from partwise.data import Tokenizer
+    from partwise.modules import Model
     from partwise.runs.run import Run
 
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -32,24 +34,37 @@ class _Candidate:
 
 
 def import_checkpoint(directory: Path, out: Path | None = None) -> Run:
-    """Makes a finished run of a checkpoint: its recipe, its tokenizer and its weights, in float32.
+    """Makes a finished run from a checkpoint: its recipe, its tokenizer and its weights, in float32.
 
     Raises:
-        InputError: it is of no known family, or not as such checkpoints are.
+        InputError: the checkpoint is of no known family, or not as those of its family are.
         WorkError: a file is damaged, or the run cannot be written.
     """
     from partwise import assembly
-    from partwise.parts.sites import ModelSite, TokenizerSite
-    from partwise.provenance.lock import lock
-    from partwise.runs.run import Run, alone_in
-    from partwise.runs.weights import fill_model
+    from partwise.parts.sites import ModelSite
 
     config = read_config(directory)
     family = family_of(config["model_type"])
-    assert family.config is not None
-    loaded = _recipe(
-        family, config, re.sub(r"[^A-Za-z0-9._-]", "-", directory.resolve().name).strip("-._") or "imported"
-    )
+    loaded = _recipe(family, config, _run_name(directory))
+    tokenizer = _tokenizer(family, config, loaded, directory)
+    model = assembly.skeleton(loaded.recipe.model, ModelSite(tokenizer.vocab_size, tokenizer.end))
+    theirs = _with_prefix(family, read_weights(directory))
+    try:
+        tensors = family.weights.to_ours(theirs, cast("nn.Module", model), _facts(loaded))
+        _refuse_unusable(tensors)
+    except InputError as error:
+        raise InputError(f"{directory}: {error}") from error
+    origin = {"checkpoint": str(directory.resolve()), "dtype": _dtype_of(theirs)}
+    return _write_run(out or Path("runs") / loaded.recipe.name, loaded, tokenizer, model, tensors, origin)
+
+
+def _run_name(directory: Path) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "-", directory.resolve().name).strip("-._") or "imported"
+
+
+def _tokenizer(family: Family, config: dict[str, Any], loaded: LoadedRecipe, directory: Path) -> Tokenizer:
+    from partwise.parts.sites import TokenizerSite
+
     if family.tokenizer is not None and not (directory / TOKENIZER).is_file():
         raise InputError(
             f"{directory} lacks {TOKENIZER}; with transformers, AutoTokenizer.from_pretrained(NAME).save_pretrained"
@@ -58,38 +73,44 @@ def import_checkpoint(directory: Path, out: Path | None = None) -> Run:
     tokenizer = loaded.recipe.tokenizer.assemble(TokenizerSite(_no_texts, directory))
     size = config.get("vocab_size")
     if size not in (None, tokenizer.vocab_size):
-        raise InputError(f"{directory}: the tokenizer has {tokenizer.vocab_size} ids, and config.json says {size}")
-    model = assembly.skeleton(loaded.recipe.model, ModelSite(tokenizer.vocab_size, tokenizer.end))
+        raise InputError(f"{directory}: the tokenizer has {tokenizer.vocab_size} ids, but config.json says {size}")
+    return tokenizer
+
+
+def _write_run(
+    place: Path,
+    loaded: LoadedRecipe,
+    tokenizer: Tokenizer,
+    model: Model,
+    tensors: Mapping[str, Tensor],
+    origin: dict[str, str],
+) -> Run:
+    from partwise import assembly
+    from partwise.provenance.lock import lock
+    from partwise.runs.run import Run, alone_in
+    from partwise.runs.weights import fill_model
+
     module = cast("nn.Module", model)
-    theirs = _with_prefix(family, read_weights(directory))
-    try:
-        tensors = family.weights.to_ours(theirs, module, _facts(loaded))
-        _refuse_unusable(tensors)
-    except InputError as error:
-        raise InputError(f"{directory}: {error}") from error
-    place = Path("runs") / loaded.recipe.name if out is None else out
     with alone_in(place):
         if (place / "recipe.json").exists():
             raise InputError(f"{place} holds a run already; give another directory with --out")
-        origin = {"checkpoint": str(directory.resolve()), "dtype": _dtype_of(theirs)}
-        run = Run.create(
-            place, loaded.recipe.resolved(), tokenizer.to_json(), {**lock(loaded, None), "imported": origin}
-        )
+        facts = {**lock(loaded, None), "imported": origin}
+        run = Run.create(place, loaded.recipe.resolved(), tokenizer.to_json(), facts)
         assembly.make_room(model, loaded.recipe.seed)
-        fill_model(module, tensors, directory)
+        fill_model(module, tensors, Path(origin["checkpoint"]))
         run.finish(module)
     return run
 
 
 def export_run(run_directory: Path, out: Path, family: str | None = None, dtype: Dtype | None = None) -> Family:
-    """Writes a run's model as a checkpoint that transformers loads; returns the family that it is of.
+    """Writes a run's model as a checkpoint that transformers loads; returns its family.
 
     Args:
         family: name of a family; unless given, the first that has all the recipe's choices.
         dtype: of the tensors; unless given, that of the checkpoint the run was imported from, or float32.
 
     Raises:
-        InputError: no family has all the recipe's choices; says where they part.
+        InputError: no family has all the recipe's choices; the message says for each which one differs.
     """
     import torch
 
@@ -139,11 +160,11 @@ def _candidate(loaded: LoadedRecipe, name: str | None) -> _Candidate:
         except PartwiseError as error:
             reasons.append(f"{label}: {error}")
     told = "\n  ".join(reasons)
-    raise InputError(f"this run's model is of no family that transformers could load:\n  {told}")
+    raise InputError(f"no family that transformers can load has this run's model:\n  {told}")
 
 
 def _config(family: Family, loaded: LoadedRecipe) -> dict[str, Any]:
-    """The settings that describe the recipe's model wholly: the recipe made of them has the very same model."""
+    """The settings that describe the recipe's model completely: a recipe made from them has the same model."""
     assert family.config is not None
     config = family.config.config(loaded.recipe.resolved())
     again = load(family.recipe, family.config.overrides(config))
@@ -163,7 +184,7 @@ def _facts(loaded: LoadedRecipe) -> Any:
 
 
 def _with_prefix(family: Family, theirs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Checkpoints of the network without its head leave the first word of every name out."""
+    """Checkpoints of a network without its head leave out the first word of every name."""
     if not family.prefix or any(name.startswith(family.prefix) for name in theirs):
         return theirs
     return {family.prefix + name: tensor for name, tensor in theirs.items()}
@@ -175,7 +196,7 @@ def _dtype_of(tensors: dict[str, Tensor]) -> str:
 
 
 def _imported_dtype(run: Run) -> Dtype:
-    """The type that an imported run's checkpoint had; of any other run, float32."""
+    """The dtype of the checkpoint that a run was imported from; float32 for any other run."""
     origin = run.lock.get("imported")
     dtype = origin.get("dtype") if isinstance(origin, dict) else None
     return cast(Dtype, dtype) if dtype in get_args(Dtype) else "float32"
@@ -184,17 +205,19 @@ def _imported_dtype(run: Run) -> Dtype:
 def _refuse_unusable(tensors: Mapping[str, Tensor]) -> None:
     """
     Raises:
-        InputError: weights are quantised, or are no numbers: the model would write nonsense without a word.
+        InputError: weights are quantised or not finite; the model would write nonsense, with no error.
     """
     import torch
 
     for name, tensor in tensors.items():
         if tensor.dtype not in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
             kind = str(tensor.dtype).removeprefix("torch.")
-            raise InputError(f"{name} is of {kind}: the checkpoint is quantised; import the one that it was made from")
+            raise InputError(f"{name} is {kind}: the checkpoint is quantised; import the one that it was made from")
         if not torch.isfinite(tensor).all():
-            raise InputError(f"{name} holds values that are not finite: the checkpoint is damaged, or diverged")
+            raise InputError(
+                f"{name} has values that are not finite: the checkpoint is damaged, or its training diverged"
+            )
 
 
 def _no_texts() -> list[str]:
-    raise InputError("a checkpoint's tokenizer is read from its files, and this part would be trained on texts")
+    raise InputError("a checkpoint's tokenizer is read from its files, but this part is trained on texts")

@@ -1,4 +1,4 @@
-"""A public family: its recipe, and how a checkpoint's settings and tensors become ours. One JSON file each."""
+"""A public family: its recipe, and how the settings and tensors of a checkpoint become ours. One JSON file each."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Family(BaseModel):
     partwise_weights: Literal[1]
     about: str
     model_type: str
-    """As config.json has it."""
+    """The `model_type` in config.json."""
     architecture: str
-    """transformers' class."""
+    """The class of transformers."""
     prefix: str = ""
-    """What their names begin with, but for the head; checkpoints without the head leave it out."""
+    """What the names of all tensors but the head begin with; checkpoints without the head leave it out."""
     recipe: str
-    """Name of the recipe that the settings change."""
+    """Name of the recipe that the settings are applied to."""
     tokenizer: dict[str, Any] | None = None
     """The part that reads the checkpoint's tokenizer; null: such checkpoints cannot be imported as a run yet."""
     config: ConfigMap | None = None
@@ -58,14 +58,14 @@ def family_of(model_type: str) -> Family:
     """The family of checkpoints whose config.json has this `model_type`.
 
     Raises:
-        InputError: there is none that can be read whole.
+        InputError: there is none, or only its tensors are mapped.
     """
     for family in families().values():
         if family.model_type == model_type and family.config is not None:
             return family
-    raise InputError(f"checkpoints of model_type {model_type!r} cannot be traded; those that can are {known()}")
+    raise InputError(f"checkpoints of model_type {model_type!r} cannot be imported; those that can be are {known()}")
 
 
 def known() -> str:
-    """The families that can be traded, for messages."""
+    """The families that can be imported and exported, for messages."""
     return ", ".join(name for name, family in families().items() if family.config is not None)

@@ -1,4 +1,4 @@
-"""Which tensors of a checkpoint make which of ours: rename, transpose, fuse, split, regroup. Works both ways.
+"""From the tensors of a checkpoint to ours, and back: rename, transpose, fuse, split, regroup.
 
 An entry joins its tensors on one side along the rows, regroups and transposes them, and cuts the result into its
 tensors on the other side. `{i}` stands for the number of a layer; `*` in a size is a path with a wildcard.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from partwise.errors import InputError
+from partwise.wording import some_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,14 +32,14 @@ Names = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
 
 
 class Regroup(BaseModel):
-    """Rows seen as a block of several axes, in another order: [heads, 3, width] as [3, heads, width]."""
+    """Rows viewed as several axes and permuted: [heads, 3, width] to [3, heads, width]."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     shape: list[int | str]
-    """Sizes of the axes that their rows have: a number, a path of the recipe, or -1 for what is left."""
+    """Sizes of the axes of their rows: a number, a path in the recipe, or -1 for the rest."""
     order: list[int]
-    """The same axes in the order that ours have."""
+    """The same axes in our order."""
 
 
 class WeightEntry(BaseModel):
@@ -49,7 +50,7 @@ class WeightEntry(BaseModel):
     ours: Names
     theirs: Names
     transpose: bool = False
-    """Whether theirs stand transposed (GPT-2's "Conv1D")."""
+    """Whether theirs are transposed (GPT-2's "Conv1D")."""
     regroup: Regroup | None = None
 
 
@@ -59,7 +60,7 @@ class WeightMap:
 
     entries: Sequence[WeightEntry]
     ignore: Sequence[str] = ()
-    """Their tensors that say nothing new: tied copies, masks."""
+    """Their tensors that hold nothing new: tied copies, masks."""
 
     def to_ours(self, theirs: Mapping[str, Tensor], model: nn.Module, fact: Fact) -> dict[str, Tensor]:
         """Tensors for `model` (which may be on the meta device) by its own names.
@@ -79,7 +80,7 @@ class WeightMap:
             ours.update(zip(entry.ours, _cut(whole, [own[name].shape[0] for name in entry.ours]), strict=True))
         left = [name for name in theirs if name not in used and not self._ignored(name)]
         if left:
-            raise InputError(f"the checkpoint holds {_some(left)}, which this model has no place for")
+            raise InputError(f"the checkpoint holds {some_of(left)}, which this model has no place for")
         _check(ours, own)
         return {name: tensor.contiguous() for name, tensor in ours.items()}
 
@@ -101,7 +102,7 @@ class WeightMap:
             sizes = _stacked(model, entry.ours[0]) if len(entry.theirs) > 1 else [whole.shape[0]]
             theirs.update(zip(entry.theirs, whole.split(sizes), strict=True))
         if unknown := [name for name in ours if name not in known]:
-            raise InputError(f"the weight map has no place for this model's {_some(unknown)}")
+            raise InputError(f"the weight map has no place for this model's {some_of(unknown)}")
         return {name: tensor.contiguous() for name, tensor in theirs.items()}
 
     def _matching(self, names: Mapping[str, Any]) -> Iterator[WeightEntry]:
@@ -134,7 +135,7 @@ def _layers(pattern: str, names: Mapping[str, Any]) -> list[str]:
 
 
 def _joined(names: Sequence[str], theirs: Mapping[str, Tensor], model: nn.Module, ours: str) -> Tensor:
-    """Their tensors along the rows, each with as many as the layer that it is of has in ours."""
+    """Their tensors joined along the rows; each must have as many rows as its layer has in our stacked one."""
     import torch
 
     if len(names) == 1:
@@ -157,14 +158,14 @@ def _cut(whole: Tensor, sizes: list[int]) -> Sequence[Tensor]:
 
 def _require(names: Sequence[str], theirs: Mapping[str, Tensor]) -> None:
     if missing := [name for name in names if name not in theirs]:
-        raise InputError(f"the checkpoint lacks {_some(missing)}")
+        raise InputError(f"the checkpoint lacks {some_of(missing)}")
 
 
 def _regrouped(whole: Tensor, regroup: Regroup | None, fact: Fact, back: bool = False) -> Tensor:
     if regroup is None:
         return whole
     if not whole.ndim:
-        raise InputError("a single number stands where rows of a matrix are needed")
+        raise InputError("the checkpoint has a single number where a matrix is needed")
     theirs = [fact(size) if isinstance(size, str) else size for size in regroup.shape]
     if -1 in theirs:
         theirs[theirs.index(-1)] = whole.shape[0] // -math.prod(theirs)
@@ -176,25 +177,21 @@ def _regrouped(whole: Tensor, regroup: Regroup | None, fact: Fact, back: bool = 
         axes = [order.index(axis) for axis in range(len(order))]
     count = len(shape)
     if math.prod(shape) != whole.shape[0]:
-        raise InputError(f"{whole.shape[0]} rows cannot be seen as {'x'.join(map(str, shape))}")
+        raise InputError(f"{whole.shape[0]} rows cannot be viewed as {'x'.join(map(str, shape))}")
     return whole.unflatten(0, shape).permute(*axes, *range(count, count + whole.ndim - 1)).flatten(0, count - 1)
 
 
 def _stacked(model: nn.Module, name: str) -> list[int]:
-    """How many rows each of the layers stacked into one has."""
+    """The number of rows of each layer that is stacked into one."""
     sizes: list[int] = model.get_submodule(name.rpartition(".")[0]).stacked  # type: ignore[assignment]
     return sizes
 
 
 def _check(ours: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
     if missing := sorted(own.keys() - ours.keys()):
-        raise InputError(f"the weight map says nothing of this model's {_some(missing)}")
+        raise InputError(f"the weight map lacks this model's {some_of(missing)}")
     for name, tensor in ours.items():
         if tensor.shape != own[name].shape:
             raise InputError(
                 f"{name}: the checkpoint gives {tuple(tensor.shape)}, and this model's is {tuple(own[name].shape)}"
             )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -102,7 +102,7 @@ def located(model: type[BaseModel], root: Node, error: ErrorDetails) -> LocatedE
 
 
 def without_echoes(found: list[LocatedError]) -> list[LocatedError]:
-    """Without errors that follow from another: the rest of a union, and a key that is missing because it is misspelt."""
+    """Without errors that follow from another: the rest of a union, and a missing key that is there, misspelt."""
     misspelt = set()
     for one in found:
         if one.error["type"] == "extra_forbidden" and one.owner is not None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from partwise.catalogue import contracts, write_catalogue
-from partwise.catalogue.contract import CheckResult
+from partwise.catalogue import by_part, write_catalogue
+from partwise.catalogue.check_results import CheckResult
 from partwise.catalogue.view import file_name, part_page
 from partwise.parts.registry import Registry
 from partwise.recipe import load
@@ -217,7 +217,7 @@ def test_results_are_counted_with_reasons(installed: Registry, tmp_path: Path) -
     def result(check: str, outcome: str, message: str = "", part: str = "rope") -> CheckResult:
         return CheckResult("position", part, check, f"About {check}.", outcome, message)
 
-    found = contracts(
+    found = by_part(
         [
             result("is_deep", "passed"),
             result("is_wide", "passed"),

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from partwise import InputError
-from partwise.catalogue import contracts, read_results
+from partwise.catalogue import by_part, read_results
 from partwise.catalogue.writing import MARKER, write_pages
 from partwise.parts.registry import Registry
 from partwise.recipe import json_schema
@@ -46,7 +46,7 @@ def test_a_file_that_no_catalogue_wrote_is_not_written_over(tmp_path: Path) -> N
     write_pages(tmp_path, {"index.html": "index"})
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts/a.html").write_text("mine")
-    with pytest.raises(InputError, match=r"holds parts/a\.html, which no catalogue put there"):
+    with pytest.raises(InputError, match=r"holds parts/a\.html, which is not a catalogue's"):
         write_pages(tmp_path, PAGES)
     assert (tmp_path / "parts/a.html").read_text() == "mine"
 
@@ -167,7 +167,7 @@ def test_what_verify_prints_can_be_read_back(tmp_path: Path) -> None:
 
     found = [Found("norm", "dyt", f"is_{x}", "It <is>.", x, "why", 1, 0.1) for x in ("passed", "skipped", "expected")]
     (tmp_path / "f.json").write_text(json.dumps(described(found)))
-    assert read_results(tmp_path / "f.json") == contracts(found)
+    assert read_results(tmp_path / "f.json") == by_part(found)
 
 
 # --- the schema, for editors --------------------------------------------------------------------------

@@ -143,7 +143,7 @@ def test_an_index_cannot_name_files_elsewhere(tmp_path: Path) -> None:
     checkpoint("llama", tmp_path / "in")
     (tmp_path / "in" / "model.safetensors").rename(tmp_path / "stolen.safetensors")
     (tmp_path / "in" / "model.safetensors.index.json").write_text('{"weight_map": {"x": "../stolen.safetensors"}}')
-    with pytest.raises(InputError, match="no file of the directory"):
+    with pytest.raises(InputError, match="not a file in the directory"):
         import_checkpoint(tmp_path / "in", tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -178,10 +178,10 @@ def test_a_model_that_no_family_has_is_refused_and_nothing_is_written(tmp_path: 
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("config.json", {"model_type": "mamba"}, "model_type 'mamba' cannot be traded.*gpt2, llama"),
+        ("config.json", {"model_type": "mamba"}, "model_type 'mamba' cannot be imported.*gpt2, llama"),
         ("config.json", {}, "does not say which model_type"),
         ("config.json", {"model_type": "gpt2", "add_cross_attention": True}, "add_cross_attention is true"),
-        ("config.json", {"model_type": "gpt2", "activation_function": "swish"}, 'nothing is known of.*"swish"'),
+        ("config.json", {"model_type": "gpt2", "activation_function": "swish"}, 'has no choice for.*"swish"'),
         ("config.json", {"model_type": "gpt2", "n_embd": 30, "n_head": 4, "vocab_size": V}, "heads"),
         ("tokenizer.json", {"model": {"type": "Unigram", "vocab": {}}}, "not of plain byte-level pairs"),
         ("tokenizer.json", {}, "no tokenizer.json"),

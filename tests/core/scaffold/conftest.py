@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from partwise.scaffold import PARTS
 ROOT = Path(__file__).resolve().parents[3]
 KIT = ROOT / "tests" / "fixtures" / "acme-kit"
 NEW = """
+import partwise
 from click.testing import CliRunner
 from partwise.scaffold import PARTS
 from partwise_cli.main import cli
@@ -31,8 +33,20 @@ from partwise_cli.main import cli
 for kind in PARTS:
     result = CliRunner().invoke(cli, ["new", "plugin", f"my-{kind}", "--kind", kind], catch_exceptions=False)
     assert result.exit_code == 0, result.output
+print(partwise.__file__)
 """
-"""`partwise new plugin my-KIND --kind KIND` for each kind, in one process."""
+"""`partwise new plugin my-KIND --kind KIND` for each kind, in one process; prints which partwise that is."""
+BUILD = """
+import os, sys
+from pathlib import Path
+from hatchling.build import build_wheel
+
+target, *sources = map(Path, sys.argv[1:])
+for source in sources:
+    os.chdir(source)
+    print(target / build_wheel(str(target)))
+"""
+"""Builds the wheels of packages in one process: pip would start three for each."""
 ACME = ("torch_attention", "llama_mlp", "experts", "top_k")
 
 
@@ -63,9 +77,17 @@ class Environment:
         return self.run("-m", "partwise_cli", *arguments)
 
     def install(self, *sources: Path) -> None:
-        """Builds and installs packages without a network; what they need is there already."""
-        pip = [sys.executable, "-m", "pip", "--python", self.python, "install", "--quiet", "--no-index", "--no-deps"]
-        subprocess.run([*pip, "--no-build-isolation", "--ignore-installed", *sources], check=True, cwd=self.place)
+        """Builds wheels of these packages and unpacks them; what they need is there already."""
+        build = [sys.executable, "-c", BUILD, self.place, *sources]
+        done = subprocess.run(build, check=True, capture_output=True, text=True, cwd=self.place)
+        for wheel in done.stdout.splitlines():
+            with zipfile.ZipFile(wheel) as packed:
+                packed.extractall(self.libraries)
+
+    @property
+    def libraries(self) -> Path:
+        (found,) = self.place.glob("venv/lib/python*/site-packages")
+        return found
 
 
 @pytest.fixture(scope="session")
@@ -97,17 +119,13 @@ def environment(once: Callable[..., Any]) -> Environment:
 
 def fresh(place: Path) -> tuple[str, str]:
     """Makes the environment; its Python, and where to work."""
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", place, ROOT]
-    subprocess.run(build, check=True, capture_output=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", place / "venv"], check=True)
     made = Environment(place / "venv" / "bin" / "python", place)
-    inside = made.run("-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     # A path in such a file is searched, but the files like it in there are not read: nothing editable comes along.
-    Path(inside, "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    made.install(*place.glob("partwise-*.whl"))
-    where = made.run("-c", "import partwise; print(partwise.__file__)").strip()
-    assert where.startswith(inside), "the wheel is what is imported, not the checkout"
-    made.run("-c", NEW)
+    (made.libraries / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    made.install(ROOT)
+    where = made.run("-c", NEW).strip()
+    assert Path(where).is_relative_to(made.libraries), "the wheel is what is imported, not the checkout"
     made.install(*(place / f"my-{kind}" for kind in PARTS), KIT)
     return str(made.python), str(place)
 

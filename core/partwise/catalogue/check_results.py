@@ -22,7 +22,7 @@ KEYS = ("kind", "part", "check", "about", "outcome", "message")
 
 
 class AnyResult(Protocol):
-    """As much of a `partwise.testing.Result` as a catalogue tells."""
+    """The fields of a `partwise.testing.Result` that a catalogue shows."""
 
     @property
     def kind(self) -> str: ...
@@ -40,7 +40,7 @@ class AnyResult(Protocol):
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What came of one check of one part."""
+    """The outcome of one check of one part."""
 
     kind: str
     part: str
@@ -50,12 +50,12 @@ class CheckResult:
     message: str
 
 
-Contracts = Mapping[tuple[str, str], tuple[CheckResult, ...]]
+ResultsByPart = Mapping[tuple[str, str], tuple[CheckResult, ...]]
 """By kind and name of the part, in the order of the checks' names."""
 
 
-def contracts(results: Iterable[AnyResult]) -> Contracts:
-    """Results by part. They come in any order; here they have one."""
+def by_part(results: Iterable[AnyResult]) -> ResultsByPart:
+    """Results by part, sorted by check."""
     found: dict[tuple[str, str], list[CheckResult]] = {}
     for one in results:
         plain = CheckResult(*(printable(str(getattr(one, key))) for key in KEYS))
@@ -63,17 +63,17 @@ def contracts(results: Iterable[AnyResult]) -> Contracts:
     return {key: tuple(sorted(ones, key=lambda one: one.check)) for key, ones in found.items()}
 
 
-def read_results(path: Path) -> Contracts:
+def read_results(path: Path) -> ResultsByPart:
     """What `partwise verify --all --json > path` wrote.
 
     Raises:
-        InputError: it cannot be read, or is something else.
+        InputError: it cannot be read, or holds something else.
     """
     try:
         written = read_json(path).get("results")
         if not isinstance(written, list):
             raise InputError("it has no list `results`")
-        return contracts(_result(one) for one in written)
+        return by_part(_result(one) for one in written)
     except PartwiseError as error:
         raise InputError(
             f"{path} does not hold the results of a verification: {error}\n"
@@ -83,16 +83,16 @@ def read_results(path: Path) -> Contracts:
 
 def _result(written: Any) -> CheckResult:
     if not isinstance(written, dict) or not all(isinstance(written.get(key), str) for key in KEYS):
-        raise InputError(f"a result has the texts {', '.join(KEYS)}, and one of these has not")
+        raise InputError(f"each result needs the texts {', '.join(KEYS)}, and one lacks some of them")
     if written["outcome"] not in OUTCOMES:
         raise InputError(f"an outcome is one of {', '.join(OUTCOMES)}, got {written['outcome']!r}")
     return CheckResult(*(written[key] for key in KEYS))
 
 
 def counts(results: Iterable[CheckResult]) -> dict[str, int]:
-    """How many checks came out how, every outcome told."""
+    """The number of checks with each outcome, zeros included."""
     outcomes = [one.outcome for one in results]
     return {outcome: outcomes.count(outcome) for outcome in OUTCOMES}
 
 
-__all__ = ["OUTCOMES", "CheckResult", "Contracts", "contracts", "counts", "read_results"]
+__all__ = ["OUTCOMES", "CheckResult", "ResultsByPart", "by_part", "counts", "read_results"]
