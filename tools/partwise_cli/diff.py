@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def command(context: click.Context, left: str, right: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
     """Show where recipe B differs from recipe A, defaults included.
 
-    Both are resolved first: what counts is what would be trained, not how it is written. --set changes B,
-    which is A itself if it is left out. Like diff(1), it ends with exit code 0 if they are the same, 1 if they
-    differ and 2 if one of them is wrong.
+    Both are resolved first: what counts is what would be trained, not how it is written. --set changes B, or A
+    itself if there is no B. As with diff(1), the exit code is 0 if they are the same, 1 if they differ and 2 if
+    one of them is wrong.
 
     \b
     Examples:
@@ -35,7 +35,7 @@ def command(context: click.Context, left: str, right: str | None, overrides: tup
     from partwise.recipe import differences, load
 
     if right is None and not overrides:
-        raise click.UsageError("compare A with what? Name a recipe B, or change A with --set PATH=JSON")
+        raise click.UsageError("nothing to compare A with; name a recipe B, or change A with --set PATH=JSON")
     found = differences(load(left), load(right or left, overrides))
     if as_json:
         print_json([_described(one) for one in found])
@@ -60,7 +60,7 @@ def _show(found: list[Difference], left: str, right: str) -> None:
 
 
 def _described(one: Difference) -> dict[str, Any]:
-    """A difference as JSON; what stands on neither side is null, and `only_in` says on which it stands."""
+    """A difference as JSON; a side that lacks the place is null, and `only_in` names the other side."""
     from partwise.recipe import ABSENT
 
     left, right = (None if side is ABSENT else side for side in (one.left, one.right))

@@ -15,11 +15,11 @@ from .runs import directory_of
 @click.command("export")
 @options.run
 @click.argument("out", type=options.directory, metavar="DIR")
-@click.option("--family", metavar="NAME", help="Family to write it as; the first that fits unless given.")
+@click.option("--family", metavar="NAME", help="Family to write it as; by default the first that fits.")
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "bfloat16", "float16"]),
-    help="Type of the tensors: float32, or what the run was imported with, unless given.",
+    help="Type of the tensors; by default float32, or that of the checkpoint that the run was imported from.",
 )
 @options.as_json
 def command(
@@ -27,8 +27,8 @@ def command(
 ) -> None:
     """Write a run as a checkpoint that transformers loads.
 
-    Leaves config.json and model.safetensors. That works where a family of transformers has every choice of the
-    run's recipe: GPT-2 has those of `gpt`. If none has, the message says for each where they part.
+    Writes config.json and model.safetensors. That works if a family of transformers has every choice of the
+    run's recipe: GPT-2 has those of `gpt`. If none has, the message shows the first difference for each.
 
     \b
     Example:

@@ -13,13 +13,13 @@ from .output import print_json, write
 
 @click.command("import")
 @click.argument("checkpoint", type=options.directory, metavar="CHECKPOINT")
-@click.option("--out", type=options.directory, metavar="DIR", help="Keep the run there, not in runs/NAME.")
+@click.option("--out", type=options.directory, metavar="DIR", help="Write the run there, not to runs/NAME.")
 @options.as_json
 def command(checkpoint: Path, out: Path | None, as_json: bool) -> None:
-    """Make a run of a Hugging Face checkpoint directory.
+    """Make a run from a Hugging Face checkpoint directory.
 
-    It holds config.json, model.safetensors (or shards with their index) and tokenizer.json. Its settings become
-    the run's recipe, whose parts can then be swapped; its tensors become the run's weights.
+    The directory holds config.json, model.safetensors (or shards with their index) and tokenizer.json. Its
+    settings become the run's recipe, whose parts you can then replace; its tensors become the run's weights.
 
     \b
     Example:

@@ -24,14 +24,14 @@ def command() -> None:
 @command.command("plugin")
 @click.argument("name", metavar="NAME")
 @click.option("--kind", default="attention", show_default=True, metavar="KIND", help="Kind of its example part.")
-@click.option("--in", "parent", type=options.directory, default=".", metavar="DIR", help="Make it there, not here.")
+@click.option("--in", "parent", type=options.directory, default=".", metavar="DIR", help="Write it there, not here.")
 @options.as_json
 def plugin(name: str, kind: str, parent: Path, as_json: bool) -> None:
     """Write a small package with a part of your own in it.
 
-    It installs, verifies and trains as it is written; from there, change the formula. Its parts are called NAME/...
-    in recipes. The kinds are attention, block, data, feedforward, mixer, norm, optimizer, position, sampler,
-    schedule and tokenizer.
+    It installs, verifies and trains as it is; then change the formula. Its parts are called NAME/... in recipes.
+    The kinds are attention, block, data, feedforward, mixer, norm, optimizer, position, sampler, schedule and
+    tokenizer.
 
     \b
     Example:

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 PIPE_WIDTH = 1000
-"""Columns of what is piped, unless COLUMNS says otherwise: an entry a line, for grep and the like."""
+"""Columns of what is piped, unless COLUMNS says otherwise: one line per entry, for grep and the like."""
 
 NARROWEST = 24
-"""Columns that text keeps before it is wrapped, however narrow the terminal."""
+"""Fewest columns that text is wrapped to, however narrow the terminal."""
 
 
 def write(text: str = "", end: str = "\n", err: bool = False) -> None:
-    """Prints text at once. (`click.echo` would send UTF-8 even to a terminal that says it only knows ASCII.)"""
+    """Prints text at once. (`click.echo` would send UTF-8 even to an ASCII terminal.)"""
     print(text, end=end, file=sys.stderr if err else sys.stdout, flush=True)
 
 
@@ -42,8 +42,7 @@ def has_colours() -> bool:
 
 
 def show(renderable: RenderableType, least: int = 0) -> None:
-    """Prints something of rich's, on `least` columns at least; without a terminal, without the blanks that pad its
-    lines."""
+    """Prints a rich object on at least `least` columns; without a terminal, trailing spaces are removed."""
     out = console()
     out.width = max(out.width, least)
     if out.is_terminal:
@@ -111,7 +110,7 @@ def paragraph(text: str, indent: int = 0) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Prints one JSON value, in ASCII so that it passes any terminal; figures that are not finite become null."""
+    """Prints one JSON value, in ASCII for any terminal; numbers that are not finite become null."""
     write(json.dumps(_finite(value), indent=2, default=str, allow_nan=False))
 
 

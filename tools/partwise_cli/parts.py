@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 @click.argument("kind", required=False)
 @click.argument("name", required=False)
 @options.as_json
-@click.option("--html", "html", type=options.directory, metavar="DIR", help="Write pages for a browser, of all parts.")
-@click.option("--verify", is_flag=True, help="With --html: verify every part, and say what came of it. Takes minutes.")
-@click.option("--results", metavar="FILE", help="With --html: what `partwise verify --all --json` wrote.")
+@click.option(
+    "--html", "html", type=options.directory, metavar="DIR", help="Write pages about all parts for a browser."
+)
+@click.option("--verify", is_flag=True, help="With --html: verify every part, and show the results. Takes minutes.")
+@click.option("--results", metavar="FILE", help="With --html: the output of `partwise verify --all --json`.")
 @click.pass_context
 def command(
     context: click.Context,
@@ -41,9 +43,9 @@ def command(
 ) -> None:
     """List the parts that recipes can name.
 
-    Without arguments, all of them; with a KIND, those that fit where it is asked for; with a NAME as well,
-    that part's knobs: their types, defaults and meaning. With --html, the whole catalogue as pages that a
-    browser shows and searches, without a network; with --verify, the exit code is 1 if a check fails.
+    Without arguments, lists all of them; with a KIND, those that fit its slots; with a NAME as well, that part's
+    knobs: their types, defaults and meaning. With --html, writes the whole catalogue as pages for a browser,
+    which work without a network; with --verify, the exit code is 1 if a check fails.
 
     \b
     Examples:
@@ -74,15 +76,15 @@ def _check_options(html: Path | None, verify: bool, results: str | None, others:
 
     given = [option for option, there in others.items() if there]
     if html is not None and given:
-        raise InputError(f"--html writes the catalogue of all parts, as pages; leave out {given[0]}")
+        raise InputError(f"--html writes pages about all parts; leave out {given[0]}")
     if html is None and (verify or results is not None):
-        raise InputError("--verify and --results are for the pages that --html DIR writes")
+        raise InputError("--verify and --results need --html DIR")
     if verify and results is not None:
-        raise InputError("give either --verify or --results FILE: one makes the results, the other reads them")
+        raise InputError("give either --verify, which makes results, or --results FILE, which reads them")
 
 
 def _write_pages(directory: Path, verify: bool, results: str | None) -> bool:
-    """Whether a verification that was asked for found a failure."""
+    """Writes the pages; returns whether a verification that was asked for found a failure."""
     from partwise.catalogue import ResultsByPart, by_part, check_directory, read_results, write_catalogue
     from partwise.parts.registry import registry
 
@@ -101,7 +103,7 @@ def _write_pages(directory: Path, verify: bool, results: str | None) -> bool:
     write(f"wrote {write_catalogue(directory, found, origin)}")
     failed = [name for (_, name), ones in found.items() if any(one.outcome == "failed" for one in ones)]
     if failed:
-        paragraph(f"Of these parts checks failed, as their pages say: {', '.join(sorted(failed))}")
+        paragraph(f"Checks of these parts failed, as their pages show: {', '.join(sorted(failed))}")
     return verify and bool(failed)
 
 
@@ -156,7 +158,7 @@ def _described_knob(name: str, field: FieldInfo) -> dict[str, Any]:
 
 
 def _default(field: FieldInfo) -> Any:
-    """The default as a recipe would have it; None if there is none (see "required")."""
+    """The default as JSON; None if the knob is required."""
     if field.is_required():
         return None
     default = field.get_default(call_default_factory=True, validated_data={})
@@ -175,7 +177,7 @@ def _show_list(entries: tuple[RegisteredPart, ...]) -> None:
         heading(f"{kind}: {first_line(registry().kinds()[kind].__doc__)}")
         show_columns([(f"  {entry.name}".ljust(widest + 2), _line(entry)) for entry in group])
         write()
-    paragraph(f"From partwise {version('partwise')}, where no other source is given in brackets.")
+    paragraph(f"From partwise {version('partwise')}, unless another source is given in brackets.")
     for plugin in registry().broken:
         paragraph(f"Plugin {plugin} failed to load: {plugin.problem}")
 

@@ -1,4 +1,4 @@
-"""The commands that plugins add, and what is wrong with plugins, found without building the registry."""
+"""The commands that plugins add, and notes on broken plugins, without building the registry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Plugged:
-    """What plugins bring to the command line."""
+    """What plugins add to the command line."""
 
     commands: dict[str, click.Command] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ def plugged(taken: Collection[str]) -> Plugged:
 
 
 def third_party() -> list[LoadedPlugin]:
-    """The plugins of others. The built-in ones add no command, so without others none is loaded: --help is quick."""
+    """Third-party plugins. Built-in ones add no commands; without others, none is loaded, so that --help is quick."""
     entries = importlib.metadata.entry_points(group="partwise")
     distributions = {id(entry.dist): entry.dist for entry in entries}.values()
     if all(one is not None and one.name == "partwise" for one in distributions):
@@ -59,5 +59,5 @@ def _refusal(command: object, taken: Collection[str]) -> str | None:
     if not isinstance(command, click.Command) or not command.name:
         return f"partwise_commands() gave {command!r}, which is not a click command with a name"
     if command.name in taken:
-        return f"its command {command.name!r} is left out: there is one of that name"
+        return f"its command {command.name!r} is left out: there is another of that name"
     return None

@@ -1,4 +1,4 @@
-"""`partwise plugins`: what is installed, and what is wrong with it."""
+"""`partwise plugins`: the installed plugins, and what is wrong with them."""
 
 from __future__ import annotations
 

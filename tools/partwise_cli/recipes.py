@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 @click.command("recipes")
-@click.option("--studies", "only_studies", is_flag=True, help="List studies only; with --json, in place of recipes.")
+@click.option("--studies", "only_studies", is_flag=True, help="List studies only; with --json, instead of recipes.")
 @options.as_json
 def command(only_studies: bool, as_json: bool) -> None:
     """List the recipes and studies that are found by name.
 
-    A name stands wherever a command takes a RECIPE (or, of a study, a STUDY), and in "extends" and "base".
+    Use a name wherever a command takes a RECIPE (or, for a study, a STUDY), and in "extends" and "base".
 
     \b
     Examples:

@@ -11,14 +11,12 @@ from .output import print_json, write
 
 @click.command("schema")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file.")
-@click.option("--study", is_flag=True, help="The schema of studies, in place of that of recipes.")
+@click.option("--study", is_flag=True, help="The schema of studies, instead of that of recipes.")
 def command(out: Path | None, study: bool) -> None:
     """Print the JSON Schema of recipes, or of studies.
 
-    It has every part that is installed.
-
-    An editor that is given it completes and checks them as you type. Print it anew after installing
-    a plugin.
+    It has every part that is installed. An editor that uses it completes and checks files as you type.
+    Print it again after you install a plugin.
 
     \b
     Example:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 _CONTROL = re.compile(
-    # What moves a cursor or starts an escape sequence (C0 without tab and newline, DEL, C1), what turns the
-    # direction of writing, what breaks lines unseen, and halves of characters that no encoding can write.
+    # Characters that move the cursor or start an escape sequence (C0 without tab and newline, DEL, C1), change the
+    # direction of writing or break lines, and lone surrogates, which no encoding can write.
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 
 def visible(text: str) -> str:
-    """The text with control characters as escapes (`\\x1b`), so that showing it does nothing but show it."""
+    """The text with control characters as escapes (`\\x1b`), so that a terminal only shows it."""
     return _CONTROL.sub(lambda match: _escape(ord(match[0])), text)
 
 

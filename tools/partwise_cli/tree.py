@@ -1,4 +1,4 @@
-"""The modules of a model as a tree, with what each of them puts out and weighs."""
+"""The modules of a model as a tree, with the output shape and the parameters of each."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from partwise.assembly.inspection import Inspection, ModuleRow
 
 CONTAINERS = ("ModuleList", "ModuleDict", "Sequential")
-"""Modules that only hold others: their children are shown in their place."""
+"""Modules that only hold others; their children are shown instead."""
 MOST_WEIGHTS = 4
-"""Weights of one module that are listed one by one."""
+"""Most weights of a module that are listed one by one."""
 TRUNK, BRANCH, END = "│  ", "├─ ", "└─ "
 ASCII_TRUNK, ASCII_BRANCH, ASCII_END = "|  ", "|- ", "`- "
 
 
 def show_tree(found: Inspection) -> None:
-    """Prints a row for each module that is more than a list of others."""
+    """Prints a row for each module, without containers."""
     shown = [row for row in with_totals(found.rows) if row.type not in CONTAINERS]
     levels, names = placed(shown)
     figures = [(_shape(row), *_parameters(row, found)) for row in shown]
@@ -38,11 +38,11 @@ def show_tree(found: Inspection) -> None:
     show_columns(rows, header=("module [its weights]", *header), right=(2, 3), wraps=0)
     shared = [name for name, row in zip(names, shown, strict=True) if row.count > 1]
     if shared:
-        paragraph(f"\nA row such as {shared[0]} stands for several modules alike; figures are those of all of them.")
+        paragraph(f"\nA row such as {shared[0]} stands for several identical modules; its figures are for all of them.")
 
 
 def _wrapped(guide: str, label: str, room: int) -> str:
-    """A label of the tree in as many lines as it takes, all of them to the right of its guide."""
+    """A label of the tree, wrapped to the right of its guide."""
     below = guide
     for drawn, passed in ((END, "   "), (ASCII_END, "   "), (BRANCH, TRUNK), (ASCII_BRANCH, ASCII_TRUNK)):
         below = below.replace(drawn, passed)
@@ -51,7 +51,7 @@ def _wrapped(guide: str, label: str, room: int) -> str:
 
 
 def with_totals(rows: Sequence[ModuleRow]) -> list[ModuleRow]:
-    """The rows with the parameters of all that they stand for: within four layers alike, those of all four."""
+    """The rows with the parameters of all modules they stand for: in four identical layers, those of all four."""
     counts: list[int] = []
     found = []
     for row in rows:
@@ -100,7 +100,7 @@ def _shape(row: ModuleRow) -> str:
 
 
 def _parameters(row: ModuleRow, found: Inspection) -> tuple[str, str]:
-    """How many, and which share of all."""
+    """The number of parameters, and their share of all."""
     if not row.parameters:
         return "", ""
     return f"{row.parameters:,}", f"{row.parameters / found.parameters:.1%}"

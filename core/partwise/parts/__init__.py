@@ -1,4 +1,4 @@
-"""The vocabulary: parts and their slots, the kinds there are, the sites where parts are fitted, and who is installed.
+"""The vocabulary: parts, their kinds, slots and sites, and the registry of those that are installed.
 
 Nothing in this package imports torch."""
 

@@ -1,7 +1,7 @@
-"""The kinds of part that the core knows. Each says what its parts build, and for which site.
+"""The kinds of part that the core defines. Each says what its parts build, and for which site.
 
 To write a part, derive from one of these, set `name`, declare the knobs and write `build`. To define a
-kind of your own, derive from `Part` (or from a kind) and set `kind`; nothing here needs to change.
+kind of your own, derive from `Part` (or from a kind) and set `kind`; nothing here has to change.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from partwise.training import Schedule, Tracker, Trainer
 
 _LAYER = LayerSite(width=16, layer=1, depth=2, context=16)
-"""Where the contract tests build what a layer is made of."""
+"""Where the contract tests build the parts of a layer."""
 
 
 class TokenizerPart(Part):
@@ -45,19 +45,19 @@ class TokenizerPart(Part):
     kind = "tokenizer"
 
     def build(self, site: TokenizerSite) -> Tokenizer:
-        """Trains on the site's texts, or loads what the knobs name."""
+        """Trains a tokenizer on the site's texts, or loads the one that the knobs name."""
         raise NotImplementedError
 
     def restore(self, saved: dict[str, Any]) -> Tokenizer:
-        """The tokenizer whose `to_json()` gave `saved`, exactly."""
+        """Exactly the tokenizer whose `to_json()` returned `saved`."""
         raise NotImplementedError
 
     def planned_vocabulary(self) -> int | None:
-        """Most ids it can have as far as the knobs tell, without any text; None if only text can tell."""
+        """Most ids that it can have, from the knobs alone; None if that depends on the texts."""
         return None
 
     def learns(self) -> bool:
-        """Whether it is trained on the texts (which is worth keeping), or read from a file that may change."""
+        """Whether it is trained on the texts, so that it is worth caching, or read from a file, which may change."""
         return True
 
 
@@ -78,12 +78,12 @@ Act = Literal["embed", "rotate", "bias"]
 
 
 class PositionPart(Part):
-    """Tells the model where a token stands: added to the embedding, by rotating queries and keys, or as a bias."""
+    """Encodes the position of a token: added to the embedding, by rotating queries and keys, or as a bias."""
 
     kind = "position"
 
     acts: ClassVar[frozenset[Act]] = frozenset()
-    """In which of the three places it acts."""
+    """Which of the three it does."""
 
     def build(self, site: PositionSite) -> PositionEncoder:
         raise NotImplementedError
@@ -97,7 +97,7 @@ class PositionPart(Part):
 
 
 class ScorePart(Part):
-    """Says how well a query matches a key."""
+    """Scores how well a query matches a key."""
 
     kind = "score"
 
@@ -135,8 +135,9 @@ class AttentionPart(MixerPart):
         raise NotImplementedError
 
     def sees_order(self) -> bool:
-        """Whether, in an encoder or over its states, it tells one order of positions from another: by a position
-        encoder of its own, unless overridden. An attention that does not is equivariant to permutations."""
+        """Whether its output depends on the order of positions in an encoder, or of an encoder's states.
+
+        Unless overridden, it does if it has a position part of its own; else it is equivariant to permutations."""
         return any(isinstance(part, PositionPart) for _, part in parts_within(self))
 
 
@@ -172,14 +173,14 @@ class BlockPart(Part):
     kind = "block"
 
     keeps_stream: ClassVar[bool] = True
-    """Whether it adds to what comes in, and does nothing else to it: with branches that give zeros, it is then the
-    identity. False where sums are normalised (post-norm) or where there is no residual connection."""
+    """Whether it only adds to its input, so that it is the identity if its branches return zeros. False where sums are
+    normalised (post-norm) or where there is no residual connection."""
 
     def build(self, site: LayerSite) -> Block:
         raise NotImplementedError
 
     def unrolled(self) -> tuple[BlockPart, ...]:
-        """The layers it stands for: itself, unless it is a group."""
+        """The layers that it represents: itself, unless it is a group."""
         return (self,)
 
     @classmethod
@@ -188,7 +189,7 @@ class BlockPart(Part):
 
 
 class InitializerPart(Part):
-    """Draws the first weights of linear and embedding layers."""
+    """Draws the initial weights of linear and embedding layers."""
 
     kind = "initializer"
 

@@ -1,7 +1,7 @@
 """`Part`: a named choice with documented knobs.
 
-A part is vocabulary: it says *what* is chosen and validates it, and its `build` makes the plain
-PyTorch module (or tokenizer, or data set ...) that does the work. Parts import no torch, so that
+A part says *what* is chosen and validates it; its `build` makes the plain PyTorch module (or tokenizer,
+or data set ...) that does the work. Parts import no torch, so that
 listing, checking and comparing recipes stays fast.
 """
 
@@ -30,7 +30,7 @@ Path = tuple[str | int, ...]
 
 
 class Buildable(Protocol[SiteT, BuiltT]):
-    """What `assemble` needs: something that builds a thing for a site."""
+    """What `assemble` needs: an object with `build`."""
 
     def build(self, site: SiteT, /) -> BuiltT: ...
 
@@ -50,7 +50,7 @@ class Part(BaseModel):
         strict=True,
         validate_default=True,
         use_attribute_docstrings=True,
-        defer_build=True,  # most commands look at few of the parts there are
+        defer_build=True,  # most commands use few of the parts
     )
 
     kind: ClassVar[str]
@@ -60,34 +60,34 @@ class Part(BaseModel):
     """The name a recipe uses, without its plugin's namespace."""
 
     aliases: ClassVar[tuple[str, ...]] = ()
-    """Names the part had before; recipes that use one still mean this part, and are resolved to its name of today."""
+    """Former names of the part; recipes may still use them, and are resolved to its present name."""
 
     version: ClassVar[int] = 1
     """Raised when knobs are renamed or change their meaning; `migrate` then reads the knobs of earlier versions.
 
-    A recipe says `"version": 2` beside `use` for knobs of version 2. One that says nothing was written for
-    version 1: so an update never changes what a recipe means. Resolved recipes always say it.
+    A recipe has `"version": 2` beside `use` for knobs of version 2. Without it, the knobs are those of version 1,
+    so that an update never changes what a recipe means. Resolved recipes always have it, beyond version 1.
     """
 
     @classmethod
     def migrate(cls, knobs: dict[str, Any], version: int) -> dict[str, Any]:
-        """The knobs of today for those of an earlier `version`, as recipes write them. Knobs it does not know
-        (they may be of today already) it leaves as they are.
+        """The present knobs for those of an earlier `version`, as recipes write them. It leaves knobs that it does not
+        know unchanged: they may be present ones already.
 
         Raises:
-            ValueError: they can no longer be had; says what to write instead.
+            ValueError: there is no equivalent; the message says what to write instead.
         """
         return knobs
 
     def build(self, site: Any, /) -> Any:
-        """Makes what the part stands for, at `site`. Authors write this; parents call `assemble`."""
+        """Makes the module (or tokenizer, or data set ...) for `site`. Authors write this; parents call `assemble`."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it is built")
 
     def assemble(self: Buildable[SiteT, BuiltT], site: SiteT) -> BuiltT:
-        """Calls `build` and, should it fail, says at which place of the recipe this part stands.
+        """Calls `build`; if that fails, the error says where in the recipe this part is.
 
         Raises:
-            PartError: the part does not fit its site; `path` names the place.
+            PartError: the part does not fit its site; `path` is its place in the recipe.
             PluginError: its plugin was written for an earlier partwise.
         """
         parent = _assembling.get()
@@ -122,7 +122,7 @@ class Part(BaseModel):
 
     @classmethod
     def checks(cls) -> Iterable[Callable[..., None]]:
-        """What parts of this kind must hold besides the contract of every part; see `partwise.testing`.
+        """Checks of parts of this kind, besides the contract of every part; see `partwise.testing`.
 
         Each is a function of a part and a site whose docstring says what must hold.
         """
@@ -134,11 +134,11 @@ class Part(BaseModel):
         return ()
 
     def inputs(self, site: Any, rows: int, length: int) -> tuple[Any, ...] | None:
-        """Tensors to call the built module with in contract tests; a kind of your own says this, if it has modules."""
+        """Tensors to call the built module with in contract tests; a kind of your own needs this if it has modules."""
         return None
 
     known_failures: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """What the part is known not to hold: name of a check, or "check[case]", to the reason. Strict: see
+    """Checks that the part is known to fail, by name or as "check[case]", each with the reason. Strict: see
     `partwise.testing`."""
 
     @model_serializer(mode="wrap")
@@ -155,7 +155,7 @@ _name_of: Callable[[type[Part]], str] = _bare_name
 
 
 def named_by(name_of: Callable[[type[Part]], str]) -> None:
-    """Sets how a part class is named where parts are written out; the registry does, which knows whose they are."""
+    """Sets the function that names part classes when parts are dumped; the registry calls this."""
     global _name_of
     _name_of = name_of
 
@@ -170,7 +170,7 @@ _assembling: ContextVar[_Frame | None] = ContextVar("partwise_assembling", defau
 
 
 def _place_of(child: object, parent: object) -> Path:
-    """Where in `parent` the part `child` stands, found by identity: assembly needs no bookkeeping for it."""
+    """The path of the part `child` in `parent`, found by identity, so that assembly needs no bookkeeping."""
     if isinstance(parent, BaseModel):
         for path, part in parts_within(parent):
             if part is child:
@@ -179,7 +179,7 @@ def _place_of(child: object, parent: object) -> Path:
 
 
 def parts_within(part: BaseModel) -> Iterator[tuple[Path, Part]]:
-    """Every part held by `part`, however deep, with its path; parents before children."""
+    """Every part within `part`, at any depth, with its path; parents before children."""
     for field in type(part).model_fields:
         value = getattr(part, field)
         items = enumerate(value) if isinstance(value, tuple) else [(None, value)]
@@ -192,10 +192,10 @@ def parts_within(part: BaseModel) -> Iterator[tuple[Path, Part]]:
 
 
 def kinds_of(part: type[Part]) -> list[type[Part]]:
-    """The kinds a part class belongs to, most special first: an attention is also a mixer."""
+    """The kinds of a part class, the most specific first: an attention is also a mixer."""
     return [base for base in part.__mro__ if issubclass(base, Part) and "kind" in vars(base)]
 
 
 def family(part: type[Part]) -> type[Part]:
-    """The most general kind; within it names are unique."""
+    """The most general kind of a part class; names are unique within it."""
     return kinds_of(part)[-1]

@@ -51,7 +51,7 @@ hook = pluggy.HookimplMarker(GROUP)
 
 @hookspec
 def partwise_parts() -> Iterable[type[Part]]:
-    """The part classes that the plugin offers."""
+    """The plugin's part classes."""
     return ()
 
 
@@ -80,7 +80,7 @@ class Plugin:
     distribution: str
     version: str
     problem: str | None = None
-    """Why nothing of it is available, in one line (or, for imports that have moved, one screen); None if it loaded."""
+    """Why it did not load, in one line (or, for imports that have moved, one screen); None if it loaded."""
     warning: str | None = None
     """What is wrong with it although it loaded."""
     details: str = ""
@@ -104,14 +104,14 @@ class LoadedPlugin:
     hooks: pluggy.HookRelay | None
 
     def call(self, name: str) -> tuple[list[Any], Plugin]:
-        """What the hook returned, and the plugin as it stands after the call (a hook may raise, too)."""
+        """What the hook returned, and the plugin after the call: with a problem, if the hook raised."""
         if self.hooks is None:
             return [], self.plugin
         try:
             return [item for result in getattr(self.hooks, name)() for item in result], self.plugin
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # SystemExit, or what a test framework skips with
+        except BaseException as error:  # including SystemExit, and the exceptions by which test frameworks skip
             return [], _failed(self.plugin, error, f"{name}() failed: ")
 
 
@@ -141,7 +141,7 @@ def load_plugins() -> list[LoadedPlugin]:
 
 
 def _described(entry: importlib.metadata.EntryPoint) -> tuple[Plugin, importlib.metadata.EntryPoint]:
-    # Damaged metadata may lack either.
+    # damaged metadata may lack either
     name = (entry.dist and entry.dist.metadata["Name"]) or "unknown"
     version = (entry.dist and entry.dist.metadata["Version"]) or "unknown"
     return Plugin(entry.name, entry.value, name, version), entry
@@ -155,7 +155,7 @@ def _load(plugin: Plugin, entry: importlib.metadata.EntryPoint) -> LoadedPlugin:
     manager.add_hookspecs(sys.modules[__name__])
     printed = io.StringIO()
     try:
-        # What it prints would stand in the middle of a command's output, which may be JSON.
+        # Whatever it prints would end up in the command's output, which may be JSON.
         with redirect_stdout(printed), _at_most(_patience()):
             manager.register(entry.load(), plugin.namespace)
     except KeyboardInterrupt:
@@ -165,7 +165,7 @@ def _load(plugin: Plugin, entry: importlib.metadata.EntryPoint) -> LoadedPlugin:
     warnings = []
     if printed.getvalue().strip():
         first = printed.getvalue().strip().splitlines()[0][:60]
-        warnings.append(f"it prints when it is imported ({first!r}); a plugin should do nothing then")
+        warnings.append(f"it prints when it is imported ({first!r}); importing a plugin should do nothing")
     misspelt = sorted(name for name, caller in vars(manager.hook).items() if not caller.has_spec())
     if misspelt:
         warnings.append(f"unknown hook {', '.join(misspelt)}; the hooks are {', '.join(HOOKS)}")
@@ -181,13 +181,13 @@ def _patience() -> float:
 
 @contextmanager
 def _at_most(seconds: float) -> Iterator[None]:
-    """Ends what takes longer, where that can be done: in the main thread of a system with alarms.
+    """Stops what takes longer, where that is possible: in the main thread of a system with alarms.
 
     Raises:
         TimeoutError: it took longer.
     """
     possible = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
-    if not possible or seconds <= 0 or signal.getitimer(signal.ITIMER_REAL)[0]:  # somebody else's alarm is set
+    if not possible or seconds <= 0 or signal.getitimer(signal.ITIMER_REAL)[0]:  # another alarm is set
         yield
         return
 

@@ -1,6 +1,6 @@
-"""Sites: what the place where a part is fitted already knows, handed down by the parent.
+"""Sites: facts about the place where a part is fitted, handed down by the parent when the part is built.
 
-A recipe never repeats these facts; a part receives them when it is built.
+A recipe never repeats these facts.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WidthSite:
-    """Where a norm, or anything that works on one position at a time, is fitted."""
+    """The site of a norm, or of anything that works on one position at a time."""
 
     width: int
     """Features per position, C."""
 
 
 class ActingPosition(Protocol):
-    """What a shared position must say of itself; every `PositionPart` does."""
+    """What a shared position needs; every `PositionPart` has it."""
 
     @property
     def acts(self) -> frozenset[Any]:
-        """In which of the three places it acts: "embed", "rotate", "bias"."""
+        """Which of "embed", "rotate" and "bias" it does."""
         ...
 
 
 class SharedPosition:
-    """A model's one position part, which all attentions without one of their own use.
+    """A model's one position part, used by all attentions that have none of their own.
 
-    What rotates or biases works inside attention, whose head shape the model does not know. So each
-    attention says here what it needs while it is built, and the model builds the encoder afterwards.
+    Rotations and biases work inside attention, and the model does not know the shape of its heads. So each
+    attention registers its shape while it is built, and the model builds the encoder afterwards.
     """
 
     def __init__(self, part: ActingPosition) -> None:
@@ -45,10 +45,10 @@ class SharedPosition:
         self.shape: tuple[int, int] | None = None
 
     def serve(self, heads: int, head_width: int) -> None:
-        """An attention asks for the shared encoder.
+        """Called by an attention that uses the shared encoder.
 
         Raises:
-            PartError: another attention asked before, for another shape of heads.
+            PartError: an earlier attention has heads of another shape.
         """
         if not self.part.acts & {"rotate", "bias"}:
             return
@@ -62,7 +62,7 @@ class SharedPosition:
 
 
 class MemoryReaders:
-    """Counts the mixers of a decoder that read the encoder's states: each is counted here while it is built."""
+    """Counts the mixers of a decoder that read the encoder's states, as they are built."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -70,34 +70,34 @@ class MemoryReaders:
 
 @dataclass(frozen=True)
 class LayerSite(WidthSite):
-    """Where a block, a mixer or a feed-forward is fitted."""
+    """The site of a block, a mixer or a feed-forward layer."""
 
     layer: int = 0
     """Index of the layer in its stack, from 0."""
     depth: int = 1
     """Layers in the stack."""
     context: int = 128
-    """Positions the model is built for, T."""
+    """Positions that the model is built for, T."""
     causal: bool = True
-    """Whether a position may see only itself and what came before."""
+    """Whether a position may see only itself and earlier ones."""
     memory_width: int | None = None
-    """Width of the encoder's states, if the stack has an encoder to look at."""
+    """Width of the encoder's states; None if there is no encoder."""
     memory_readers: MemoryReaders | None = None
-    """Where the mixers that read the encoder's states are counted, if somebody wants to know."""
+    """Counter of the mixers that read the encoder's states; None if they are not counted."""
     reads_memory: bool = False
-    """Whether the mixer fitted here moves information from the encoder's states (cross-attention)."""
+    """Whether the mixer here reads the encoder's states (cross-attention)."""
     position: SharedPosition | None = None
-    """The model's position part, for attentions that name none of their own."""
+    """The model's position part, for attentions that have none of their own."""
 
     def over_memory(self) -> LayerSite:
-        """The same place for a mixer that reads the encoder's states.
+        """The same site for a mixer that reads the encoder's states.
 
         Raises:
             PartError: there is no encoder.
         """
         if self.memory_width is None:
             raise PartError(
-                "there is no encoder to attend to here; cross-attention belongs into the decoder of a seq2seq model"
+                "there is no encoder to attend to here; cross-attention belongs in the decoder of a seq2seq model"
             )
         if self.memory_readers is not None:
             self.memory_readers.count += 1
@@ -106,7 +106,7 @@ class LayerSite(WidthSite):
 
 @dataclass(frozen=True)
 class HeadSite:
-    """Where a score is fitted: inside an attention."""
+    """The site of a score, inside an attention."""
 
     heads: int
     """Query heads, H."""
@@ -116,23 +116,23 @@ class HeadSite:
 
 @dataclass(frozen=True)
 class PositionSite:
-    """Where a position encoder is fitted: at the embedding, or inside attention."""
+    """The site of a position encoder: at the embedding, or inside attention."""
 
     width: int
     """Width of the embedding, C."""
     context: int
-    """Positions the model is built for."""
+    """Positions that the model is built for."""
     heads: int = 1
-    """Query heads of the attention it serves; 1 at the embedding."""
+    """Query heads of the attention; 1 at the embedding."""
     head_width: int = 0
     """Features per head, D; 0 at the embedding."""
     causal: bool = True
-    """Whether the attention it serves looks back only."""
+    """Whether the attention only looks back."""
 
 
 @dataclass(frozen=True)
 class EmbeddingSite:
-    """Where an embedding is fitted."""
+    """The site of an embedding."""
 
     vocabulary: int
     """Number of token ids, V."""
@@ -142,7 +142,7 @@ class EmbeddingSite:
 
 @dataclass(frozen=True)
 class ModelSite:
-    """Where a model is fitted."""
+    """The site of a model."""
 
     vocabulary: int
     """Number of token ids, V."""
@@ -152,25 +152,25 @@ class ModelSite:
 
 @dataclass(frozen=True)
 class DataSite:
-    """Where a data part is fitted."""
+    """The site of a data part."""
 
     directory: Path = field(default_factory=Path)
-    """Directory that relative file names are relative to: the recipe's own."""
+    """Directory that file names are relative to: the recipe's own."""
 
 
 @dataclass(frozen=True)
 class TokenizerSite:
-    """Where a tokenizer is fitted."""
+    """The site of a tokenizer."""
 
     texts: Callable[[], Iterable[str]]
-    """Yields the training texts, from the start at each call; a long text comes in several pieces."""
+    """Yields the training texts, from the start at each call; a long text is yielded in several pieces."""
     directory: Path = field(default_factory=Path)
-    """Directory that relative file names are relative to: the recipe's own."""
+    """Directory that file names are relative to: the recipe's own."""
 
 
 @dataclass(frozen=True)
 class OptimizerSite:
-    """Where an optimizer is fitted."""
+    """The site of an optimizer."""
 
     model: nn.Module
     """The module whose parameters it updates."""
@@ -178,7 +178,7 @@ class OptimizerSite:
 
 @dataclass(frozen=True)
 class ScheduleSite:
-    """Where a learning-rate schedule is fitted."""
+    """The site of a learning-rate schedule."""
 
     steps: int
     """Updates in the whole training."""

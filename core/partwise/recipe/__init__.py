@@ -1,7 +1,7 @@
 """The recipe language: reading, extending, changing, validating, comparing and describing recipes.
 
-Imports neither torch nor any plugin. What most callers need is `load`, which gives a valid recipe or raises
-one `RecipeError` that shows everything wrong with it, and `locate`, which does the same for a part that
+Imports neither torch nor any plugin. Most callers need `load`, which returns a valid recipe or raises one
+`RecipeError` that shows everything that is wrong with it, and `locate`, which does the same for a part that
 fails while it is built.
 """
 

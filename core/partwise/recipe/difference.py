@@ -1,4 +1,4 @@
-"""What two recipes do differently, with every default written out."""
+"""Where two recipes differ, with every default written out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .recipe import Recipe
 
 
 class Absent(Enum):
-    """What stands on the side that has nothing at a path."""
+    """The value of the side that has nothing at a path."""
 
     ABSENT = "absent"
 
@@ -33,7 +33,7 @@ class Difference:
 
     path: Path
     left: Any
-    """JSON value of the first; `ABSENT` if it has none there."""
+    """The JSON value in the first; `ABSENT` if it has none."""
     right: Any
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class Difference:
 def differences(a: LoadedRecipe | Recipe, b: LoadedRecipe | Recipe) -> list[Difference]:
     """Where `a` and `b` differ, in the order of `a`.
 
-    A place that another part took is one difference, not one for each knob of the two.
+    Where one part replaces another, that is one difference, not one for each of their knobs.
     """
     left, right = (one.recipe if isinstance(one, LoadedRecipe) else one for one in (a, b))
     return list(_differences((), left.resolved(), right.resolved()))

@@ -1,4 +1,4 @@
-"""Recipe files: which one is meant, and what is in it."""
+"""Recipe files: finds the one that a name means, and reads it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .reader.source import Mark, Node, Source
 from .suggestions import did_you_mean, nearest, short_list
 
 LARGEST_FILE = 2 * 1024 * 1024
-"""Bytes that a recipe may have; a real one has a few thousand."""
+"""Most bytes of a recipe file; a real one has a few thousand."""
 
 
 def find(given: str | Path, directory: Path = Path(), mark: Mark | None = None) -> Path:
-    """The file that a recipe is meant by: a path relative to `directory`, or the name of a shipped recipe.
+    """The file of a recipe, given by a path relative to `directory` or by the name of a shipped recipe.
 
-    A text that names a shipped recipe means it; "./gpt" or "gpt.json" means a file whatever is shipped.
+    The name of a shipped recipe always means that recipe; "./gpt" or "gpt.json" always means a file.
 
     Raises:
-        RecipeError: there is no such file; with the nearest name. `mark` is where it was asked for.
+        RecipeError: there is no such file; with the nearest name. `mark` is where it was named.
     """
     named = shipped.path_of(given) if isinstance(given, str) else None
     if named is not None:
@@ -41,7 +41,7 @@ def find(given: str | Path, directory: Path = Path(), mark: Mark | None = None) 
 
 
 def _others(text: str, path: Path | None) -> tuple[list[str], tuple[str, ...]]:
-    """What else could have been meant: the files beside it, and the shipped recipes."""
+    """What else may be meant: the files beside it, and the shipped recipes."""
     names = [name for name in shipped.names() if not shipped.is_study(name)]
     beside: list[str] = []
     try:
@@ -58,7 +58,7 @@ def read(path: Path, mark: Mark | None = None) -> Node:
     """The JSON value in a file.
 
     Raises:
-        RecipeError: it cannot be read, is too large, is not UTF-8 or not JSON. `mark` is where it was asked for.
+        RecipeError: it cannot be read, is too large, is not UTF-8 or not JSON. `mark` is where it was named.
     """
     name = displayed(path)
     try:
@@ -72,9 +72,9 @@ def read(path: Path, mark: Mark | None = None) -> Node:
 
 
 def _content(path: Path) -> bytes:
-    """At most one byte more than a recipe may have."""
+    """The content, read no further than one byte beyond the limit."""
     with open(path, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a pipe gives what it has, piece by piece
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a pipe returns its content piece by piece
             pieces = iter(lambda: file.read(LARGEST_FILE // 16), b"")
             content = b""
             for piece in pieces:
@@ -87,14 +87,14 @@ def _content(path: Path) -> bytes:
 
 def _size(path: Path) -> str:
     size = os.path.getsize(path)
-    return f"it has {size / 1024**2:,.1f} MiB" if size > LARGEST_FILE else "it goes on and on"
+    return f"it has {size / 1024**2:,.1f} MiB" if size > LARGEST_FILE else "it does not end"
 
 
 def _decoded(content: bytes, name: str, mark: Mark | None) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise RejectedError([Problem(f"{name}: this is UTF-16; save it as UTF-8", mark)])
     try:
-        return content.decode("utf-8-sig")  # a byte order mark is no mistake of the user's
+        return content.decode("utf-8-sig")  # a byte order mark is not the user's mistake
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         what = f"byte {content[error.start]:#04x} at offset {error.start} (line {line}) is not UTF-8"
@@ -110,7 +110,7 @@ def _reason(error: OSError) -> str:
 
 
 def displayed(path: Path) -> str:
-    """A path as people read it: relative if it is below the current directory."""
+    """A path for people: relative if it is below the current directory."""
     try:
         return str(path.absolute().relative_to(Path.cwd()))
     except (ValueError, OSError):

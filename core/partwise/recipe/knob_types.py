@@ -1,6 +1,6 @@
-"""What a knob takes: its type, and how to say it to a person.
+"""The types of knobs, and how to say them in words.
 
-A *shape* is the type annotation of a place, with its constraints: `Annotated[int, Gt(0)]`.
+A *shape* is a type annotation with its constraints: `Annotated[int, Gt(0)]`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ARRAYS = (tuple, list, set, frozenset, Sequence)
 
 
 def origin_of(shape: Shape) -> Any:
-    """What a generic type is made from: `tuple` for `tuple[int, int]`."""
+    """The generic type of a shape: `tuple` for `tuple[int, int]`."""
     return typing.get_origin(shape)
 
 
@@ -35,7 +35,7 @@ def shape_of(field: FieldInfo) -> Shape:
 
 
 def members(shape: Shape) -> list[Shape]:
-    """The alternatives of a union; the shape alone if it is none."""
+    """The alternatives of a union; for any other shape, itself."""
     bare = bare_of(shape)
     if origin_of(bare) in (Union, types.UnionType):
         return [inner for member in get_args(bare) for inner in members(member)]
@@ -43,12 +43,12 @@ def members(shape: Shape) -> list[Shape]:
 
 
 def takes_null(shape: Shape) -> bool:
-    """Whether null is a value here."""
+    """Whether null is a valid value."""
     return any(bare_of(member) is type(None) for member in members(shape))
 
 
 def kind_at(shape: Shape) -> type[Part] | None:
-    """The kind of part that may stand here."""
+    """The kind of part that the shape takes; None if it takes none."""
     for member in members(shape):
         bare = bare_of(member)
         if isinstance(bare, type) and issubclass(bare, Part):
@@ -120,13 +120,13 @@ def _as_json(value: Any) -> str:
 
 
 def literals(shape: Shape) -> list[Any]:
-    """The values that literals among the alternatives allow."""
+    """The values of the literals among the alternatives."""
     bares = [bare_of(member) for member in members(shape)]
     return [value for bare in bares if origin_of(bare) is Literal for value in get_args(bare)]
 
 
 def limits_of(shape: Shape) -> str:
-    """`greater than 0 and at most 1`; empty if there is no limit, or more than one alternative to limit."""
+    """`greater than 0 and at most 1`; empty if there is no limit, or more than one alternative."""
     alternatives = [member for member in members(shape) if bare_of(member) is not type(None)]
     constraints = [shape, *alternatives] if len(alternatives) == 1 else [shape]
     return " and ".join(dict.fromkeys(limit for one in constraints for limit in _limits(one) if limit))

@@ -1,4 +1,4 @@
-"""The recipes and studies that are found by name, with what each says it is."""
+"""The recipes and studies that are found by name, with their descriptions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Shipped:
     name: str
     path: Path
     about: str
-    """What the file says it is; empty if it does not say, or cannot be read."""
+    """The file's own description; empty if it has none, or cannot be read."""
     source: str
-    """The plugin it is from: "partwise", or "acme (acme-sinks 0.3.1)"."""
+    """The plugin that ships it: "partwise", or "acme (acme-sinks 0.3.1)"."""
 
 
 def recipes() -> list[Shipped]:
@@ -41,6 +41,6 @@ def _about(path: Path) -> str:
 
     try:
         about = read(path).child("about")
-    except RecipeError:  # a listing shows what there is, whatever state it is in
+    except RecipeError:  # a listing shows broken files, too
         return ""
     return about.value if about is not None and isinstance(about.value, str) else ""

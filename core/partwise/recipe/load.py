@@ -1,4 +1,4 @@
-"""From a file, a name or an object to a valid recipe, or to one screen that says all that is wrong."""
+"""Loads a recipe from a file, a name or an object; an error shows everything that is wrong, on one screen."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from .validation import validate
 
 @dataclass(frozen=True, repr=False)
 class LoadedRecipe:
-    """A valid recipe and where everything in it stands."""
+    """A valid recipe, and where everything in it is written."""
 
     recipe: Recipe
     node: Node
-    """What is written, by whichever file and option; without the defaults."""
+    """What files and options say, without the defaults."""
     path: FilePath | None
     """The file; None for a recipe made in Python."""
     directory: FilePath
-    """What the names of data files are relative to."""
+    """The directory that names of data files are relative to."""
     overrides: tuple[str, ...] = ()
-    """The changes that were made to what the file says."""
+    """The changes that were made to the recipe in the file."""
 
     def __repr__(self) -> str:
         recipe = self.recipe
@@ -44,8 +44,8 @@ class LoadedRecipe:
         return f"<recipe {recipe.name}-{recipe.fingerprint()}: {parts}>"
 
     def directory_of(self, key: str) -> FilePath:
-        """What file names in the recipe's `key` ("data", "tokenizer") are relative to: the directory of the file that
-        writes them, which may be one that the recipe extends; for an option, the current directory.
+        """The directory that file names in the recipe's `key` ("data", "tokenizer") are relative to: that of the file
+        in which they are written, which may be one that the recipe extends; for an option, the current directory.
 
         Raises:
             RecipeError: they are written in several directories.
@@ -56,7 +56,13 @@ class LoadedRecipe:
         if len(places) > 1:
             told = ", ".join(sorted(map(displayed, places)))
             raise RejectedError(
-                [Problem(f"file names would be relative to several directories ({told})", marks[-1], (key,))]
+                [
+                    Problem(
+                        f"these file names would be relative to several directories ({told}); write them in one file",
+                        marks[-1],
+                        (key,),
+                    )
+                ]
             )
         return places.pop() if places else self.directory
 
@@ -65,7 +71,7 @@ def load(source: str | FilePath | Mapping[str, Any], overrides: Sequence[str] = 
     """The recipe in a file, of a name, or in an object, with the changes `overrides` ("model.width=256").
 
     Raises:
-        RecipeError: all that is wrong with it.
+        RecipeError: everything that is wrong with it.
     """
     if isinstance(source, Mapping):
         path, node = None, from_object(source)
@@ -77,10 +83,10 @@ def load(source: str | FilePath | Mapping[str, Any], overrides: Sequence[str] = 
 
 
 def validated(node: Node, path: FilePath | None, directory: FilePath, overrides: Sequence[str] = ()) -> LoadedRecipe:
-    """The recipe that a node says, which extends nothing any more.
+    """The recipe in a node that no longer extends anything.
 
     Raises:
-        RecipeError: all that is wrong with it.
+        RecipeError: everything that is wrong with it.
     """
     try:
         recipe = validate(Recipe, node)
@@ -92,11 +98,11 @@ def validated(node: Node, path: FilePath | None, directory: FilePath, overrides:
 
 
 def from_object(value: Mapping[str, Any], name: str = "<recipe>") -> Node:
-    """An object made in Python is read as the JSON it stands for, so that one reader checks both."""
+    """An object made in Python, written as JSON and read again, so that one reader checks both."""
     try:
         text = json.dumps(dict(value), indent=0, ensure_ascii=False, default=as_json)
     except (TypeError, ValueError, RecursionError) as error:
-        raise RejectedError([Problem(f"this object does not stand for JSON: {error}")]) from error
+        raise RejectedError([Problem(f"this object cannot be written as JSON: {error}")]) from error
     return parse(Source(name, text, numbered=False))
 
 
@@ -106,14 +112,14 @@ def as_json(value: Any) -> Any:
         return value.model_dump(mode="json")
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} is no JSON value")
+    raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
 def extended(node: Node, path: FilePath | None, directory: FilePath) -> Node:
     """`node` merged onto the recipes that it extends, one after the other.
 
     Raises:
-        RecipeError: a recipe that is extended is missing or no recipe, or extends itself.
+        RecipeError: a recipe that is extended is missing, is not a recipe, or extends itself.
     """
     layers, chain = [_layer(node)], [] if path is None else [path]
     while "extends" in node.members:
@@ -137,7 +143,7 @@ def extended(node: Node, path: FilePath | None, directory: FilePath) -> Node:
 
 
 def _strings(node: Node, key: str = "") -> Iterator[Mark]:
-    """Where the strings within a node are written that may name a file."""
+    """Where strings within a node that may name a file are written."""
     if isinstance(node.value, str) and key != "use":
         yield node.mark
     elif isinstance(node.value, dict):
@@ -149,12 +155,12 @@ def _strings(node: Node, key: str = "") -> Iterator[Mark]:
 
 
 def _directory(mark: Mark) -> FilePath | None:
-    """Of the file that a mark is in; the current one for an option, None for an object made in Python."""
+    """The directory of the file of a mark: for an option the current one, for an object made in Python None."""
     return mark.source.directory if mark.source.path is None else mark.source.path.absolute().parent
 
 
 def _layer(node: Node) -> Node:
-    """What one file says about the recipe, without what it says about itself."""
+    """The recipe in one file, without the keys that are about the file."""
     if not isinstance(node.value, dict):
         raise RejectedError([Problem('a recipe is an object: {"partwise": 1, "name": ...}', node.mark)])
     schema = node.members.get("$schema")
@@ -164,9 +170,9 @@ def _layer(node: Node) -> Node:
 
 
 def locate(loaded: LoadedRecipe, error: PartError) -> RecipeError:
-    """`error`, whose path is that of a place in the recipe, as an error that shows the place in the file.
+    """`error`, whose path is a place in the recipe, as an error that shows the place in the file.
 
-    Where the place is a default that no file writes, it shows the nearest place that is written.
+    For a default, which no file writes, it shows the nearest place that is written.
     """
     path: Path = error.path or ()
     node, unwritten = loaded.node.reach(path)
@@ -177,7 +183,7 @@ def locate(loaded: LoadedRecipe, error: PartError) -> RecipeError:
 
 
 def _with_origin(problem: Problem, path: FilePath | None) -> Problem:
-    """A problem that stands in another file than the one that was asked for, with a word on why it matters."""
+    """A problem; if it is in a file that the recipe extends, with a note that says so."""
     if problem.mark is None or path is None or problem.mark.source.path in (None, path.absolute()):
         return problem
     return replace(problem, notes=(*problem.notes, f"note: {displayed(path)} extends this file"))

@@ -1,15 +1,15 @@
 """How one recipe changes another: JSON merge patch (RFC 7396), with two rules of our own.
 
-An object in the patch is merged into the object it meets, `null` deletes, and anything else replaces
-what it meets. On top of that:
+An object in the patch is merged into the value that it changes, `null` deletes, and anything else replaces
+the value. On top of that:
 
-- A node whose `use` changes is replaced whole, never merged: the knobs of the old part mean nothing to
-  the new one. A name meets an object as {"use": name}. What is not written but has a default is met as
-  that default, so {"norm": {"eps": 1e-6}} says something even where the norm was left to its default.
-- Where a knob takes null itself, `null` is its value and deletes nothing; by the RFC alone nobody could
-  switch off what is on by default.
+- A node whose `use` changes is replaced, never merged: the knobs of the old part mean nothing to the new
+  one. A name counts as {"use": name}. A value that is not written counts as its default, so that
+  {"norm": {"eps": 1e-6}} changes the norm even where the recipe leaves it at its default.
+- Where a knob takes null, `null` is its value and deletes nothing. By the RFC alone, nothing that is on by
+  default could be switched off.
 
-Every node keeps the mark of where it was written, so that errors point at the right file.
+Every node keeps its mark, so that errors point at the file in which it is written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .reader.source import Node
 
 
 def merge(base: Node | None, patch: Node, shape: Shape = None) -> Node:
-    """What `base` becomes under `patch`; `shape` is the type of the place, if it is known."""
+    """`base` changed by `patch`; `shape` is the type of the place, if it is known."""
     if not isinstance(patch.value, dict):
         return patch
     met = _met(base, patch)
@@ -40,12 +40,12 @@ def merge(base: Node | None, patch: Node, shape: Shape = None) -> Node:
         elif key in children or model is None or key in model.model_fields:
             children.pop(key, None)
         else:
-            children[key] = change  # deletes what no part knows: a slip, which validation reports
+            children[key] = change  # deletes a knob that no part has: a slip, which validation reports
     return Node(children, patch.mark, patch.key)
 
 
 def _met(base: Node | None, patch: Node) -> dict[str, Node] | None:
-    """The members of `base` that an object `patch` changes; None if it replaces the whole."""
+    """The members of `base` that an object `patch` changes; None if it replaces `base`."""
     if base is None:
         return None
     if isinstance(base.value, str):

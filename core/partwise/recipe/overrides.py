@@ -1,10 +1,10 @@
 """`--set PATH=JSON`: one change to a recipe from the command line, under the rules of `merge`.
 
-A path leads through keys, indexes and `*`, which means every element: `model.blocks.*.norm=rms_norm`.
-It may lead through what is not written but has a default, and through a name: `model.blocks.0.norm.eps=1e-6`
-changes the norm that the recipe has, wherever that is said.
+A path is made of keys, indexes and `*`, which means every element: `model.blocks.*.norm=rms_norm`.
+It may pass through defaults that are not written, and through names: `model.blocks.0.norm.eps=1e-6`
+changes the norm that the recipe has, wherever that is written.
 
-A value is JSON. What cannot be meant as JSON is a string, so that a name needs no quotes.
+A value is JSON. Text that cannot be meant as JSON is a string, so that a name needs no quotes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MEANT_AS_JSON = re.compile(
 
 @dataclass(frozen=True)
 class Override:
-    """One change: the segments of its path, where each stands in the option, and the value."""
+    """One change: the segments of its path, where each is in the option, and the value."""
 
     path: tuple[str, ...]
     marks: tuple[Mark, ...]
@@ -43,7 +43,7 @@ class Override:
 
 
 def override_all(root: Node, options: Sequence[str], shape: Shape, label: str = OPTION) -> Node:
-    """`root` under the changes, one after the other; `label` stands before each of them in messages.
+    """`root` with the changes applied, one after the other; messages put `label` before each.
 
     Raises:
         RecipeError: options that cannot be read, or that lead nowhere; all of them at once.
@@ -69,11 +69,11 @@ def read_override(option: str, label: str = OPTION) -> Override:
     head = text.partition("=")[0]
     source = Source(head[:60], text, numbered=False, directory=FilePath.cwd())
     if text != label + option:
-        _fail("this is not text: it has bytes that are not UTF-8", Mark(source, len(label), len(text)))
+        _fail("this has bytes that are not UTF-8", Mark(source, len(label), len(text)))
     whole = Mark(source, len(label), len(head))
     path, marks = parse_path(head[len(label) :], whole, "model.blocks.0.norm=rms_norm")
     if "=" not in text:
-        _fail(f"says no value: write {cut(option)}=VALUE", Mark(source, len(text), len(text)))
+        _fail(f"the value is missing: write {cut(option)}=VALUE", Mark(source, len(text), len(text)))
     return Override(path, marks, _value(source, len(head) + 1))
 
 
@@ -94,7 +94,7 @@ def _value(source: Source, start: int) -> Node:
 
 
 def override(root: Node, change: Override, shape: Shape) -> Node:
-    """`root` under one change.
+    """`root` with one change applied.
 
     Raises:
         RecipeError: the path leads nowhere; with the nearest name, or how many elements there are.
@@ -103,20 +103,20 @@ def override(root: Node, change: Override, shape: Shape) -> Node:
 
 
 class _Walk:
-    """On the way along the path of one change."""
+    """Follows the path of one change."""
 
     def __init__(self, change: Override) -> None:
         self.change = change
 
     def into(self, node: Node, shape: Shape, depth: int, place: Path) -> Node:
-        """`node`, which stands at `place`, under the change that the path makes from `depth` on."""
+        """`node`, which is at `place`, changed as the path says from its segment `depth` on."""
         if isinstance(node.value, tuple):
             return self.into_array(node, shape, depth, place)
         if isinstance(node.value, str) and kind_at(shape) is not None:
             node = as_object(node)
         if not isinstance(node.value, dict):
             what = "null" if node.value is None else "a single value"
-            self.fail(depth, f"{dotted(place)} is {what}, and nothing lies below it; set it as a whole")
+            self.fail(depth, f"{dotted(place)} is {what}, which has nothing below it; set it as a whole")
         return self.into_object(node, shape, depth, place)
 
     def into_object(self, node: Node, shape: Shape, depth: int, place: Path) -> Node:
@@ -135,7 +135,7 @@ class _Walk:
         return replace(node, value={**node.members, key: replace(child, key=child.key or mark)})
 
     def changed(self, node: Node, key: str, value: Node, shape: Shape) -> Node:
-        """`node` with `value` merged in at `key`; it still stands where it stood unless it became another part."""
+        """`node` with `value` merged in at `key`; it keeps its mark unless it becomes another part."""
         merged = merge(node, Node({key: value}, value.mark, node.key), shape)
         return replace(merged, mark=node.mark) if merged.use == node.use else merged
 
@@ -160,17 +160,17 @@ class _Walk:
         has = f"{array} has {count} element{'' if count == 1 else 's'}"
         if segment == "*":
             if not count:
-                self.fail(depth, f"{has}, so * means none")
+                self.fail(depth, f"{has}, so * matches none")
             return range(count)
         if not re.fullmatch(r"0|[1-9][0-9]{0,8}", segment):
-            self.fail(depth, f"{has}; here goes an index from 0, or * for every one")
+            self.fail(depth, f"{has}; give an index from 0, or * for all of them")
         index = int(segment)
         if index >= count:
             self.fail(depth, f"{has}, counted from 0; there is no {array}.{index}")
         return range(index, index + 1)
 
     def check_key(self, model: type[BaseModel], node: Node, key: str, depth: int, place: Path) -> None:
-        """Only what the part has, and what is written though it has it not, so that it can be deleted."""
+        """Allows the part's knobs, and keys that are written by mistake, so that they can be deleted."""
         if key in model.model_fields or key in node.members or (key == "use" and node.use is not None):
             return
         owner = name_of(model)

@@ -12,7 +12,7 @@ from partwise.parts.slot import use
 from partwise.runs.identity import fingerprint
 
 VERSION = 1
-"""The recipe format that this version of partwise reads and writes."""
+"""The version of the recipe format that this partwise reads and writes."""
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
@@ -27,9 +27,9 @@ def _a_slug(value: str) -> str:
 
 
 Version = Annotated[Literal[1], BeforeValidator(_a_number)]
-"""Of the format of a recipe or a study."""
+"""The version of the format of a recipe or a study."""
 Name = Annotated[str, Field(max_length=100, json_schema_extra={"pattern": _NAME}), AfterValidator(_a_slug)]
-"""Of a recipe or a study, and fit to be that of a file."""
+"""The name of a recipe or a study; it can be the name of a file."""
 
 
 class Recipe(BaseModel):
@@ -54,9 +54,9 @@ class Recipe(BaseModel):
     trainer: slots.Trainer
     """How it is trained."""
     sampler: slots.Sampler = use("temperature")
-    """How text is written with it, unless the command says otherwise."""
+    """How it generates text, unless the command says otherwise."""
     trackers: tuple[slots.Tracker, ...] = ()
-    """Who is told of the progress of training, besides the run's own files."""
+    """What records the progress of training, besides the run's own files."""
     seed: NonNegativeInt = 0
     """Seed of everything random; two runs that differ only in it are repetitions of one experiment."""
 

@@ -3,14 +3,14 @@
 Draft 2020-12. `$defs` has, for every kind, what fits there ("mixer") and, for every part, its knobs
 ("mixer.gru", "mixer.acme.sinks").
 
-A recipe that extends another one says only what changes: nothing is required of it, and null deletes. Which
-of its objects replace a part and which are merged into one depends on the recipe it extends, which a schema
-cannot read. So everything has a second definition ("mixer-patch") that takes what could be right for *some*
-recipe, and whether there is an "extends" decides which of the two applies.
+A recipe that extends another one says only what changes: no key is required, and null deletes. Which of its
+objects replace a part and which are merged into one depends on the recipe it extends, which a schema cannot
+read. So everything has a second definition ("mixer-patch"), which accepts whatever is right for *some*
+recipe. The key "extends" decides which of the two applies.
 
-For a recipe that extends nothing, the schema takes what `load` takes, but for what a schema cannot say: the
-checks a part makes across its knobs, numbers beyond 64 bits, and that 600.0 is no whole number here while
-JSON Schema holds it for one.
+For a recipe that extends nothing, the schema accepts what `load` accepts, except for what a schema cannot
+say: checks that a part makes across its knobs, numbers beyond 64 bits, and that 600.0 is not a whole number
+here, though it is one in JSON Schema.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def json_schema_of(model: type[BaseModel], key: str, places: Mapping[str, Schema
 
 
 class _Generator(GenerateJsonSchema):
-    """Refers to the definition of a kind wherever there is a slot: following slots into parts would never end."""
+    """Refers to the definition of the kind at every slot: following slots into parts would never end."""
 
     def __init__(self, key: str, kinds: dict[str, type[Part]]) -> None:
         super().__init__(ref_template=f"#/$defs/{key}.{{model}}")
@@ -108,7 +108,7 @@ def _former_names(part: type[Part], name: str) -> list[str]:
 def _definitions(model: type[BaseModel], key: str, kinds: dict[str, type[Part]], name: str | None = None) -> Schema:
     """The definition of a part (or of the recipe itself), and of the plain models among its knobs.
 
-    Adds to `kinds` those it has slots for."""
+    Adds the kinds of its slots to `kinds`."""
     schema = _resolved(_Generator(key, kinds).generate(model.__pydantic_core_schema__))
     inner = {f"{key}.{local}": definition for local, definition in schema.pop("$defs", {}).items()}
     properties, required = schema.get("properties", {}), schema.get("required", [])
@@ -120,7 +120,7 @@ def _definitions(model: type[BaseModel], key: str, kinds: dict[str, type[Part]],
         properties = {"use": names | {"description": inspect.getdoc(model) or name}} | properties
         required = ["use", *required]
         if model.version > 1:
-            # Knobs of earlier versions are known to `migrate` alone, so whatever may be one is let through.
+            # Only `migrate` knows the knobs of earlier versions, so any key may be one.
             properties["version"] = {"enum": list(range(1, model.version + 1)), "description": _VERSION}
             schema, required = schema | {"additionalProperties": True}, ["use"]
     return {key: schema | {"title": name or key, "properties": properties, "required": required}, **inner}
@@ -141,7 +141,7 @@ def _default(field: FieldInfo, written: Any) -> Any:
     adapter = TypeAdapter[Any](shape_of(field))
     try:
         value = adapter.validate_python(field.get_default(call_default_factory=True))
-    except ValueError:  # it is not installed, or follows from other knobs
+    except ValueError:  # the part is not installed, or the default follows from other knobs
         return written
     return adapter.dump_python(value, mode="json")
 
@@ -156,7 +156,7 @@ def _any_part(kind: type[Part], suffix: str) -> Schema:
 
 
 def _relaxed(schema: Schema) -> Schema:
-    """What may change what `schema` describes: nothing is required, anything may be deleted."""
+    """The schema of a patch: no key is required, and any may be deleted."""
     if "$ref" in schema:
         return schema | {"$ref": schema["$ref"] + "-patch"}
     relaxed = {key: value for key, value in schema.items() if key not in ("required", "minProperties")}

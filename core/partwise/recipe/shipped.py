@@ -1,7 +1,7 @@
 """Recipes found by name: those that come with partwise, and those of plugins (`namespace/name`).
 
-A name is the file's path in its directory without `.json`: `gpt`, `families/gpt2-small`. What lies in a
-folder `studies` is a study, not a recipe.
+A name is the file's path in its directory without `.json`: `gpt`, `families/gpt2-small`. A file in a folder
+`studies` is a study, not a recipe.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def path_of(name: str) -> Path | None:
 
 
 def own_directory() -> Path:
-    """Where partwise's own recipes are: in the installed package, or beside it in a checkout."""
+    """The directory of partwise's own recipes: in the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     installed = package / "shipped_recipes"
     return installed if installed.is_dir() else package.parent.parent / "recipes"
@@ -43,7 +43,7 @@ def is_study(name: str) -> bool:
 
 
 def _files() -> Iterator[tuple[str, Path, str]]:
-    """Name, file and source; the first file of a name hides a second one."""
+    """Name, file and source; the first file with a name hides later ones."""
     seen = set()
     places = [(own_directory(), "", "partwise")]
     for directory, plugin in registry().recipe_directories:

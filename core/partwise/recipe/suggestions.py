@@ -1,4 +1,4 @@
-"""Names that are near one that is not known, and lists of those that are, short enough to read."""
+"""Known names that are like an unknown one, and lists of names that are short enough to read."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from .knob_types import in_words, shape_of
 
 _ARTICLE = re.compile(r"\b(a|an) ")
 MOST_LISTED = 12
-"""Names that a list shows before it counts the rest."""
+"""Most names that a list shows; the rest are counted."""
 NEAR = 0.6
-"""How alike two names must be, from 0 to 1, for one to be suggested for the other."""
+"""How similar two names must be, from 0 to 1, for one to be suggested for the other."""
 VERY_NEAR = 0.8
-"""The same where the suggestion is a long shot."""
+"""The same, where a suggestion is less likely to be right."""
 
 
 def nearest(given: str, known: Iterable[str]) -> list[str]:
-    """The known names, the one most like `given` first."""
+    """The known names, the most similar to `given` first."""
     return sorted(known, key=lambda name: (-_likeness(given, name), name))
 
 
 def suggestion(given: str, known: Iterable[str], near: float = NEAR) -> str | None:
-    """The name that was probably meant."""
+    """The name that was probably meant; None if no name is similar enough."""
     first = next(iter(nearest(given, known)), None)
     return first if first is not None and _likeness(given, first) >= near else None
 
@@ -42,14 +42,14 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
 
 
 def _likeness(given: str, name: str) -> float:
-    """Alike regardless of case and of - and _; a name also counts without its namespace."""
+    """Similarity, ignoring case and the difference between - and _; a name also counts without its namespace."""
     given, name = (text[:100].lower().replace("-", "_") for text in (given, name))
     forms = {name, name.rpartition("/")[2]} if "/" not in given else {name}
     return max(SequenceMatcher(None, given, form).ratio() for form in forms)
 
 
 def name_of(model: type[BaseModel]) -> str:
-    """How errors call what has the knobs: the part's name, or "a recipe"."""
+    """The owner of knobs, for errors: the part's name, or "a recipe"."""
     if issubclass(model, Part):
         return registry().name_of(model)
     return f"a {model.__name__.lower()}"
@@ -64,7 +64,7 @@ def short_list(names: Iterable[str]) -> str:
 
 
 def knob_list(model: type[BaseModel], given: str = "") -> str:
-    """`knobs: heads (a whole number greater than 0), bias (true or false)`; those most like `given` first."""
+    """`knobs: heads (a whole number greater than 0), bias (true or false)`; the most similar to `given` first."""
     fields = model.model_fields
     what = "knobs" if issubclass(model, Part) else "keys"
     if not fields:
@@ -75,7 +75,7 @@ def knob_list(model: type[BaseModel], given: str = "") -> str:
 
 
 def installed_list(kind: type[Part], given: str) -> str:
-    """`installed: multi_head, acme/sinks (acme-sinks 0.3.1)`; those most like `given` first."""
+    """`installed: multi_head, acme/sinks (acme-sinks 0.3.1)`; the most similar to `given` first."""
     entries = {entry.name: entry for entry in registry().entries(kind)}
     if not entries:
         return f"installed: no {kind.kind}"
@@ -87,12 +87,12 @@ def _with_origin(name: str, plugin: Plugin) -> str:
 
 
 def plugin_notes(given: str) -> tuple[str, ...]:
-    """Why the part `given` may be unknown: its plugin is broken, or shut out, or not installed."""
+    """Why the part `given` may be unknown: its plugin is broken, not allowed, or not installed."""
     namespace, slash, _ = given.partition("/")
     known = {plugin.namespace: plugin for plugin in registry().plugins if not plugin.builtin}
     if slash and namespace not in known:
         if any(plugin.namespace == namespace for plugin in registry().plugins):
-            return ("note: parts of partwise itself are named without a namespace",)
+            return ("note: partwise's own parts have names without a namespace",)
         allowed = os.environ.get(RESTRICTION)
         if allowed is None:
             return (f"note: no plugin {namespace!r} is installed",)

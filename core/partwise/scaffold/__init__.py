@@ -1,7 +1,7 @@
 """`partwise new plugin`: a small package to start from, with one part of the kind asked for.
 
-It installs, verifies and trains as it is written. Its text is in `templates`: what all packages share in `common`,
-and a part with its recipe in a folder for each kind.
+It installs, verifies and trains as it is written. The templates are in `templates`: files of every package in
+`common`, and a part with its recipe in a folder for each kind.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ def new_plugin(name: str, kind: str, parent: Path) -> Path:
     """Writes the package `name`, whose parts recipes call `name/...`, into a directory of that name, and returns it.
 
     Raises:
-        InputError: the name is none, taken, or the kind is not known; nothing is written then.
+        InputError: the name is not valid, or taken, or there is no such kind; nothing is written then.
         WorkError: it cannot be written.
     """
     _check(name, kind)
     place = parent / name
     if place.exists():
-        raise InputError(f"{place} is there already; choose another name, or another place with --in")
+        raise InputError(f"{place} exists already; choose another name, or another place with --in")
     words = _words(name, kind)
     partial = parent / f".{name}.{uuid.uuid4().hex}.partial"
     try:
@@ -71,24 +71,26 @@ def _check(name: str, kind: str) -> None:
     if kind not in PARTS:
         raise InputError(f"there is no example of kind {kind!r}; the kinds are {', '.join(PARTS)}")
     if not re.fullmatch(_NAME, name) or len(name) > _LONGEST:
-        raise InputError(f"{name!r} is no name for a plugin: use lower-case letters, digits and -, such as acme-sinks")
+        raise InputError(
+            f"{name!r} is not a name for a plugin: use lower-case letters, digits and -, such as acme-sinks"
+        )
     taken = {plugin.namespace: plugin for plugin in registry().plugins}
     module = name.replace("-", "_")
     if name in taken:
         raise InputError(f"the namespace {name} is taken by {taken[name]}, which is installed; choose another name")
     if keyword.iskeyword(module):
-        raise InputError(f"{module} is a word of Python's own, and no name for a package; choose another name")
+        raise InputError(f"{module} is a keyword of Python, so it cannot name a package; choose another name")
     if module in sys.stdlib_module_names or module in ("test", "tests") or _is_there(name, module):
         raise InputError(f"a package called {module} would hide or replace another one; choose another name")
 
 
 def _is_there(name: str, module: str) -> bool:
-    """Whether a package or a distribution is so called: to install another would take its place."""
+    """Whether a package or a distribution has this name, and would be replaced."""
     try:
         distribution(name)
     except PackageNotFoundError:
         found = find_spec(module)
-        return found is not None and found.origin is not None  # a folder that lies about is none
+        return found is not None and found.origin is not None  # a folder that happens to be there does not count
     return True
 
 
@@ -104,7 +106,7 @@ def _words(name: str, kind: str) -> dict[str, str]:
 
 
 def _write(source: Traversable, place: Path, words: Mapping[str, str]) -> None:
-    """A folder of templates as files; a `$$` word may stand in a name, too."""
+    """Writes a folder of templates as files; their names may hold `$$` words, too."""
     place.mkdir(parents=True, exist_ok=True)
     for entry in sorted(source.iterdir(), key=lambda entry: entry.name):
         name = Template(entry.name.removesuffix(_SUFFIX)).substitute(words)

@@ -37,7 +37,7 @@ def test_what_others_put_beside_a_catalogue_stays(tmp_path: Path) -> None:
 def test_a_directory_with_other_files_is_refused_and_left_as_it_is(name: str, tmp_path: Path) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
-    with pytest.raises(InputError, match="is not empty and no catalogue"):
+    with pytest.raises(InputError, match="is not empty and not a catalogue"):
         write_pages(tmp_path, PAGES)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / name]
 
@@ -110,7 +110,7 @@ def test_the_command_names_parts_that_failed(call: Callable[..., Result], tmp_pa
     (tmp_path / "verify.json").write_text(results("failed"))
     done = call("parts", "--html", "out", "--results", "verify.json")
     assert done.exit_code == 0
-    assert "checks failed, as their pages say: rope" in done.output
+    assert "Checks of these parts failed, as their pages show: rope" in done.output
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("passed", 0), ("failed", 1)])
@@ -132,11 +132,11 @@ def test_asked_to_the_command_verifies_and_exits_as_verify_does(
     [
         (("position", "--html", "out"), "leave out KIND"),
         (("--html", "out", "--json"), "leave out --json"),
-        (("--verify",), "are for the pages that --html DIR writes"),
-        (("--results", "f"), "are for the pages that --html DIR writes"),
+        (("--verify",), "need --html DIR"),
+        (("--results", "f"), "need --html DIR"),
         (("--html", "out", "--verify", "--results", "f"), "give either"),
         (("--html", "out", "--results", "missing.json"), "missing.json does not hold the results of a verification"),
-        (("--html", "full"), "is not empty and no catalogue"),
+        (("--html", "full"), "is not empty and not a catalogue"),
         (("--html", ""), "an empty name is no directory"),
     ],
 )

@@ -86,7 +86,7 @@ def test_parts_made_in_python_may_stand_in_a_recipe(base: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize("value", [{"a": {1, 2}}, {("a",): 1}, {"a": 10**5000}])
 def test_an_object_that_is_no_json_is_refused(value: Any) -> None:
-    assert "does not stand for JSON" in refused(value)
+    assert "cannot be written as JSON" in refused(value)
 
 
 def test_an_object_with_nan_is_refused_at_its_place() -> None:
@@ -98,7 +98,7 @@ def test_an_object_with_nan_is_refused_at_its_place() -> None:
 def test_an_object_that_holds_itself_is_refused() -> None:
     value: dict[str, Any] = {}
     value["a"] = value
-    assert "does not stand for JSON" in refused(value)
+    assert "cannot be written as JSON" in refused(value)
 
 
 @pytest.mark.parametrize("text", ["[]", "3", '"gpt"', "null"])

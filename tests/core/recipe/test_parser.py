@@ -72,8 +72,8 @@ def test_takes_no_text_that_python_refuses(text: str) -> None:
 
 
 WRONG = [
-    ("", "1:1: there is nothing in it"),
-    (" \n ", "2:2: there is nothing in it"),
+    ("", "1:1: the file holds nothing"),
+    (" \n ", "2:2: the file holds nothing"),
     ('{"a": 1,}', '1:8: a comma before "}": remove it'),
     ("[1, 2, ]", '1:6: a comma before "]": remove it'),
     ('{"a": 1 // why\n}', "1:9: JSON has no comments"),
@@ -84,17 +84,17 @@ WRONG = [
     ('{"a": ‘b’}', "1:7: strings and keys take straight double quotes"),
     ('{a: 1}', '1:2: a key takes double quotes: "a"'),
     ('{"a": rope}', '1:7: a string takes double quotes: "rope"'),
-    ('{"a": 1, "b": 2, "a": 3}', '1:18: the key "a" stands twice in this object; first at line 1, column 2'),
+    ('{"a": 1, "b": 2, "a": 3}', '1:18: the key "a" appears twice in this object; first at line 1, column 2'),
     ('{"a": NaN}', "1:7: NaN is not a number in JSON"),
     ('{"a": -Infinity}', "1:7: -Infinity is not a number in JSON"),
     ('{"a": True}', "1:7: True is not JSON, did you mean true?"),
     ('{"a": None}', "1:7: None is not JSON, did you mean null?"),
-    ('{"a": 01}', "1:7: 01 is not a number as JSON writes them"),
+    ('{"a": 01}', "1:7: 01 is not a number in JSON; write"),
     ('{"a": .5}', "1:7: .5 is not a number"),
     ('{"a": 1_000}', "1:7: 1_000 is not a number"),
     ('{"a": 0x10}', "1:7: 0x10 is not a number"),
     ('{"a": 1e400}', "1:7: 1e400 is too large"),
-    ('{"a": ' + "9" * 5000 + "}", "is too large: a whole number goes up to 2^64 - 1"),
+    ('{"a": ' + "9" * 5000 + "}", "is too large: the largest whole number is 2^64 - 1"),
     ('{"a": 18446744073709551616}', "1:7: 18446744073709551616 is too large"),
     ('{"a": "b\tc"}', "1:9: a tab: write \\t for it inside a string"),
     ('{"a": "b\x01c"}', "1:9: a control character: write \\u0001"),
@@ -109,10 +109,10 @@ WRONG = [
     ('{"a" 1}', '1:6: expected ":" after the key "a", found "1"'),
     ('{"a": 1]', '1:8: expected "," or "}", found "]"'),
     ('{"a": 1} {}', '1:10: expected nothing after the end of the object, found "{"'),
-    ('{\n  "a": [1,\n', '2:11: it ends before the array that began at line 2, column 8 is closed by "]"'),
-    ('{"a":\n', '1:6: it ends before the object that began at line 1, column 1 is closed by "}"'),
-    ('{"a"', '1:5: it ends before the object'),
-    ("{", '1:2: it ends before the object'),
+    ('{\n  "a": [1,\n', '2:11: the text ends before the array that began at line 2, column 8 is closed by "]"'),
+    ('{"a":\n', '1:6: the text ends before the object that began at line 1, column 1 is closed by "}"'),
+    ('{"a"', '1:5: the text ends before the object'),
+    ("{", '1:2: the text ends before the object'),
     ('{"a":\u00a01}', "1:6: an invisible character, U+00A0; remove it"),
     ("[" * (DEEPEST + 1), f"1:{DEEPEST + 1}: nested deeper than {DEEPEST} levels"),
     ("[" * 200_000, f"1:{DEEPEST + 1}: nested deeper than {DEEPEST} levels"),
@@ -172,7 +172,7 @@ def test_refuses_a_file_that_is_too_large_with_its_size(tmp_path: Path) -> None:
 
 
 def test_reads_no_more_than_that_of_an_endless_file() -> None:
-    assert "too large for a recipe: it goes on and on" in refused(Path("/dev/zero"))
+    assert "too large for a recipe: it does not end" in refused(Path("/dev/zero"))
 
 
 def test_reads_a_pipe() -> None:

@@ -55,7 +55,7 @@ def test_the_shape_of_an_error(write: Write) -> None:
         ('"zeta/a"', "note: plugin zeta (zeta-kit 0.1) failed to load: ModuleNotFoundError: No module named 'triton'"),
         ('"haeds"', "note: plugin zeta (zeta-kit 0.1) failed to load"),
         ('"beta/a"', "note: no plugin 'beta' is installed"),
-        ('"toys/gru"', "note: parts of partwise itself are named without a namespace"),
+        ('"toys/gru"', "note: partwise's own parts have names without a namespace"),
         ("3", """expected a mixer: a name, or an object with "use", got 3"""),
         ("[]", """expected a mixer: a name, or an object with "use", got an array of 0"""),
         ("null", """expected a mixer: a name, or an object with "use", got null"""),

@@ -78,13 +78,13 @@ def new(place: Path, *arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("Acme",), "no name for a plugin"),
-        (("a/../b",), "no name for a plugin"),
-        (("x" * 300,), "no name for a plugin"),
+        (("Acme",), "not a name for a plugin"),
+        (("a/../b",), "not a name for a plugin"),
+        (("x" * 300,), "not a name for a plugin"),
         (("json",), "would hide or replace another one"),
         (("pydantic",), "would hide or replace another one"),
         (("pydantic-core",), "would hide or replace another one"),
-        (("lambda",), "a word of Python's own"),
+        (("lambda",), "a keyword of Python"),
         (("models",), "taken by partwise"),
         (("seven-seas", "--kind", "banana"), "the kinds are attention, block"),
     ],
@@ -103,5 +103,5 @@ def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "seven-seas" / "mine.txt").write_text("mine")
     code, output = new(tmp_path, "seven-seas")
     assert code == 2
-    assert "there already" in output
+    assert "exists already" in output
     assert [path.name for path in (tmp_path / "seven-seas").iterdir()] == ["mine.txt"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -111,19 +111,27 @@ Make = Callable[[str, dict[str, str]], Path]
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Makes an importable package of these files."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    made: list[str] = []
 
     def make(name: str, files: dict[str, str]) -> Path:
         place = tmp_path / name
         place.mkdir()
         for file, content in files.items():
             (place / file).write_text(content)
+        made.append(name)
         return place
 
-    return make
+    yield make
+    for name in made:
+        forget(name)
+
+
+def forget(package: str) -> None:
+    for module in [name for name in sys.modules if name.partition(".")[0] == package]:
+        del sys.modules[module]
 
 
 def old_plugin(kind: str, place: Path) -> dict[str, str]:
@@ -143,8 +151,7 @@ def old_plugin(kind: str, place: Path) -> dict[str, str]:
 
 def loaded(package: str) -> Plugin:
     importlib.invalidate_caches()
-    for module in [name for name in sys.modules if name.partition(".")[0] == package]:
-        del sys.modules[module]
+    forget(package)
     name = package.replace("_", "-")
     found = _load(Plugin(name, package, name, "1.0"), EntryPoint(name, package, GROUP))
     (plugin,) = Registry([found]).plugins
@@ -163,7 +170,7 @@ def follow(problem: str, place: Path) -> None:
 
 @pytest.mark.parametrize("kind", PARTS)
 def test_an_old_plugin_is_told_everything_at_once_and_loads_when_that_is_done(
-    kind: str, package: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, package: Make, tmp_path: Path
 ) -> None:
     (tmp_path / "made").mkdir()
     place = package(f"aged_{kind}", old_plugin(kind, tmp_path / "made"))

@@ -1,1 +1,1 @@
-"""JSON that remembers where each value stands in its file, so that every error can point at it."""
+"""A JSON reader that keeps the place of each value in its file, so that errors can point at it."""

@@ -1,4 +1,4 @@
-"""A place in a JSON text, and what to say where something else stands than JSON has there."""
+"""A position in a JSON text, and errors for text that is not JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CLOSER = {"{": "}", "[": "]"}
 
 
 class Cursor:
-    """Goes through a text from `at` on."""
+    """Moves through a text; `at` is the next character."""
 
     def __init__(self, source: Source, at: int) -> None:
         self.source = source
@@ -34,7 +34,7 @@ class Cursor:
         noun = "object" if opened == "{" else "array"
         began = place(Mark(self.source, start, start + 1))
         self.fail(
-            f'it ends before the {noun} that began {began} is closed by "{_CLOSER[opened]}"',
+            f'the text ends before the {noun} that began {began} is closed by "{_CLOSER[opened]}"',
             Mark(self.source, end, end),
         )
 
@@ -46,11 +46,11 @@ class Cursor:
         self.unexpected("a key in double quotes", "")
 
     def unexpected(self, wanted: str, where: str, opened: int | None = None) -> NoReturn:
-        """Something else stands where `wanted` should."""
+        """Fails because the next character is not what `wanted` says."""
         if self.at == len(self.text):
             if opened is not None:
                 self.unclosed(opened)
-            self.fail(f"it ends where {wanted} should follow")
+            self.fail(f"the text ends where {wanted} should follow")
         char = self.text[self.at]
         if wanted.startswith('","') and (char in '"{[' or char.isalnum() or char == "-"):
             self.fail("a comma is missing before this")
@@ -61,7 +61,7 @@ class Cursor:
         """Fails with `message`, unless the next character is one of the usual slips."""
         char = self.text[self.at]
         if char == "#" or self.text.startswith(("//", "/*"), self.at):
-            self.fail('JSON has no comments; what there is to say goes into "about"')
+            self.fail('JSON has no comments; describe the recipe in "about"')
         if char in "'`‘’“”«»":
             self.fail('strings and keys take straight double quotes: "')
         if not char.isprintable() or (char.isspace() and char != " "):

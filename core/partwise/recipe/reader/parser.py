@@ -1,7 +1,7 @@
-"""A JSON reader that remembers where everything stands and says in plain words what is wrong.
+"""A JSON reader that keeps positions and says in plain words what is wrong.
 
-Python's own reader forgets positions, takes the last of two equal keys, takes NaN, and raises
-RecursionError on deep nesting; a recipe is too precious for that.
+Python's own reader loses positions, keeps the last of two equal keys, accepts NaN, and raises
+RecursionError on deep nesting.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from .problems import cut
 from .source import Mark, Node, Source
 
 DEEPEST = 100
-"""Levels of nesting that a recipe may have."""
+"""Most levels of nesting in a recipe."""
 MOST_VALUES = 50_000
-"""Values that a recipe may have, to answer nonsense soon."""
+"""Most values in a recipe; nonsense is refused early."""
 LARGEST = 2**64 - 1
-"""Largest whole number, in either direction: what seeds take; a float holds anything below it."""
+"""Largest magnitude of a whole number, which is that of a seed."""
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<fraction>\.[0-9]+)?(?P<exponent>[eE][-+]?[0-9]+)?")
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
@@ -34,7 +34,7 @@ def parse(source: Source, start: int = 0) -> Node:
     """The JSON value that `source` holds from `start` to its end.
 
     Raises:
-        RecipeError: it is not JSON, a key stands twice, or it is deeper, longer or larger than any recipe.
+        RecipeError: it is not JSON, a key appears twice, or it is deeper, longer or larger than any recipe.
     """
     reader = _Reader(source, start)
     return reader.whole()
@@ -46,7 +46,7 @@ class _Reader(Cursor):
     def whole(self) -> Node:
         self.space()
         if self.at == len(self.text):
-            self.fail("there is nothing in it" if self.source.numbered else "the value is missing")
+            self.fail("the file holds nothing" if self.source.numbered else "the value is missing")
         node = self.value(1)
         self.space()
         if self.at < len(self.text):
@@ -78,7 +78,7 @@ class _Reader(Cursor):
             mark = Mark(self.source, key_start, self.at)
             if key in members:
                 first = members[key].key or mark
-                self.fail(f"the key {quoted(key)} stands twice in this object; first {place(first)}", mark)
+                self.fail(f"the key {quoted(key)} appears twice in this object; first {place(first)}", mark)
             self.space()
             if not self.text.startswith(":", self.at):
                 self.unexpected('":"', f"after the key {quoted(key)}", start)
@@ -97,7 +97,7 @@ class _Reader(Cursor):
         return Node(tuple(items), Mark(self.source, start, self.at))
 
     def closed(self, closer: str, start: int, begun: bool) -> bool:
-        """Passes the bracket that closes what began at `start`, or what separates the next member from the last."""
+        """Skips the bracket that closes what began at `start`, or the comma before the next member."""
         self.space()
         if self.text.startswith(closer, self.at):
             self.at += 1
@@ -133,15 +133,15 @@ class _Reader(Cursor):
         if word in _NEAR_LITERALS:
             self.fail(f"{word} is not JSON, did you mean {_NEAR_LITERALS[word]}?", mark)
         if _NOT_NUMBERS.fullmatch(word):
-            self.fail(f"{word} is not a number in JSON, and no knob takes it", mark)
+            self.fail(f"{word} is not a number in JSON, and no knob accepts it", mark)
         if word[0] in "-+.0123456789":
-            self.fail(f"{cut(word)} is not a number as JSON writes them (1, -0.5, 3e-4)", mark)
+            self.fail(f"{cut(word)} is not a number in JSON; write 1, -0.5 or 3e-4", mark)
         return self.strange(f"a string takes double quotes: {quoted(word)}", mark)
 
     def whole_number(self, word: str, mark: Mark) -> int:
         # Python refuses to convert more than 4300 digits, so they are counted first.
         if len(word) > 21 or abs(int(word)) > LARGEST:
-            self.fail(f"{cut(word)} is too large: a whole number goes up to 2^64 - 1", mark)
+            self.fail(f"{cut(word)} is too large: the largest whole number is 2^64 - 1", mark)
         return int(word)
 
     def real_number(self, word: str, mark: Mark) -> float:
@@ -155,7 +155,7 @@ class _Reader(Cursor):
         self.at += 1
         while True:
             plain = _PLAIN.match(self.text, self.at)
-            assert plain is not None  # the pattern matches an empty text, too
+            assert plain is not None  # the pattern also matches an empty text
             pieces.append(plain.group())
             self.at = plain.end()
             char = self.text[self.at : self.at + 1]

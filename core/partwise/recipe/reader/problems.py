@@ -21,9 +21,9 @@ from partwise.parts.part import Path
 from .source import Mark
 
 MOST_SHOWN = 20
-"""Problems shown; the rest are counted."""
+"""Most problems shown; the rest are counted."""
 WIDEST = 100
-"""Columns of a source line that are shown; a longer one is cut round the caret."""
+"""Most columns shown of a source line; a longer one is cut around the caret."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Problem:
 
     message: str
     mark: Mark | None = None
-    """Where it stands; None if it stands nowhere, like a file that is missing."""
+    """Where it is; None if it has no place, like a file that is missing."""
     path: Path = ()
-    """Where that is in the recipe."""
+    """The place in the recipe."""
     remark: str = ""
     """Qualifies the path: "which is a default"."""
     notes: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class Problem:
 
 
 class RejectedError(RecipeError):
-    """A `RecipeError` that keeps its problems apart, so that those of several steps can be shown at once."""
+    """A `RecipeError` that keeps its list of problems, so that those of several steps can be shown at once."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__(render(problems))
@@ -50,11 +50,11 @@ class RejectedError(RecipeError):
 
 
 def render(problems: Iterable[Problem]) -> str:
-    """All problems as text: in the order of the sources and, within each, of the places."""
+    """All problems as text, sorted by source and place."""
     ordered = in_order(problems)
     shown, said = list[str](), set[str]()
     for problem in ordered[:MOST_SHOWN]:
-        # A list of what is installed is said once, however many names are unknown.
+        # The same list of what is installed is shown once, however many names are unknown.
         notes = [note for note in problem.notes if note not in said]
         said.update(notes)
         shown.append("\n".join(_lines(problem, notes)))
@@ -65,7 +65,7 @@ def render(problems: Iterable[Problem]) -> str:
 
 
 class Marked(Protocol):
-    """What stands somewhere."""
+    """Anything with a mark."""
 
     @property
     def mark(self) -> Mark | None: ...
@@ -75,7 +75,7 @@ MarkedT = TypeVar("MarkedT", bound=Marked)
 
 
 def in_order(things: Iterable[MarkedT]) -> list[MarkedT]:
-    """In the order of the sources, as they first come, and within each of the places."""
+    """Sorted by source, in the order in which sources first appear, and by place in each."""
     things = list(things)
     sources = dict.fromkeys(thing.mark.source for thing in things if thing.mark)
     rank = {source: number for number, source in enumerate(sources)}
@@ -102,12 +102,12 @@ def dotted(path: Path) -> str:
 
 
 def cut(text: str, most: int = 60) -> str:
-    """A text that may be anything, at most `most` characters of it."""
+    """A text, cut if it has more than `most` characters."""
     return text if len(text) <= most else f"{text[: most - 10]}... ({len(text)} characters)"
 
 
 def _excerpt(mark: Mark) -> Iterable[str]:
-    """The line that `mark` stands in, and a caret under its first character."""
+    """The line of `mark`, and a caret under its first character."""
     number, column = mark.source.line_and_column(mark.start)
     line = mark.source.line(number)
     caret = min(column - 1, len(line))
@@ -125,7 +125,7 @@ def _excerpt(mark: Mark) -> Iterable[str]:
 
 
 def _window(widths: list[int], caret: int) -> tuple[int, int]:
-    """Which characters to show, so that at most WIDEST columns are taken and the caret is among them."""
+    """The range of characters to show: at most WIDEST columns, with the caret among them."""
     if sum(widths) <= WIDEST:
         return 0, len(widths)
     first, room = caret, WIDEST * 2 // 3
@@ -149,7 +149,7 @@ def _shown(char: str) -> str:
 
 
 def _width(char: str) -> int:
-    """Columns that a terminal gives a character."""
+    """Columns of a character in a terminal."""
     if char == "\t":
         return 4
     if unicodedata.category(char) in ("Mn", "Me"):
@@ -158,7 +158,7 @@ def _width(char: str) -> int:
 
 
 def printable(text: str) -> str:
-    """Text in which nothing can move the cursor: what comes from a file may be anything."""
+    """The text with control characters escaped: a file may hold anything."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

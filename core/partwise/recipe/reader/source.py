@@ -1,4 +1,4 @@
-"""Where things stand: a text, a stretch of it, and the tree of JSON values that remember their stretches."""
+"""Positions: a text, a range of it, and the tree of JSON values, each with its range."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Source:
     """A text that values are read from: a file, an option of the command line, or an object made in Python."""
 
     name: str
-    """How the user knows it: a path, or the option."""
+    """Its name for the user: a path, or the option."""
     text: str
     path: FilePath | None = None
     """The file, if it is one."""
     numbered: bool = True
-    """Whether lines and columns mean something to the user: in a file, but not in an option or a dict."""
+    """Whether messages give lines and columns: for a file, but not for an option or a dict."""
     directory: FilePath | None = None
-    """What file names in it are relative to, where that is not the recipe's directory; a file has its own."""
+    """The directory that file names in it are relative to, if not the recipe's; a file has its own."""
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -43,7 +43,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A stretch of a source, from `start` up to `end`."""
+    """A range of a source, from `start` up to `end`."""
 
     source: Source
     start: int
@@ -62,12 +62,12 @@ Value = Union[dict[str, "Node"], tuple["Node", ...], str, int, float, bool, None
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A JSON value and where it stands: an object is a dict of nodes, an array a tuple of them."""
+    """A JSON value and its mark: an object is a dict of nodes, an array a tuple of them."""
 
     value: Value
     mark: Mark
     key: Mark | None = None
-    """Where the key stands that leads here."""
+    """The mark of its key, if it is a member of an object."""
 
     @property
     def members(self) -> dict[str, Node]:
@@ -76,18 +76,18 @@ class Node:
 
     @property
     def use(self) -> str | None:
-        """The name of the part this stands for, if it says one: "rope", or {"use": "rope"}."""
+        """The name of a part, if the node has one: "rope", or {"use": "rope"}."""
         value = self.members["use"].value if "use" in self.members else self.value
         return value if isinstance(value, str) else None
 
     @property
     def head(self) -> Mark:
-        """Where to point when the whole is meant: at a part's name, if that was written together with the rest."""
+        """Where to point when the whole node is meant: at a part's name, if that is in the same source."""
         use = self.members.get("use")
         return use.mark if use is not None and use.mark.source is self.mark.source else self.mark
 
     def child(self, segment: str | int) -> Node | None:
-        """What stands at a key or an index; None if nothing does."""
+        """The node at a key or an index; None if there is none."""
         if isinstance(self.value, dict):
             return self.value.get(segment) if isinstance(segment, str) else None
         if isinstance(self.value, tuple) and isinstance(segment, int) and 0 <= segment < len(self.value):
@@ -95,7 +95,7 @@ class Node:
         return None
 
     def reach(self, path: Path) -> tuple[Node, Path]:
-        """The deepest node that is written on the way along `path`, and the rest of the way, which is not."""
+        """The deepest node along `path` that is written, and the rest of the path."""
         node = self
         for depth, segment in enumerate(path):
             child = node.child(segment)
@@ -105,7 +105,7 @@ class Node:
         return node, ()
 
     def plain(self) -> Any:
-        """The value without its marks; arrays as tuples, for strict validation takes no list for a tuple."""
+        """The value without its marks; arrays as tuples, since strict validation does not accept a list as a tuple."""
         if isinstance(self.value, dict):
             return {key: child.plain() for key, child in self.value.items()}
         if isinstance(self.value, tuple):
@@ -114,7 +114,7 @@ class Node:
 
 
 def marked(value: Any, mark: Mark, key: Mark | None = None) -> Node:
-    """A plain JSON value as nodes that all stand at one place."""
+    """A plain JSON value as nodes that all have one mark."""
     if isinstance(value, dict):
         return Node({name: marked(item, mark) for name, item in value.items()}, mark, key)
     if isinstance(value, list | tuple):
