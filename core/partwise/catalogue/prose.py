@@ -1,7 +1,6 @@
-"""Docstrings as markup: paragraphs, lists, formulas, code, and links to the papers they name.
+"""Docstrings as markup: paragraphs, lists, formulas, code, and links to the papers they cite.
 
-Whatever a docstring holds is shown as text. The only addresses that become links are those made here, of an arXiv
-number or a DOI.
+Markup in a docstring is shown as text. The only links are those made here from an arXiv number or a DOI.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from markupsafe import Markup, escape
 from partwise.rendering.text import lines
 
 Find = Callable[[str], str | None]
-"""From what stands between backticks to the page about it, if there is one."""
+"""From a text between backticks to the page about it, if there is one."""
 
 _ARXIV = r"arXiv:\s?(?P<arxiv>\d{4}\.\d{4,5}(?:v\d+)?|[a-z-]{2,12}/\d{7})"
 _DOI = r"(?:doi:\s?)?\b(?P<doi>10\.\d{4,9}/[^\s\"'<>`]*[\w/])"
@@ -40,24 +39,24 @@ _SPEECH = re.compile(r"\b[a-z]{3,} (?:[a-z]+ )?[a-z]{3,}\b")
 
 @dataclass(frozen=True)
 class Paper:
-    """What a docstring cites: as it says it, and where that can be read, if it gives a number to find it by."""
+    """A citation in a docstring: its text and, if it has an arXiv number or a DOI, its address."""
 
     text: str
     address: str | None
 
 
 def text_of(thing: type) -> str:
-    """A class's own docstring, without its indentation and without what cannot be printed."""
+    """A class's own docstring, without indentation and control characters."""
     return lines(inspect.cleandoc(thing.__doc__ or "")).strip()
 
 
 def first_line(thing: type) -> str:
-    """The one line that a catalogue says of it."""
+    """The first paragraph of its docstring, as one line."""
     return " ".join(text_of(thing).partition("\n\n")[0].split())
 
 
 def rest(thing: type) -> str:
-    """What follows the one line."""
+    """The rest of its docstring."""
     return text_of(thing).partition("\n\n")[2].strip("\n")
 
 
@@ -92,7 +91,7 @@ def _address(match: re.Match[str]) -> str:
 
 
 def blocks(text: str, find: Find = lambda _: None) -> Markup:
-    """Text of several paragraphs; those that are indented are formulas or code, those of `- ` lists."""
+    """Text of several paragraphs; indented ones are formulas or code, those that begin with `- ` are lists."""
     found = Markup()
     for block in _joined(re.split(r"\n[ \t]*\n", text.strip("\n"))):
         if not block.strip():
@@ -112,7 +111,7 @@ def blocks(text: str, find: Find = lambda _: None) -> Markup:
 
 
 def _joined(parts: list[str]) -> list[str]:
-    """Formulas that follow each other as one."""
+    """Paragraphs, with consecutive formulas joined."""
     found: list[str] = []
     for part in parts:
         if found and part.startswith("    ") and found[-1].startswith("    "):
@@ -127,9 +126,9 @@ def _flat(text: str) -> str:
 
 
 def formula(line: str) -> str | None:
-    """The formula in a one-line description: what follows its colon, or stands between its last comma and the paper.
+    """The formula in a one-line description: the text after its colon, or between its last comma and the citation.
 
-    Only what looks like nothing but a formula is taken for one; the line itself is shown anyway.
+    Only text that is clearly a formula counts; the line itself is shown anyway.
     """
     line = re.sub(r"\s+\((?:[^()]*\b(?:19|20)\d\d\b[^()]*|[A-Z][^()]* [^()]*)\)", "", line).strip().rstrip(".")
     for mark in (": ", ", "):
@@ -141,7 +140,7 @@ def formula(line: str) -> str | None:
 
 
 def papers(text: str) -> list[Paper]:
-    """The papers that a text names by authors and year, by arXiv number or by DOI, in order and each once."""
+    """The papers that a text cites by authors and year, arXiv number or DOI, in order, each once."""
     text, found, taken = _flat(text), dict[str, Paper](), list[tuple[int, int]]()
     for match in [*_YEAR.finditer(text), *_ADDRESS.finditer(text)]:
         if any(start <= match.start() < end for start, end in taken):

@@ -1,4 +1,4 @@
-"""The recipes that are found by name, and the parts that each is made of."""
+"""The recipes that are found by name, and the parts of each."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class ReadRecipe:
     about: str
     source: str
     text: str
-    """The file, as it is written."""
+    """The content of the file."""
     parts: tuple[type[Part], ...]
-    """What it uses, defaults included, each once, in the order of the catalogue; none if it does not hold."""
+    """Its parts, defaults included, each once, in the order of the catalogue; none if it is not valid."""
     problem: str | None
-    """Why it does not hold with what is installed."""
+    """Why it is not valid with what is installed."""
 
 
 def read_recipes() -> list[ReadRecipe]:
-    """Every recipe that is found by name, those that do not hold included."""
+    """Every recipe that is found by name, including those that are not valid."""
     return [_read(shipped) for shipped in recipes()]
 
 

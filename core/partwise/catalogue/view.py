@@ -1,4 +1,4 @@
-"""What a catalogue says of each part, in words, for the templates to set."""
+"""The content of the catalogue's pages, for the templates to render."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from .snippets import Snippets, default_of, snippets
 from .used import ReadRecipe, read_recipes
 
 LONGEST_NAME = 120
-"""Characters that a file name may have, before it is cut and told from others by a digest."""
+"""Most characters of a file name; a longer one is cut, and a digest is added."""
 
 
 @dataclass(frozen=True)
 class Knob:
-    """One knob, as its row says it."""
+    """One row of a table of knobs."""
 
     name: str
     takes: str
@@ -38,7 +38,7 @@ class Knob:
     default: str
     about: str
     kinds: tuple[type[Part], ...]
-    """Kinds of the parts it holds."""
+    """Kinds of the parts that it holds."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class PartView:
 
     entry: RegisteredPart
     fitting: tuple[OwnedSlot, ...]
-    """Where it goes."""
+    """The slots that it fits."""
     recipes: tuple[ReadRecipe, ...]
     """Recipes that use it."""
     checks: tuple[CheckResult, ...] | None
-    """What its verification found; None if it was not verified."""
+    """The results of its verification; None if it was not verified."""
 
     @property
     def part(self) -> type[Part]:
@@ -84,7 +84,7 @@ class PartView:
 
     @cached_property
     def formula(self) -> str | None:
-        """That of its one line, unless the description below sets one."""
+        """The formula in its first line, unless the description below has one."""
         return None if re.search(r"(?:^|\n)    \S", self.rest) else prose.formula(self.line)
 
     @cached_property
@@ -93,13 +93,13 @@ class PartView:
 
     @cached_property
     def knobs(self) -> tuple[Knob, ...]:
-        """Those first that must be set."""
+        """The knobs, required ones first."""
         knobs = [_knob(name, field) for name, field in self.part.model_fields.items()]
         return tuple(sorted(knobs, key=lambda knob: not knob.required))
 
     @cached_property
     def kinds(self) -> list[type[Part]]:
-        """What it is, the most special kind first."""
+        """Its kinds, the most specific first."""
         return kinds_of(self.part)
 
     @cached_property
@@ -108,7 +108,7 @@ class PartView:
 
     @cached_property
     def former(self) -> list[str]:
-        """Names it had before."""
+        """Its former names."""
         return [self.name.removesuffix(self.part.name) + alias for alias in self.part.aliases]
 
     @cached_property
@@ -117,7 +117,7 @@ class PartView:
 
     @property
     def verified(self) -> bool | None:
-        """Whether it holds its contract; None if nobody looked, or nothing could be checked."""
+        """Whether it passes its contract; None if it was not verified, or nothing could be checked."""
         seen = self.counts["passed"] + self.counts["expected"] + self.counts["failed"]
         return not self.counts["failed"] if seen else None
 
@@ -133,7 +133,7 @@ class KindView:
 
     type: type[Part]
     parts: tuple[PartView, ...]
-    """Those of just this kind; those of more special ones are listed there."""
+    """Parts of exactly this kind; those of more specific kinds are listed there."""
 
     @property
     def name(self) -> str:
@@ -150,11 +150,11 @@ class KindView:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything that is installed, as it is when this is made."""
+    """Everything that is installed."""
 
     results: ResultsByPart = field(default_factory=dict)
     origin: str | None = None
-    """Where the results are from, in words; None if there are none."""
+    """The source of the results, in words; None if there are none."""
 
     @cached_property
     def parts(self) -> tuple[PartView, ...]:
@@ -171,7 +171,7 @@ class Catalogue:
 
     @cached_property
     def kinds(self) -> tuple[KindView, ...]:
-        """Every kind by name, also one that has parts of more special kinds only."""
+        """Every kind by name, including those whose parts are all of more specific kinds."""
         return tuple(
             KindView(kind, tuple(one for one in self.parts if one.kind == name))
             for name, kind in registry().kinds().items()
@@ -190,20 +190,20 @@ class Catalogue:
         return [one for one in self.kinds if one is not kind and issubclass(one.type, kind.type)]
 
     def fitting(self, kind: type[Part]) -> list[PartView]:
-        """The parts that may stand where a kind is asked for."""
+        """The parts that fit a slot of a kind."""
         return [one for one in self.parts if issubclass(one.part, kind)]
 
     def view_of(self, part: type[Part] | None) -> PartView | None:
         return next((one for one in self.parts if one.part is part), None)
 
     def called(self, name: str) -> PartView | None:
-        """The part that a name can only mean; None where it could be several, or none."""
+        """The part of that name; None if there is none, or more than one."""
         found = [one for one in self.parts if one.name == name]
         return found[0] if len(found) == 1 else None
 
 
 def file_name(name: str) -> str:
-    """A name as part of a file's name, `acme~sinks`: no two alike, even where capitals do not count."""
+    """A name as part of a file name, `acme~sinks`; unique even where file names ignore case."""
     safe = re.sub(r"[^a-z0-9_./-]|^\.|\.(?![a-z0-9])", lambda match: f"={ord(match[0]):x}=", name).replace("/", "~")
     if len(safe) > LONGEST_NAME:
         safe = f"{safe[:LONGEST_NAME]}={hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:16]}"
@@ -216,7 +216,7 @@ def part_page(entry: RegisteredPart) -> str:
 
 
 def anchor(kind: str) -> str:
-    """Where the index has a kind."""
+    """The anchor of a kind on the index page."""
     return f"kind-{file_name(kind)}"
 
 

@@ -2,6 +2,7 @@
 
 Nothing in this package imports torch."""
 
+from . import slots
 from .kinds import (
     AttentionPart,
     BlockPart,
@@ -75,5 +76,6 @@ __all__ = [
     "kinds_of",
     "parts_within",
     "resolve_part",
+    "slots",
     "use",
 ]

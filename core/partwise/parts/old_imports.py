@@ -1,7 +1,7 @@
-"""What a plugin written for an earlier partwise imports, and what to write instead.
+"""Finds what a plugin imports from an earlier partwise, and says what to write instead.
 
-The plugin's source is read, never imported or run. An import is old if partwise does not offer what it names any
-more, so that what has not moved needs no entry here.
+The plugin's source is read, never imported or run. An import is old if partwise no longer offers what it names, so
+names that have not moved need no entry here.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 
 MOST = 18
-"""Imports that `old_imports` lists; with a header and what a command adds, they fit on one screen."""
+"""Most imports that a plugin's `problem` lists, so that it fits on one screen; its `details` list all."""
 
 _ROOMS = {
     "assembly": "assembly machine wording",
@@ -51,7 +51,7 @@ MOVED = {
     **{f"partwise.{old}": tuple(f"partwise.{room}" for room in new.split()) for old, new in _ROOMS.items()},
 }
 """Module of an earlier version -> the public modules that have its names now. A name that none of them offers is
-looked for in all of partwise."""
+looked up among the definitions of all modules."""
 
 RENAMED = {
     "partwise.exchange.weight_map.Entry": "WeightEntry",
@@ -72,8 +72,8 @@ RENAMED = {
 
 
 def old_imports(module: str) -> list[str]:
-    """A line for each import of the plugin's package (of which `module` is a part) that partwise does not offer now:
-    `parts.py:5  from partwise.parts import LayerSite`, the file and line, and what to write there instead."""
+    """`parts.py:5  from partwise.parts import LayerSite`: file and line of each import in the package of `module` that
+    partwise does not offer any more, and what to write there instead."""
     found: dict[str, list[str]] = {}
     for name, source in _sources(module.partition(".")[0]):
         for statement in _imports(source):
@@ -84,9 +84,9 @@ def old_imports(module: str) -> list[str]:
 
 
 def moved(error: BaseException, module: str) -> tuple[str, str] | None:
-    """What to say of a plugin that fails to import something of partwise: as much as one screen holds, and all of it.
+    """The message for a plugin that fails to import something from partwise: cut to one screen, and in full.
 
-    None if the error is another one, or nothing that the plugin imports has moved.
+    None for any other error, or if nothing that the plugin imports has moved.
     """
     if not isinstance(error, ImportError) or (error.name or "").partition(".")[0] != "partwise":
         return None
@@ -101,12 +101,13 @@ def moved(error: BaseException, module: str) -> tuple[str, str] | None:
 
 def _sources(package: str) -> Iterator[tuple[str, str]]:
     """The Python files of a package, or the one of a module, by their names in it."""
-    found = PathFinder.find_spec(package)
-    if found is None:
-        return
-    roots = [Path(place) for place in found.submodule_search_locations or ()]
+    try:
+        found = find_spec(package)  # imports nothing: the name has no dot
+    except (ImportError, ValueError):
+        found = None
+    roots = [Path(place) for place in (found and found.submodule_search_locations) or ()]
     files = [(root, path) for root in roots for path in sorted(root.rglob("*.py"))]
-    if not roots and found.origin is not None:
+    if found and found.origin and not roots:
         files = [(Path(found.origin).parent, Path(found.origin))]
     for root, path in files:
         try:

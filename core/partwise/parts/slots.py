@@ -1,6 +1,6 @@
 """Annotations for fields that hold a part: `norm: slots.Norm = use("layer_norm")`.
 
-Each accepts every part of its kind, whoever wrote it.
+Each accepts every part of its kind, from any plugin.
 """
 
 from __future__ import annotations

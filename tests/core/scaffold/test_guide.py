@@ -10,6 +10,7 @@ import click
 import pytest
 from pydantic import PositiveInt
 
+import partwise.scaffold
 from partwise.parts import AttentionPart, LayerSite, ModelPart, ModelSite, slots
 from partwise.scaffold import PARTS
 from partwise.testing import all_checks
@@ -43,6 +44,13 @@ def test_a_wrapped_module_takes_fewer_than_thirty_lines_of_code_a_file() -> None
 def test_the_kinds_named_are_those_there_are_examples_of() -> None:
     (sentence,) = re.findall(r"`--kind` is one of (.*?)\.", GUIDE, re.DOTALL)
     assert set(re.findall(r"\w+", sentence)) - {"and"} == set(PARTS)
+
+
+def test_what_authors_are_shown_imports_only_the_public_rooms() -> None:
+    templates = Path(partwise.scaffold.__file__).parent / "templates"
+    shown = [GUIDE, *(path.read_text() for path in templates.rglob("*.py.txt"))]
+    found = {room for text in shown for room in re.findall(r"^\s*(?:from|import) (partwise[\w.]*)", text, re.MULTILINE)}
+    assert found == {"partwise", "partwise.data", "partwise.modules", "partwise.parts", "partwise.testing"}
 
 
 def test_every_command_shown_is_one() -> None:
