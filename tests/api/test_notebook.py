@@ -65,7 +65,7 @@ def test_a_change_takes_parts_made_in_python_and_strings_that_look_like_numbers(
     [
         ({"model.widht": 5}, "model.widht: language_model has no 'widht', did you mean 'width'?\n  at model\n"),
         ({"model.position": "ropee"}, "model.position: unknown position 'ropee', did you mean 'rope'?\n  at model.pos"),
-        ({"model.width": {1}}, "model.width: this does not stand for JSON: set is no JSON value"),
+        ({"model.width": {1}}, "model.width: this cannot be written as JSON: set is not a JSON value"),
         ({"model.width": float("nan")}, "model.width: NaN is not a number in JSON"),
         ({"model.blocks.7.norm": "rms_norm"}, "model.blocks has 1 element, counted from 0; there is no model.blocks.7"),
     ],

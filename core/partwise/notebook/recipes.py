@@ -114,7 +114,7 @@ def _json(path: str, value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, default=as_json)
     except (TypeError, ValueError, RecursionError) as error:
-        raise RecipeError(f"{path}: this does not stand for JSON: {error}") from error
+        raise RecipeError(f"{path}: this cannot be written as JSON: {error}") from error
 
 
 __all__ = ["AnyRecipe", "change", "check", "inspect", "load"]

@@ -2,7 +2,6 @@
 
 Nothing in this package imports torch."""
 
-from . import slots
 from .kinds import (
     AttentionPart,
     BlockPart,
@@ -76,6 +75,5 @@ __all__ = [
     "kinds_of",
     "parts_within",
     "resolve_part",
-    "slots",
     "use",
 ]

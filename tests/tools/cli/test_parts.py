@@ -21,8 +21,7 @@ def acme(plugins) -> None:
 def test_parts_are_listed_by_kind_with_a_line_each(call) -> None:
     lines = call("parts").output.splitlines()
     kind = lines.index(
-        "position: Encodes the position of a token: added to the embedding, by rotating queries "
-        "and keys, or as a bias."
+        "position: Encodes the position of a token: added to the embedding, by rotating queries and keys, or as a bias."
     )
     assert lines[kind + 1].split(maxsplit=1) == ["spin", "Spins the features (Nobody 2020)."]
     assert lines[kind + 2].split(maxsplit=1) == ["still", "Leaves everything where it is."]
