@@ -54,6 +54,12 @@ MOVED = {
 looked up among the definitions of all modules."""
 
 RENAMED = {
+    "partwise.distributed.joined": "process_group",
+    "partwise.distributed.launched": "launched_by_torchrun",
+    "partwise.distributed.one_message": "one_error_message",
+    "partwise.distributed.own_device": "local_device",
+    "partwise.distributed.processes": "current_processes",
+    "partwise.distributed.speaks": "speaks_to_user",
     "partwise.exchange.weight_map.Entry": "WeightEntry",
     "partwise.inspection.Row": "ModuleRow",
     "partwise.manifest.Entry": "FileEntry",
