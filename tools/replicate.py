@@ -26,7 +26,7 @@ from partwise.modules import evaluating
 from partwise.recipe import load
 from partwise.studies.analysis import analyse
 from partwise.studies.analysis.findings import Contrast
-from partwise.studies.collect import RESULTS
+from partwise.studies.directories import RESULTS
 from partwise.studies.results import Results
 from partwise.workflow import Reopened, evaluate, reopen, train
 from partwise_data.adding import CIRCLED

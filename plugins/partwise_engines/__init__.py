@@ -1,4 +1,4 @@
-"""The built-in engines: what runs the runs of a study."""
+"""The built-in engines, which do the runs of a study."""
 
 from __future__ import annotations
 

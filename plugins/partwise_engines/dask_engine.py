@@ -1,7 +1,7 @@
-"""Jobs on the workers of a Dask cluster, each of which starts the same process that the local engine does.
+"""Jobs on the workers of a Dask cluster. Each worker starts the same process as the local engine does.
 
-Every task is bound to one worker: left to itself, a scheduler silently runs a task again on another one when its
-worker dies (up to its setting `allowed-failures`). Here it is seen that the worker is gone, and counted.
+Every task is bound to one worker. Left to itself, a scheduler silently runs a task again on another worker when its
+own dies (up to its setting `allowed-failures`). Here the engine notices that the worker is gone, and counts it.
 """
 
 from __future__ import annotations
@@ -21,20 +21,22 @@ from partwise.studies import Job, JobProgress, JobResult
 from .dask_task import do_here, end_idle
 
 BEAT = 0.5
-"""Seconds between two looks at which workers there are."""
+"""Seconds between two checks of which workers there are."""
 LOSSES = 3
-"""Workers that a job may lose before it is given up: it may be what kills them."""
+"""Workers that a job may lose before the engine gives it up, since the job may be what kills them."""
 PATIENCE = 60.0
 """Seconds to wait for a worker when there is none."""
 
 
 @dataclass(frozen=True)
 class DaskEngine:
-    """Gives each worker of the scheduler at `address` so many jobs at once."""
+    """The engine of the scheduler at `address`."""
 
     address: str
     slots: int = 1
+    """Jobs that each worker does at once."""
     patience: float = PATIENCE
+    """Seconds to wait for a worker when there is none."""
 
     def run(
         self, jobs: Iterable[Job], place: Path, report: Callable[[JobProgress], None]
@@ -65,42 +67,45 @@ class _Sent:
 
 
 class _Dispatch:
-    """One call of the engine."""
+    """One call of the engine: what has been sent to which worker, and what has come back."""
 
     def __init__(
         self, engine: DaskEngine, client: Any, jobs: Iterator[Job], place: Path, report: Callable[[JobProgress], None]
     ) -> None:
         self.engine, self.client, self.jobs, self.place, self.report = engine, client, jobs, place, report
         self.more = True
-        """Whether `jobs` may have another."""
+        """Whether `jobs` may hold another job."""
         self.sent: dict[Any, _Sent] = {}
         self.lost: deque[Job] = deque()
         self.losses: Counter[str] = Counter()
-        self.told: SimpleQueue[Any] = SimpleQueue()
+        self.news: SimpleQueue[Any] = SimpleQueue()
+        """Progress, results, and tasks that have ended."""
         self.topic = f"partwise-{uuid4().hex}"
         self.seen_at = monotonic()
 
     def results(self) -> Generator[JobResult, None, None]:
-        self.client.subscribe_topic(self.topic, lambda event: self.told.put(event[1]))
+        self.client.subscribe_topic(self.topic, lambda event: self.news.put(event[1]))
         try:
             while True:
                 self._deal_out(self.client.nthreads())
-                if not (self.sent or self.lost or self.more) and self.told.empty():
+                if not (self.sent or self.lost or self.more) and self.news.empty():
                     return
-                yield from self._news()
+                yield from self._heard()
         finally:
             self.client.cancel(list(self.sent))  # each task sees that, and ends its process
             self.client.unsubscribe_topic(self.topic)
             self.client.run(end_idle, on_error="ignore")
 
     def _deal_out(self, threads: dict[str, int]) -> None:
-        """Gives every worker what it has room for, once what others had that are gone is taken back."""
+        """Takes back the jobs of workers that are gone, then gives every worker as many jobs as it has room for."""
         for future in [future for future, sent in self.sent.items() if sent.worker not in threads]:
             self._take_back(future)
         if threads:
             self.seen_at = monotonic()
         elif monotonic() - self.seen_at > self.engine.patience:
-            raise WorkError(f"the Dask scheduler at {self.engine.address} has no workers; start some, and go on")
+            raise WorkError(
+                f"the Dask scheduler at {self.engine.address} has no workers; start some, then run this again"
+            )
         room = Counter(dict.fromkeys(threads, self.engine.slots))
         room.subtract(sent.worker for sent in self.sent.values())
         while room and max(room.values()) > 0 and (job := self._next()) is not None:
@@ -127,12 +132,12 @@ class _Dispatch:
             pure=False,
         )
         self.sent[future] = _Sent(job, worker)
-        future.add_done_callback(self.told.put)
+        future.add_done_callback(self.news.put)
 
-    def _news(self) -> Iterator[JobResult]:
-        """What is told within a beat."""
+    def _heard(self) -> Iterator[JobResult]:
+        """The results that come within a beat."""
         try:
-            news = self.told.get(timeout=BEAT)
+            news = self.news.get(timeout=BEAT)
         except Empty:
             return
         if isinstance(news, dict):
@@ -156,17 +161,19 @@ class _Dispatch:
         if error is None or type(error).__name__ == "KilledWorker":
             self._take_back(future)
         else:
-            yield _failed(self.sent.pop(future).job, f"the Dask worker cannot do it: {type(error).__name__}: {error}")
+            yield _failed(
+                self.sent.pop(future).job, f"the Dask worker cannot do this job: {type(error).__name__}: {error}"
+            )
 
     def _take_back(self, future: Any) -> None:
-        """The job will be given to another worker, unless it has lost too many."""
+        """Gives the job of a lost worker to another, unless it has lost too many."""
         sent = self.sent.pop(future)
         self.client.cancel([future])
         self.losses[sent.job.identity] += 1
         if self.losses[sent.job.identity] < LOSSES:
             self.lost.append(sent.job)
         else:
-            self.told.put(_failed(sent.job, f"lost {LOSSES} Dask workers, the last at {sent.worker}"))
+            self.news.put(_failed(sent.job, f"lost {LOSSES} Dask workers, the last at {sent.worker}"))
 
 
 def _failed(job: Job, error: str) -> JobResult:

@@ -1,4 +1,4 @@
-"""What a Dask worker is asked to do: one job, in a process of its own, for as long as somebody wants it."""
+"""What a Dask worker does: one job, in its own process, for as long as it is wanted."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from partwise.storage import read_json
 from partwise.studies import JOB, Job, JobResult, Worker, close_all, heard
 
 BEAT = 0.5
-"""Seconds between two looks at whether the task is still wanted."""
+"""Seconds between two checks of whether the task is still wanted."""
 
 
 def do_here(text: str, place: str, topic: str) -> str:
-    """Does the job `text` (JSON) and returns its result as JSON; tells its progress to whoever hears `topic`.
+    """Does the job `text` (JSON) and returns its result as JSON; sends its progress as events of the topic `topic`.
 
-    In `place` if this machine shares that disk with the study; else among the worker's own files, where the run
-    stays as long as the worker does.
+    The job is done in `place` if this machine shares that disk with the study. Otherwise it is done among the
+    worker's own files, which last as long as the worker.
     """
     from distributed import get_worker
 
@@ -47,7 +47,7 @@ def do_here(text: str, place: str, topic: str) -> str:
 
 
 _IDLE: defaultdict[tuple[Path, int], list[Worker]] = defaultdict(list)
-"""Processes that have done a job and wait for the next, by place and threads: to start one takes two seconds."""
+"""Processes that have done a job and wait for the next, by place and threads. Starting one takes two seconds."""
 
 
 def _worker(place: Path, threads: int) -> Worker:
@@ -58,13 +58,13 @@ def _worker(place: Path, threads: int) -> Worker:
 
 
 def end_idle() -> None:
-    """Ends the processes that wait for a job; to be called on every Dask worker when a study is through."""
+    """Ends the processes that wait for a job; called on every Dask worker when a study is finished."""
     while _IDLE:
         close_all(_IDLE.popitem()[1])
 
 
 def _is_shared(job: Job, place: Path) -> bool:
-    """Whether what the study has just written is seen from here."""
+    """Whether the file that the study has just written can be seen from here."""
     try:
         there = Job.model_validate(read_json(place / job.identity / JOB))
     except (PartwiseError, ValueError):
@@ -73,6 +73,6 @@ def _is_shared(job: Job, place: Path) -> bool:
 
 
 def _wanted(here: Any, key: Any) -> bool:
-    """Whether the task is not cancelled: by the study, or because the study is gone."""
+    """Whether the task has not been cancelled, by the study or because the study is gone."""
     task = here.state.tasks.get(key)
     return task is not None and task.state == "executing"

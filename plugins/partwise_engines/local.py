@@ -1,4 +1,4 @@
-"""Jobs on this machine: so many at once, the cores divided between them."""
+"""Jobs on this machine, several at once, with the cores divided between them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from partwise.studies import Job, JobProgress, JobResult, Worker, close_all, hea
 
 @dataclass(frozen=True)
 class LocalEngine:
-    """As many workers as slots, started when first needed, each given one job after the other."""
+    """As many workers as slots. Each is started when it is first needed, and does one job after the other."""
 
     slots: int
+    """Jobs at once."""
 
     def run(
         self, jobs: Iterable[Job], place: Path, report: Callable[[JobProgress], None]
@@ -40,14 +41,14 @@ class LocalEngine:
 
     @property
     def threads(self) -> int:
-        """For each slot."""
+        """Threads for each slot."""
         return max(1, cores() // self.slots)
 
 
 def _result(
     worker: Worker, busy: dict[Worker, Job], idle: list[Worker], report: Callable[[JobProgress], None]
 ) -> JobResult | None:
-    """What came of the worker's job, if it has ended."""
+    """The result of the worker's job, if it has ended."""
     try:
         messages = worker.hear()
     except WorkError as error:

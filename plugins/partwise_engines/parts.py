@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class Local(EnginePart):
-    """Runs on this machine, several at once, each in a process of its own with its share of the cores."""
+    """Does runs on this machine, several at once, each in its own process with its share of the cores."""
 
     name = "local"
 
     slots: PositiveInt | None = None
-    """Runs at once; null: one per core, but no more than 4. (Small models gain more from it than from threads.)"""
+    """Runs at once; null: one per core, but no more than 4. (Small models gain more from slots than from threads.)"""
 
     def build(self, site: None) -> Engine:
         from .local import LocalEngine
@@ -37,7 +37,7 @@ class Local(EnginePart):
 
 
 class Dask(EnginePart):
-    """Runs on the workers of a running Dask scheduler, which may be many machines; needs partwise[dask] on all."""
+    """Does runs on the workers of a running Dask scheduler, on any number of machines; all need partwise[dask]."""
 
     name = "dask"
     known_failures: ClassVar[Mapping[str, str]] = {
@@ -45,9 +45,9 @@ class Dask(EnginePart):
     }
 
     address: Annotated[str, Field(min_length=1)]
-    """Of the scheduler: `tcp://10.0.0.5:8786`."""
+    """Address of the scheduler: `tcp://10.0.0.5:8786`."""
     slots: PositiveInt = 1
-    """Runs at once on each worker, which share its threads."""
+    """Runs at once on each worker. They share its threads."""
 
     def build(self, site: None) -> Engine:
         from .dask_engine import DaskEngine

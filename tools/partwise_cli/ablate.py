@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from .text import visible
 
 if TYPE_CHECKING:
     from partwise.studies.analysis import Analysis
-    from partwise.studies.directories import Places
+    from partwise.studies.directories import StudyDirectories
     from partwise.studies.execution.engine import EnginePart
     from partwise.studies.planning.plan import Plan
     from partwise.studies.results import OutcomeState, Results
@@ -25,18 +26,16 @@ STATES: tuple[OutcomeState, ...] = ("done", "diverged", "failed", "waiting")
 @click.command("ablate")
 @click.argument("study", metavar="STUDY")
 @click.option("--out", type=options.directory, metavar="DIR", help="Keep the study there, not in studies/NAME.")
-@click.option("--slots", type=options.whole(1), metavar="N", help="Runs at once, in place of the study's own number.")
-@click.option("--seeds", type=options.whole(1), metavar="N", help="Seeds 0 to N - 1, in place of the study's own.")
+@click.option("--slots", type=options.whole(1), metavar="N", help="Runs at once, instead of the study's own number.")
+@click.option("--seeds", type=options.whole(1), metavar="N", help="Seeds 0 to N - 1, instead of the study's own.")
 @click.option("--only", metavar="VARIANT", help="Do only this variant's runs now; the others wait.")
 @click.option("--retry-failed", is_flag=True, help="Try again what failed before.")
 @click.option(
     "--plan", "planning", is_flag=True, help="Show the runs, their cost and what they can detect; run nothing."
 )
-@click.option("--status", is_flag=True, help="Show how far the study is; run nothing.")
+@click.option("--status", is_flag=True, help="Show how far the study has got; run nothing.")
 @options.as_json
-@click.pass_context
 def command(
-    context: click.Context,
     study: str,
     out: Path | None,
     slots: int | None,
@@ -47,13 +46,13 @@ def command(
     status: bool,
     as_json: bool,
 ) -> None:
-    """Run a study: vary a recipe, and say what each part is worth.
+    """Run a study: vary a recipe, and find out what each part is worth.
 
-    Every variant is trained on several seeds and compared with the base; the report is one HTML file.
+    Every variant is trained on several seeds and compared with the base. The report is one HTML file.
 
-    STUDY is a file, or a name that `partwise recipes` lists. Runs that are done, by this study or another one
-    beside it, are not done again; stopped at any moment, the same command goes on. Exits with 1 if a run failed;
-    one that diverged is a result, and counts against its variant.
+    STUDY is a file, or a name that `partwise recipes` lists. A run that is done, by this study or another one
+    beside it, is not done again; if you stop the command at any moment, the same command continues. It exits with 1
+    if a run failed. A run that diverged has not failed: it is a result, and counts against its variant.
 
     \b
     Examples:
@@ -61,38 +60,41 @@ def command(
       partwise ablate positions --slots 2
       partwise ablate mine.json --retry-failed
     """
-    from partwise.studies.collect import earlier_results
+    from .planning import show_plan
+
+    if planning and status:
+        raise click.UsageError("--plan shows what is to be done and --status what has been done; give one of them")
+    if (planning or status) and (only or retry_failed):
+        raise click.UsageError("--plan and --status run nothing; --only and --retry-failed need a study that runs")
+    plan, where = _planned(study, out, seeds, slots)
+    if planning:
+        show_plan(plan, where, as_json)
+    elif status:
+        _show_status(plan, where, as_json)
+    else:
+        results = _run(plan, where, only, retry_failed)
+        _show_end(results, where, _again(study, out, seeds), as_json)
+        if any(outcome.state == "failed" for outcome in results.outcomes):
+            raise click.exceptions.Exit(1)
+
+
+def _planned(study: str, out: Path | None, seeds: int | None, slots: int | None) -> tuple[Plan, StudyDirectories]:
     from partwise.studies.definition.reading import load_study
-    from partwise.studies.directories import places
+    from partwise.studies.directories import study_directories
+    from partwise.studies.earlier import earlier_results
     from partwise.studies.planning.plan import make_plan
 
     from .planning import said
 
-    if planning and status:
-        raise click.UsageError("--plan shows what is to come and --status what is done; give one of them")
-    if (planning or status) and (only or retry_failed):
-        raise click.UsageError(
-            "--plan and --status run nothing, so that --only and --retry-failed mean nothing to them"
-        )
     loaded = load_study(study)
-    where = places(loaded, out)
-    earlier_results(where.out, loaded.study.name)  # raises if they are another study's
+    where = study_directories(loaded, out)
+    earlier_results(where, loaded.study.name)  # raises if they are another study's
     plan = make_plan(loaded, seeds, said)
-    engine = with_slots(loaded.study.run, slots)
-    if planning:
-        from .planning import show_plan
-
-        show_plan(plan, where, engine, as_json)
-    elif status:
-        _show_status(plan, where, as_json)
-    else:
-        results = _run(plan, where, only, retry_failed, engine)
-        _show_end(results, where, _again(study, out, seeds), as_json)
-        context.exit(1 if any(outcome.state == "failed" for outcome in results.outcomes) else 0)
+    return replace(plan, engine=with_slots(plan.engine, slots)), where
 
 
 def _again(study: str, out: Path | None, seeds: int | None) -> str:
-    """The command that goes on with this study, as a shell takes it."""
+    """The command that continues this study, as a shell takes it."""
     place = "" if out is None else f" --out {quote(visible(str(out)))}"
     return f"partwise ablate {quote(visible(study))}{place}{'' if seeds is None else f' --seeds {seeds}'}"
 
@@ -101,7 +103,7 @@ def with_slots(engine: EnginePart, slots: int | None) -> EnginePart:
     """The engine with as many slots as the option says.
 
     Raises:
-        InputError: it has none.
+        InputError: it has no slots.
     """
     if slots is None:
         return engine
@@ -112,7 +114,7 @@ def with_slots(engine: EnginePart, slots: int | None) -> EnginePart:
     return engine.model_copy(update={"slots": slots})
 
 
-def _run(plan: Plan, where: Places, only: str | None, retry_failed: bool, engine: EnginePart) -> Results:
+def _run(plan: Plan, where: StudyDirectories, only: str | None, retry_failed: bool) -> Results:
     from partwise.provenance.environment import command_line
     from partwise.studies.ablation import ablate
 
@@ -122,16 +124,16 @@ def _run(plan: Plan, where: Places, only: str | None, retry_failed: bool, engine
 
     said(f"study {plan.study.study.name} in {where.out}, runs in {where.pool}")
     try:
-        with study_watcher() as watching:
-            return ablate(plan, where, watching, said, only, retry_failed, engine, command_line())
+        with study_watcher() as watcher:
+            return ablate(plan, where, watcher, only, retry_failed, command_line())
     except KeyboardInterrupt:
         fail("\ninterrupted: what is done is kept; the same command continues", 130)
 
 
-def _show_status(plan: Plan, where: Places, as_json: bool) -> None:
-    from partwise.studies.collect import ResultsBook
+def _show_status(plan: Plan, where: StudyDirectories, as_json: bool) -> None:
+    from partwise.studies.results_book import ResultsBook
 
-    results = ResultsBook(plan, where.pool).results()
+    results = ResultsBook(plan, where).results()
     if as_json:
         print_json(results.model_dump(mode="json"))
         return
@@ -149,7 +151,7 @@ def _states(results: Results) -> list[tuple[str, ...]]:
     return rows
 
 
-def _show_end(results: Results, where: Places, again: str, as_json: bool) -> None:
+def _show_end(results: Results, where: StudyDirectories, again: str, as_json: bool) -> None:
     from partwise.studies.analysis import analyse
     from partwise.studies.report import write_report
 

@@ -10,8 +10,7 @@ from .output import heading, paragraph, print_json, show_columns, write
 from .text import duration, in_bytes, in_words, visible
 
 if TYPE_CHECKING:
-    from partwise.studies.directories import Places
-    from partwise.studies.execution.engine import EnginePart
+    from partwise.studies.directories import StudyDirectories
     from partwise.studies.forecast import Forecast
     from partwise.studies.planning.plan import Plan
 
@@ -19,16 +18,16 @@ HEADER = ("variant", "runs", "done", "parameters", "", "FLOPs per token", "", "t
 
 
 def said(line: str) -> None:
-    """A word on what is going on, on stderr: what a command answers goes to stdout alone."""
+    """Writes a line on what is going on to stderr: stdout is for what the command answers."""
     write(visible(line), err=True)
 
 
-def show_plan(plan: Plan, where: Places, engine: EnginePart, as_json: bool) -> None:
+def show_plan(plan: Plan, where: StudyDirectories, as_json: bool) -> None:
     """Prints the plan of a study, and what it is expected to take."""
     from partwise.studies.forecast import forecast
 
     said("timing a few steps of each variant")
-    found = forecast(plan, where, engine)
+    found = forecast(plan, where)
     if as_json:
         print_json(_described(plan, found))
         return
@@ -90,7 +89,7 @@ def _totals(plan: Plan, found: Forecast) -> list[tuple[str, str]]:
 
 def _detects(plan: Plan, found: Forecast) -> str:
     if found.detectable_sds is None and len(plan.seeds) >= 3:
-        return "no telling"
+        return "unknown"
     if found.detectable_sds is None:
         return "nothing: below 3 seeds there is no verdict"
     from partwise.wording import many
@@ -99,7 +98,7 @@ def _detects(plan: Plan, found: Forecast) -> str:
     if found.detectable is None:
         return (
             f"a difference of {found.detectable_sds:.2f} standard deviations of the paired difference, {condition}; "
-            'with "spread" in the metric, or some runs done, it is told in the metric\'s unit'
+            'with "spread" in the metric, or once some runs are done, it is given in the metric\'s unit'
         )
     smallest = plan.study.study.metric.smallest_effect
     words = f"a difference of {found.detectable:.4g}, {condition}, if {found.spread_from} of {found.spread:.3g} holds"

@@ -14,16 +14,16 @@ from .output import paragraph, print_json, write
 @click.argument("study", metavar="DIR", type=options.directory)
 @options.as_json
 def command(study: Path, as_json: bool) -> None:
-    """Write a study's report anew, from its results alone.
+    """Write the report of a study again, from its results alone.
 
-    DIR is the study's directory, of which only results.json is read.
+    DIR is the directory of the study. Only its results.json is read.
 
     \b
     Example:
       partwise report studies/positions
     """
     from partwise.studies.analysis import analyse
-    from partwise.studies.collect import RESULTS
+    from partwise.studies.directories import RESULTS
     from partwise.studies.report import write_report
     from partwise.studies.results import Results
 

@@ -1,4 +1,4 @@
-"""A study as it is watched: a live table of what is running on a terminal, a line per event in a log. All on stderr."""
+"""Shows a study while it runs: a live table on a terminal, a line per event in a log. All on stderr."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 class StudyWatcher(Protocol):
-    """Shows what becomes of the jobs of a study. Use it in a `with` block."""
+    """Shows what happens to the jobs of a study. Use it in a `with` block."""
+
+    def note(self, line: str) -> None: ...
 
     def planned(self, jobs: Sequence[Job], known: Mapping[str, JobResult]) -> None: ...
 
@@ -34,12 +36,12 @@ class StudyWatcher(Protocol):
 
 
 def study_watcher() -> StudyWatcher:
-    """A table if stderr is a terminal that can draw one; else lines."""
+    """A table if stderr is a terminal that can draw one, otherwise lines."""
     return StudyTable() if sys.stderr.isatty() and not console(stderr=True).is_dumb_terminal else StudyLines()
 
 
 class _Tally:
-    """How many runs there are, how many of them have ended, and how many of these badly."""
+    """How many runs there are, how many of them have ended, and how many of those diverged or failed."""
 
     def __init__(self, jobs: Sequence[Job], known: Mapping[str, JobResult]) -> None:
         self.all = len({job.identity for job in jobs})
@@ -71,12 +73,12 @@ def outcome(job: Job, result: JobResult, again: bool) -> str:
         words = [f"{job.title}: {job.metric.label} {figure(result.metric)}"]
         words += [] if result.seconds is None else [duration(result.seconds)]
         return "   ".join(words)
-    told = f"{job.title}: {result.state}" + (f": {result.error}" if result.error else "")
-    return f"{told} (attempt {result.attempts}, tried again)" if again else told
+    text = f"{job.title}: {result.state}" + (f": {result.error}" if result.error else "")
+    return f"{text} (attempt {result.attempts}, tried again)" if again else text
 
 
 class StudyLines:
-    """A line when a run begins and when it ends."""
+    """A line when a run starts and when it ends."""
 
     def __init__(self) -> None:
         self._tally = _Tally((), {})
@@ -87,12 +89,15 @@ class StudyLines:
     def __exit__(self, *failure: object) -> None:
         pass
 
+    def note(self, line: str) -> None:
+        self._say(line)
+
     def planned(self, jobs: Sequence[Job], known: Mapping[str, JobResult]) -> None:
         self._tally = _Tally(jobs, known)
         self._say(self._tally.known())
 
     def started(self, job: Job) -> None:
-        self._say(f"begun   {job.title}" + (f" (attempt {job.attempt})" if job.attempt > 1 else ""))
+        self._say(f"started {job.title}" + (f" (attempt {job.attempt})" if job.attempt > 1 else ""))
 
     def progress(self, progress: JobProgress) -> None:
         pass
@@ -106,7 +111,7 @@ class StudyLines:
 
 
 class StudyTable:
-    """A bar for each run that goes on, and one for the study; what has ended stays on the screen above them."""
+    """A bar for each run in progress, and one for the study. What has ended stays on the screen above them."""
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, Progress, TextColumn
@@ -115,7 +120,7 @@ class StudyTable:
         self._begun = monotonic()
         self._running: dict[str, TaskID] = {}
         self._parts: dict[str, float] = {}
-        """Of each run that goes on, the share that is done."""
+        """For each run in progress, the share that is done."""
         self._table: RichProgress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
@@ -135,6 +140,9 @@ class StudyTable:
         for identity in list(self._running):
             self._drop(identity)
         self._table.stop()
+
+    def note(self, line: str) -> None:
+        self._say(line)
 
     def planned(self, jobs: Sequence[Job], known: Mapping[str, JobResult]) -> None:
         self._tally = _Tally(jobs, known)
@@ -180,7 +188,7 @@ class StudyTable:
             self._table.update(self._study, completed=done, total=self._tally.all, figures=figures)
 
     def _time_left(self, done: float) -> float | None:
-        """Seconds, if all runs take as long as those of this time did; None as long as nothing can be said."""
+        """Seconds, if all runs take as long as those so far; None while nothing can be said."""
         made = done - self._ended_before
         if made < 0.05 or done >= self._tally.all:
             return None

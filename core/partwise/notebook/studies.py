@@ -99,20 +99,20 @@ def study(
     {'width': ...}
     """
     from partwise.studies.ablation import ablate
-    from partwise.studies.collect import earlier_results
     from partwise.studies.definition.reading import load_study
-    from partwise.studies.directories import places
+    from partwise.studies.directories import study_directories
+    from partwise.studies.earlier import earlier_results
     from partwise.studies.planning.plan import make_plan
     from partwise.studies.report import write_report
 
     tell = say or _silent
     loaded = load_study(source)
-    where = places(loaded, None if out is None else Path(out))
-    earlier_results(where.out, loaded.study.name)  # raises if they are another study's
+    where = study_directories(loaded, None if out is None else Path(out))
+    earlier_results(where, loaded.study.name)  # raises if they are another study's
     plan = make_plan(loaded, seeds, tell)
     tell(f"study {loaded.study.name} in {where.out}, runs in {where.pool}")
     results = ablate(
-        plan, where, _Lines(tell), tell, retry_failed=retry_failed, command=f"partwise.study({loaded.study.name!r})"
+        plan, where, _Lines(tell), retry_failed=retry_failed, command=f"partwise.study({loaded.study.name!r})"
     )
     return StudyResult(results, write_report(results, where.out)[0])
 
@@ -123,6 +123,9 @@ class _Lines:
     def __init__(self, say: Say) -> None:
         self._say = say
         self._all = self._ended = 0
+
+    def note(self, line: str) -> None:
+        self._say(line)
 
     def planned(self, jobs: Sequence[Job], known: Mapping[str, JobResult]) -> None:
         self._all, self._ended = len({job.identity for job in jobs}), len(known)

@@ -1,15 +1,15 @@
 """Studies: a base recipe, factors that vary it, seeds, and a verdict per factor.
 
-study         the file that people write; `reading` says what is wrong with it
-designs       levels of factors, and their combinations; `variants` makes recipes of them
-plan          variants with matched budgets (`matching`, `costs`), their runs, the time they take (`calibration`)
-tuning        the best value of a knob for each variant
-jobs          one run as something that any machine can do, and what came of it
-execute       every job once, on an engine, whatever fails
-results       what came of all of them: the table that everything below reads; `gathering` fills it
-ablation      all of that in order: what `partwise ablate` does
-analysis      statistics, as pure functions of the results
-report        the results and their analysis as HTML, Markdown, CSV and LaTeX
+definition/    the file that people write, what is wrong with it, and the variants it describes
+planning/      variants with matched budgets and tuned knobs, what they cost, how long they take
+execution/     jobs: runs that any machine can do, each in its own process; engines that do every job once
+results        the results of all runs, as one table: what analysis and reports read
+results_book   that table while the study runs; `earlier` compares it with what an earlier call left
+directories    where results and runs are kept
+forecast       what can be said of a study before it runs
+ablation       all of this in order: what `partwise ablate` does
+analysis/      statistics, as pure functions of the results
+report/        the results and their analysis as HTML, Markdown, CSV and LaTeX
 
 Nothing here imports torch at import time.
 """

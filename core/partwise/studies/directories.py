@@ -7,35 +7,39 @@ from pathlib import Path
 
 from partwise.errors import InputError
 
-from .collect import RESULTS
 from .definition.reading import LoadedStudy
 
-POOL = "pool"
+RESULTS, POOL = "results.json", "pool"
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where a study keeps what."""
+class StudyDirectories:
+    """The directories of a study."""
 
     out: Path
-    """The study's directory."""
+    """The study's own: its results and its report."""
 
     @property
     def pool(self) -> Path:
+        """The runs, each in a directory named by its identity. All studies side by side share it."""
         return self.out.absolute().parent / POOL
 
     @property
     def results(self) -> Path:
+        """The file that holds the results."""
         return self.out / RESULTS
 
 
-def places(study: LoadedStudy, out: Path | None = None) -> Places:
-    """`out`, or studies/NAME.
+def study_directories(study: LoadedStudy, out: Path | None = None) -> StudyDirectories:
+    """Those in `out`, or in studies/NAME.
 
     Raises:
-        InputError: it is the pool's.
+        InputError: `out` is the pool's directory.
     """
     chosen = out or Path("studies") / study.study.name
     if chosen.name == POOL:
         raise InputError(f"{chosen} is where the runs of studies are kept; name another directory for this one (--out)")
-    return Places(chosen)
+    return StudyDirectories(chosen)
+
+
+__all__ = ["POOL", "RESULTS", "StudyDirectories", "study_directories"]

@@ -1,4 +1,4 @@
-"""What is known of a study before it runs: what is done, what the rest will take, what its seeds can detect."""
+"""What can be said of a study before it runs: what is done, what the rest will take, what its seeds can detect."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from partwise.machine import cores
 
-from .collect import ResultsBook
 from .execution.engine import EnginePart
 from .planning.plan import Plan
 from .planning.timing import Estimate, estimate
+from .results_book import ResultsBook
 
 if TYPE_CHECKING:
-    from .directories import Places
+    from .directories import StudyDirectories
     from .results import Results
 
 
@@ -26,12 +26,12 @@ class Forecast:
     done: dict[str, int]
     """Variant -> runs that are done."""
     states: list[str]
-    """Of every run."""
+    """The state of every run."""
     trials: int
     trials_done: int
     slots: int
     estimate: Estimate | None
-    """None where there is nothing to do, or no telling."""
+    """None if there is nothing to do, or no variant can be timed."""
     detectable_sds: float | None
     """Smallest difference found with 80 % power, in SDs of the paired difference; None below 3 seeds."""
     detectable: float | None
@@ -39,18 +39,17 @@ class Forecast:
     spread: float | None
     """SD between seeds."""
     spread_from: str
-    """How it is known."""
+    """Where the spread is known from."""
     seeds_needed: int | None
-    """To find the smallest effect that matters."""
+    """Seeds it takes to find the smallest effect that matters."""
 
 
-def forecast(plan: Plan, where: Places, engine: EnginePart) -> Forecast:
-    """What there is to say of a plan; trains a few steps of each variant to tell the time."""
-    book = ResultsBook(plan, where.pool)
-    results = book.results()
+def forecast(plan: Plan, where: StudyDirectories) -> Forecast:
+    """The figures of a plan; trains a few steps of each variant to estimate the time."""
+    results = ResultsBook(plan, where).results()
     waiting = Counter(one.variant for one in results.outcomes if one.state in ("waiting", "failed"))
     waiting.update(one.variant for one in results.trials if one.state in ("waiting", "failed"))
-    slots, threads = slots_of(engine)
+    slots, threads = slots_of(plan.engine)
     spread, source = _spread(plan, results)
     sds, detectable, needed = _power(plan, spread)
     return Forecast(
@@ -69,13 +68,13 @@ def forecast(plan: Plan, where: Places, engine: EnginePart) -> Forecast:
 
 
 def slots_of(engine: EnginePart) -> tuple[int, int]:
-    """Runs at once, and the threads that each has."""
+    """How many runs an engine does at once, and the threads that each has."""
     slots = engine.runs_at_once()
     return slots, max(1, cores() // slots)
 
 
 def _spread(plan: Plan, results: Results) -> tuple[float | None, str]:
-    """The SD between seeds: as found in runs that are done, else as the study assumes."""
+    """The SD between seeds, and where it is known from: the runs that are done, or else what the study assumes."""
     variances = [variance(values) for one in results.variants if len(values := results.values(one.name).values()) > 1]
     if variances:
         return mean(variances) ** 0.5, "the spread between seeds found so far"
@@ -94,7 +93,7 @@ def _power(plan: Plan, spread: float | None) -> tuple[float | None, float | None
         return None, None, None
     smallest = study.metric.smallest_effect
     needed = seeds_needed(smallest, spread, contrasts, alpha) if smallest and spread else None
-    # `detectable_effect` takes the SD of one variant over seeds; a difference of two such has the root of two more.
+    # `detectable_effect` takes the SD of one variant; the SD of a difference of two variants is sqrt(2) times that.
     return per_sd / 2**0.5, None if spread is None else per_sd * spread, needed
 
 

@@ -1,7 +1,7 @@
-"""What came of a study's runs: the one table that analysis and reports read, as JSON on disk.
+"""The results of a study's runs: the one table that analysis and reports read, as JSON on disk.
 
-A study's results are facts only (which variant, which seed, what was measured, what failed); every statistic
-is computed from them anew, so that a report can be rebuilt from this file alone.
+It holds only facts (which variant, which seed, what was measured, what failed). Every statistic is computed from
+them each time, so that a report can be rebuilt from this file alone.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Metric(_Facts):
     split: Literal["train", "valid", "test"]
     goal: Goal
     smallest_effect: float | None = None
-    """Smallest difference that matters, in the metric's unit; None: none was declared, so nothing is equivalent."""
+    """Smallest difference that matters, in the metric's unit; None: not declared, so nothing can be equivalent."""
     context: int | None = None
     """Length of the sequences it is measured on, in tokens; None: the model's own context."""
     batches: int | None = None
@@ -38,7 +38,7 @@ class Metric(_Facts):
 
     @property
     def label(self) -> str:
-        """As a column heading: `bits per byte (valid)`, `loss (valid, context 256)`."""
+        """For a column heading: `bits per byte (valid)`, `loss (valid, context 256)`."""
         length = "" if self.context is None else f", context {self.context}"
         return f"{self.name.replace('_', ' ')} ({self.split}{length})"
 
@@ -53,7 +53,7 @@ class Variant(_Facts):
     parameters: int
     flops_per_token: float
     tokens: int
-    """Training tokens a run sees."""
+    """Tokens that a run is trained on."""
     matched: dict[str, Any] = {}
     """Knob path -> value that was solved for to match the budget."""
     tuned: dict[str, Any] = {}
@@ -61,11 +61,11 @@ class Variant(_Facts):
 
 
 class Trial(_Facts):
-    """One tuning run: not compared, only used to choose a knob's value."""
+    """One tuning run. It is not compared; it only serves to choose a value of the knob."""
 
     variant: str
     value: Any
-    """Of the tuned knob."""
+    """The value of the tuned knob."""
     seed: int
     state: OutcomeState
     metric: float | None = None
@@ -77,34 +77,34 @@ class Outcome(_Facts):
     variant: str
     seed: int
     identity: str
-    """Hash of what was trained; equal for runs that are one and the same."""
+    """Hash of what was trained; equal for identical runs."""
     state: OutcomeState
     metric: float | None = None
     """The study's metric after training; None unless done."""
     curve: list[tuple[int, float]] = []
     """(step, metric) of the evaluations during training, in order."""
     seconds: float | None = None
-    """Of wall time."""
+    """Wall time."""
     attempts: int = 1
     error: str | None = None
-    """Why it failed, in a line: `timed out after 600 s`, `killed by signal 9`, `out of memory` ..."""
+    """Why it failed, in one line: `timed out after 600 s`, `killed by signal 9`, `out of memory` ..."""
     output: str | None = None
     """The end of what a failed run wrote."""
     directory: str | None = None
-    """Where it was trained, if on a disk the study can see."""
+    """Where it was trained, if the study can see that disk."""
 
 
 class Look(_Facts):
-    """A declared moment to look at the results."""
+    """A point, declared beforehand, at which the results are looked at."""
 
     seeds: int
     """Seeds finished per variant by then."""
     alpha: float
-    """Share of the error rate spent at this look."""
+    """Share of the error rate that is spent on it."""
 
 
 class Results(_Facts):
-    """A study and what came of it."""
+    """A study and its results."""
 
     partwise_results: Literal[1] = 1
     study: str
@@ -123,18 +123,18 @@ class Results(_Facts):
     trials: list[Trial] = []
     tuned_knob: str | None = None
     tokenizer_varies: bool = False
-    """Between variants; then only bits per byte is comparable."""
+    """Whether variants differ in their tokenizer; if so, only bits per byte compares them."""
     looks: list[Look] = []
     seen: list[int] = []
-    """Numbers of seeds after which verdicts were told, undeclared, before more seeds were added."""
+    """Numbers of seeds at which verdicts were given, without being declared, before more seeds were added."""
     revised: list[str] = []
-    """What was asked otherwise when verdicts were told before: `smallest effect: 0.02, then 0.05`."""
+    """What has changed in the question since verdicts were given: `smallest effect: 0.02, then 0.05`."""
     alpha: float = 0.05
     provenance: dict[str, Any] = {}
     """`command`, `git` (revision, dirty diff), `environment`, `data` (hash), `started`, `finished` ..."""
 
     def values(self, variant: str) -> dict[int, float]:
-        """Seed -> metric of the variant's runs that are done."""
+        """Seed -> metric, for the runs of the variant that are done."""
         return {
             outcome.seed: outcome.metric
             for outcome in self.outcomes
@@ -142,11 +142,11 @@ class Results(_Facts):
         }
 
     def of(self, variant: str) -> list[Outcome]:
-        """The variant's runs, by seed."""
+        """The runs of the variant, ordered by seed."""
         return sorted((o for o in self.outcomes if o.variant == variant), key=lambda outcome: outcome.seed)
 
     def save(self, path: Path) -> None:
-        """Writes the file whole, or not at all.
+        """Writes the file, whole or not at all.
 
         Raises:
             WorkError: it cannot be written.
@@ -158,15 +158,15 @@ class Results(_Facts):
         """Reads what `save` wrote.
 
         Raises:
-            InputError, WorkError: there is no such file, or it is not one of these.
+            InputError, WorkError: there is no such file, or it does not hold results.
         """
         try:
             return cls.model_validate(read_json(path))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            told = f"{where}: {first['msg']}" if where else first["msg"]
-            raise WorkError(f"{path} holds no results of a study, or is damaged: {told}") from error
+            reason = f"{where}: {first['msg']}" if where else first["msg"]
+            raise WorkError(f"{path} holds no results of a study, or is damaged: {reason}") from error
 
 
 __all__ = ["Goal", "Look", "Metric", "Outcome", "OutcomeState", "Results", "Trial", "Variant"]

@@ -33,7 +33,7 @@ def diverged(title: str) -> JobResult:
     return JobResult(identity=title, state="diverged", error="training diverged at step 7")
 
 
-def test_a_log_has_a_line_when_a_run_begins_and_when_it_ends(capsys: Any) -> None:
+def test_a_log_has_a_line_when_a_run_starts_and_when_it_ends(capsys: Any) -> None:
     with StudyLines() as lines:
         lines.planned([job("a"), job("b"), job("c"), job("d")], {"c": done("c")})
         lines.started(job("a"))
@@ -47,11 +47,11 @@ def test_a_log_has_a_line_when_a_run_begins_and_when_it_ends(capsys: Any) -> Non
     assert out == ""  # what a command answers goes there
     assert err.splitlines() == [
         "4 runs, 1 of them known already",
-        "begun   a",
+        "started a",
         "[2/4] a: bits per byte (valid) 2.314   0:12",
         "[3/4] b: diverged: training diverged at step 7",
         "[3/4] d: failed: timed out after 600 s (attempt 1, tried again)",
-        "begun   d (attempt 2)",
+        "started d (attempt 2)",
         "[4/4] d: failed: timed out after 600 s",
     ]
 

@@ -1,1 +1,1 @@
-"""The study file: its format, its designs, and the variants it stands for."""
+"""The study file: its format, its designs, and the variants it describes."""

@@ -12,15 +12,16 @@ from partwise.recipe import Node, Problem, RejectedError
 from partwise.recipe.overrides import Override
 from partwise.recipe.reader.problems import cut
 
-from .reading import LoadedStudy, override_at, patch_of
+from .changes import override_at, patch_of
+from .reading import LoadedStudy
 from .study import Factor
 
 BASE = "base"
 LISTED = "variant"
-"""The one factor of a study that lists its variants."""
+"""The name of the only factor of a study that lists its variants."""
 
 Written = tuple[str, Node, Path]
-"""A value as the study writes it: its label, the value, its place."""
+"""A value as it is written in the study: its label, the value, its path."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +30,16 @@ class Level:
 
     label: str
     changes: tuple[Override, ...]
-    """What it does to the base recipe; nothing where it is what the base recipe has."""
+    """What it changes in the base recipe; nothing if the base recipe already has this value."""
     path: Path = ()
-    """Where it stands in the study."""
+    """Its path in the study."""
     node: Node | None = None
-    """What stands there."""
+    """What is written there; None if the study does not write it."""
 
 
 @dataclass(frozen=True)
 class Levels:
-    """A factor's levels; the first is the baseline if `declared`, and else it is yet to be found."""
+    """A factor's levels. The first is the baseline if `declared`; otherwise the baseline is still to be found."""
 
     factor: str
     levels: tuple[Level, ...]
@@ -47,11 +48,11 @@ class Levels:
 
 @dataclass(frozen=True)
 class Choice:
-    """One variant: a level of each factor."""
+    """One variant: a level for each factor."""
 
     name: str
     levels: tuple[tuple[str, Level], ...]
-    """Factor and level, for every factor."""
+    """(factor, level), for every factor."""
 
     @property
     def changes(self) -> list[Override]:
@@ -63,9 +64,9 @@ class Choice:
 
 
 def levels_of(loaded: LoadedStudy, problems: list[Problem]) -> list[Levels]:
-    """The levels as the study writes them, of the factors that hold.
+    """The levels that the study writes, for every factor that is valid.
 
-    What is wrong with the others (paths that are none, labels that stand twice) is added to `problems`.
+    What is wrong with the others (a path that leads nowhere, a label that is used twice) is added to `problems`.
     """
     found: list[Levels] = []
     if loaded.study.design == "list":
@@ -105,7 +106,7 @@ def _of_factor(name: str, factor: Factor, loaded: LoadedStudy) -> Levels:
 
 
 def _first(pairs: list[Written], named: Node, path: Path) -> list[Written]:
-    """The values with the one that `named` means, by its label or as it is, in front; one of its own if it is none."""
+    """The values with the one that `named` names (by its label or its content) in front; it is added if it is new."""
     for index, pair in enumerate(pairs):
         if named.value == pair[0] or named.plain() == pair[1].plain():
             return [pair, *pairs[:index], *pairs[index + 1 :]]
@@ -113,7 +114,7 @@ def _first(pairs: list[Written], named: Node, path: Path) -> list[Written]:
 
 
 def _changed(pairs: list[Written], at: Node | None, problems: list[Problem]) -> tuple[Level, ...]:
-    """Levels; what is wrong is added to `problems`, once though it be wrong for each."""
+    """The levels of these values. A mistake is added to `problems` once, even if every value makes it."""
     places = [] if at is None or at.value is None else list(at.value) if isinstance(at.value, tuple) else [at]
     levels: dict[str, Level] = {}
     for label, node, path in pairs:
@@ -123,14 +124,14 @@ def _changed(pairs: list[Written], at: Node | None, problems: list[Problem]) -> 
             problems += [one for one in error.problems if one not in problems]
             continue
         if label in levels:
-            message = f'two values are called {label!r}; give each a name of its own: "values": {{"name": value}}'
+            message = f'two values are called {label!r}; give each its own name: "values": {{"name": value}}'
             problems.append(Problem(message, node.head, path))
         levels[label] = Level(label, changes, path, node)
     return tuple(levels.values())
 
 
 def label_of(node: Node) -> str:
-    """A value as tables show it: `rope`, `rope (base 1000000.0)`, `0.1`, `heads 4`."""
+    """A value as it is shown in tables: `rope`, `rope (base 1000000.0)`, `0.1`, `heads 4`."""
     if isinstance(node.value, str):
         return node.value
     if not isinstance(node.value, dict):

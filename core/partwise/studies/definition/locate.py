@@ -1,4 +1,4 @@
-"""Which files are studies, and where they are: all that commands about recipes need to know of them."""
+"""Which files are studies, and where they are: all that commands about recipes need to know about studies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from partwise.recipe.reader.source import Node
 from partwise.recipe.suggestions import did_you_mean, nearest, short_list
 
 KEYS = ("base", "factors", "variants", "design")
-"""What a study has and a recipe has not."""
+"""Keys that a study has and a recipe does not."""
 
 
 def is_study(node: Node) -> bool:
@@ -21,10 +21,10 @@ def is_study(node: Node) -> bool:
 
 
 def find_study(given: str | Path) -> Path:
-    """The file of a study: a path, or a name with or without its folder: `positions`, `studies/positions`.
+    """The file of a study, given as a path or as a name with or without its folder (`positions`, `studies/positions`).
 
     Raises:
-        RecipeError: there is none; with the nearest name.
+        RecipeError: there is no such study; names the nearest.
     """
     text = str(given)
     paths = shipped.paths() if isinstance(given, str) else {}
@@ -40,7 +40,7 @@ def find_study(given: str | Path) -> Path:
 
 
 def holds_study(given: str) -> bool:
-    """Whether what is given is a study's file or name; False, too, where there is nothing, or nothing to be read."""
+    """Whether this is the file or name of a study; also False if there is no such file, or it cannot be read."""
     try:
         return is_study(read(find_study(given)))
     except RejectedError:

@@ -1,4 +1,4 @@
-"""JSON Schema of studies, with everything that is installed, so that an editor completes and checks them."""
+"""JSON Schema of studies. It covers everything that is installed, so that an editor can complete and check them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PATCH: Schema = {"$ref": "#/$defs/recipe-patch"}
 
 
 def study_schema() -> Schema:
-    """The schema of studies. What a factor's values may be only the base recipe can tell, so it takes any."""
+    """The schema of studies. Only the base recipe decides what the values of a factor may be, so it accepts any."""
     base: Schema = {"anyOf": [{"type": "string", "minLength": 1}, _PATCH]}
     variants: Schema = {"type": "object", "additionalProperties": _PATCH, "default": {}}
     return json_schema_of(Study, "study", {"base": base, "variants": variants})

@@ -1,4 +1,4 @@
-"""The variants of a study as valid recipes that assemble, or everything that is impossible about them, at once."""
+"""The variants of a study as valid recipes that can be assembled, or everything that is wrong with them, at once."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from partwise.recipe.overrides import Override, override
 from partwise.recipe.reader.problems import dotted
 from partwise.recipe.reader.source import marked
 
+from .changes import override_at
 from .designs import BASE, Choice, Level, Levels, choices, label_of, levels_of
-from .reading import LoadedStudy, override_at
+from .reading import LoadedStudy
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A variant that assembles; its budget is yet to be matched and its knob to be tuned."""
+    """A variant that can be assembled; its budget is not matched yet, and its knob is not tuned."""
 
     choice: Choice
     loaded: LoadedRecipe
@@ -40,7 +41,10 @@ class Variants:
 
 
 def variants(loaded: LoadedStudy, assemble: bool = True) -> Variants:
-    """Every variant of a study; unless `assemble` is false, assembled on the meta device (which imports torch).
+    """Every variant of a study.
+
+    Args:
+        assemble: also assemble each on the meta device, which imports torch.
 
     Raises:
         RecipeError: everything that is wrong with any of them.
@@ -66,10 +70,10 @@ def variants(loaded: LoadedStudy, assemble: bool = True) -> Variants:
 
 
 def changed(loaded: LoadedRecipe, changes: Sequence[Override]) -> LoadedRecipe:
-    """A recipe under changes, one after the other.
+    """A recipe with changes applied one after the other.
 
     Raises:
-        RecipeError: a change leads nowhere, or the recipe no longer holds.
+        RecipeError: a change leads nowhere, or the recipe is no longer valid.
     """
     node, problems = loaded.node, list[Problem]()
     for change in changes:
@@ -91,7 +95,7 @@ def _base_variant(loaded: LoadedStudy, written: list[Levels]) -> LoadedRecipe:
 def _with_baselines(
     loaded: LoadedStudy, written: list[Levels], base: LoadedRecipe, problems: list[Problem]
 ) -> list[Levels]:
-    """Each factor with its baseline in front: the one declared, the one that changes nothing, or what the base has.
+    """Each factor with its baseline first: the declared one, the one that changes nothing, or the base's own value.
 
     Levels that do not fit the base are left out, and what is wrong with them is added to `problems`.
     """
@@ -114,7 +118,7 @@ def _with_baselines(
 
 
 def _tuned_with_what_fits(loaded: LoadedStudy, base: LoadedRecipe) -> Iterator[Problem]:
-    """What is wrong with the values that tuning tries, in the base."""
+    """What is wrong in the base recipe with the values that tuning tries."""
     values = loaded.at(("tune", "values")).value if loaded.study.tune else ()
     for value in values if isinstance(values, tuple) else ():
         try:
@@ -124,7 +128,7 @@ def _tuned_with_what_fits(loaded: LoadedStudy, base: LoadedRecipe) -> Iterator[P
 
 
 def _nothing_varied(loaded: LoadedStudy, factors: list[Levels]) -> Iterator[Problem]:
-    """Factors that leave the base as it is, so that nothing is compared."""
+    """Factors that do not change the base, so that nothing is compared."""
     for one in factors:
         if len(one.levels) < 2:
             place: Path = ("factors", one.factor)
@@ -133,7 +137,7 @@ def _nothing_varied(loaded: LoadedStudy, factors: list[Levels]) -> Iterator[Prob
 
 
 def _what_it_has(base: LoadedRecipe, factor: Levels) -> Level:
-    """The base recipe's own value as a level that changes nothing."""
+    """The base recipe's own value, as a level that changes nothing."""
     taken = {level.label for level in factor.levels}
     path = factor.levels[0].changes[0].path if factor.levels else ()
     steps: Path = tuple(0 if step == "*" else int(step) if step.isdigit() else step for step in path)
@@ -143,12 +147,12 @@ def _what_it_has(base: LoadedRecipe, factor: Levels) -> Level:
 
 
 def _default(base: LoadedRecipe, steps: Path, near: Node) -> Node:
-    """What stands at a place of the recipe that nobody wrote; of a part, its name."""
+    """The value at a path of the recipe where nothing is written; the name of a part stands for the part."""
     value: Any = base.recipe.resolved()
     for step in steps:
         try:
             value = value[step]
-        except (KeyError, IndexError, TypeError):  # it leads nowhere, as applying a level will say
+        except (KeyError, IndexError, TypeError):  # it leads nowhere, as applying a level will report
             return near
     return marked(value.get("use", value) if isinstance(value, dict) else value, near.mark)
 
@@ -167,7 +171,7 @@ def _candidate(loaded: LoadedStudy, choice: Choice, assemble: bool) -> Candidate
 
 
 def _explained(problem: Problem, loaded: LoadedStudy, levels: list[Level], name: str) -> Problem:
-    """A problem of a variant, at the value in the study that brings it about."""
+    """A problem of a variant, shown at the value in the study that causes it."""
     notes = problem.notes
     causes = [level for level in levels if level.changes and level.node is not None and level.label != BASE]
     if name and name != BASE:
@@ -181,7 +185,7 @@ def _explained(problem: Problem, loaded: LoadedStudy, levels: list[Level], name:
 
 
 def _twins(found: list[Candidate]) -> Iterator[Problem]:
-    """Variants that are the same recipe: one of them says nothing, and would be counted as a comparison."""
+    """Variants that are the same recipe: one of them adds nothing, and would count as a comparison."""
     first: dict[str, Candidate] = {}
     for one in found:
         twin = first.setdefault(one.loaded.recipe.fingerprint(), one)
@@ -193,7 +197,7 @@ def _twins(found: list[Candidate]) -> Iterator[Problem]:
 
 
 def _once(problems: list[Problem]) -> list[Problem]:
-    """What is wrong in many variants for one reason, once: the variant named is the first of them."""
+    """Each problem once, even if many variants have it; the first of them is named."""
     seen: dict[object, Problem] = {}
     for problem in problems:
         mark = problem.mark

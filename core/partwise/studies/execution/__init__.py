@@ -1,1 +1,1 @@
-"""Jobs, each in a process of its own, and the engines that run them."""
+"""Jobs, each in its own process, and the engines that run them."""

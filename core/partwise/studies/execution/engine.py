@@ -1,6 +1,6 @@
 """Engines: what they promise, the kind of part that chooses one, and the slot for it.
 
-An engine runs the jobs of a study; nothing else needs one, so the vocabulary of recipes knows no engines.
+An engine runs the jobs of a study. Nothing else needs one, so the vocabulary of recipes has no engines.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ MOST_AT_ONCE = 4
 
 
 class Engine(Protocol):
-    """Does jobs, several at once, each in a process of its own, so that one that fails harms no other."""
+    """Does jobs, several at once, each in its own process, so that a job that fails harms no other."""
 
     def run(
         self, jobs: Iterable[Job], place: Path, report: Callable[[JobProgress], None]
     ) -> Generator[JobResult, None, None]:
-        """Yields the result of each job once, as the jobs end; what a job was to write is then in `place`
-        (or, if the engine works on other machines, the result holds all there is).
+        """Yields the result of each job once, as the jobs end. What a job writes is then in `place`; if the engine
+        works on other machines, the result alone may be all there is.
 
-        The next of `jobs` is asked for only when there is room for it, in the caller's thread. A failed job is a
-        result like any other. Closing the generator ends what is still running.
+        The next job is taken from `jobs` only when there is room for it, and in the caller's thread. A failed job
+        has a result like any other. Closing the generator ends what is still running.
         """
         ...
 
@@ -44,11 +44,11 @@ class EnginePart(Part):
     kind = "engine"
 
     timeout: PositiveFloat | None = None
-    """Seconds of wall time that a run may take; null: any. Every engine has this knob and the next two."""
+    """Seconds of wall time that a run may take; null: no limit. Every engine has this knob and the next two."""
     memory: PositiveFloat | None = None
-    """Memory that the process of a run may take, in GB (10^9 bytes); null: any. Enforced on Linux."""
+    """Memory that the process of a run may take, in GB (10^9 bytes); null: no limit. Enforced on Linux."""
     retries: NonNegativeInt = 0
-    """How often a run that failed is tried again; one that diverged is not."""
+    """How often a run that failed is tried again; a run that diverged is not."""
 
     def build(self, site: None) -> Engine:
         raise NotImplementedError

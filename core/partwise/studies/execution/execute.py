@@ -1,7 +1,7 @@
-"""Does every job of a study once, on an engine, whatever fails, and whoever else works on the same pool.
+"""Does every job of a study once, on an engine, whatever fails and whatever other studies work on the same pool.
 
 pool/IDENTITY/          the job's run, with `result.json` and `output.log` (see `jobs`)
-pool/.claims/IDENTITY   locked by the study that has the job done; the system unlocks it however that ends
+pool/.claims/IDENTITY   locked by the study that is doing the job; the system unlocks it however that study ends
 """
 
 from __future__ import annotations
@@ -23,31 +23,37 @@ from .jobs import JOB, Job, JobProgress, JobResult, read_result, write_result
 
 CLAIMS = ".claims"
 PAUSE = 0.3
-"""Seconds between two looks at what another study is doing."""
+"""Seconds between two checks of what another study is doing."""
 
 
 class Watch(Protocol):
-    """Sees what becomes of the jobs."""
+    """Is called as a study goes on."""
+
+    def note(self, line: str) -> None:
+        """A sentence about the study as a whole."""
+        ...
 
     def planned(self, jobs: Sequence[Job], known: Mapping[str, JobResult]) -> None:
-        """All jobs, and what is known already and will not be done again."""
+        """`jobs` are to be done, except for those whose results are `known` (by identity)."""
         ...
 
     def started(self, job: Job) -> None:
-        """The engine takes up a job."""
+        """The engine has taken a job."""
         ...
 
     def progress(self, progress: JobProgress) -> None:
-        """One of them is so far."""
+        """A job has got this far."""
         ...
 
     def finished(self, job: Job, result: JobResult, again: bool) -> None:
-        """One has ended, here or by another study's doing; `again`: it failed, and is about to be tried again."""
+        """A job has ended, here or in another study; `again`: it failed, and is about to be tried again."""
         ...
 
 
 class Unwatched:
-    """Nobody looks."""
+    """A watch that does nothing."""
+
+    def note(self, line: str) -> None: ...
 
     def planned(self, jobs: Sequence[Job], known: Mapping[str, JobResult]) -> None: ...
 
@@ -65,27 +71,27 @@ def execute(
     watch: Watch | None = None,
     retry_failed: bool = False,
 ) -> dict[str, JobResult]:
-    """Has every job done that is not done yet; returns what came of each, by identity, in the order of `jobs`.
+    """Does every job that is not done yet; returns the result of each, by identity, in the order of `jobs`.
 
-    What is done, or diverged, is never done again; what failed is as often as the job allows, and once more
-    with `retry_failed`. Killed at any moment and called again, it goes on where it was.
+    A job that is done, or has diverged, is never done again. One that failed is tried again as often as it allows;
+    with `retry_failed`, as often once more. Killed at any moment and called again, it continues where it was.
 
     Raises:
         WorkError: the pool cannot be written.
-        KeyboardInterrupt: what was running has kept a checkpoint.
+        KeyboardInterrupt: the user stopped it; what was running has saved a checkpoint.
     """
     return _Execution(jobs, engine, pool, watch or Unwatched(), retry_failed).complete()
 
 
 def known_results(jobs: Sequence[Job], pool: Path) -> dict[str, JobResult]:
-    """What the pool holds of the jobs, failures included; for those that want to know and have nothing done."""
+    """The results that the pool holds of the jobs, by identity, failures included. Does no job."""
     found = {job.identity: known_result(job, pool) for job in jobs}
     return {identity: result for identity, result in found.items() if result is not None}
 
 
 def known_result(job: Job, pool: Path) -> JobResult | None:
-    """What the pool holds of a job; None, too, if the run is there but measured by another metric: it is then
-    measured anew, which trains nothing."""
+    """The result that the pool holds of a job; also None if the run was measured by another metric. It is then
+    measured again, which trains nothing."""
     result = read_result(pool / job.identity)
     return result if result is not None and result.answers(job) else None
 
@@ -97,7 +103,7 @@ class _Execution:
             self.jobs.setdefault(job.identity, job)
         self.engine, self.pool, self.watch = engine, pool, watch
         known = known_results(jobs, pool)
-        # With `retry_failed`, earlier attempts are forgiven, but still counted.
+        # With `retry_failed`, earlier attempts are still counted, but do not use up retries.
         self.forgiven = {identity: result.attempts for identity, result in known.items() if retry_failed}
         self.results = {identity: result for identity, result in known.items() if not self._again(result)}
         self.claims = _Claims(pool / CLAIMS)
@@ -118,23 +124,23 @@ class _Execution:
         return [job for identity, job in self.jobs.items() if identity not in self.results]
 
     def _round(self) -> None:
-        """Has every open job done that no other study has taken."""
+        """Does every open job that no other study has taken."""
         self.waiting = deque(self._open())
         with closing(self.engine.run(self._takable(), self.pool, self.watch.progress)) as results:
             for result in results:
-                if self.claims.holds(result.identity):  # else told twice
+                if self.claims.holds(result.identity):  # otherwise it came twice
                     self._settle(result)
         if self.claims.held:
-            raise WorkError(f"the engine tells nothing of {', '.join(self.claims.held)}")
+            raise WorkError(f"the engine gave no result for {', '.join(self.claims.held)}")
 
     def _takable(self) -> Iterator[Job]:
-        """The jobs that nobody does yet, one at a time as the engine has room, each claimed."""
+        """The jobs that nobody is doing yet, one at a time as the engine has room, each claimed."""
         while self.waiting:
             job = self.waiting.popleft()
             if not self.claims.take(job.identity):
                 continue
             before = known_result(job, self.pool)
-            if before is not None and not self._again(before):  # done by another study meanwhile
+            if before is not None and not self._again(before):  # another study has done it meanwhile
                 self._settle(before)
                 continue
             numbered = job.model_copy(update={"attempt": before.attempts + 1 if before else 1})
@@ -158,13 +164,13 @@ class _Execution:
         self.watch.finished(self.jobs[result.identity], result, again)
 
     def _again(self, result: JobResult) -> bool:
-        """Whether a failure is to be tried again."""
+        """Whether a failure should be tried again."""
         attempts = result.attempts - self.forgiven.get(result.identity, 0)
         return not result.settled and attempts <= self.jobs[result.identity].retries
 
 
 class _Claims:
-    """The jobs that this process has taken: locked files, which the system unlocks when the process ends."""
+    """The jobs that this process has taken: files it has locked, which the system unlocks when the process ends."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -178,7 +184,7 @@ class _Claims:
         return identity in self._handles
 
     def take(self, identity: str) -> bool:
-        """Whether the job is ours now; if not, another process has it."""
+        """Takes the job, unless another process has it; returns whether it is ours now."""
         handle = os.open(made(self._directory) / identity, os.O_RDWR | os.O_CREAT, 0o644)
         if lock(handle) == "taken":  # where there are no locks, two studies may do the same work
             os.close(handle)
@@ -187,7 +193,7 @@ class _Claims:
         return True
 
     def any_free(self, identities: Iterable[str]) -> bool:
-        """Whether another process has given one up."""
+        """Whether another process has given up one of these."""
         for identity in identities:
             if self.take(identity):
                 self.release(identity)

@@ -1,4 +1,4 @@
-"""What happens inside the process of one job: limits, the work, and a word on how it went."""
+"""What happens inside the process of one job: it sets limits, does the work and reports how it went."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from .jobs import OUTPUT, Job, JobProgress, JobResult, write_result
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
 
 
-def inside(text: str, place: str, told: Connection) -> None:
-    """Does the job `text` (JSON) in the directory `place`; tells of it as JSON through the connection `told`."""
+def run_job(text: str, place: str, messages: Connection) -> None:
+    """Does the job `text` (JSON) in the directory `place`; reports on it as JSON through the connection `messages`."""
     job, directory = Job.model_validate_json(text), Path(place)
-    _be_a_process_of_its_own(directory / OUTPUT)
+    _isolate(directory / OUTPUT)
     print(f"--- {job.title}: begun {datetime.now().isoformat(' ', 'seconds')}", flush=True)
 
-    def tell(progress: JobProgress) -> None:
-        _send(told, {"progress": progress.model_dump(mode="json")})
+    def report(progress: JobProgress) -> None:
+        _send(messages, {"progress": progress.model_dump(mode="json")})
 
     try:
-        _heed_interrupts()
-        result = _done(job, directory, tell)
+        _accept_interrupts()
+        result = _done(job, directory, report)
         message: dict[str, object] = {"result": result.model_dump(mode="json")}
     except BaseException as error:
         _lift_limits()
@@ -41,10 +41,10 @@ def inside(text: str, place: str, told: Connection) -> None:
         message = {"error": _in_a_line(error, job)}
     sys.stdout.flush()
     sys.stderr.flush()
-    _send(told, message)
+    _send(messages, message)
 
 
-def _done(job: Job, directory: Path, tell: Callable[[JobProgress], None]) -> JobResult:
+def _done(job: Job, directory: Path, report: Callable[[JobProgress], None]) -> JobResult:
     import torch
 
     from .measuring import train_and_measure
@@ -54,13 +54,16 @@ def _done(job: Job, directory: Path, tell: Callable[[JobProgress], None]) -> Job
     _wait_for_others(directory)
     if job.memory is not None:
         _limit_memory(job.memory)
-    result = train_and_measure(job, directory, tell)
+    result = train_and_measure(job, directory, report)
     write_result(directory, result)
     return result
 
 
-def _be_a_process_of_its_own(output: Path) -> None:
-    """Its own group, so that what it starts can be ended with it; its own output; no life after its parent's."""
+def _isolate(output: Path) -> None:
+    """Puts the process in its own group, so that what it starts ends with it, and redirects what it writes to `output`.
+
+    The process ends when its parent does.
+    """
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)
     handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -73,11 +76,11 @@ def _be_a_process_of_its_own(output: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def heed_no_interrupt() -> None:
-    """For the worker: a Ctrl-C reaches every process of a terminal, but the worker ends when its input closes.
+def block_interrupts() -> None:
+    """Keeps a Ctrl-C, which reaches every process of a terminal, from ending the worker: it ends when its input closes.
 
-    The signal is blocked, not ignored, where there is a difference: a job's process inherits that, and one that is
-    interrupted before it is ready for it finds the signal waiting, instead of training on for nobody.
+    Where the system allows it, the signal is blocked rather than ignored. The process of a job inherits that, and if
+    it is interrupted before it is ready, the signal waits for it instead of being lost.
     """
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -85,7 +88,7 @@ def heed_no_interrupt() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _heed_interrupts() -> None:
+def _accept_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -101,7 +104,7 @@ def _end_with_parent() -> None:
 
 
 def _wait_for_others(directory: Path) -> None:
-    """Until a process that was told to end, and still trains in the directory, has ended."""
+    """Waits until no other process trains in the directory: one that was interrupted may still be saving."""
     with suppress(OSError):
         handle = os.open(directory, os.O_RDONLY)
         try:
@@ -111,9 +114,9 @@ def _wait_for_others(directory: Path) -> None:
 
 
 def _limit_memory(size: int) -> None:
-    """At most `size` bytes of memory of its own: what it allocates, not what it maps of files and libraries.
+    """Limits what the process allocates to `size` bytes. Mapped files and libraries do not count.
 
-    (RLIMIT_AS would count the gigabytes of addresses that torch and CUDA reserve and never touch.)
+    (RLIMIT_AS would also count the gigabytes of addresses that torch and CUDA reserve and never touch.)
     """
     if sys.platform == "linux":
         import resource
@@ -122,7 +125,7 @@ def _limit_memory(size: int) -> None:
 
 
 def _lift_limits() -> None:
-    """Room to say what happened."""
+    """Makes room to report what happened."""
     if sys.platform == "linux":
         import resource
 
@@ -147,9 +150,9 @@ def memory_error(cap: int | None) -> str:
     return "out of memory" if cap is None else f"out of memory (cap {cap / 1e9:.3g} GB)"
 
 
-def _send(told: Connection, message: object) -> None:
+def _send(messages: Connection, message: object) -> None:
     with suppress(OSError):  # nobody listens any more: the process is about to be ended
-        told.send_bytes(json.dumps(message).encode())
+        messages.send_bytes(json.dumps(message).encode())
 
 
-__all__ = ["heed_no_interrupt", "inside", "memory_error"]
+__all__ = ["block_interrupts", "memory_error", "run_job"]

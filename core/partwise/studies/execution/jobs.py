@@ -1,9 +1,9 @@
-"""One run as something that any process on any machine can do, and what came of it. Both travel as JSON.
+"""A run as a job that any process on any machine can do, and its result. Both travel as JSON.
 
-A job is done in a directory of its own, an ordinary run's directory that also holds
+A job is done in its own directory, an ordinary run's directory that also holds
 
 job.json       the job
-result.json    what came of it, once there is something
+result.json    its result, once there is one
 output.log     what its process wrote, attempt after attempt
 """
 
@@ -19,7 +19,7 @@ from partwise.storage.atomic import read_json, write_json
 from partwise.studies.results import Metric, OutcomeState
 
 MEASURED = ("name", "split", "context", "batches")
-"""What of a metric decides its figure."""
+"""The fields of a metric that affect its value."""
 JOB = "job.json"
 """Name of the file with the job, in the job's directory."""
 RESULT, OUTPUT = "result.json", "output.log"
@@ -33,72 +33,72 @@ class Job(_Sent):
     """One recipe to be trained with one seed, and measured."""
 
     identity: str
-    """Hash of all that decides the result: trained part of the recipe, seed, data, code of its parts."""
+    """Hash of everything that affects the result: what is trained of the recipe, seed, data, code of its parts."""
     title: str
-    """For people: `position=rope, seed 3`."""
+    """For its readers: `position=rope, seed 3`."""
     recipe: dict[str, Any]
-    """Resolved, its seed set."""
+    """Resolved, with its seed."""
     directory: Path
-    """What the recipe's relative paths are relative to."""
+    """The directory that relative paths in the recipe start from."""
     metric: Metric
     threads: int | None = None
-    """CPU threads it may use; None: its share of what the engine has."""
+    """CPU threads it may use; None: its share of the engine's."""
     timeout: float | None = None
     """Seconds of wall time that an attempt may take."""
     memory: int | None = None
-    """Bytes of memory that its process may take (enforced on Linux only)."""
+    """Bytes of memory that its process may take. Enforced on Linux only."""
     retries: int = 0
-    """How often a failure is tried again (a run that diverged is no failure)."""
+    """How often a failure is tried again. A run that diverged has not failed."""
     attempt: int = 1
     """Which attempt this is."""
 
 
 class JobProgress(_Sent):
-    """How far a job is."""
+    """How far a job has got."""
 
     identity: str
     step: int
     steps: int
     loss: float | None = None
-    """Of the newest evaluation or, before one, of the newest batch."""
+    """Loss of the newest evaluation; before the first, of the newest batch."""
 
 
 class JobResult(_Sent):
-    """What came of a job."""
+    """The result of a job, failures included."""
 
     identity: str
     state: OutcomeState
     metric: float | None = None
     measured: Metric | None = None
-    """What `metric` is a figure of; None if whoever did the job does not say."""
+    """The metric that was measured; None if the engine does not say."""
     curve: list[tuple[int, float]] = []
     tokens: int | None = None
-    """Tokens trained on, if the trainer says."""
+    """Tokens trained on, if the trainer reports them."""
     seconds: float | None = None
-    """Of wall time; None if it was trained in several goes, which nobody timed together."""
+    """Wall time; None if it was interrupted and continued, so that no process timed all of it."""
     attempts: int = 1
-    """How often it was begun because it had failed, this time included."""
+    """Attempts so far, this one included; continuing after an interruption is not another attempt."""
     error: str | None = None
-    """Why it failed or diverged, in a line."""
+    """Why it failed or diverged, in one line."""
     output: str | None = None
-    """The end of what a failed one wrote."""
+    """The end of what a failed job wrote."""
     directory: Path | None = None
-    """Its run's directory, where the study can see it."""
+    """The directory of its run, if the study can see it."""
 
     def answers(self, job: Job) -> bool:
-        """Whether it is what the job asks: of a run that is done, another study may have measured something else."""
+        """Whether it answers what the job asks; another study may have measured something else of the same run."""
         if self.measured is None or self.state != "done":
             return True
         return all(getattr(self.measured, name) == getattr(job.metric, name) for name in MEASURED)
 
     @property
     def settled(self) -> bool:
-        """Whether trying again would change nothing: a failure may have passed, all else is as it is."""
+        """Whether trying again would change nothing: only a failure may turn out otherwise."""
         return self.state in ("done", "diverged")
 
 
 def read_result(directory: Path) -> JobResult | None:
-    """What came of the job that was done in `directory`; None if nothing did yet, or the file is damaged."""
+    """The result of the job that was done in `directory`; None if there is none yet, or the file is damaged."""
     if not (directory / RESULT).is_file():
         return None
     try:
@@ -109,7 +109,7 @@ def read_result(directory: Path) -> JobResult | None:
 
 
 def write_result(directory: Path, result: JobResult) -> None:
-    """Keeps what came of a job, whole or not at all, and without its place: a directory may be moved.
+    """Writes the result of a job, whole or not at all, and without its directory, which may be moved.
 
     Raises:
         WorkError: it cannot be written.

@@ -1,4 +1,4 @@
-"""Does one job, in this process: trains its recipe, or continues, and measures what came of it."""
+"""Does one job, in this process: trains its recipe, or continues to, and measures the trained model."""
 
 from __future__ import annotations
 
@@ -15,84 +15,74 @@ from partwise.metric_names import LOSS, VALID_LOSS
 from .jobs import Job, JobProgress, JobResult
 
 if TYPE_CHECKING:
+    from partwise.runs.run import Run
     from partwise.training.protocols import Progress
 
 PAUSE = 0.2
-"""Seconds between two reports of progress, but for evaluations."""
+"""Seconds between two reports of progress; evaluations are always reported."""
 
 
 def train_and_measure(job: Job, directory: Path, report: Callable[[JobProgress], None]) -> JobResult:
     """Trains the job's recipe in `directory`, from wherever that stands, and measures it.
 
     Raises:
-        PartwiseError: it could not be done; a run that diverged is a result, not an error.
+        PartwiseError: the job cannot be done. A run that diverges is a result, not an error.
     """
-    from partwise import workflow
-    from partwise.recipe import load
-
-    loaded = replace(load(job.recipe), directory=job.directory)
-    teller = _Teller(job, report)
+    reporter = _Reporter(job, report)
     begun = monotonic()
     try:
-        run = workflow.train(loaded, directory, report=teller.report, say=lambda line: print(line, flush=True))
+        run = _trained(job, directory, reporter)
     except WorkError as error:
         if not _has_diverged(directory):
             raise
-        return JobResult(
-            identity=job.identity,
-            state="diverged",
-            error=str(error),
-            curve=_curve(directory, job),
-            attempts=job.attempt,
-        )
-    measured = workflow.reopen(directory)
-    metric = job.metric
-    figures = workflow.evaluate(measured, metric.split, metric.batches, metric.context, metric.name == "accuracy")
+        return _diverged(job, directory, str(error))
+    value = _measured(job, directory)
     result = JobResult(
         identity=job.identity,
         state="done",
-        metric=_figure(figures, job),
+        metric=value,
         measured=job.metric,
         curve=_curve(directory, job),
         tokens=next((row["tokens"] for row in reversed(run.rows()) if "tokens" in row), None),
         attempts=job.attempt,
-        seconds=round(monotonic() - begun, 3) if teller.from_the_start else None,
+        seconds=round(monotonic() - begun, 3) if reporter.from_the_start else None,
     )
-    if result.metric is None or math.isfinite(result.metric):
+    if math.isfinite(value):
         return result
-    worst = f"{job.metric.label} is {result.metric} after training"
-    return result.model_copy(update={"state": "diverged", "metric": None, "error": worst})
+    reason = f"{job.metric.label} is {value} after training"
+    return result.model_copy(update={"state": "diverged", "metric": None, "error": reason})
 
 
-class _Teller:
-    """Passes a trainer's progress on, not more often than anyone reads it."""
+def _trained(job: Job, directory: Path, reporter: _Reporter) -> Run:
+    from partwise import workflow
+    from partwise.recipe import load
 
-    def __init__(self, job: Job, report: Callable[[JobProgress], None]) -> None:
-        self._identity = job.identity
-        self._report = report
-        self._last = -math.inf
-        self._evaluated: float | None = None
-        self.from_the_start = False
+    loaded = replace(load(job.recipe), directory=job.directory)
+    return workflow.train(loaded, directory, report=reporter.report, say=lambda line: print(line, flush=True))
 
-    def report(self, progress: Progress) -> None:
-        self.from_the_start |= progress.step == 1
-        evaluated = progress.metrics.get(VALID_LOSS)
-        now = monotonic()
-        if evaluated is None and now - self._last < PAUSE and progress.step < progress.steps:
-            return
-        self._last = now
-        if isinstance(evaluated, float):
-            self._evaluated = evaluated
-        newest = progress.metrics[LOSS]
-        loss = self._evaluated if self._evaluated is not None else newest
-        self._report(
-            JobProgress(
-                identity=self._identity,
-                step=progress.step,
-                steps=progress.steps,
-                loss=loss if isinstance(loss, float) and math.isfinite(loss) else None,
-            )
+
+def _measured(job: Job, directory: Path) -> float:
+    """The job's metric of the run in `directory`.
+
+    Raises:
+        InputError: there is no such metric, or it cannot be computed for this run.
+    """
+    from partwise import workflow
+
+    metric = job.metric
+    figures = workflow.evaluate(
+        workflow.reopen(directory), metric.split, metric.batches, metric.context, metric.name == "accuracy"
+    )
+    value = getattr(figures, metric.name, None)
+    if isinstance(value, float | int):
+        return float(value)
+    if metric.name == "bits_per_byte":
+        raise InputError(
+            "there are no bits per byte: the tokenizer loses text, or cannot spell what it does not know; "
+            "compare the loss, if all variants share the tokenizer"
         )
+    known = ", ".join(name for name, value in vars(figures).items() if isinstance(value, float))
+    raise InputError(f"there is no metric {metric.name!r}; an evaluation gives {known}")
 
 
 def _has_diverged(directory: Path) -> bool:
@@ -104,22 +94,13 @@ def _has_diverged(directory: Path) -> bool:
         return False
 
 
-def _figure(figures: Any, job: Job) -> float:
-    name = job.metric.name
-    value = getattr(figures, name, None)
-    if isinstance(value, float | int):
-        return float(value)
-    if name == "bits_per_byte":
-        raise InputError(
-            "there are no bits per byte: the tokenizer loses text, or cannot spell what it does not know; "
-            "compare the loss, if all variants share the tokenizer"
-        )
-    known = ", ".join(name for name, value in vars(figures).items() if isinstance(value, float))
-    raise InputError(f"there is no metric {name!r}; an evaluation gives {known}")
+def _diverged(job: Job, directory: Path, error: str) -> JobResult:
+    curve = _curve(directory, job)
+    return JobResult(identity=job.identity, state="diverged", error=error, curve=curve, attempts=job.attempt)
 
 
 def _curve(directory: Path, job: Job) -> list[tuple[int, float]]:
-    """The metric as it was evaluated during training: on the split itself where it was, else the validation split."""
+    """The metric during training, as (step, value): on its own split if that was evaluated, else on the valid split."""
     from partwise.runs.metrics import MetricsLog
     from partwise.runs.run import METRICS
 
@@ -130,6 +111,40 @@ def _curve(directory: Path, job: Job) -> list[tuple[int, float]]:
         if curve:
             return curve
     return []
+
+
+class _Reporter:
+    """Passes on the progress of a trainer, but not more often than anyone reads it."""
+
+    def __init__(self, job: Job, report: Callable[[JobProgress], None]) -> None:
+        self._identity = job.identity
+        self._report = report
+        self._last = -math.inf
+        self._evaluated: float | None = None
+        self.from_the_start = False
+        """Whether this process made the first update."""
+
+    def report(self, progress: Progress) -> None:
+        self.from_the_start |= progress.step == 1
+        evaluated = progress.metrics.get(VALID_LOSS)
+        now = monotonic()
+        if evaluated is None and now - self._last < PAUSE and progress.step < progress.steps:
+            return
+        self._last = now
+        if isinstance(evaluated, float):
+            self._evaluated = evaluated
+        self._report(
+            JobProgress(
+                identity=self._identity,
+                step=progress.step,
+                steps=progress.steps,
+                loss=_finite(progress.metrics[LOSS] if self._evaluated is None else self._evaluated),
+            )
+        )
+
+
+def _finite(loss: Any) -> float | None:
+    return loss if isinstance(loss, float) and math.isfinite(loss) else None
 
 
 __all__ = ["train_and_measure"]

@@ -1,13 +1,13 @@
-"""Does jobs, one after the other, each in a process of its own: `python -m partwise.studies.execution.worker PLACE`.
+"""Does jobs one after the other, each in its own process: `python -m partwise.studies.execution.worker PLACE`.
 
-It reads jobs from its standard input, one as JSON a line, and writes to its standard output, a line each,
-`{"progress": ...}` as a job goes and `{"result": ...}` once it has ended, however it ended. The jobs' directories
-are made in PLACE. When its standard input closes, because whoever started it is done or dead, what it was doing
-is interrupted (so that a checkpoint is kept), then killed, and it ends.
+It reads jobs from its standard input, each as a line of JSON. To its standard output it writes a line
+`{"progress": ...}` now and then while a job runs, and a line `{"result": ...}` once the job has ended, however it
+ended. The directories of the jobs are made in PLACE. When its standard input closes, because the process that
+started it is done or dead, the worker interrupts the job (so that it saves a checkpoint), kills it, and ends.
 
-Torch is imported once, here, and a job's process is a fork that begins with it: 0.1 s instead of 2.3. That is sound
-as long as this process has done nothing with torch and has one thread only; where it has more, or the system is
-none that forks well (macOS, Windows), a job's process is started afresh.
+Torch is imported once, here, and the process of a job is a fork, so that a job starts in 0.1 s instead of 2.3. That
+is sound as long as this process has done nothing with torch and has only one thread. If it has more, or the system
+does not fork well (macOS, Windows), the process of a job is a fresh one.
 """
 
 from __future__ import annotations
@@ -27,53 +27,53 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .job_process import heed_no_interrupt, inside, memory_error
+from .job_process import block_interrupts, memory_error, run_job
 from .jobs import OUTPUT, Job, JobProgress, JobResult, write_result
 
 GRACE = 10.0
-"""Seconds that a job has to keep a checkpoint when it is interrupted."""
+"""Seconds that a job has to save a checkpoint when it is interrupted."""
 BEAT = 1.0
-"""Seconds between two looks at a job that says nothing: at the time it takes, and whether it still lives."""
+"""Seconds between two checks of a silent job: whether its time is up, and whether it is still alive."""
 LINES, BYTES = 40, 16_384
-"""How much of a failed job's output is kept, at most."""
+"""How much of the output of a failed job is kept at most."""
 
 
 class Stopped(Exception):  # noqa: N818  (it is no error)
-    """Whoever gave the job wants it no longer."""
+    """The job is no longer wanted."""
 
 
 def serve(place: Path, orders: int, say: Callable[[str], None]) -> None:
     """Does the jobs that are read from the file descriptor `orders` until it closes."""
-    lines = os.fdopen(orders, "rb", buffering=0)  # unbuffered: what has not been read is seen by `wait`
+    lines = os.fdopen(orders, "rb", buffering=0)  # unbuffered, so that `wait` sees what has not been read
     while (line := lines.readline()) and not _closed(orders):
         job = Job.model_validate_json(line)
 
-        def tell(progress: JobProgress) -> None:
+        def report(progress: JobProgress) -> None:
             say(_line("progress", progress))
 
         try:
-            say(_line("result", attend(job, place / job.identity, tell, orders)))
+            say(_line("result", attend(job, place / job.identity, report, orders)))
         except Stopped:
             return
 
 
-def attend(job: Job, directory: Path, tell: Callable[[JobProgress], None], orders: int) -> JobResult:
-    """Has the job done by another process, whatever may befall it.
+def attend(job: Job, directory: Path, report: Callable[[JobProgress], None], orders: int) -> JobResult:
+    """Does the job in another process, and returns its result whatever happens to that process.
 
     Raises:
-        Stopped: `orders` closed meanwhile; the process has ended.
+        Stopped: `orders` was closed meanwhile; the process has ended.
     """
     directory.mkdir(parents=True, exist_ok=True)
     output = directory / OUTPUT
     begins_at = output.stat().st_size if output.exists() else 0
     context = _context()
-    heard, told = context.Pipe(duplex=False)
-    process = context.Process(target=inside, args=(job.model_dump_json(), str(directory), told))
+    messages, sender = context.Pipe(duplex=False)
+    process = context.Process(target=run_job, args=(job.model_dump_json(), str(directory), sender))
     begun = monotonic()
     process.start()
-    told.close()
+    sender.close()
     try:
-        last = _listen(job, process, heard, tell, orders)
+        last = _listen(job, process, messages, report, orders)
     except Stopped:
         _interrupt(process)
         raise
@@ -81,10 +81,10 @@ def attend(job: Job, directory: Path, tell: Callable[[JobProgress], None], order
         last = {"error": f"timed out after {job.timeout:g} s"}
     finally:
         _kill(process)
-        heard.close()
+        messages.close()
     if "result" in last:
         return JobResult.model_validate(last["result"])
-    error = last.get("error") or _told_by(process.exitcode, _end_of(output, begins_at), job)
+    error = last.get("error") or _explained(process.exitcode, _end_of(output, begins_at), job)
     result = JobResult(
         identity=job.identity,
         state="failed",
@@ -93,34 +93,34 @@ def attend(job: Job, directory: Path, tell: Callable[[JobProgress], None], order
         attempts=job.attempt,
         seconds=round(monotonic() - begun, 3),
     )
-    with suppress(Exception):  # it is on its way to the study, which keeps it as well
+    with suppress(Exception):  # it is also sent to the study, which writes it as well
         write_result(directory, result)
     return result
 
 
-def _listen(job: Job, process: Any, heard: Connection, tell: Callable[[JobProgress], None], orders: int) -> Any:
-    """What the job's process said last: `{"result": ...}` or `{"error": ...}`; {} if it ended without a word.
+def _listen(job: Job, process: Any, messages: Connection, report: Callable[[JobProgress], None], orders: int) -> Any:
+    """The last message of the job's process: `{"result": ...}` or `{"error": ...}`; {} if it ended without one.
 
     Raises:
         TimeoutError: it takes longer than it may.
-        Stopped: `orders` closed.
+        Stopped: `orders` was closed.
     """
     deadline = None if job.timeout is None else monotonic() + job.timeout
-    # Windows cannot wait for a pipe like this one; there, a job ends before it is noticed that nobody wants it.
+    # Windows cannot wait for a pipe like this one; there, a job that nobody wants any more is first finished.
     stop = [] if sys.platform == "win32" else [orders]
     while True:
-        ready = wait([heard, process.sentinel, *stop], BEAT)
+        ready = wait([messages, process.sentinel, *stop], BEAT)
         if orders in ready:
             raise Stopped
-        if heard in ready:
+        if messages in ready:
             try:
-                message = json.loads(heard.recv_bytes())
+                message = json.loads(messages.recv_bytes())
             except (EOFError, OSError):
                 message = {}
             if "progress" not in message:
                 wait([process.sentinel], BEAT)  # it is about to end by itself
                 return message
-            tell(JobProgress.model_validate(message["progress"]))
+            report(JobProgress.model_validate(message["progress"]))
         elif process.sentinel in ready or not process.is_alive():
             return {}
         if deadline is not None and monotonic() > deadline:
@@ -128,7 +128,7 @@ def _listen(job: Job, process: Any, heard: Connection, tell: Callable[[JobProgre
 
 
 def _closed(orders: int) -> bool:
-    """Whether whoever gave a job has gone since; another job is not given before the result of this one."""
+    """Whether the input has been closed. (Nothing else can have come: the next job is given only after a result.)"""
     return sys.platform != "win32" and bool(wait([orders], 0))
 
 
@@ -145,7 +145,7 @@ def _interrupt(process: Any) -> None:
 
 
 def _kill(process: Any) -> None:
-    """Ends the process and what it has started; before it is waited for, so that its number is still its own."""
+    """Ends the process and what it has started; before waiting for it, so that its process id is still its own."""
     if hasattr(os, "killpg"):
         with suppress(OSError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -154,8 +154,8 @@ def _kill(process: Any) -> None:
     process.join()
 
 
-def _told_by(code: int | None, output: str, job: Job) -> str:
-    """What the end of a process that said nothing tells."""
+def _explained(code: int | None, output: str, job: Job) -> str:
+    """What can be said of a process that ended without a word, from its exit code and its output."""
     if any(words in output for words in ("bad_alloc", "allocate memory", "MemoryError", "Thread creation failed")):
         return memory_error(job.memory)
     if code is None or code >= 0:
@@ -183,22 +183,22 @@ def _line(key: str, value: BaseModel) -> str:
 
 
 def _prepare() -> None:
-    """Imports what every job needs, once for all of them."""
+    """Imports what every job needs, once for all jobs."""
     import partwise.workflow  # noqa: F401
     from partwise.parts.registry import registry
 
     registry()
     with suppress(ImportError):
-        import_module("torch._dynamo")  # half of a second: the first optimizer would import it
+        import_module("torch._dynamo")  # the first optimizer would import it, which takes half a second
 
 
 def main() -> None:
-    """What `python -m partwise.studies.execution.worker PLACE` does."""
+    """Serves jobs from the standard input until it closes."""
     _prepare()
-    # Nothing but messages may reach whoever reads them: what libraries print goes to the errors.
+    # Only messages may go to the standard output: what libraries print there is redirected to the standard error.
     messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    heed_no_interrupt()
+    block_interrupts()
 
     def say(line: str) -> None:
         with suppress(BrokenPipeError):

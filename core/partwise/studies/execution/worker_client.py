@@ -1,4 +1,4 @@
-"""A worker as whoever starts it sees it: a process that is given one job after the other and tells of them."""
+"""The side that starts a worker: gives it one job after the other and reads what it says about them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from partwise.errors import WorkError
 from .jobs import Job, JobProgress, JobResult
 
 PATIENCE = 20.0
-"""Seconds that a worker has to end once its input is closed; it takes a few to keep a checkpoint."""
+"""Seconds that a worker has to end once its input is closed; saving a checkpoint takes a few."""
 
 
 class Worker:
-    """A process that does jobs, one at a time; `fileno` tells when `hear` has something to read."""
+    """A process `python -m partwise.studies.execution.worker`. Once `select` finds it readable, `hear` returns."""
 
     def __init__(self, place: Path, threads: int) -> None:
-        """Starts it; it does its jobs in directories within `place`, with so many threads."""
+        """Starts the process. It does its jobs in directories within `place`, each with so many threads."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the worker)
         self._unread = b""
-        # -P: what lies in the current directory is not to be taken for a library.
+        # -P: files in the current directory must not be taken for libraries.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "partwise.studies.execution.worker", str(place.absolute())],
             stdin=subprocess.PIPE,
@@ -40,8 +40,8 @@ class Worker:
         self._orders, self._messages = self._process.stdin, self._process.stdout
 
     def give(self, job: Job) -> None:
-        """Has it do a job, once it has done the one before."""
-        with suppress(BrokenPipeError):  # it has ended, as `hear` is about to tell
+        """Gives it a job, which it does once it has done the one before."""
+        with suppress(BrokenPipeError):  # it has ended, as `hear` is about to say
             self._orders.write(job.model_dump_json().encode() + b"\n")
             self._orders.flush()
 
@@ -49,10 +49,10 @@ class Worker:
         return self._messages.fileno()
 
     def hear(self) -> list[JobProgress | JobResult]:
-        """What it told since; waits until there is something.
+        """What it has said since the last call; waits until there is something.
 
         Raises:
-            WorkError: it has ended, and why.
+            WorkError: the process has ended; says why.
         """
         read = os.read(self.fileno(), 1 << 16)
         if not read:
@@ -61,7 +61,7 @@ class Worker:
         return [_message(line) for line in lines]
 
     def close(self) -> None:
-        """Ends it, and what it is doing."""
+        """Ends the process, and the job it is doing."""
         with suppress(OSError):
             self._orders.close()
         try:
@@ -75,13 +75,13 @@ class Worker:
     def _last_words(self) -> str:
         code = self._process.wait(PATIENCE)
         self._errors.seek(0)
-        told = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         end = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        return f"the worker {end}" + (f": {told[-1]}" if told else "")
+        return f"the worker {end}" + (f": {lines[-1]}" if lines else "")
 
 
 def heard(workers: Iterable[Worker], seconds: float | None = None) -> list[Worker]:
-    """Those that have something to tell; waits for one that long, or for as long as it takes."""
+    """The workers that have something to say; waits at most so many seconds for one, or as long as it takes."""
     with DefaultSelector() as selector:
         for worker in workers:
             selector.register(worker, EVENT_READ, worker)
@@ -89,7 +89,7 @@ def heard(workers: Iterable[Worker], seconds: float | None = None) -> list[Worke
 
 
 def close_all(workers: list[Worker]) -> None:
-    """Ends several at once: none waits for another to keep its checkpoint."""
+    """Ends several workers at once, so that none waits while another saves its checkpoint."""
     for worker in workers:
         with suppress(OSError):
             worker._orders.close()
@@ -101,8 +101,8 @@ def _surroundings(threads: int) -> dict[str, str]:
     return {
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
-        # OpenBLAS (numpy's) starts its threads as it is loaded, and a process with threads does not fork well; nor
-        # does one that has asked CUDA, rather than the driver's library, whether there is a GPU.
+        # A process with threads does not fork well, and numpy's OpenBLAS starts its threads as it is loaded. Nor does a
+        # process that has asked CUDA whether there is a GPU; asking the driver's library (NVML) is harmless.
         "OPENBLAS_NUM_THREADS": "1",
         "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
     }

@@ -1,1 +1,1 @@
-"""From a study file to a plan: variants matched and tuned, costs, and what the seeds can detect."""
+"""From a study file to a plan: variants matched and tuned, costs, and how long it takes."""

@@ -1,4 +1,4 @@
-"""What a variant costs: parameters, FLOPs per token, and the tokens it is trained on. Read off the meta device."""
+"""What a variant costs: parameters, FLOPs per token, and training tokens. Found on the meta device."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Costs:
     flops_per_token: float
     """Forward, in a full context."""
     tokens: int
-    """That one run is trained on; 0 if its trainer does not say how many updates it makes."""
+    """Training tokens of one run; 0 if its trainer does not say how many updates it makes."""
 
     def of(self, quantity: Quantity) -> float:
         return {"parameters": self.parameters, "flops": self.flops_per_token, "tokens": self.tokens}[quantity]
 
 
 class Ledger:
-    """Costs of recipes, each worked out once; texts are prepared once per data and tokenizer."""
+    """Costs of recipes, each computed once; texts are prepared once for each data and tokenizer."""
 
     def __init__(self, say: Callable[[str], None] = lambda line: None) -> None:
         self._say = say
@@ -42,7 +42,7 @@ class Ledger:
         """A recipe with its texts; trains its tokenizer and encodes its texts unless the cache has them.
 
         Raises:
-            InputError: the data is not as it must be, or does not suit the model.
+            InputError: the data is not valid, or does not suit the model.
         """
         from partwise import workflow
 
@@ -56,15 +56,15 @@ class Ledger:
         """
         Raises:
             RecipeError: a part does not fit its place.
-            InputError: the data is not as it must be.
+            InputError: the data is not valid.
         """
         figures = [self.quantity(loaded, quantity) for quantity in ("parameters", "flops", "tokens")]
         return Costs(round(figures[0]), figures[1], round(figures[2]))
 
     def quantity(self, loaded: LoadedRecipe, quantity: Quantity) -> float:
-        """One of the costs, for the price of working out that one; raises what `costs` raises."""
+        """One of the costs, without computing the others; raises what `costs` raises."""
         recipe = loaded.recipe
-        # Weights and FLOPs do not hang on the trainer, of which tuning tries many.
+        # Weights and FLOPs do not depend on the trainer, and tuning tries many trainers.
         key = _canonical(recipe.data, recipe.tokenizer, recipe.model, recipe.trainer if quantity == "tokens" else None)
         key += f"{loaded.directory_of('data')} {loaded.directory_of('tokenizer')} {quantity}"
         if key not in self._figures:
@@ -91,7 +91,7 @@ def _canonical(*things: Any) -> str:
 
 
 def located(error: PartwiseError) -> list[Problem]:
-    """An input error as problems: those it has, or itself, which stands nowhere."""
+    """An input error as problems: those it holds, or the error itself as a problem without a place."""
     if isinstance(error, RejectedError):
         return list(error.problems)
     if isinstance(error, InputError):

@@ -1,7 +1,7 @@
 """Brings a variant to the base's budget by solving for a knob: parameters, FLOPs per token, or tokens.
 
-The quantity is taken to rise (or fall) with the knob all along. Where the knob takes numbers only that fit
-(a width that its heads divide), the nearest that do stand for those that do not.
+The quantity is assumed to be monotonic in the knob. If the knob takes only certain numbers (a width that its heads
+divide), the nearest of these stands for a number that does not fit.
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ from typing import Any
 
 from partwise.recipe import LoadedRecipe, Node, Problem, RejectedError
 from partwise.recipe.paths import values_at
-from partwise.studies.definition.reading import override_at
+from partwise.studies.definition.changes import override_at
 from partwise.studies.definition.study import Matching
 from partwise.studies.definition.variants import changed
 
 from .costs import Ledger
 
 ROUNDS = 60
-"""Most values that doubling or halving tries on each side."""
+"""Limit on the values that doubling or halving tries on each side."""
 NEIGHBOURS = 64
-"""How far from a whole number that does not fit one is looked for that does."""
+"""How far from a whole number that does not fit the search for one that does goes."""
 UNSET = 64
-"""Where the search begins for a knob that is null."""
+"""Where the search starts for a knob that is null."""
 
 Number = int | float
 Measure = Callable[[Number], float | None]
-"""The quantity at a value of the knob; None if the recipe does not hold with it."""
+"""The quantity at a value of the knob; None if the recipe is not valid with it."""
 
 
 def match(
     loaded: LoadedRecipe, target: float, matching: Matching, knob: Node, ledger: Ledger
 ) -> tuple[LoadedRecipe, dict[str, Any]]:
-    """The recipe with its budget matched, and what was solved for: knob path -> value; nothing if it matched as it was.
+    """The recipe with its budget matched, and what was solved for: knob path -> value; empty if it already matched.
 
     Raises:
-        RecipeError: there is no such knob, or no value of it comes near enough; says how near, and where.
+        RecipeError: there is no such knob, or no value of it comes near enough; says how near one comes, and where.
     """
     if _off(ledger.quantity(loaded, matching.quantity), target) <= matching.tolerance:
         return loaded, {}
@@ -55,7 +55,7 @@ def match(
 
     start = next(values_at(loaded.recipe.resolved(), matching.knob), None)  # of several places, the first
     if isinstance(start, bool | str | dict | list):
-        raise RejectedError([Problem(f"{matching.knob} is no number, so it cannot be solved for", knob.mark)])
+        raise RejectedError([Problem(f"{matching.knob} is not a number, so it cannot be solved for", knob.mark)])
     with_value(UNSET if start is None else start)  # raises if the path leads nowhere
     solve = _real if isinstance(start, float) else _whole
     best = solve(measure, target, UNSET if start is None else start)
@@ -68,7 +68,7 @@ def _too_far(matching: Matching, knob: Node, target: float, best: Number | None,
     named = {"parameters": "parameters", "flops": "FLOPs per token", "tokens": "tokens"}[matching.quantity]
     wanted = f"the base's {target:,.0f} {named}, within {matching.tolerance:.2%}"
     if best is None or got is None:
-        return Problem(f"no value of {matching.knob} gives a recipe that holds, to match {wanted}", knob.mark)
+        return Problem(f"no value of {matching.knob} gives a valid recipe, to match {wanted}", knob.mark)
     share = (got - target) / target
     return Problem(
         f"cannot be matched to {wanted}: the nearest is {got:,.0f} ({share:+.2%}), with {matching.knob} {best}",
@@ -104,7 +104,7 @@ def _whole(measure: Measure, target: float, start: int) -> int | None:
                 low = found[0]
             else:
                 high = found[0]
-        for value in range(low, min(high, low + NEIGHBOURS) + 1):  # those that were passed over
+        for value in range(low, min(high, low + NEIGHBOURS) + 1):  # those that the search passed over
             got = measure(value)
             if got is not None:
                 fitting[value] = got
@@ -120,7 +120,7 @@ def _outwards(value: int) -> Iterator[int]:
 
 
 def _real(measure: Measure, target: float, start: float) -> float | None:
-    """The number whose quantity is nearest to `target`, with as few digits as give it."""
+    """The number whose quantity is nearest to `target`, with as few digits as possible."""
     fitting: dict[float, float] = {}
 
     def near(value: float) -> tuple[float, float] | None:
@@ -167,7 +167,7 @@ def _bracket(
             if (found[1] - target) * (before[1] - target) <= 0:
                 return min(before[0], found[0]), max(before[0], found[0])
             if abs(found[1] - target) > 2 * abs(first[1] - target) and found[1] != first[1]:
-                break  # it goes the other way
+                break  # the quantity moves away from the target
             before = found
     return None
 

@@ -11,28 +11,31 @@ from typing import TYPE_CHECKING, Any
 from partwise.errors import InputError, PartwiseError
 from partwise.provenance.sources import code_of
 from partwise.recipe import LoadedRecipe, Problem, RejectedError
+from partwise.recipe.suggestions import did_you_mean
 from partwise.runs.identity import result_identity
 from partwise.studies import results
 from partwise.studies.definition.reading import LoadedStudy
 from partwise.studies.definition.variants import Candidate, variants
+from partwise.studies.execution.engine import EnginePart
 from partwise.studies.execution.jobs import Job
-from partwise.studies.validity import comparable, why_not_comparable
 
 from .costs import Costs, Ledger, located
 from .matching import match
+from .refusals import refuse_metric_per_token, refuse_seeds, refuse_unmeasurable
 
 if TYPE_CHECKING:
-    from partwise.data import Batches, Tokenizer
+    from partwise.data import Tokenizer
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class PlannedVariant:
-    """A variant as it will be trained."""
+    """A variant with its budget matched, what it costs, and the jobs that train it."""
 
     name: str
     levels: Mapping[str, str]
+    """Factor -> label of its level."""
     loaded: LoadedRecipe
     costs: Costs
     data_hash: str
@@ -44,7 +47,7 @@ class PlannedVariant:
     """Hash of the tokenizer; variants that share it mean the same by a token."""
 
     def identity(self, seed: int) -> str:
-        """Of the run with `seed`."""
+        """The identity of the run with `seed`."""
         recipe = self.loaded.recipe
         return result_identity(recipe.resolved(), seed, self.data_hash, code_of(recipe))
 
@@ -64,7 +67,7 @@ class PlannedVariant:
         )
 
     def described(self) -> results.Variant:
-        """As the results have it."""
+        """As the results record it."""
         return results.Variant(
             name=self.name,
             levels=dict(self.levels),
@@ -82,85 +85,88 @@ class Plan:
 
     study: LoadedStudy
     factors: Mapping[str, list[str]]
+    """Labels of each factor's levels, the baseline's first."""
     variants: tuple[PlannedVariant, ...]
     """The base first; not tuned yet."""
     seeds: tuple[int, ...]
+    engine: EnginePart
+    """What runs the jobs: the study's own engine unless it was replaced."""
     ledger: Ledger = field(default_factory=Ledger, compare=False, repr=False)
     """What anything costs, for those that change a variant further."""
 
     @property
     def base(self) -> PlannedVariant:
+        """The variant that the others are compared with."""
         return self.variants[0]
 
     @property
     def contrasts(self) -> int:
-        """Variants that are compared with the base."""
+        """How many variants are compared with the base."""
         return len(self.variants) - 1
 
     @property
     def tokenizer_varies(self) -> bool:
-        """Between variants, so that no figure per token compares them."""
+        """Whether variants differ in their tokenizer, so that no figure per token compares them."""
         return len({one.tokens for one in self.variants}) > 1
 
     def jobs(self, only: str | None = None) -> list[Job]:
-        """Every run, seed by seed, so that a study that is ended early has as much of each variant.
+        """Every run, seed by seed, so that a study that ends early has equally many runs of each variant.
 
         Raises:
             InputError: there is no variant called `only`.
         """
         chosen = [one for one in self.variants if only in (None, one.name)]
         if not chosen:
-            from partwise.recipe.suggestions import did_you_mean
-
             names = [one.name for one in self.variants]
             raise InputError(f"no variant {only!r}{did_you_mean(str(only), names)}; there are {', '.join(names)}")
         return [one.job(seed, self.study) for seed in self.seeds for one in chosen]
 
     def mismatch(self, variant: PlannedVariant) -> dict[str, float]:
-        """Parameters, FLOPs and tokens of a variant as a share more (or less) than the base's."""
+        """How much more than the base a variant has of parameters, FLOPs and tokens, as a share of the base's."""
         pairs = {name: (variant.costs.of(name), self.base.costs.of(name)) for name in ("parameters", "flops", "tokens")}
         return {name: got / base - 1 if base else 0.0 for name, (got, base) in pairs.items()}
 
 
 def make_plan(study: LoadedStudy, seeds: int | None = None, say: Say = lambda line: None) -> Plan:
-    """The plan of a study; reads its data and trains its tokenizers, as training would (into the same cache).
+    """The plan of a study. Reads its data and trains its tokenizers, as training would (into the same cache).
 
     Args:
-        seeds: how many, in place of the study's own.
+        seeds: how many, instead of the study's own.
+        say: is given a line on whatever takes long.
 
     Raises:
         RecipeError: everything that is impossible about any variant.
-        InputError: the data is not as it must be.
+        InputError: the data or the seeds do not suit the study.
     """
     found = variants(study)
-    ledger = Ledger(say)
     tokenizers = [one.loaded.recipe.tokenizer.model_dump(mode="json") for one in found.candidates]
-    _refuse_metric_per_token(study, any(one != tokenizers[0] for one in tokenizers))
+    refuse_metric_per_token(study, any(one != tokenizers[0] for one in tokenizers))
     chosen = study.study.every_seed if seeds is None else tuple(range(seeds))
-    looks = study.study.looks
-    if looks and looks[-1].seeds != len(chosen):
-        raise InputError(
-            f"the study declares its last look after {looks[-1].seeds} seeds; for {len(chosen)}, change it"
-        )
-    if study.study.tune and set(chosen) & set(study.study.tune.seeds):
-        raise InputError("these seeds are the ones that the study tunes with; tuning takes seeds of its own")
+    refuse_seeds(study, chosen)
+    ledger = Ledger(say)
+    planned = _planned_variants(study, found.candidates, ledger)
+    plan = Plan(study, found.factors, planned, chosen, study.study.run, ledger)
+    # Checked again: one and the same tokenizer, trained on other texts, is another.
+    refuse_metric_per_token(study, plan.tokenizer_varies)
+    return plan
+
+
+def _planned_variants(study: LoadedStudy, candidates: list[Candidate], ledger: Ledger) -> tuple[PlannedVariant, ...]:
     planned, problems = list[PlannedVariant](), list[Problem]()
     target: float | None = None
-    for one in found.candidates:
+    for one in candidates:
         try:
             planned.append(_planned(study, one, target, ledger))
         except PartwiseError as error:
             note = f"note: in variant {one.name}"
             problems += [_noted(problem, note) for problem in located(error)]
-        if one is found.candidates[0]:
+        if one is candidates[0]:
             if problems:
                 break  # the others are measured by the base
             target = planned[0].costs.of(study.study.match.quantity) if study.study.match else None
     if problems:
         raise RejectedError(problems)
-    plan = Plan(study, found.factors, tuple(planned), chosen, ledger)
-    _refuse_metric_per_token(study, plan.tokenizer_varies)  # the same one, trained on other texts, is another
-    return plan
+    return tuple(planned)
 
 
 def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: Ledger) -> PlannedVariant:
@@ -169,7 +175,7 @@ def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: L
     if study.study.match is not None and target is not None:
         loaded, matched = match(loaded, target, study.study.match, study.at(("match", "knob")), ledger)
     prepared = ledger.prepared(loaded) if matched else prepared
-    _refuse_unmeasurable(study, prepared.batches)
+    refuse_unmeasurable(study, prepared.batches)
     costs, tokens = ledger.costs(loaded), _tokens(loaded, prepared.tokenizer)
     return PlannedVariant(one.name, one.choice.labels, loaded, costs, prepared.data_hash, matched, tokens=tokens)
 
@@ -177,32 +183,6 @@ def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: L
 def _tokens(loaded: LoadedRecipe, tokenizer: Tokenizer) -> str:
     described = [loaded.recipe.tokenizer.model_dump(mode="json"), tokenizer.to_json()]
     return sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
-
-
-def _refuse_metric_per_token(study: LoadedStudy, tokenizer_varies: bool) -> None:
-    """
-    Raises:
-        RecipeError: the tokenizer varies, and the metric is one per token.
-    """
-    name = study.study.metric.name
-    if not comparable(name, tokenizer_varies):
-        place = ("metric", "name")
-        raise RejectedError([Problem(why_not_comparable(name), study.at(place).mark, place)])
-
-
-def _refuse_unmeasurable(study: LoadedStudy, batches: Batches) -> None:
-    """Finds before anything is trained what measuring would find afterwards.
-
-    Raises:
-        RecipeError: the metric's split is empty, or its context does not suit the texts.
-    """
-    metric = study.study.metric
-    try:
-        if metric.context is not None:
-            batches = batches.of_length(metric.context)
-        batches.evaluation(metric.split, 1)
-    except InputError as error:
-        raise RejectedError([Problem(str(error), study.at(("metric",)).mark, ("metric",))]) from error
 
 
 def _noted(problem: Problem, note: str) -> Problem:

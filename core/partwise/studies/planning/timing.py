@@ -1,4 +1,4 @@
-"""How long a study will take and how much disk, from a few steps of each variant on this machine."""
+"""How much time and disk a study will take, estimated from a few steps of each variant on this machine."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ if TYPE_CHECKING:
     from partwise.training.protocols import Progress
 
 STEPS = 4
-"""Updates that are timed; an evaluation stands before the first and after the third."""
+"""Updates that are timed; there is an evaluation before the first and after the third."""
 EVERY = 3
+"""Updates from one evaluation to the next, while timing."""
 LONGEST = 5.0
-"""Seconds after which no further update of a variant is timed, nor, after three times that, a further variant."""
+"""Seconds after which no further update of a variant is timed; after three times as long, no further variant."""
 START = 2.0
-"""Seconds from one run to the next in a slot, about."""
+"""Roughly the seconds between two runs in a slot."""
 BYTES_PER_PARAMETER = 16
-"""On the disk, of a finished run: weights, a checkpoint of them, and two moments, each in float32."""
+"""What a finished run takes on disk: weights, a checkpoint of them, and two moments, all in float32."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Of one variant."""
+    """How fast one variant trains."""
 
     step: float
     """Seconds per update."""
@@ -42,17 +43,21 @@ class Estimate:
     """What the runs that are still to be done will take."""
 
     seconds: float
-    """Of wall time, all slots busy."""
+    """Wall time with all slots busy."""
     bytes: int
+    """On disk."""
     runs: int
     seconds_per_run: dict[str, float]
-    """Variant -> seconds; without those whose trainer does not say how many updates it makes."""
+    """Variant -> seconds; without variants whose trainer does not say how many updates it makes."""
 
 
 def estimate(plan: Plan, open_runs: dict[str, int], slots: int, threads: int) -> Estimate | None:
-    """What is to come, from timing the variants that have open runs (their number by name); trials count as runs.
+    """Times the variants that have open runs and adds up what these will take; None if no variant can be timed.
 
-    None if none of them can be timed.
+    Args:
+        open_runs: variant -> runs that are still to be done; trials count as runs.
+        slots: runs at once.
+        threads: of each slot.
     """
     per_run: dict[str, float] = {}
     speeds: dict[str, Speed] = {}
@@ -71,13 +76,13 @@ def estimate(plan: Plan, open_runs: dict[str, int], slots: int, threads: int) ->
     busy = sum(per_run[name] * count for name, count in known.items())
     runs = sum(open_runs.values())
     size = sum(BYTES_PER_PARAMETER * one.costs.parameters * open_runs.get(one.name, 0) for one in plan.variants)
-    # No more than one slot works on the last run, however many there are.
+    # Only one slot works on the last run, however many there are.
     seconds = max(busy / min(slots, runs), max(per_run.values()))
     return Estimate(seconds, size, runs, per_run)
 
 
 def time_steps(loaded: LoadedRecipe, threads: int) -> Speed | None:
-    """How fast a recipe trains here; None if it ended too soon to tell. What is trained is thrown away."""
+    """How fast a recipe trains here; None if it ended too soon to tell. The trained model is thrown away."""
     import torch
 
     from partwise import workflow
@@ -98,7 +103,7 @@ def time_steps(loaded: LoadedRecipe, threads: int) -> Speed | None:
 
 
 class _EnoughError(Exception):
-    """Ends a training that has been timed."""
+    """Ends a training run that has been timed."""
 
 
 class _Clock:
@@ -122,7 +127,7 @@ class _Clock:
 
 
 def _scaled(variant: PlannedVariant, plan: Plan, speeds: dict[str, Speed]) -> Speed | None:
-    """A speed by the FLOPs alone, from that of a variant that was timed."""
+    """A speed estimated from that of a variant that was timed, in proportion to their FLOPs."""
     known = next((one for one in plan.variants if one.name in speeds), None)
     if known is None:
         return None

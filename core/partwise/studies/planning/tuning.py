@@ -1,4 +1,4 @@
-"""Finds the best value of a knob for each variant: on seeds of its own, on the valid split, with equal trials."""
+"""Finds the best value of a knob for each variant: on seeds of its own, on the valid split, with as many trials."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from statistics import mean
 from typing import Any
 
 from partwise.recipe import Node, Problem, RejectedError
-from partwise.studies.definition.reading import override_at
+from partwise.studies.definition.changes import override_at
 from partwise.studies.definition.variants import changed
 from partwise.studies.execution.jobs import Job, JobResult
 from partwise.studies.results import Metric, Trial
@@ -19,7 +19,7 @@ from .plan import Plan, PlannedVariant
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedTrial:
     """One trial: a variant with a value of the knob and a tuning seed."""
 
     variant: PlannedVariant
@@ -29,18 +29,18 @@ class Planned:
     job: Job
 
 
-def trials(plan: Plan) -> list[Planned]:
-    """Every trial; as many for each variant, the base included; none if the study tunes nothing.
+def trials(plan: Plan) -> list[PlannedTrial]:
+    """Every trial, equally many for each variant, the base included; none if the study tunes nothing.
 
     Raises:
-        RecipeError: the knob, or a value of it, does not fit a variant; all of them at once.
+        RecipeError: the knob, or values of it, do not fit a variant; says all of it at once.
     """
     tune = plan.study.study.tune
     if tune is None:
         return []
-    # What is compared is judged on other texts where the study says so; what is chosen, on the valid split.
+    # The study may compare its variants on another split; values are always chosen on the valid split.
     metric = plan.study.study.metric.asked().model_copy(update={"split": "valid"})
-    found, problems = list[Planned](), list[Problem]()
+    found, problems = list[PlannedTrial](), list[Problem]()
     for variant in plan.variants:
         for node in _values(plan):
             try:
@@ -58,7 +58,7 @@ def _values(plan: Plan) -> Sequence[Node]:
     return values
 
 
-def _tried(plan: Plan, variant: PlannedVariant, node: Node, metric: Metric) -> Iterator[Planned]:
+def _tried(plan: Plan, variant: PlannedVariant, node: Node, metric: Metric) -> Iterator[PlannedTrial]:
     tune = plan.study.study.tune
     assert tune is not None, "only then are there trials"
     loaded = changed(variant.loaded, [override_at(plan.study.at(("tune", "at")), node)])
@@ -70,22 +70,22 @@ def _tried(plan: Plan, variant: PlannedVariant, node: Node, metric: Metric) -> I
         if abs(got - wanted) > matching.tolerance * wanted:
             message = (
                 f"tuning must leave the {matching.quantity} as they were matched, and {_shown(value)} makes them "
-                f"{got:,.0f} instead of {wanted:,.0f}; tune a knob that they do not hang on"
+                f"{got:,.0f} instead of {wanted:,.0f}; tune a knob that they do not depend on"
             )
             raise RejectedError([Problem(message, node.mark)])
     tried = replace(variant, loaded=loaded, costs=costs, tuned={tune.at: value})
     for seed in tune.seeds:
         job = tried.job(seed, plan.study, metric)
         title = f"tuning {variant.name}, {tune.at.rpartition('.')[2]} {_shown(value)}, seed {seed}"
-        yield Planned(tried, value, seed, job.model_copy(update={"title": title}))
+        yield PlannedTrial(tried, value, seed, job.model_copy(update={"title": title}))
 
 
 def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def recorded(planned: Sequence[Planned], found: Mapping[str, JobResult]) -> list[Trial]:
-    """The trials as the results have them, whether or not they are done."""
+def recorded(planned: Sequence[PlannedTrial], found: Mapping[str, JobResult]) -> list[Trial]:
+    """The trials as the results record them, whether or not they are done."""
     return [
         Trial(
             variant=one.variant.name,
@@ -102,10 +102,10 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-def tuned(plan: Plan, planned: Sequence[Planned], found: Mapping[str, JobResult]) -> Plan:
-    """The plan with each variant's best value: by the mean over the tuning seeds, a value that failed being the worst.
+def tuned(plan: Plan, planned: Sequence[PlannedTrial], found: Mapping[str, JobResult]) -> Plan:
+    """The plan with each variant's best value: by its mean over the tuning seeds, where a failure is the worst score.
 
-    Of values that are equally good the first wins; where all failed, the variant stays as it was.
+    If several values are equally good, the first one wins. If all failed, the variant stays as it was.
     """
     goal = plan.study.study.metric.asked().goal
     chosen = []
@@ -123,10 +123,10 @@ def tuned(plan: Plan, planned: Sequence[Planned], found: Mapping[str, JobResult]
 
 
 def _score(result: JobResult | None, goal: str) -> float:
-    """The lower, the better."""
+    """How good a trial is; the lower, the better."""
     if result is None or result.state != "done" or result.metric is None:
         return inf
     return result.metric if goal == "min" else -result.metric
 
 
-__all__ = ["Planned", "recorded", "trials", "tuned"]
+__all__ = ["PlannedTrial", "recorded", "trials", "tuned"]

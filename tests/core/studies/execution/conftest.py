@@ -1,15 +1,16 @@
-"""Tiny studies: jobs of a character model of a few steps, a pool for them, and somebody who notes all that happens."""
+"""Tiny studies: jobs that train a character model for a few steps, and a watch that notes everything that happens."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from partwise.studies.execution.jobs import OUTPUT, Job, JobProgress, JobResult
+from partwise.studies.execution.jobs import OUTPUT, Job, JobProgress, JobResult, write_result
+from partwise.studies.execution.measuring import train_and_measure
 from partwise.studies.results import Metric
 
 HERE = Path(__file__).parent
@@ -46,6 +47,23 @@ def make_job() -> Callable[..., Job]:
     return _make_job
 
 
+class InThisProcess:
+    """An engine without any process but this one: what disturbed jobs are compared with, for the cost of no import."""
+
+    def run(
+        self, jobs: Iterable[Job], place: Path, report: Callable[[JobProgress], None]
+    ) -> Generator[JobResult, None, None]:
+        for job in jobs:
+            result = train_and_measure(job, place / job.identity, report)
+            write_result(place / job.identity, result)
+            yield result
+
+
+@pytest.fixture(scope="session")
+def in_this_process() -> InThisProcess:
+    return InThisProcess()
+
+
 class Notes:
     """A watch that remembers."""
 
@@ -54,6 +72,8 @@ class Notes:
         self.events: list[tuple[str, str]] = []
         self.progressed: list[JobProgress] = []
         self.results: list[JobResult] = []
+
+    def note(self, line: str) -> None: ...
 
     def planned(self, jobs: Sequence[Job], known: Mapping[str, JobResult]) -> None:
         self.known = dict(known)
@@ -85,7 +105,7 @@ def take_notes() -> Callable[[], Notes]:
 
 @pytest.fixture(scope="session")
 def starts() -> Callable[[Path], int]:
-    """How often the job in a directory was begun, by what its processes wrote."""
+    """How often the job in a directory was begun, according to what its processes wrote."""
 
     def count(directory: Path) -> int:
         text = (directory / OUTPUT).read_text() if (directory / OUTPUT).exists() else ""
@@ -96,7 +116,7 @@ def starts() -> Callable[[Path], int]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Of the processes that are started: one cache for all, and the plugin that makes mishaps."""
+    """For the processes that tests start: one cache for all, and the plugin that makes mishaps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PARTWISE_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("PYTHONPATH", os.pathsep.join([str(HERE / "installed"), os.environ.get("PYTHONPATH", "")]))

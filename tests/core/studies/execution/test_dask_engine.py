@@ -19,7 +19,6 @@ from partwise import InputError, WorkError
 from partwise.studies.execution.execute import execute
 from partwise.studies.execution.jobs import Job, JobProgress
 from partwise_engines.dask_engine import DaskEngine
-from partwise_engines.local import LocalEngine
 from partwise_engines.parts import Dask
 
 pytest.importorskip("distributed")
@@ -74,7 +73,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 def test_a_worker_that_dies_costs_nothing_but_time(
-    cluster: Cluster, make_job: Callable[..., Job], notes: Any, starts: Any, tmp_path: Path
+    cluster: Cluster, make_job: Callable[..., Job], notes: Any, starts: Any, in_this_process: Any, tmp_path: Path
 ) -> None:
     doomed = cluster.add_worker()
     long = [make_job(seed, steps=250, trainer={"checkpoint_every": 20}) for seed in range(3)]
@@ -103,23 +102,23 @@ def test_a_worker_that_dies_costs_nothing_but_time(
     assert {result.attempts for result in results.values()} == {1}  # that a worker dies is not the job's failure
     # One more start than there are jobs: the one that the worker took with it, and that went on from its checkpoint.
     assert sum(starts(tmp_path / "pool" / job.identity) for job in jobs) == len(jobs) + 1
-    alone = execute(long, LocalEngine(2), tmp_path / "alone")
+    alone = execute(long, in_this_process, tmp_path / "alone")
     assert [results[name].metric for name in alone] == [result.metric for result in alone.values()]
     assert [results[name].curve for name in alone] == [result.curve for result in alone.values()]
 
 
 def test_results_arrive_without_a_common_disk(cluster: Cluster, make_job: Callable[..., Job], tmp_path: Path) -> None:
     elsewhere = tmp_path / "not there for the workers"  # nothing is written there beforehand, as if it were not seen
-    told: list[JobProgress] = []
+    reported: list[JobProgress] = []
     jobs = [make_job(0), make_job(0, "raise")]
-    fine, raising = sorted(DaskEngine(cluster.address).run(jobs, elsewhere, told.append), key=lambda one: one.state)
+    fine, raising = sorted(DaskEngine(cluster.address).run(jobs, elsewhere, reported.append), key=lambda one: one.state)
     assert not elsewhere.exists()
     assert fine.state == "done"
     assert fine.metric is not None
     assert [step for step, _ in fine.curve] == [0, 5]
     assert fine.directory is None
     assert "so it goes" in str(raising.output)
-    assert told[-1].identity == fine.identity
+    assert reported[-1].identity == fine.identity
 
 
 def test_a_study_that_is_gone_leaves_no_run_behind(

@@ -102,7 +102,7 @@ def test_attempts_left_over_by_a_killed_study_are_made(jobs: list[Job], tmp_path
     assert (results[stubborn.identity].state, results[stubborn.identity].attempts) == ("done", 2)
 
 
-def test_a_damaged_result_is_made_anew(jobs: list[Job], tmp_path: Path) -> None:
+def test_a_damaged_result_is_made_again(jobs: list[Job], tmp_path: Path) -> None:
     execute(jobs, Engine(), tmp_path)
     (tmp_path / jobs[1].identity / RESULT).write_text('{"identity": "fi')
     (tmp_path / jobs[2].identity / RESULT).write_text('{"identity": 3}')
@@ -130,7 +130,7 @@ def test_results_survive_that_the_pool_is_moved(jobs: list[Job], tmp_path: Path)
     assert str(tmp_path) not in (tmp_path / "new" / jobs[0].identity / RESULT).read_text()
 
 
-def test_what_is_told_twice_counts_once(jobs: list[Job], tmp_path: Path, notes: Any) -> None:
+def test_a_result_that_comes_twice_counts_once(jobs: list[Job], tmp_path: Path, notes: Any) -> None:
     class Stammering(Engine):
         def run(self, jobs: Any, place: Path, report: Any) -> Iterator[JobResult]:
             for result in super().run(jobs, place, report):
@@ -141,14 +141,14 @@ def test_what_is_told_twice_counts_once(jobs: list[Job], tmp_path: Path, notes: 
     assert notes.of("finished") == names(jobs)
 
 
-def test_an_engine_that_keeps_silent_about_a_job_is_found_out(jobs: list[Job], tmp_path: Path) -> None:
+def test_an_engine_that_gives_no_result_for_a_job_is_found_out(jobs: list[Job], tmp_path: Path) -> None:
     class Silent(Engine):
         def run(self, jobs: Any, place: Path, report: Any) -> Iterator[JobResult]:
             for job in jobs:
                 if job.identity != "fine2":
                     yield done(job)
 
-    with pytest.raises(WorkError, match="tells nothing of fine2"):
+    with pytest.raises(WorkError, match="gave no result for fine2"):
         execute(jobs, Silent(), tmp_path)
     assert list(known_results(jobs, tmp_path)) == ["fine0", "fine1", "fine3"]
 

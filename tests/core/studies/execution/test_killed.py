@@ -49,9 +49,11 @@ def table(results: dict[str, JobResult]) -> Any:
     return {name: (one.state, one.metric, one.curve, one.attempts) for name, one in results.items()}
 
 
-def test_ten_kills_change_nothing_and_no_finished_run_is_repeated(tmp_path: Path, make_job: Any, starts: Any) -> None:
-    trainer = {"checkpoint_every": 100, "evaluate_every": 1000}
-    jobs: list[Job] = [make_job(seed, steps=2400, trainer=trainer) for seed in range(JOBS)]
+def test_ten_kills_change_nothing_and_no_finished_run_is_repeated(
+    tmp_path: Path, make_job: Any, starts: Any, in_this_process: Any
+) -> None:
+    trainer = {"checkpoint_every": 100, "evaluate_every": 500}
+    jobs: list[Job] = [make_job(seed, steps=1200, trainer=trainer) for seed in range(JOBS)]
     (tmp_path / "jobs.json").write_text(json.dumps([job.model_dump(mode="json") for job in jobs]))
     pool = tmp_path / "pool"
     chance, kills, finished = random.Random(5), 0, dict[str, int]()
@@ -72,9 +74,9 @@ def test_ten_kills_change_nothing_and_no_finished_run_is_repeated(tmp_path: Path
                 grows = done if kills in AFTER_A_RUN else trained
                 before = grows()
                 wait_until(lambda: grows() > before)  # noqa: B023
-            time.sleep(chance.uniform(0, 0.3 if kills % 2 else 1.0))
+            time.sleep(chance.uniform(0, 0.15 if kills % 2 else 1.0))
             study.send_signal(signal.SIGKILL)
-            assert study.wait(60) == -signal.SIGKILL
+            assert study.wait(240) == -signal.SIGKILL
             kills += 1
         else:
             assert study.wait(300) == 0
@@ -83,20 +85,29 @@ def test_ten_kills_change_nothing_and_no_finished_run_is_repeated(tmp_path: Path
         finished = {name: starts(pool / name) for name in known_results(jobs, pool)}
     assert kills == KILLS
     assert begun() > JOBS  # some were interrupted, and went on
-    undisturbed = execute(jobs, LocalEngine(2), tmp_path / "calm")
+    undisturbed = execute(jobs, in_this_process, tmp_path / "calm")
     assert table(known_results(jobs, pool)) == table(undisturbed)
     for job in jobs:
         rows, calm = ((place / job.identity / "metrics.jsonl").read_bytes() for place in (pool, tmp_path / "calm"))
         assert rows == calm
 
 
+WORKER = "from partwise.studies.execution import worker; worker.GRACE = 300.0; worker.main()"
+"""A worker that ends an unwanted job by interrupting it, or not at all: its patience outlasts the test's."""
+
+
+@pytest.mark.parametrize("disposition", [signal.SIG_DFL, signal.SIG_IGN], ids=["in a terminal", "in the background"])
 @pytest.mark.parametrize("moment", ["before it is begun", "as its process starts"])
-def test_a_job_that_nobody_wants_any_more_is_not_done(moment: str, tmp_path: Path, make_job: Any, starts: Any) -> None:
-    job = make_job(0, steps=300)
+def test_a_job_that_nobody_wants_any_more_is_not_done(
+    moment: str, disposition: signal.Handlers, tmp_path: Path, make_job: Any, starts: Any
+) -> None:
+    job = make_job(0, steps=1_000_000)  # it never ends by itself, however slow this process is to notice anything
     worker = subprocess.Popen(
-        [sys.executable, "-m", "partwise.studies.execution.worker", str(tmp_path)],
+        [sys.executable, "-c", WORKER, str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
+        # Shells have what they start with `&` ignore SIGINT, and processes inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, disposition),
     )
     assert worker.stdin is not None
     worker.stdin.write(job.model_dump_json().encode() + b"\n")
@@ -104,7 +115,7 @@ def test_a_job_that_nobody_wants_any_more_is_not_done(moment: str, tmp_path: Pat
     if moment == "as its process starts":
         wait_until(lambda: (tmp_path / job.identity).exists())
     worker.stdin.close()
-    assert worker.wait(60) == 0
+    assert worker.wait(240) == 0
     assert not known_results([job], tmp_path)
     if moment == "before it is begun":
         assert not starts(tmp_path / job.identity)

@@ -1,4 +1,4 @@
-"""The local engine on real processes: what befalls one run harms no other, and is told for what it is."""
+"""The local engine on real processes: what happens to one run harms no other, and is reported as what it is."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def study(tmp_path_factory: pytest.TempPathFactory, make_job: Any, take_notes: A
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, make_job: Any) -> dict[str, JobResult]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, make_job: Any, in_this_process: Any) -> dict[str, JobResult]:
     jobs = [make_job(seed) for seed in range(3)]
-    return execute(jobs, LocalEngine(1), tmp_path_factory.mktemp("calm"))
+    return execute(jobs, in_this_process, tmp_path_factory.mktemp("calm"))
 
 
 def test_runs_beside_the_mishaps_come_out_as_if_they_were_alone(study: Study, undisturbed: Any) -> None:
@@ -68,7 +68,7 @@ def test_runs_beside_the_mishaps_come_out_as_if_they_were_alone(study: Study, un
     assert len({calm.metric for calm in undisturbed.values()}) == 3  # seeds differ, so the above says something
 
 
-def test_a_result_tells_the_metric_of_the_trained_model(study: Study) -> None:
+def test_a_result_holds_the_metric_of_the_trained_model(study: Study) -> None:
     from partwise import workflow
 
     measured = workflow.evaluate(workflow.reopen(study.pool / "fine0"), "valid")
@@ -95,7 +95,7 @@ def test_a_run_that_hangs_ends_when_its_time_is_up(study: Study) -> None:
     assert (study["hang0"].state, study["hang0"].error) == ("failed", "timed out after 2 s")
 
 
-def test_a_run_that_exhausts_its_memory_is_told_so(study: Study) -> None:
+def test_a_run_that_exhausts_its_memory_is_reported_as_such(study: Study) -> None:
     assert (study["memory0"].state, study["memory0"].error) == ("failed", "out of memory (cap 0.9 GB)")
 
 
@@ -107,7 +107,7 @@ def test_a_run_that_raises_shows_what_it_raised(study: Study) -> None:
     assert result.output.endswith("with a second line")
 
 
-def test_an_error_meant_for_people_is_told_as_it_is(study: Study) -> None:
+def test_an_error_meant_for_people_is_reported_as_it_is(study: Study) -> None:
     assert study["refuse0"].error == "this cannot work"
 
 
@@ -155,14 +155,14 @@ def test_a_failure_is_tried_again_as_declared(study: Study, starts: Any) -> None
     assert study["refuse0"].attempts == starts(study.pool / "refuse0") == 1
 
 
-def test_each_job_ends_once_and_all_are_told_of(study: Study) -> None:
+def test_each_job_ends_once_and_all_are_reported(study: Study) -> None:
     assert sorted(study.notes.of("finished")) == sorted(job.identity for job in study.jobs)
     assert list(study.results) == [job.identity for job in study.jobs]
     assert {one.identity for one in study.notes.progressed} >= {"fine0", "fine1", "fine2"}
     assert [one.step for one in study.notes.progressed if one.identity == "fine0"][-1] == 5
 
 
-def test_the_pool_alone_tells_all_results(study: Study) -> None:
+def test_the_pool_alone_holds_all_results(study: Study) -> None:
     assert known_results(study.jobs, study.pool) == study.results
     assert read_result(study.pool / "nobody") is None
 
@@ -187,7 +187,7 @@ def test_slots_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_there_are_as_many_slots_as_cores_up_to_four(monkeypatch: pytest.MonkeyPatch) -> None:
     for cores, slots in ((1, 1), (2, 2), (64, 4)):
-        monkeypatch.setattr("partwise.studies.execution.worker_client.cores", lambda cores=cores: cores)
+        monkeypatch.setattr("partwise.machine.cores", lambda cores=cores: cores)
         assert Local().build(None) == LocalEngine(slots)
     assert Local(slots=7).build(None) == LocalEngine(7)
 
@@ -199,13 +199,13 @@ def test_where_a_process_cannot_be_forked_a_job_has_a_fresh_one(
     monkeypatch.setattr(worker, "_context", lambda: multiprocessing.get_context("spawn"))
     monkeypatch.setattr(sys, "path", [str(Path(__file__).parent / "installed"), *sys.path])  # a fresh one inherits it
     orders, hold = os.pipe()
-    told: list[Any] = []
+    reported: list[Any] = []
     try:
-        fine = worker.attend(make_job(0), tmp_path / "fine", told.append, orders)
-        raising = worker.attend(make_job(0, "raise"), tmp_path / "raise", told.append, orders)
+        fine = worker.attend(make_job(0), tmp_path / "fine", reported.append, orders)
+        raising = worker.attend(make_job(0, "raise"), tmp_path / "raise", reported.append, orders)
     finally:
         os.close(orders)
         os.close(hold)
     assert (fine.state, fine.metric) == ("done", undisturbed["fine0"].metric)
-    assert told[-1].step == 5
+    assert reported[-1].step == 5
     assert raising.error == "ZeroDivisionError: so it goes"

@@ -114,7 +114,7 @@ def test_all_that_cannot_be_matched_is_said_at_once(study) -> None:
     ("knob", "message"),
     [
         ("model.blocks.*.feedforward.ration", "did you mean 'ratio'?"),
-        ("model.blocks.*.feedforward", "is no number"),
+        ("model.blocks.*.feedforward", "is not a number"),
         ("trainer.steps", "cannot be matched"),
     ],
 )

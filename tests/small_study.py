@@ -1,23 +1,30 @@
-"""A study of a GPT so small that it is trained in no time, and an engine that only pretends."""
+"""For tests of studies: a study of a GPT so small that it is trained in no time, and an engine that only pretends."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from partwise.studies.ablation import ablate
+from partwise.studies.definition.reading import load_study
+from partwise.studies.directories import study_directories
 from partwise.studies.execution.engine import EnginePart
+from partwise.studies.execution.execute import Unwatched
 from partwise.studies.execution.jobs import Job, JobProgress, JobResult
+from partwise.studies.planning.plan import make_plan
+from partwise.studies.results import Results
 
 TEXT = "the quick brown fox jumps over the lazy dog and runs away from the hounds. " * 60
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current directory, and a cache of its own."""
+    """An empty current directory, with its own cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PARTWISE_CACHE", str(tmp_path / "cache"))
     return tmp_path
@@ -72,7 +79,7 @@ def study(here: Path, recipe: dict[str, Any]) -> Write:
 
 
 class Pretending(EnginePart):
-    """An engine that trains nothing: each job comes to what `outcome` says of it."""
+    """An engine that trains nothing: each job has the result that `outcome` gives it."""
 
     name = "pretending"
 
@@ -98,7 +105,7 @@ class PretendedEngine:
 
 
 def better_with_rope(job: Job) -> dict[str, Any]:
-    """Some spread over seeds, and half a nat for rope."""
+    """Some spread between seeds, and rope better by half a nat."""
     rope = job.recipe["model"]["position"]["use"] == "rope"
     seed = job.recipe["seed"]
     return {"state": "done", "metric": 2.0 + 0.01 * seed - 0.5 * rope + 0.001 * (seed % 3) * rope}
@@ -106,7 +113,7 @@ def better_with_rope(job: Job) -> dict[str, Any]:
 
 @pytest.fixture
 def engine() -> type[PretendedEngine]:
-    """What the pretended engine did, and what it will say; `Pretending()` is the part."""
+    """What the pretended engine did, and what it will answer; `Pretending()` is the part."""
     PretendedEngine.done = []
     PretendedEngine.outcome = staticmethod(better_with_rope)
     PretendedEngine.stop_after = None
@@ -117,3 +124,19 @@ def engine() -> type[PretendedEngine]:
 def pretending() -> EnginePart:
     """The part of the pretended engine."""
     return Pretending()
+
+
+class Listener(Unwatched):
+    """A watch that keeps what is said about the study."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def run_study(path: Path, engine: EnginePart, **more: Any) -> Results:
+    """The study in a file, run on this engine, with `ablate`'s other arguments."""
+    loaded = load_study(path)
+    return ablate(replace(make_plan(loaded), engine=engine), study_directories(loaded), **more)

@@ -1,4 +1,4 @@
-"""Study files: what is said of those that are wrong, and where."""
+"""Study files: what they mean, and what is reported of those that are wrong, and where."""
 
 from __future__ import annotations
 
@@ -7,27 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
-from partwise.errors import RecipeError
-from partwise.recipe import load, shipped, studies
-from partwise.studies.definition.locate import find_study, holds_study
+from partwise.recipe import load
 from partwise.studies.definition.reading import load_study
-from partwise.studies.definition.schema import study_schema
-from partwise.studies.definition.variants import variants
 
-
-def refused(path: Path, assemble: bool = True) -> str:
-    with pytest.raises(RecipeError) as caught:
-        variants(load_study(path), assemble)
-    return str(caught.value)
-
-
-def points_at(text: str, message: str, path: Path) -> str:
-    """What stands in the file where the problem with this message is said to be."""
-    head = next(line for line in text.splitlines() if message in line)
-    line, column = map(int, head.split(":")[1:3])
-    return path.read_text().splitlines()[line - 1][column - 1 :]
+from .refused import points_at, refused
 
 
 def test_a_study_says_no_more_than_it_must(study) -> None:
@@ -136,57 +120,11 @@ def test_a_factor_that_leads_nowhere_is_shown(study, factor: dict[str, Any], mes
     assert points_at(text, message, path).startswith(pointed)
 
 
-def test_impossible_variants_are_all_found_with_their_names_and_places(study) -> None:
-    heads = {"at": "model.blocks.*.mixer.heads", "values": [2, 3, 5]}
-    wide = {"values": {"narrow": {"model": {"width": 15}}}}
-    text = refused(study(factors={"heads": heads, "size": wide}))
-    assert "heads 3 does not divide width 16" in text
-    assert "heads 5 does not divide width 16" in text
-    assert "heads 2 does not divide width 15" in text
-    assert "note: in variant heads=3 (factors.heads.values.1)" in text
-    assert "note: in variant size=narrow (factors.size.values.narrow)" in text
-    assert text.count("at model.blocks.0.mixer") == 3
-    assert all(line.startswith("mine.json:5:") for line in text.splitlines() if "does not divide" in line)
-
-
-def test_slips_of_every_step_are_told_at_once(study) -> None:
-    factors = {
-        "typo": {"at": "model.positon", "values": ["rope"]},
-        "seed": {"values": [{"seed": 3}]},
-        "unknown": {"at": "model.position", "values": ["rop"]},
-        "heads": {"at": "model.blocks.*.mixer.heads", "values": [3]},
-    }
-    tune = {"at": "trainer.optimizer.lrr", "values": [0.1, 0.2]}
-    text = refused(study(factors=factors, tune=tune))
-    for message in ("no 'positon'", "'seed' is nothing", "unknown position 'rop'", "does not divide", "'lrr'"):
-        assert text.count(message) == 1, message
-
-
-@pytest.mark.parametrize("design", ["one_at_a_time", "grid", "leave_one_out"])
-def test_a_factor_that_leaves_the_base_as_it_is_compares_nothing(study, design: str) -> None:
-    factor = {"at": "model.position", "values": ["none"], "off": "none"}
-    path = study(factors={"position": factor}, design=design)
-    text = refused(path)
-    assert "there is nothing to compare" in text
-    assert points_at(text, "nothing to compare", path).startswith('{"at": "model.position"')
-
-
 @pytest.mark.parametrize("name", ["", " "])
 def test_factors_and_variants_have_names(study, name: str) -> None:
     assert "needs a name" in refused(study(factors={name: {"at": "model.position", "values": ["rope"]}}))
     variants = {name: {"model": {"position": "rope"}}}
     assert "needs a name" in refused(study(factors=None, design="list", variants=variants))
-
-
-def test_schema_only_assembles_nothing(study) -> None:
-    path = study(factors={"heads": {"at": "model.blocks.*.mixer.heads", "values": [3]}})
-    assert [one.name for one in variants(load_study(path), assemble=False).candidates] == ["base", "heads=3"]
-
-
-def test_variants_that_are_one_recipe_are_refused(study) -> None:
-    factor = {"at": "model.position", "values": {"a": "rope", "b": {"use": "rope", "base": 10000.0}}}
-    text = refused(study(factors={"position": factor}))
-    assert "variants position=a and position=b are one and the same recipe" in text
 
 
 def test_a_wrong_base_is_shown_in_its_own_file(study, here: Path, recipe: dict[str, Any]) -> None:
@@ -209,49 +147,6 @@ def test_a_study_is_no_base_and_a_recipe_no_study(study, here: Path) -> None:
 
 def test_a_study_may_be_an_object(study, here: Path) -> None:
     assert load_study(json.loads(study().read_text())).study.name == "mine"
-
-
-def test_studies_are_found_by_name_with_or_without_their_folder(here: Path) -> None:
-    assert find_study("positions") == find_study("studies/positions")
-    assert holds_study("positions")
-    assert not holds_study("gpt")
-    with pytest.raises(RecipeError, match="did you mean 'positions'"):
-        find_study("postions")
-
-
-SHIPPED = [one.name for one in studies()]
-
-
-def test_the_studies_that_were_asked_for_ship() -> None:
-    asked = {
-        "positions",
-        "norms",
-        "feedforwards",
-        "recurrence",
-        "tokenizers",
-        "attention-ladder",
-        "replications/position-extrapolation",
-        "demo",
-    }
-    assert asked <= {name.replace(f"{shipped.STUDIES}/", "") for name in SHIPPED}
-
-
-@pytest.mark.parametrize("name", SHIPPED)
-def test_every_shipped_study_holds_and_fits_the_schema(name: str) -> None:
-    loaded = load_study(name)
-    assert len(variants(loaded).candidates) > 1
-    assert loaded.study.about
-    assert loaded.path is not None
-    Draft202012Validator(study_schema()).validate(json.loads(loaded.path.read_text()))
-
-
-def test_the_schema_of_studies_is_one_and_refuses_what_loading_refuses(study) -> None:
-    document = study_schema()
-    Draft202012Validator.check_schema(document)
-    schema = Draft202012Validator(document)
-    assert schema.is_valid(json.loads(study().read_text()))
-    for change in ({"metrc": 1}, {"design": "x"}, {"seeds": 0}, {"run": {"use": "locl"}}, {"base": {"modl": {}}}):
-        assert not schema.is_valid(json.loads(study(**change).read_text())), change
 
 
 def test_a_recipe_still_loads_with_nothing_of_studies_in_it(recipe: dict[str, Any], here: Path) -> None:

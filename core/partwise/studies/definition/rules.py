@@ -1,0 +1,80 @@
+"""What holds between the fields of a study, beyond their types. Every rule yields what breaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from partwise.parts.part import Path
+from partwise.recipe import Node, Problem
+from partwise.studies.validity import broken_looks
+
+from .study import Study
+
+Broken = Iterator[tuple[str, Path]]
+"""What is wrong, and where."""
+
+
+def broken_rules(study: Study, node: Node) -> Iterator[Problem]:
+    """Every rule that the study breaks, with its place in the file."""
+    for rule in (_design, _metric, _names, _factors, _seeds, _looks):
+        for message, path in rule(study):
+            yield Problem(message, node.reach(path)[0].head, path)
+
+
+def _design(study: Study) -> Broken:
+    if study.design == "list":
+        if not study.variants:
+            yield 'the design list runs the "variants" of the study, and there are none', ("design",)
+        if study.factors:
+            yield "the design list has no factors, but variants: name -> patch", ("factors",)
+        return
+    if study.variants:
+        yield f"variants are for the design list; this is {study.design}", ("variants",)
+    if not study.factors:
+        yield "a study varies something: it needs factors (or variants, with the design list)", ("design",)
+
+
+def _metric(study: Study) -> Broken:
+    if study.metric.name != "accuracy":
+        return
+    for knob, given in (("smallest_effect", study.metric.smallest_effect), ("spread", study.metric.spread)):
+        if given is not None and given >= 1:
+            yield (
+                f"accuracy is a share of 1, so that {knob} is less than 1, got {given:g}; write 0.05 for 5 %",
+                ("metric", knob),
+            )
+
+
+def _names(study: Study) -> Broken:
+    for section, names in (("factors", study.factors), ("variants", study.variants)):
+        if any(not name.strip() for name in names):
+            yield "each of them needs a name, and there is one without", (section,)
+    if "base" in study.variants:
+        yield '"base" is the name of the base variant; give this one another name', ("variants", "base")
+
+
+def _factors(study: Study) -> Broken:
+    for name, factor in study.factors.items():
+        if study.design == "leave_one_out" and "off" not in factor.model_fields_set:
+            yield 'leave_one_out needs "off": what stands here when the factor is left out', ("factors", name)
+        elif study.design != "leave_one_out" and not factor.values:
+            yield "this factor has no values", ("factors", name)
+
+
+def _seeds(study: Study) -> Broken:
+    seeds = study.every_seed
+    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    if twice:
+        yield f"seed {twice[0]} stands twice; a run repeated with its seed is the same run", ("seeds",)
+    shared = set(study.tune.seeds) & set(seeds) if study.tune else set()
+    if shared:
+        yield f"seed {min(shared)} is one of the study's; tuning takes seeds of its own", ("tune", "seeds")
+
+
+def _looks(study: Study) -> Broken:
+    looks = [(look.seeds, look.alpha) for look in study.looks]
+    for message, place in broken_looks(looks, study.alpha, len(study.every_seed)):
+        yield message, ("looks", *place)
+
+
+__all__ = ["broken_rules"]

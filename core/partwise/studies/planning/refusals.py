@@ -1,0 +1,53 @@
+"""What a study cannot do, found before anything is trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from partwise.errors import InputError
+from partwise.recipe import Problem, RejectedError
+from partwise.studies.definition.reading import LoadedStudy
+from partwise.studies.validity import comparable, why_not_comparable
+
+if TYPE_CHECKING:
+    from partwise.data import Batches
+
+
+def refuse_seeds(study: LoadedStudy, seeds: tuple[int, ...]) -> None:
+    """
+    Raises:
+        InputError: the study declares looks for another number of seeds, or tunes with some of these.
+    """
+    looks, tune = study.study.looks, study.study.tune
+    if looks and looks[-1].seeds != len(seeds):
+        raise InputError(f"the study declares its last look after {looks[-1].seeds} seeds; for {len(seeds)}, change it")
+    if tune and set(seeds) & set(tune.seeds):
+        raise InputError("the study tunes with some of these seeds; tuning needs seeds of its own")
+
+
+def refuse_metric_per_token(study: LoadedStudy, tokenizer_varies: bool) -> None:
+    """
+    Raises:
+        RecipeError: the tokenizer varies, and the metric is one per token.
+    """
+    name = study.study.metric.name
+    if not comparable(name, tokenizer_varies):
+        place = ("metric", "name")
+        raise RejectedError([Problem(why_not_comparable(name), study.at(place).mark, place)])
+
+
+def refuse_unmeasurable(study: LoadedStudy, batches: Batches) -> None:
+    """
+    Raises:
+        RecipeError: the metric's split is empty, or its context does not suit the texts.
+    """
+    metric = study.study.metric
+    try:
+        if metric.context is not None:
+            batches = batches.of_length(metric.context)
+        batches.evaluation(metric.split, 1)
+    except InputError as error:
+        raise RejectedError([Problem(str(error), study.at(("metric",)).mark, ("metric",))]) from error
+
+
+__all__ = ["refuse_metric_per_token", "refuse_seeds", "refuse_unmeasurable"]

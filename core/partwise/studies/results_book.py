@@ -1,0 +1,110 @@
+"""The results of a study while it runs: what the pool holds of its plan, and whatever is added to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .directories import StudyDirectories
+from .earlier import revised_before, seen_before
+from .execution.execute import known_results
+from .execution.jobs import JobResult
+from .planning.plan import Plan
+from .planning.tuning import PlannedTrial, recorded, trials, tuned
+from .results import Look, Outcome, Results
+
+
+class ResultsBook:
+    """A study's trials, the plan that they lead to, and its runs. A run that is not done yet is waiting."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        where: StudyDirectories,
+        earlier: Results | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        """
+        Args:
+            earlier: what an earlier call of the same study left.
+            provenance: where the figures come from.
+
+        Raises:
+            RecipeError: a value that is tuned does not fit a variant.
+        """
+        self.trials: tuple[PlannedTrial, ...] = tuple(trials(plan))
+        self._where = where
+        self._untuned = self._plan = plan
+        self._found: dict[str, JobResult] = known_results([one.job for one in self.trials], where.pool)
+        self._provenance = dict(provenance or {})
+        self._seen: list[int] = []
+        self._revised: list[str] = []
+        self.settle()
+        now = self.results()
+        self._seen, self._revised = seen_before(earlier, now), revised_before(earlier, now)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan with the best values of the knob that is tuned, for the variants whose trials are all done."""
+        return self._plan
+
+    def settle(self) -> None:
+        """Chooses the best value for every variant whose trials are all done, and looks up its runs in the pool."""
+        unfinished = {one.variant.name for one in self.trials if one.job.identity not in self._found}
+        decided = [one for one in self.trials if one.variant.name not in unfinished]
+        self._plan = tuned(self._untuned, decided, self._found)
+        self._found |= known_results(self._plan.jobs(), self._where.pool)
+
+    def enter(self, results: Iterable[JobResult]) -> None:
+        """Adds what came of jobs."""
+        self._found |= {result.identity: result for result in results}
+
+    def finish(self, when: str) -> None:
+        """Notes when the study ended."""
+        self._provenance["finished"] = when
+
+    def save(self) -> None:
+        """Writes the results to the study's directory.
+
+        Raises:
+            WorkError: they cannot be written.
+        """
+        self.results().save(self._where.results)
+
+    def results(self) -> Results:
+        """The table as it stands now."""
+        plan, study = self._plan, self._plan.study.study
+        return Results(
+            study=study.name,
+            about=study.about,
+            metric=study.metric.asked(),
+            design=study.design,
+            baseline=plan.base.name,
+            factors={name: list(labels) for name, labels in plan.factors.items()},
+            variants=[one.described() for one in plan.variants],
+            seeds=list(plan.seeds),
+            outcomes=[
+                self._outcome(variant.name, seed, variant.identity(seed))
+                for variant in plan.variants
+                for seed in plan.seeds
+            ],
+            trials=recorded(self.trials, self._found),
+            tuned_knob=study.tune.at if study.tune else None,
+            tokenizer_varies=plan.tokenizer_varies,
+            looks=[Look(seeds=look.seeds, alpha=look.alpha) for look in study.looks],
+            seen=self._seen,
+            revised=self._revised,
+            alpha=study.alpha,
+            provenance=dict(self._provenance),
+        )
+
+    def _outcome(self, variant: str, seed: int, identity: str) -> Outcome:
+        result = self._found.get(identity)
+        if result is None:
+            return Outcome(variant=variant, seed=seed, identity=identity, state="waiting")
+        facts = result.model_dump(include={"state", "metric", "curve", "seconds", "attempts", "error", "output"})
+        directory = None if result.directory is None else str(result.directory)
+        return Outcome(variant=variant, seed=seed, identity=identity, directory=directory, **facts)
+
+
+__all__ = ["ResultsBook"]

@@ -1,0 +1,7 @@
+"""A tiny study, for tests of every room of studies."""
+
+from ...small_study import engine as engine
+from ...small_study import here as here
+from ...small_study import pretending as pretending
+from ...small_study import recipe as recipe
+from ...small_study import study as study
