@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from partwise.parts.part import Path
 from partwise.recipe import LoadedRecipe, Node, Problem, Recipe, RejectedError, merge
 from partwise.recipe.load import validated
 from partwise.recipe.overrides import Override, override
+from partwise.recipe.paths import values_at
 from partwise.recipe.reader.problems import dotted
 from partwise.recipe.reader.source import marked
 
@@ -142,19 +142,15 @@ def _what_it_has(base: LoadedRecipe, factor: Levels) -> Level:
     path = factor.levels[0].changes[0].path if factor.levels else ()
     steps: Path = tuple(0 if step == "*" else int(step) if step.isdigit() else step for step in path)
     node, unwritten = base.node.reach(steps)
-    label = BASE if not path else label_of(_default(base, steps, node) if unwritten else node)
+    label = BASE if not path else label_of(_default(base, path, node) if unwritten else node)
     return Level(label if label not in taken else f"{label} (base)", ())
 
 
-def _default(base: LoadedRecipe, steps: Path, near: Node) -> Node:
+def _default(base: LoadedRecipe, path: tuple[str, ...], near: Node) -> Node:
     """The value at a path of the recipe where nothing is written; the name of a part stands for the part."""
-    value: Any = base.recipe.resolved()
-    for step in steps:
-        try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError):  # it leads nowhere, as applying a level will report
-            return near
-    return marked(value.get("use", value) if isinstance(value, dict) else value, near.mark)
+    for value in values_at(base.recipe.resolved(), ".".join(path)):
+        return marked(value.get("use", value) if isinstance(value, dict) else value, near.mark)
+    return near  # the path leads nowhere, as applying a level will report
 
 
 def _candidate(loaded: LoadedStudy, choice: Choice, assemble: bool) -> Candidate:

@@ -187,7 +187,7 @@ def test_slots_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_there_are_as_many_slots_as_cores_up_to_four(monkeypatch: pytest.MonkeyPatch) -> None:
     for cores, slots in ((1, 1), (2, 2), (64, 4)):
-        monkeypatch.setattr("partwise.machine.cores", lambda cores=cores: cores)
+        monkeypatch.setattr("partwise.studies.execution.engine.cores", lambda cores=cores: cores)
         assert Local().build(None) == LocalEngine(slots)
     assert Local(slots=7).build(None) == LocalEngine(7)
 
