@@ -78,7 +78,7 @@ def _stages(plan: Plan) -> list[tuple[int, ...]]:
 def _decided(results: Results) -> bool:
     from .analysis.contrasts import compare
 
-    verdicts = [contrast.verdict for contrast in compare(results)]
+    verdicts = [contrast.verdict for contrast in compare(results).contrasts]
     return bool(verdicts) and all(verdict in ("better", "worse", "equivalent") for verdict in verdicts)
 
 

@@ -58,6 +58,9 @@ class Variant(_Facts):
     """Knob path -> value that was solved for to match the budget."""
     tuned: dict[str, Any] = {}
     """Knob path -> value that tuning chose."""
+    floor: float | None = None
+    """What a model reaches that knows only how frequent each token of the metric's split is, in the metric's unit: the
+    unigram entropy or, of accuracy, the most frequent token's share. None: not recorded, or the metric has none."""
 
 
 class Trial(_Facts):

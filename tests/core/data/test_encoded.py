@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import stats
 
-from partwise.data import Example, Piece, data_hash, encode
+from partwise.data import IGNORED, Batches, Example, Piece, data_hash, encode
 
 from .texts import PAIR, Bytes, Texts, stream
 
@@ -52,3 +54,20 @@ def test_the_data_hash_is_that_of_the_texts(tmp_path: Path) -> None:
     assert len(hashes) == 5
     assert data_hash({"train": one}) == data_hash({"train": renamed})
     assert data_hash({"train": one}) != data_hash({"valid": one})
+
+
+@pytest.mark.parametrize("reads", ["sequence", "pair"])
+def test_the_unigram_is_that_of_the_targets_that_are_scored(tmp_path: Path, reads: str) -> None:
+    texts = [Example((Piece("source", scored=False), Piece(target))) for target in ("aab", "b", "aaaa")]
+    encoded = encode(Texts(texts, "examples"), Bytes(), "train", tmp_path)
+    batches = list(Batches({"train": encoded}, reads, 16, Bytes().end).evaluation("train", 2))
+    targets = np.concatenate([batch.targets[batch.targets != IGNORED].numpy() for batch in batches])
+    counts = np.unique(targets, return_counts=True)[1]
+    assert encoded.unigram() == pytest.approx((stats.entropy(counts), counts.max() / counts.sum()))
+
+
+def test_the_unigram_of_running_text_leaves_out_the_first_token_which_nothing_predicts(tmp_path: Path) -> None:
+    encoded = encode(stream("abab", "bb"), Bytes(), "train", tmp_path)
+    assert encoded.unigram() == pytest.approx((stats.entropy([2, 4, 2]), 0.5))  # a, b, and the ends of both texts
+    one = encode(stream(""), Bytes(), "valid", tmp_path)
+    assert one.unigram() in (None, (0.0, 1.0))

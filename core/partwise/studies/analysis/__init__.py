@@ -4,10 +4,11 @@
 they are called, so that the command line starts fast.
 
 contrasts       every variant against the baseline, at the look that has been reached: `pairs`, `verdicts`
+grid_effects    main effects and interactions as figures per seed; `effects` is what is found in them
 statistics      the tests themselves, over arrays; `power` is what a number of seeds can detect
-pooled_model    the second opinion: all variants in one model; `grid_effects` are main effects and interactions
+pooled_model    the second opinion: all variants in one model
 summaries       what each variant did by itself
-sentences       verdicts in words; `notes` is what a reader must know beside them
+sentences       verdicts in words, `grid_sentences` those of a grid; `notes` is what a reader must know beside them
 findings        what all of them return
 """
 

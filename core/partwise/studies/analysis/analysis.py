@@ -7,7 +7,7 @@ from statistics import mean, variance
 from partwise.studies.results import Results
 from partwise.studies.validity import comparable
 
-from .findings import Analysis, Anova, Contrast, Effect, Power
+from .findings import Analysis, Contrast, Power
 
 
 def analyse(results: Results) -> Analysis:
@@ -17,26 +17,18 @@ def analyse(results: Results) -> Analysis:
         InputError: the declared looks do not hold the study's alpha.
     """
     from .contrasts import compare
-    from .grid_effects import grid_effects
     from .notes import refusal, study_notes
     from .pooled_model import second_opinion
     from .sentences import factor_verdicts
     from .summaries import summaries, tuning
 
-    contrasts, described, trials = compare(results), summaries(results), tuning(results)
+    compared, described, trials = compare(results), summaries(results), tuning(results)
+    contrasts, effects = compared.contrasts, compared.effects
     if not comparable(results.metric.name, results.tokenizer_varies):
         unknown = Power(len(results.seeds), sd_of_differences=None, detectable=None)
         return Analysis(described, contrasts, None, (), unknown, notes=refusal(results), tuning=trials)
-    pooled = None
-    effects: tuple[Effect, ...] = ()
-    anova: tuple[Anova, ...] = ()
     at = _last_common_look(results, contrasts)
-    if at is not None:
-        values, alpha = at
-        pooled = second_opinion(values, results.baseline, alpha)
-        if results.design == "grid":
-            cells = {tuple(v.levels[f] for f in results.factors): values[v.name] for v in results.variants}
-            effects, anova = grid_effects(results.factors, cells, alpha)
+    pooled = None if at is None else second_opinion(at[0], results.baseline, at[1])
     return Analysis(
         summaries=described,
         contrasts=contrasts,
@@ -45,7 +37,6 @@ def analyse(results: Results) -> Analysis:
         power=_power(results, contrasts),
         verdicts=factor_verdicts(results, contrasts, effects),
         notes=study_notes(results, described, contrasts, pooled, trials),
-        anova=anova,
         tuning=trials,
     )
 

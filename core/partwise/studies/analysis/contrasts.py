@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import isnan
 from statistics import StatisticsError, correlation, mean
 
@@ -11,14 +11,25 @@ from partwise.studies.results import Look, Results, Variant
 from partwise.studies.validity import FEWEST_SEEDS, broken_looks, comparable
 
 from . import notes
-from .findings import Contrast, Verdict
+from .effects import effect_figures, told_effects
+from .findings import Contrast, Effect, Verdict
+from .floor import left_floor
 from .pairs import Pair, pair
 from .power import seeds_needed
 from .verdicts import Judged, judge, paired_array, withholds
 
 
-def compare(results: Results) -> tuple[Contrast, ...]:
-    """All contrasts, each at the last declared look that it has reached.
+@dataclass(frozen=True)
+class Compared:
+    """What the study's one family of tests found."""
+
+    contrasts: tuple[Contrast, ...]
+    effects: tuple[Effect, ...] = ()
+    """Of a grid, at the last look that all of its cells have reached."""
+
+
+def compare(results: Results) -> Compared:
+    """All contrasts, each at the last declared look that it has reached, and the effects of a grid.
 
     A look uses exactly the first seeds it declares, so that nothing changes between looks, and nothing is said
     before the first. Without declared looks there is one, at the end. Where the metric does not compare the variants,
@@ -29,23 +40,27 @@ def compare(results: Results) -> tuple[Contrast, ...]:
     """
     variants = [v for v in results.variants if v.name != results.baseline]
     if not variants:  # the baseline alone
-        return ()
+        return Compared(())
     found = {v.name: _unreached(results, v) for v in variants}
+    effects: tuple[Effect, ...] = ()
     for number, look in enumerate(_looks(results), 1):
         pairs = [pair(results, v.name, results.seeds[: look.seeds]) for v in variants]
+        figures = effect_figures(results, results.seeds[: look.seeds])
         judged = judge(
             [None if p.waiting else paired_array(p.differences) for p in pairs],
             look.alpha,
             results.metric.goal,
             results.metric.smallest_effect,
             [None if p.waiting else p.divergence for p in pairs],
+            [one.differences for one in figures],
         )
+        effects = told_effects(results, figures, judged.effects, look) or effects
         for i, (variant, both) in enumerate(zip(variants, pairs, strict=True)):
             if not both.waiting:
                 found[variant.name] = replace(_reached(results, variant, both, judged, i, look), look=number)
     if not comparable(results.metric.name, results.tokenizer_varies):
-        return tuple(_refused(contrast, results) for contrast in found.values())
-    return tuple(found.values())
+        return Compared(tuple(_refused(contrast, results) for contrast in found.values()))
+    return Compared(tuple(found.values()), effects)
 
 
 def _looks(results: Results) -> list[Look]:
@@ -64,8 +79,9 @@ def _looks(results: Results) -> list[Look]:
 def _refused(contrast: Contrast, results: Results) -> Contrast:
     """A contrast of which nothing may be claimed, because its metric does not compare the variants."""
     return replace(
-        contrast, difference=None, low=None, high=None, p=None, p_adjusted=None, p_equivalent=None, seeds_needed=None,
-        needed_for=None, verdict="no verdict", notes=(notes.not_comparable(results),),
+        contrast, difference=None, low=None, high=None, low_all=None, high_all=None, p=None, p_adjusted=None,
+        p_equivalent=None, seeds_needed=None, needed_for=None, verdict="no verdict",
+        notes=(notes.not_comparable(results),),
     )  # fmt: skip
 
 
@@ -84,6 +100,9 @@ def _reached(results: Results, variant: Variant, both: Pair, judged: Judged, i: 
     if not tested and found == "inconclusive":
         verdict = "no verdict"
         said.append(notes.too_few_pairs(len(both.seeds)))
+    if verdict == "equivalent" and not _left_floor(results, variant, both):
+        said.append(notes.nothing_learned(results.metric))
+        verdict = "inconclusive"
     if withholds(verdict, both.lost):
         said.append(notes.withheld(verdict, both.lost))
         verdict = "inconclusive"
@@ -95,10 +114,10 @@ def _reached(results: Results, variant: Variant, both: Pair, judged: Judged, i: 
     needed_for, needed = _more_seeds(results, both, look.alpha) if wanting else (None, None)
     return replace(
         _described(results, variant, both),
-        low=_number(judged.low[i]),
-        high=_number(judged.high[i]),
-        p=_number(judged.p[i]),
-        p_adjusted=float(judged.p_adjusted[i]) if tested or divergence is not None else None,
+        low=_number(judged.tested.low[i]),
+        high=_number(judged.tested.high[i]),
+        p=_number(judged.tested.p[i]),
+        p_adjusted=float(judged.tested.p_adjusted[i]) if tested or divergence is not None else None,
         p_equivalent=float(judged.p_equivalent[i]) if tested and results.metric.smallest_effect is not None else None,
         seeds_needed=needed,
         needed_for=needed_for,
@@ -106,7 +125,16 @@ def _reached(results: Results, variant: Variant, both: Pair, judged: Judged, i: 
         notes=tuple(said),
         alpha=look.alpha,
         p_divergence=None if divergence is None else abs(divergence),
+        low_all=_number(judged.tested.low_all[i]),
+        high_all=_number(judged.tested.high_all[i]),
     )
+
+
+def _left_floor(results: Results, variant: Variant, both: Pair) -> bool:
+    """Whether either side knows more than how frequent each token is."""
+    base = next(v for v in results.variants if v.name == results.baseline)
+    sides = ((both.variant, variant.floor), (both.baseline, base.floor))
+    return any(left_floor(mean(values), floor, results.metric) for values, floor in sides)
 
 
 def _more_seeds(results: Results, both: Pair, alpha: float) -> tuple[float | None, int | None]:
@@ -158,4 +186,4 @@ def _number(value: float) -> float | None:
     return None if isnan(value) else float(value)
 
 
-__all__ = ["compare"]
+__all__ = ["Compared", "compare"]

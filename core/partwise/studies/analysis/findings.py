@@ -12,10 +12,14 @@ from typing import Any, Literal
 Verdict = Literal["better", "worse", "equivalent", "inconclusive", "no verdict"]
 """`no verdict`: fewer than three pairs of seeds, or a rule of the study forbids one; `Contrast.notes` says which."""
 
+EffectVerdict = Literal["better", "worse", "inconclusive", "depends", "found", "not found"]
+"""Of a main effect one of the first four: `depends` where an interaction was found, so that its average says too
+little. Of an interaction one of the last two."""
+
 NoteKind = Literal[
     "not_comparable", "lost_runs", "too_few_seeds", "waiting", "withheld", "no_spread", "look", "undeclared_look",
     "changed_question", "skewed", "unequal_spread", "no_smallest_effect", "unequal_trials", "unequal_budget",
-    "adding_seeds", "scope",
+    "adding_seeds", "scope", "floor",
 ]  # fmt: skip
 """What a note is about. `scope` is true of any study, and easily forgotten; the others are said where they apply."""
 
@@ -62,10 +66,10 @@ class Contrast:
     """Mean; None without pairs."""
     low: float | None
     high: float | None
-    """95 % t-interval of the mean difference (at the look's level where looks are declared)."""
+    """95 % t-interval of this mean difference by itself (at the look's level where looks are declared)."""
     p: float | None
     p_adjusted: float | None
-    """Holm, over the study's contrasts."""
+    """Holm, over the study's contrasts (and, in a grid, its effects)."""
     p_equivalent: float | None
     """Of two one-sided tests against the smallest effect (Holm as well); None if none was declared."""
     correlation: float | None
@@ -83,6 +87,9 @@ class Contrast:
     """The difference that `seeds_needed` is about; with it None there, more than 10,000 seeds."""
     look: int | None = None
     """Which look was reached, from 1 (a study that declares none has one, at the end); None before the first."""
+    low_all: float | None = None
+    """Of the wider interval that holds together with those of all other contrasts and effects (Bonferroni)."""
+    high_all: float | None = None
 
     @property
     def note(self) -> str:
@@ -98,7 +105,10 @@ class FactorVerdict:
     """Its name; the variant's own for a variant that differs in several; `interactions` for those of a grid."""
     contrasts: tuple[Contrast, ...]
     clauses: tuple[str, ...]
-    """`alibi is worse than learned by ...`: one for each contrast, then one for each effect; without full stops."""
+    """`alibi is worse than learned: ...`: one for each contrast, then one for each effect; without full stops."""
+    headline: str = ""
+    """In a grid, where a level may do one thing in one company and another in another; empty where the contrasts'
+    verdicts say it all."""
 
     @property
     def sentence(self) -> str:
@@ -127,6 +137,18 @@ class PooledContrast:
 
 
 @dataclass(frozen=True)
+class Within:
+    """What a level does at one level of another factor: a part of its main effect, described and not tested."""
+
+    factor: str
+    level: str
+    """Of the other factor."""
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Effect:
     """A main effect or an interaction in a grid."""
 
@@ -138,20 +160,22 @@ class Effect:
     high: float
     p: float
     p_adjusted: float | None = None
-    """Holm, over the effects of the grid."""
+    """Holm, over the contrasts and effects of the grid together."""
     alpha: float = 0.05
     """1 - alpha is the level of the interval."""
-
-
-@dataclass(frozen=True)
-class Anova:
-    """One term of a grid's analysis of variance."""
-
-    term: str
-    """`position`, `position x norm`, `seed`."""
-    df: int
-    f: float
-    p: float
+    levels: tuple[str, ...] = ()
+    """Of its factors, in their order."""
+    verdict: EffectVerdict = "inconclusive"
+    depends_on: tuple[str, ...] = ()
+    """Of a main effect: the factors with which an interaction of this level was found."""
+    within: tuple[Within, ...] = ()
+    """Of a main effect that depends on other factors: what the level does at each of theirs."""
+    seeds: int = 0
+    """That every cell of it has finished."""
+    low_all: float | None = None
+    """Of the interval that holds together with all others of the study."""
+    high_all: float | None = None
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -192,8 +216,6 @@ class Analysis:
     verdicts: tuple[FactorVerdict, ...] = ()
     notes: tuple[Note, ...] = ()
     """About the study as a whole, the weightiest first."""
-    anova: tuple[Anova, ...] = ()
-    """Of a grid in which every cell is complete; empty otherwise."""
     tuning: tuple[Tuning, ...] = ()
     """By variant and value, in the order of the trials."""
 

@@ -1,119 +1,93 @@
-"""Main effects and interactions of a grid, with seeds as blocks.
+"""Main effects and interactions of a grid: each is one figure per seed, and a t-test over the seeds.
 
-The model gives every cell of the grid a mean and every seed a shift; each effect, and each term of the analysis
-of variance, is a contrast of cell means. Main effects average over the levels of the other factors (equally,
-also when runs are missing: Yates' weighted squares of means, "type III").
+An effect is a weighted sum of the grid's cells: level minus baseline, averaged over the levels of the other factors
+(equally), or a difference of such differences. A seed that finished all of its cells gives one figure of it. So nothing
+is pooled over cells, and nothing is assumed about their variances: where nothing differs these figures scatter around
+zero however differently the cells scatter, while one common residual variance finds effects in 17 to 24 % of null
+studies in which one level is ten times as noisy (simulated).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import reduce
+from dataclasses import dataclass
 from itertools import combinations, product
-from typing import Any
+from math import prod
 
-import numpy as np
+from partwise.studies.results import Results
 
-from .findings import Anova, Effect
-from .pooled_model import block_model, has_spread
-from .statistics import Array, holm
-
-Cell = tuple[str, ...]
-Factors = Mapping[str, Sequence[str]]
-
-
-def grid_effects(
-    factors: Factors, cells: Mapping[Cell, dict[int, float]], alpha: float
-) -> tuple[tuple[Effect, ...], tuple[Anova, ...]]:
-    """Main effects against each factor's first level, interactions of two factors, and the analysis of variance.
-
-    Args:
-        factors: name -> levels, the baseline's first.
-        cells: levels in the factors' order -> seed -> metric.
-
-    Returns:
-        Effects whose cells all have runs; the analysis of variance if every cell has. Nothing with fewer than two
-        seeds.
-    """
-    model = _fitted(factors, cells)
-    if model is None:
-        return (), ()
-    return _effects(factors, model, alpha), tuple(_anova(factors, model)) if model.present.all() else ()
+Seeds = Mapping[int, float]
+"""Seed -> figure."""
 
 
 @dataclass(frozen=True)
-class _Model:
-    """The block model of a grid's cells."""
+class GridContrast:
+    """A weighted sum of the grid's variants."""
 
-    fit: Any
-    """statsmodels' results; the first parameters are the means of the cells that have runs."""
-    present: Array
-    """Of every cell of the grid, whether it has runs."""
+    name: str
+    """`position=rope`, `position=rope x norm=rms_norm`."""
+    chosen: Mapping[str, str]
+    """Factor -> level, of those it is about."""
+    weights: Mapping[str, float]
+    """Variant -> weight; without those of weight zero."""
 
-    def contrast(self, rows: Array) -> Array | None:
-        """Contrasts of all cells as contrasts of the parameters; None if one needs a cell without runs."""
-        if rows[:, ~self.present].any():
-            return None
-        seeds = len(self.fit.params) - self.present.sum()
-        return np.hstack([rows[:, self.present], np.zeros((len(rows), seeds))])
-
-
-def _fitted(factors: Factors, cells: Mapping[Cell, dict[int, float]]) -> _Model | None:
-    """None if there are too few runs to judge anything by."""
-    every = list(product(*factors.values()))
-    filled = [cells[cell] for cell in every if cells.get(cell)]
-    seeds = {seed for of in filled for seed in of}
-    if len(seeds) < 2 or sum(map(len, filled)) < len(filled) + len(seeds):
-        return None
-    fit, _ = block_model({str(i): of for i, of in enumerate(filled)})
-    return _Model(fit, np.array([bool(cells.get(cell)) for cell in every])) if has_spread(fit) else None
+    def per_seed(self, values: Mapping[str, Seeds], seeds: Sequence[int]) -> dict[int, float]:
+        """Its figure on each seed that all its variants have finished."""
+        whole = [seed for seed in seeds if all(seed in values[variant] for variant in self.weights)]
+        return {seed: sum(w * values[variant][seed] for variant, w in self.weights.items()) for seed in whole}
 
 
-def _effects(factors: Factors, model: _Model, alpha: float) -> tuple[Effect, ...]:
-    """All main effects and interactions of two factors that the cells tell, corrected over all of them."""
-    found = []
-    for name, involved, row in _contrasts(factors):
-        contrast = model.contrast(row)
-        if contrast is not None:
-            test = model.fit.t_test(contrast)
-            low, high = test.conf_int(alpha)[0]
-            p = test.pvalue.item()
-            found.append(Effect(name, involved, float(test.effect[0]), float(low), float(high), p, alpha=alpha))
-    adjusted = holm(np.array([effect.p for effect in found]))
-    return tuple(replace(e, p_adjusted=float(a)) for e, a in zip(found, adjusted, strict=True))
+def grid_contrasts(results: Results) -> list[GridContrast]:
+    """Main effects against each factor's first level, then interactions of two factors; none unless it is a grid."""
+    if results.design != "grid":
+        return []
+    named = {tuple(v.levels[factor] for factor in results.factors): v.name for v in results.variants}
+    found = [_contrast(results.factors, named, chosen) for chosen in _choices(results.factors)]
+    return [one for one in found if one is not None]
 
 
-def _contrasts(factors: Factors) -> Iterator[tuple[str, tuple[str, ...], Array]]:
-    """(name, factors, (1, cells) contrast): level minus baseline, and differences of those differences."""
+def within(results: Results, factor: str, level: str, other: str) -> list[GridContrast]:
+    """The level's difference from the factor's first, at each level of another factor by itself."""
+    named = {tuple(v.levels[f] for f in results.factors): v.name for v in results.variants}
+    at = [_contrast(results.factors, named, {factor: level}, {other: one}) for one in results.factors[other]]
+    return [one for one in at if one is not None]
+
+
+def _choices(factors: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
     for size in (1, 2):
         for involved in combinations(factors, size):
-            for levels in product(*(range(1, len(factors[f])) for f in involved)):
-                chosen = dict(zip(involved, levels, strict=True))
-                name = " x ".join(f"{f}={factors[f][i]}" for f, i in chosen.items())
-                parts = [_step(len(of), chosen[f]) if f in chosen else _mean(len(of)) for f, of in factors.items()]
-                yield name, involved, reduce(np.kron, parts)
+            for levels in product(*(factors[factor][1:] for factor in involved)):
+                yield dict(zip(involved, levels, strict=True))
 
 
-def _anova(factors: Factors, model: _Model) -> Iterator[Anova]:
-    """All terms up to the highest interaction: that there are no differences within them, tested together."""
-    for size in range(1, len(factors) + 1):
-        for involved in combinations(factors, size):
-            parts = [
-                np.vstack([_step(len(of), i) for i in range(1, len(of))]) if f in involved else _mean(len(of))
-                for f, of in factors.items()
-            ]
-            rows = reduce(np.kron, parts)
-            test = model.fit.f_test(model.contrast(rows))
-            yield Anova(" x ".join(involved), len(rows), float(test.fvalue), float(test.pvalue))
+def _contrast(
+    factors: Mapping[str, Sequence[str]],
+    named: Mapping[tuple[str, ...], str],
+    chosen: Mapping[str, str],
+    fixed: Mapping[str, str] | None = None,
+) -> GridContrast | None:
+    """None if it needs a cell that the study has not."""
+    weights: dict[str, float] = {}
+    for cell in product(*factors.values()):
+        weight = prod(
+            _weight(factors, factor, level, chosen, fixed or {}) for factor, level in zip(factors, cell, strict=True)
+        )
+        if weight:
+            if cell not in named:
+                return None
+            weights[named[cell]] = weight
+    return GridContrast(" x ".join(f"{f}={of}" for f, of in {**chosen, **(fixed or {})}.items()), chosen, weights)
 
 
-def _step(levels: int, level: int) -> Array:
-    return np.eye(levels)[[level]] - np.eye(levels)[[0]]
+def _weight(
+    factors: Mapping[str, Sequence[str]], factor: str, level: str, chosen: Mapping[str, str], fixed: Mapping[str, str]
+) -> float:
+    """Of a level in a contrast: a step from the first level to the chosen one, a fixed level alone, or a mean."""
+    if factor in chosen:
+        return float(level == chosen[factor]) - float(level == factors[factor][0])
+    if factor in fixed:
+        return float(level == fixed[factor])
+    return 1 / len(factors[factor])
 
 
-def _mean(levels: int) -> Array:
-    return np.full((1, levels), 1 / levels)
-
-
-__all__ = ["grid_effects"]
+__all__ = ["GridContrast", "grid_contrasts", "within"]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from partwise.studies.results import Results, Variant
+from partwise.studies.results import Metric, Results, Variant
 from partwise.studies.validity import FEWEST_SEEDS, why_not_comparable
 from partwise.wording import many
 
 from .findings import Contrast, Note, Pooled, Summary, Tuning, Verdict
+from .floor import left_floor
 from .pairs import Pair
 from .statistics import skewness_p
 from .summaries import unequal_trials
@@ -53,8 +54,30 @@ def lost_runs(both: Pair, seeds: int) -> Note:
     return Note("lost_runs", f"{said}: the figures cover only the {many(len(both.seeds), 'seed')} that both finished")
 
 
+def lost_cells(lost: tuple[int, int], seeds: int) -> Note:
+    """Of an effect, which side of it lost runs."""
+    sides = zip(("its cells", "the cells it is compared with"), lost, strict=True)
+    said = " and ".join(f"{side} lost {many(count, 'run')}" for side, count in sides if count)
+    return Note("lost_runs", f"{said}: the figures cover only the {many(seeds, 'seed')} that all cells finished")
+
+
+def withheld_effect(verdict: str) -> Note:
+    side = "its" if verdict == "better" else "the other"
+    return Note("withheld", f"{verdict} on the runs that survived, but withheld because {side} cells lost more runs")
+
+
 def _counts(diverged: int, failed: int) -> str:
     return ", ".join(f"{count} {state}" for count, state in ((diverged, "diverged"), (failed, "failed")) if count)
+
+
+def nothing_learned(metric: Metric) -> Note:
+    """Equivalence is withheld from models that are alike because neither has learned."""
+    by = "" if metric.smallest_effect is None else f" by {metric.smallest_effect:g}"
+    text = (
+        f"equivalent by its figures, but withheld because neither side is better than the floor{by}: what they have "
+        "learned is no more than how frequent each token is"
+    )
+    return Note("floor", text)
 
 
 def no_spread() -> Note:
@@ -70,7 +93,7 @@ def not_comparable(results: Results) -> Note:
 
 def study_notes(
     results: Results,
-    summaries: Iterable[Summary],
+    summaries: Sequence[Summary],
     contrasts: Iterable[Contrast],
     pooled: Pooled | None,
     tuning: Iterable[Tuning],
@@ -79,6 +102,7 @@ def study_notes(
     contrasts = list(contrasts)
     return (
         *_survivors(summaries),
+        *_at_floor(results, summaries),
         *_too_few_seeds(results),
         *_waiting(contrasts),
         *_looks(results, contrasts),
@@ -105,6 +129,22 @@ def _survivors(summaries: Iterable[Summary]) -> Iterator[Note]:
             what = f"of its {many(s.planned, 'run')}, {s.diverged} diverged and {s.failed} failed"
             mean = f"its mean is over the {s.done} that finished" if s.done else "it has no mean"
             yield Note("lost_runs", f"{s.variant}: {what}; {mean}.")
+
+
+def _at_floor(results: Results, summaries: Sequence[Summary]) -> Iterator[Note]:
+    means = {s.variant: s.mean for s in summaries}
+    floors = {v.name: v.floor for v in results.variants}
+    at = [
+        name for name, mean in means.items() if mean is not None and not left_floor(mean, floors[name], results.metric)
+    ]
+    if at:
+        by = results.metric.smallest_effect
+        text = (
+            f"On the floor: {', '.join(at)}. A model that knows only how frequent each token is does as well"
+            f"{'' if by is None else f', within {by:g}'}. A comparison of these tells little about their parts; train "
+            "for longer, or on more text."
+        )
+        yield Note("floor", text)
 
 
 def _too_few_seeds(results: Results) -> Iterator[Note]:
@@ -216,6 +256,6 @@ def scope(results: Results) -> Iterator[Note]:
 
 
 __all__ = [
-    "lost_runs", "no_spread", "not_comparable", "refusal", "scope", "study_notes", "too_few_pairs", "waiting",
-    "withheld",
+    "lost_cells", "lost_runs", "no_spread", "not_comparable", "nothing_learned", "refusal", "scope", "study_notes",
+    "too_few_pairs", "waiting", "withheld", "withheld_effect",
 ]  # fmt: skip

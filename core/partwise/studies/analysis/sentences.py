@@ -6,11 +6,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from partwise.rendering.numbers import decimals, fixed, p_value
+from partwise.rendering.numbers import decimals, signed
 from partwise.studies.results import Metric, Results
 from partwise.wording import many
 
 from .findings import Contrast, Effect, FactorVerdict
+from .grid_sentences import company_of, effect_clause, grid_headline
+from .phrases import chance, estimate, unit
 from .power import MOST_SEEDS
 from .statistics import paired_t
 
@@ -23,23 +25,36 @@ def factor_verdicts(
     A variant that differs in several factors speaks under its own name. In a grid such variants are left to the
     effects: main effects stand with their factor, the others under `interactions`.
     """
+    effects, grid = list(effects), results.design == "grid"
     compared: dict[str, list[Contrast]] = {}
     clauses: dict[str, list[str]] = {factor: [] for factor in results.factors}
     for contrast in contrasts:
-        if contrast.factor is not None or results.design != "grid":
+        if contrast.factor is not None or not grid:
             factor = contrast.factor or contrast.variant
             compared.setdefault(factor, []).append(contrast)
             clauses.setdefault(factor, []).append(_verdict(contrast, results))
     for effect in effects:
-        factor = effect.factors[0] if len(effect.factors) == 1 else "interactions"
-        clauses.setdefault(factor, []).append(_effect(effect, results.metric))
+        clauses.setdefault(_under(effect), []).append(effect_clause(effect, results))
     return tuple(
-        FactorVerdict(factor, tuple(compared.get(factor, ())), tuple(said)) for factor, said in clauses.items() if said
+        FactorVerdict(
+            factor,
+            tuple(compared.get(factor, ())),
+            tuple(said),
+            grid_headline(results, compared.get(factor, []), [e for e in effects if _under(e) == factor])
+            if grid
+            else "",
+        )
+        for factor, said in clauses.items()
+        if said
     )
 
 
+def _under(effect: Effect) -> str:
+    return effect.factors[0] if len(effect.factors) == 1 else "interactions"
+
+
 def _verdict(contrast: Contrast, results: Results) -> str:
-    """`alibi is worse than learned by 0.031 bits per byte (95 % CI ...)`."""
+    """`alibi is worse than learned: the difference is +0.031 bits per byte (95 % CI ...)`."""
     base = next(v for v in results.variants if v.name == results.baseline)
     against = base.levels.get(contrast.factor or "", "the baseline")
     tell = {
@@ -50,7 +65,8 @@ def _verdict(contrast: Contrast, results: Results) -> str:
         "no verdict": _none,
     }[contrast.verdict]
     note = f" [{contrast.note}]" if contrast.notes else ""
-    return f"{contrast.level} {tell(contrast, against, results.metric)}{note}"
+    company = company_of(results, contrast)
+    return f"{f'{company}, ' if company else ''}{contrast.level} {tell(contrast, against, results.metric)}{note}"
 
 
 def _different(c: Contrast, against: str, metric: Metric) -> str:
@@ -60,9 +76,8 @@ def _different(c: Contrast, against: str, metric: Metric) -> str:
     assert c.difference is not None
     assert c.low is not None
     assert c.high is not None
-    towards_more = (metric.goal == "max") == (c.verdict == "better")
-    amount = (c.difference, c.low, c.high) if towards_more else (-c.difference, -c.high, -c.low)
-    said = f"is {c.verdict} than {against} by {estimate(*amount, c.alpha, metric, _holm(c), _seeds(c))}"
+    difference = estimate(c.difference, c.low, c.high, c.alpha, metric, _holm(c), _seeds(c))
+    said = f"is {c.verdict} than {against}: the difference is {difference}"
     smallest = metric.smallest_effect
     if smallest is not None and min(abs(c.low), abs(c.high)) < smallest:
         said += f", though perhaps by less than the {smallest:g} that matters"
@@ -97,30 +112,13 @@ def _inconclusive(c: Contrast, against: str, metric: Metric) -> str:
 
 
 def _none(c: Contrast, against: str, metric: Metric) -> str:
-    so_far = "" if c.difference is None else f", and the difference so far is {c.difference:.2g} {_unit(metric)}"
+    so_far = "" if c.difference is None else f", and the difference so far is {_rough(c.difference)} {unit(metric)}"
     return f"has no verdict against {against}{so_far}"
 
 
-def _effect(effect: Effect, metric: Metric) -> str:
-    figures = effect.estimate, effect.low, effect.high
-    amount = estimate(*figures, effect.alpha, metric, f"Holm-adjusted {chance(effect.p_adjusted)} over the effects")
-    if len(effect.factors) == 1:
-        level = effect.name.partition("=")[2]
-        return f"averaged over the other factors, the effect of {level} is {amount}"
-    return f"{effect.name} adds {amount} to the sum of its parts"
-
-
-def estimate(value: float, low: float, high: float, alpha: float, metric: Metric, *facts: str) -> str:
-    """`0.031 bits per byte (95 % CI 0.012 to 0.050, p = 0.004)`, rounded to its uncertainty; `p = 0.004` is a fact."""
-    places = decimals((high - low) / 2, value)
-    level = f"{100 * (1 - alpha):.4g} % CI {fixed(low, places)} to {fixed(high, places)}"
-    return f"{fixed(value, places)} {_unit(metric)} ({', '.join([level, *facts])})"
-
-
-def _unit(metric: Metric) -> str:
-    """What follows a figure in a sentence: `bits per byte`, `in loss`."""
-    words = metric.name.replace("_", " ")
-    return words if " per " in words else f"in {words}"
+def _rough(difference: float) -> str:
+    """To two digits."""
+    return signed(difference, decimals(abs(difference)))
 
 
 def _holm(c: Contrast) -> str:
@@ -131,12 +129,4 @@ def _seeds(c: Contrast) -> str:
     return many(c.pairs, "seed")
 
 
-def chance(p: float | None) -> str:
-    """`p = 0.004`, `p < 0.001`."""
-    if p is None:
-        return "p not known"
-    figure = p_value(p)
-    return f"p {figure[0]} {figure[1:]}" if figure[0] in "<>" else f"p = {figure}"
-
-
-__all__ = ["chance", "estimate", "factor_verdicts"]
+__all__ = ["factor_verdicts"]

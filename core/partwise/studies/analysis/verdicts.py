@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -15,8 +15,8 @@ from .statistics import Array, Paired, equivalence_p, holm, paired_t
 
 
 @dataclass(frozen=True)
-class Judged:
-    """All contrasts of a study at one look; arrays of shape (..., contrasts), nan where there is no t-test."""
+class Tested:
+    """Contrasts or effects of a study at one look; arrays of shape (..., tests), nan where there is no t-test."""
 
     mean: Array
     low: Array
@@ -24,11 +24,26 @@ class Judged:
     p: Array
     """Of the t-test."""
     p_adjusted: Array
-    """Of the t-test and, where runs diverged, the test on how many did; Holm over the contrasts."""
+    """Of the t-test and, where runs diverged, the test on how many did; Holm over contrasts and effects together."""
+    low_all: Array
+    """Of intervals that hold all at once: Bonferroni, over contrasts and effects together."""
+    high_all: Array
+
+    def part(self, which: slice) -> Tested:
+        """Some of them."""
+        return Tested(*(getattr(self, field.name)[..., which] for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """All contrasts of a study at one look, and the effects of a grid; arrays of shape (..., contrasts)."""
+
+    tested: Tested
     p_equivalent: Array
     """Holm over the contrasts."""
     verdict: Array
     """Strings: better, worse, equivalent, inconclusive."""
+    effects: Tested
 
 
 def judge(
@@ -37,10 +52,11 @@ def judge(
     goal: Goal,
     margin: float | None,
     divergence: Sequence[float | None] | None = None,
+    effects: Sequence[Array | None] = (),
 ) -> Judged:
-    """Tests every contrast that the study declares, corrected over all of them.
+    """Tests every contrast and every effect that the study declares, corrected over all of them.
 
-    A contrast that cannot be tested counts as p = 1: those that are missing never make it easier for the rest,
+    One that cannot be tested counts as p = 1: those that are missing never make it easier for the rest,
     and their arrival later can only lower the others' adjusted p.
 
     Where both tests exist (runs diverged, and enough pairs survived), the contrast stands on the smaller p
@@ -50,21 +66,34 @@ def judge(
         differences: one (..., n) per contrast, or None where there are too few pairs; the n may differ.
         divergence: signed p per contrast that the numbers of diverged runs differ, positive where the variant
             has more of them; None where nothing diverged.
+        effects: of a grid, likewise one (..., n) each.
     """
+    contrasts = len(differences)
+    lost = np.array([np.nan if d is None else d for d in divergence or [None] * contrasts], dtype=float)
+    every = _tested([*differences, *effects], alpha, np.append(lost, [np.nan] * len(effects)))
+    t = every.part(slice(contrasts))
+    untested = np.ones(t.mean.shape[:-1])
+    within = [untested if d is None or margin is None else equivalence_p(d, margin) for d in differences]
+    p_equivalent = holm(np.stack(within, axis=-1))
+    by_loss = np.abs(np.nan_to_num(lost, nan=2.0)) < np.nan_to_num(t.p, nan=1.5)
+    good = np.where(by_loss, lost < 0, t.mean < 0 if goal == "min" else t.mean > 0)
+    negligible = np.where(by_loss & (t.p_adjusted < alpha), 1.0, p_equivalent)  # diverging more often never is
+    words = verdicts(good, t.p_adjusted, negligible, alpha)
+    return Judged(t, p_equivalent, words, every.part(slice(contrasts, None)))
+
+
+def _tested(differences: Sequence[Array | None], alpha: float, lost: Array) -> Tested:
+    """All t-tests, and the correction over all of them."""
     shape = next((d.shape[:-1] for d in differences if d is not None), ())
     nothing = Paired(*(np.full(shape, np.nan) for _ in range(4)))
     tests = [nothing if d is None else paired_t(d, alpha) for d in differences]
-    mean, low, high, p = (
-        np.stack([getattr(test, name) for test in tests], axis=-1) for name in ("mean", "low", "high", "p")
-    )
-    lost = np.array([np.nan if d is None else d for d in divergence or [None] * len(tests)], dtype=float)
-    untested = np.ones(shape)
-    within = [untested if d is None or margin is None else equivalence_p(d, margin) for d in differences]
-    p_adjusted, p_equivalent = holm(_either(p, np.abs(lost))), holm(np.stack(within, axis=-1))
-    by_loss = np.abs(np.nan_to_num(lost, nan=2.0)) < np.nan_to_num(p, nan=1.5)
-    good = np.where(by_loss, lost < 0, mean < 0 if goal == "min" else mean > 0)
-    negligible = np.where(by_loss & (p_adjusted < alpha), 1.0, p_equivalent)  # diverging more often never is
-    return Judged(mean, low, high, p, p_adjusted, p_equivalent, verdicts(good, p_adjusted, negligible, alpha))
+    wide = [nothing if d is None else paired_t(d, alpha / len(differences)) for d in differences]
+    mean, low, high, p = (_stacked(tests, name) for name in ("mean", "low", "high", "p"))
+    return Tested(mean, low, high, p, holm(_either(p, np.abs(lost))), _stacked(wide, "low"), _stacked(wide, "high"))
+
+
+def _stacked(tests: Sequence[Paired], name: str) -> Array:
+    return np.stack([getattr(test, name) for test in tests], axis=-1)
 
 
 def _either(p: Array, other: Array) -> Array:
@@ -104,4 +133,4 @@ def withholds(verdict: Verdict, lost: tuple[int, int]) -> bool:
     return favoured.get(verdict, False)
 
 
-__all__ = ["Judged", "judge", "paired_array", "verdicts", "withholds"]
+__all__ = ["Judged", "Tested", "judge", "paired_array", "verdicts", "withholds"]

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from partwise.errors import InputError, PartwiseError
 from partwise.recipe import LoadedRecipe, Problem, RejectedError
 
+from .floor import floor_of
+
 if TYPE_CHECKING:
+    from partwise.data import Split
     from partwise.workflow import Prepared
 
 Quantity = Literal["parameters", "flops", "tokens"]
@@ -37,6 +40,7 @@ class Ledger:
         self._say = say
         self._prepared: dict[str, Prepared] = {}
         self._figures: dict[str, float] = {}
+        self._floors: dict[str, float | None] = {}
 
     def prepared(self, loaded: LoadedRecipe) -> Prepared:
         """A recipe with its texts; trains its tokenizer and encodes its texts unless the cache has them.
@@ -71,6 +75,13 @@ class Ledger:
             work = {"parameters": self._parameters, "flops": self._flops, "tokens": self._tokens}[quantity]
             self._figures[key] = work(loaded)
         return self._figures[key]
+
+    def floor(self, prepared: Prepared, tokens: str, split: Split, metric: str) -> float | None:
+        """`floor_of` the split of prepared texts, whose tokenizer has the hash `tokens`; counted once."""
+        key = f"{prepared.data_hash} {tokens} {split} {metric}"
+        if key not in self._floors:
+            self._floors[key] = floor_of(prepared.batches.encoded[split], metric)
+        return self._floors[key]
 
     def _parameters(self, loaded: LoadedRecipe) -> float:
         return sum(parameter.numel() for parameter in self.prepared(loaded).skeleton().parameters())

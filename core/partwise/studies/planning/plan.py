@@ -45,6 +45,8 @@ class PlannedVariant:
     """Knob path -> value that tuning chose."""
     tokens: str = ""
     """Hash of the tokenizer; variants that share it mean the same by a token."""
+    floor: float | None = None
+    """What a model reaches that knows only how frequent each token is, in the metric's unit."""
 
     def identity(self, seed: int) -> str:
         """The identity of the run with `seed`."""
@@ -76,6 +78,7 @@ class PlannedVariant:
             tokens=self.costs.tokens,
             matched=dict(self.matched),
             tuned=dict(self.tuned),
+            floor=self.floor,
         )
 
 
@@ -177,7 +180,9 @@ def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: L
     prepared = ledger.prepared(loaded) if matched else prepared
     refuse_unmeasurable(study, prepared.batches)
     costs, tokens = ledger.costs(loaded), _tokens(loaded, prepared.tokenizer)
-    return PlannedVariant(one.name, one.choice.labels, loaded, costs, prepared.data_hash, matched, tokens=tokens)
+    floor = ledger.floor(prepared, tokens, study.study.metric.split, study.study.metric.name)
+    labels, data = one.choice.labels, prepared.data_hash
+    return PlannedVariant(one.name, labels, loaded, costs, data, matched, tokens=tokens, floor=floor)
 
 
 def _tokens(loaded: LoadedRecipe, tokenizer: Tokenizer) -> str:

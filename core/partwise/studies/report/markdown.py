@@ -122,11 +122,7 @@ def _effects(report: Report) -> list[str]:
     if not report.effects:
         return []
     rows = [[one.name, one.kind, one.estimate, one.interval, one.p] for one in report.effects]
-    parts = ["## Interactions", table(["effect", "kind", "estimate", "interval", report.effect_p], rows, left=2)]
-    if report.analysis.anova:
-        terms = [[a.term, str(a.df), numbers.short(a.f), numbers.p_value(a.p)] for a in report.analysis.anova]
-        parts += ["Analysis of variance:", table(["term", "degrees of freedom", "F", "p"], terms)]
-    return parts
+    return ["## Interactions", table(["effect", "kind", "estimate", "interval", report.effect_p], rows, left=2)]
 
 
 def _pooled(report: Report) -> list[str]:

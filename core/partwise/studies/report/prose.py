@@ -67,11 +67,29 @@ def footnotes(r: Results, analysis: Analysis, rows: Sequence[VariantRow]) -> lis
         )
     if any(row.p_equivalent for row in rows):
         notes.append(f"p of equivalence: two one-sided tests against ±{r.metric.smallest_effect:g}.")
+    notes += _floor(r)
     notes.append(
         "SD is over seeds; time is the mean wall time of a run, whatever else the machine did meanwhile. "
         "In brackets: relative to the baseline."
     )
     return notes
+
+
+def _floor(r: Results) -> Iterator[str]:
+    """What a model would reach that had learned nothing but how frequent each token is."""
+    floors = {v.name: v.floor for v in r.variants if v.floor is not None}
+    if not floors:
+        return
+    figures = {name: numbers.fixed(floor, numbers.decimals(None, floor)) for name, floor in floors.items()}
+    if len(set(figures.values())) == 1:
+        told = next(iter(figures.values()))
+    else:
+        told = joined(f"{printable(name)} {figure}" for name, figure in figures.items())
+    what = "share of the most frequent token" if r.metric.name == "accuracy" else "unigram entropy"
+    yield (
+        f"Floor of {printable(r.metric.label)}: {told}. That is what a model reaches that knows only how frequent each "
+        f"token is ({what})."
+    )
 
 
 def tuning(r: Results) -> str:

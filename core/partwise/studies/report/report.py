@@ -122,7 +122,8 @@ class Report:
 
 def _factor_text(verdict: FactorVerdict) -> FactorText:
     clauses = [printable(f"{clause}.") for clause in verdict.clauses]
-    return FactorText(printable(verdict.factor), prose.headline(verdict.contrasts), clauses)
+    headline = printable(verdict.headline) or prose.headline(verdict.contrasts)
+    return FactorText(printable(verdict.factor), headline, clauses)
 
 
 def _failure(run: Outcome) -> Failure:

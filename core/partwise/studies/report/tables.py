@@ -45,7 +45,8 @@ def summary_table(report: Report) -> Table:
     r = report.results
     head = ["variant", *_factors(report), "planned", "done", "diverged", "failed", "waiting",
             "mean", "sd", "pairs", "difference", "low", "high", "p", "p_adjusted", "p_equivalent", "correlation",
-            "verdict", "seeds_needed", "parameters", "flops_per_token", "tokens", "seconds", "note"]  # fmt: skip
+            "verdict", "seeds_needed", "parameters", "flops_per_token", "tokens", "seconds", "floor",
+            "note"]  # fmt: skip
     rows: list[list[Cell]] = []
     for row in report.rows:
         v, s, c = row.variant, row.summary, row.contrast
@@ -56,7 +57,7 @@ def summary_table(report: Report) -> Table:
         levels = [v.levels.get(factor) for factor in r.factors]
         counts = [s.planned, s.done, s.diverged, s.failed, s.waiting]
         rows.append([v.name, *levels, *counts, s.mean, s.sd, *compared, v.parameters, v.flops_per_token, v.tokens,
-                     row.seconds, c.note if c else None])  # fmt: skip
+                     row.seconds, v.floor, c.note if c else None])  # fmt: skip
     return head, rows
 
 

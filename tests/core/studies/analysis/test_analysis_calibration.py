@@ -141,8 +141,8 @@ def test_analyse_says_what_the_simulated_code_says(study) -> None:
         runs = dict(zip(["base", "position=a", "position=b", "position=c"], metrics[:, i].tolist(), strict=True))
         said = analyse(study(runs, smallest_effect=1.0)).contrasts
         assert [c.verdict for c in said] == result.verdict[i].tolist()
-        assert [c.p_adjusted for c in said] == pytest.approx(result.p_adjusted[i], rel=1e-12)
-        assert [c.low for c in said] == pytest.approx(result.low[i], rel=1e-12)
+        assert [c.p_adjusted for c in said] == pytest.approx(result.tested.p_adjusted[i], rel=1e-12)
+        assert [c.low for c in said] == pytest.approx(result.tested.low[i], rel=1e-12)
 
 
 @pytest.mark.parametrize("seeds", [3, 4, 5, 10])

@@ -59,10 +59,10 @@ def test_equal_differences_have_no_width_and_no_warning() -> None:
 
 def test_a_contrast_that_cannot_be_tested_counts_in_the_correction() -> None:
     differences = np.array([0.9, 1.1, 1.0, 1.2])
-    alone = judge([differences], 0.05, "min", None).p_adjusted[0]
+    alone = judge([differences], 0.05, "min", None).tested.p_adjusted[0]
     among_three = judge([None, differences, None], 0.05, "min", None)
-    assert among_three.p_adjusted[1] == pytest.approx(3 * alone)
-    assert among_three.p_adjusted[0] == among_three.p_adjusted[2] == 1
+    assert among_three.tested.p_adjusted[1] == pytest.approx(3 * alone)
+    assert among_three.tested.p_adjusted[0] == among_three.tested.p_adjusted[2] == 1
     assert among_three.verdict.tolist() == ["inconclusive", "worse", "inconclusive"]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from partwise.studies.analysis import analyse
 from partwise.studies.analysis.notes import scope
-from partwise.studies.analysis.sentences import chance, estimate
+from partwise.studies.analysis.phrases import chance, estimate
 from partwise.studies.analysis.statistics import skewness_p
 from partwise.studies.results import Metric, Trial
 from partwise.studies.validity import comparable
@@ -31,20 +31,22 @@ def test_a_verdict_sentence_in_full(study) -> None:
         "position=none": plus(0.02, -0.03, 0.01, 0.024, -0.009),
     }
     assert analyse(study(runs, smallest_effect=0.01)).sentences["position"] == (
-        "position: alibi is worse than learned by 0.031 bits per byte "
-        "(95 % CI 0.019 to 0.043, Holm-adjusted p = 0.005, 5 seeds); "
-        "rope is better than learned by 0.0220 bits per byte "
-        "(95 % CI 0.0191 to 0.0249, Holm-adjusted p < 0.001, 5 seeds); "
-        "none is inconclusive: the difference from learned is 0.003 bits per byte "
-        "(95 % CI −0.025 to 0.031, Holm-adjusted p = 0.78, 5 seeds), and about 85 seeds would be needed to detect 0.01."
+        "position: alibi is worse than learned: the difference is +0.031 bits per byte "
+        "(95 % CI +0.019 to +0.043, Holm-adjusted p = 0.005, 5 seeds); "
+        "rope is better than learned: the difference is −0.0220 bits per byte "
+        "(95 % CI −0.0249 to −0.0191, Holm-adjusted p < 0.001, 5 seeds); "
+        "none is inconclusive: the difference from learned is +0.003 bits per byte "
+        "(95 % CI −0.025 to +0.031, Holm-adjusted p = 0.78, 5 seeds), "
+        "and about 85 seeds would be needed to detect 0.01."
     )
 
 
-def test_better_is_stated_as_a_positive_amount_for_either_goal(study) -> None:
+def test_a_difference_is_variant_minus_baseline_for_either_goal_and_any_verdict(study) -> None:
     by = (0.020, 0.023, 0.024, 0.019, 0.024)
-    for goal, runs in (("max", plus(*by)), ("min", plus(*(-x for x in by)))):
-        sentence = analyse(study({"base": BASE, "position=a": runs}, 0.01, goal)).sentences["position"]
-        assert "a is better than learned by 0.0220 bits per byte (95 % CI 0.0191 to 0.0249," in sentence
+    said = "than learned: the difference is +0.0220 bits per byte (95 % CI +0.0191 to +0.0249,"
+    for goal, verdict in (("max", "better"), ("min", "worse")):
+        sentence = analyse(study({"base": BASE, "position=a": plus(*by)}, 0.01, goal)).sentences["position"]
+        assert f"a is {verdict} {said}" in sentence
 
 
 def test_a_difference_that_may_be_too_small_to_matter_is_stated(study) -> None:
@@ -77,7 +79,7 @@ def test_a_variant_of_several_factors_speaks_under_its_own_name(study) -> None:
     runs = {"base": BASE, "position=rope, norm=rms": plus(0.02, 0.023, 0.024, 0.019, 0.024)}
     found = analyse(study(runs, design="list", factors=factors))
     assert list(found.sentences) == ["position=rope, norm=rms"]
-    assert "is worse than the baseline by" in found.sentences["position=rope, norm=rms"]
+    assert "is worse than the baseline: the difference is +0.0220" in found.sentences["position=rope, norm=rms"]
 
 
 def test_every_variant_has_a_clause_and_semicolons_part_nothing_else(study) -> None:
@@ -180,10 +182,10 @@ def test_only_bits_per_byte_compares_tokenizers() -> None:
 def test_estimates_read_with_their_level_and_a_true_minus() -> None:
     metric = Metric(name="bits_per_byte", split="valid", goal="min")
     assert estimate(-0.0004, -0.02, 0.0192, 0.025, metric, "p = 0.98") == (
-        "0.000 bits per byte (97.5 % CI −0.020 to 0.019, p = 0.98)"
+        "0.000 bits per byte (97.5 % CI −0.020 to +0.019, p = 0.98)"
     )
     loss = metric.model_copy(update={"name": "loss"})
-    assert estimate(0.25, 0.0, 0.5, 0.05, loss) == "0.25 in loss (95 % CI 0.00 to 0.50)"
+    assert estimate(0.25, 0.0, 0.5, 0.05, loss) == "+0.25 in loss (95 % CI 0.00 to +0.50)"
 
 
 @pytest.mark.parametrize(

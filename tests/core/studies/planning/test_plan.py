@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from partwise.errors import InputError, RecipeError
 from partwise.provenance import sources
@@ -44,6 +47,22 @@ def test_a_job_says_all_that_another_machine_needs(study, here: Path) -> None:
     )
     assert job.directory == here
     assert job.metric.label == "bits per byte (test, context 8)"
+
+
+@pytest.mark.parametrize("name", ["loss", "perplexity", "bits_per_byte", "accuracy"])
+def test_every_variant_carries_the_floor_of_its_texts_in_the_metrics_unit(study, here: Path, name: str) -> None:
+    found = plan(study(metric={"name": name, "split": "valid"}))
+    encoded = found.ledger.prepared(found.base.loaded).batches.encoded["valid"]
+    counts = np.unique(encoded.tokens[1:], return_counts=True)[1]
+    nats = stats.entropy(counts)
+    per_byte = nats / math.log(2) * counts.sum() / encoded.text_bytes
+    expected = {
+        "loss": nats,
+        "perplexity": math.exp(nats),
+        "bits_per_byte": per_byte,
+        "accuracy": max(counts / sum(counts)),
+    }
+    assert [one.described().floor for one in found.variants] == pytest.approx([expected[name]] * len(found.variants))
 
 
 def test_the_same_run_has_the_same_identity_in_every_study(study) -> None:

@@ -1,0 +1,33 @@
+"""Figures in words: differences with their intervals, and chances."""
+
+from __future__ import annotations
+
+from partwise.rendering.numbers import decimals, p_value, signed
+from partwise.studies.results import Metric
+
+
+def estimate(value: float, low: float, high: float, alpha: float, metric: Metric, *facts: str) -> str:
+    """`+0.031 bits per byte (95 % CI +0.012 to +0.050, p = 0.004)`, rounded to its uncertainty; `p = 0.004` is a fact.
+
+    A difference always bears its sign, which is that of variant minus baseline, whatever is said of it.
+    """
+    places = decimals((high - low) / 2, value)
+    level = f"{100 * (1 - alpha):.4g} % CI {signed(low, places)} to {signed(high, places)}"
+    return f"{signed(value, places)} {unit(metric)} ({', '.join([level, *facts])})"
+
+
+def unit(metric: Metric) -> str:
+    """What follows a figure in a sentence: `bits per byte`, `in loss`."""
+    words = metric.name.replace("_", " ")
+    return words if " per " in words else f"in {words}"
+
+
+def chance(p: float | None) -> str:
+    """`p = 0.004`, `p < 0.001`."""
+    if p is None:
+        return "p not known"
+    figure = p_value(p)
+    return f"p {figure[0]} {figure[1:]}" if figure[0] in "<>" else f"p = {figure}"
+
+
+__all__ = ["chance", "estimate", "unit"]
