@@ -94,7 +94,8 @@ def _detects(plan: Plan, found: Forecast) -> str:
         return "nothing: below 3 seeds there is no verdict"
     from partwise.wording import many
 
-    condition = f"with 80 % power, {many(len(plan.seeds), 'seed')}, {many(plan.contrasts, 'comparison')}"
+    tests = many(found.tests, "comparison") if found.tests == plan.contrasts else many(found.tests, "test")
+    condition = f"with 80 % power, {many(len(plan.seeds), 'seed')}, {tests}"
     if found.detectable is None:
         return (
             f"a difference of {found.detectable_sds:.2f} standard deviations of the paired difference, {condition}; "

@@ -13,6 +13,7 @@ from .execution.engine import EnginePart
 from .planning.plan import Plan
 from .planning.timing import Estimate, estimate
 from .results_book import ResultsBook
+from .validity import FEWEST_SEEDS
 
 if TYPE_CHECKING:
     from .directories import StudyDirectories
@@ -37,11 +38,13 @@ class Forecast:
     detectable: float | None
     """The same in the metric's unit, if a spread is known."""
     spread: float | None
-    """SD between seeds."""
+    """SD between seeds or, where runs are done in pairs, of their differences."""
     spread_from: str
     """Where the spread is known from."""
     seeds_needed: int | None
     """Seeds it takes to find the smallest effect that matters."""
+    tests: int
+    """That share the error rate: comparisons with the baseline and, in a grid, effects."""
 
 
 def forecast(plan: Plan, where: StudyDirectories) -> Forecast:
@@ -50,8 +53,8 @@ def forecast(plan: Plan, where: StudyDirectories) -> Forecast:
     waiting = Counter(one.variant for one in results.outcomes if one.state in ("waiting", "failed"))
     waiting.update(one.variant for one in results.trials if one.state in ("waiting", "failed"))
     slots, threads = slots_of(plan.engine)
-    spread, source = _spread(plan, results)
-    sds, detectable, needed = _power(plan, spread)
+    spread = _spread(plan, results)
+    sds, detectable, needed = _power(plan, results, spread)
     return Forecast(
         done=dict(Counter(one.variant for one in results.outcomes if one.state == "done")),
         states=[one.state for one in results.outcomes],
@@ -61,9 +64,10 @@ def forecast(plan: Plan, where: StudyDirectories) -> Forecast:
         estimate=estimate(plan, dict(waiting), slots, threads) if waiting else None,
         detectable_sds=sds,
         detectable=detectable,
-        spread=spread,
-        spread_from=source,
+        spread=spread.told,
+        spread_from=spread.source,
         seeds_needed=needed,
+        tests=_tests(results),
     )
 
 
@@ -73,28 +77,58 @@ def slots_of(engine: EnginePart) -> tuple[int, int]:
     return slots, max(1, cores() // slots)
 
 
-def _spread(plan: Plan, results: Results) -> tuple[float | None, str]:
-    """The SD between seeds, and where it is known from: the runs that are done, or else what the study assumes."""
-    variances = [variance(values) for one in results.variants if len(values := results.values(one.name).values()) > 1]
-    if variances:
-        return mean(variances) ** 0.5, "the spread between seeds found so far"
-    return plan.study.study.metric.spread, "the spread between seeds that the study assumes"
+@dataclass(frozen=True)
+class _Spread:
+    """What is known of the noise."""
+
+    told: float | None
+    """As `Forecast.spread`."""
+    source: str
+    difference: float | None
+    """SD of a paired difference."""
 
 
-def _power(plan: Plan, spread: float | None) -> tuple[float | None, float | None, int | None]:
-    from .analysis import detectable_effect, seeds_needed
+def _spread(plan: Plan, results: Results) -> _Spread:
+    """As found in runs that are done, by pairs where there are any, as the report does; else as the study assumes."""
+    values = [results.values(one.name) for one in results.variants]
+    base = results.values(results.baseline)
+    paired = [
+        [of[seed] - base[seed] for seed in of if seed in base]
+        for one, of in zip(results.variants, values, strict=True)
+        if one.name != results.baseline
+    ]
+    found = [variance(differences) for differences in paired if len(differences) > 1]
+    if found:
+        sd = mean(found) ** 0.5
+        return _Spread(sd, "the spread of the paired differences found so far", sd)
+    alone = [variance(of.values()) for of in values if len(of) > 1]
+    # A difference of two independent runs spreads the root of two more than one of them.
+    if alone:
+        sd = mean(alone) ** 0.5
+        return _Spread(sd, "the spread between seeds found so far", 2**0.5 * sd)
+    assumed = plan.study.study.metric.spread
+    return _Spread(
+        assumed, "the spread between seeds that the study assumes", None if assumed is None else 2**0.5 * assumed
+    )
 
-    seeds, contrasts, study = len(plan.seeds), plan.contrasts, plan.study.study
-    if seeds < 3 or not contrasts:
+
+def _tests(results: Results) -> int:
+    from .analysis.grid_effects import family
+
+    return family(results)
+
+
+def _power(plan: Plan, results: Results, spread: _Spread) -> tuple[float | None, float | None, int | None]:
+    from .analysis.power import detectable_size, seeds_for_size
+
+    seeds, study = len(plan.seeds), plan.study.study
+    if seeds < FEWEST_SEEDS or not plan.contrasts:
         return None, None, None
-    alpha = study.looks[-1].alpha if study.looks else study.alpha
-    per_sd = detectable_effect(1.0, seeds, contrasts, alpha)
-    if per_sd is None:
-        return None, None, None
+    alpha = (study.looks[-1].alpha if study.looks else study.alpha) / _tests(results)
+    sds, sd = detectable_size(seeds, alpha), spread.difference
     smallest = study.metric.smallest_effect
-    needed = seeds_needed(smallest, spread, contrasts, alpha) if smallest and spread else None
-    # `detectable_effect` takes the SD of one variant; the SD of a difference of two variants is sqrt(2) times that.
-    return per_sd / 2**0.5, None if spread is None else per_sd * spread, needed
+    needed = seeds_for_size(smallest / sd, alpha) if smallest and sd else None
+    return sds, None if sd is None else sds * sd, needed
 
 
 __all__ = ["Forecast", "forecast", "slots_of"]

@@ -36,7 +36,7 @@ def analyse(results: Results) -> Analysis:
         effects=effects,
         power=_power(results, contrasts),
         verdicts=factor_verdicts(results, contrasts, effects),
-        notes=study_notes(results, described, contrasts, pooled, trials),
+        notes=study_notes(results, described, contrasts, pooled, trials, effects),
         tuning=trials,
     )
 
@@ -58,6 +58,7 @@ def _last_common_look(
 
 def _power(results: Results, contrasts: tuple[Contrast, ...]) -> Power:
     """What the seeds of the look that was reached could have detected, at the spread that pairing left."""
+    from .grid_effects import family
     from .power import detectable_size
 
     variances = [variance(c.differences) for c in contrasts if c.pairs > 1]
@@ -67,7 +68,7 @@ def _power(results: Results, contrasts: tuple[Contrast, ...]) -> Power:
         return Power(seeds=seeds, sd_of_differences=None, detectable=None)
     sd = mean(variances) ** 0.5
     alpha = min(c.alpha for c in contrasts)
-    return Power(seeds, sd, detectable_size(seeds, alpha / len(contrasts)) * sd)
+    return Power(seeds, sd, detectable_size(seeds, alpha / family(results)) * sd)
 
 
 __all__ = ["analyse"]

@@ -14,9 +14,11 @@ from . import notes
 from .effects import effect_figures, told_effects
 from .findings import Contrast, Effect, Verdict
 from .floor import left_floor
+from .grid_effects import family
 from .pairs import Pair, pair
-from .power import seeds_needed
-from .verdicts import Judged, judge, paired_array, withholds
+from .power import detectable_size, needed, seeds_for_equivalence, seeds_for_size
+from .tuned import edge_notes
+from .verdicts import Judged, always_diverged, judge, paired_array, withholds
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,11 @@ def _reached(results: Results, variant: Variant, both: Pair, judged: Judged, i: 
     tested, divergence = len(both.seeds) >= FEWEST_SEEDS, both.divergence
     found: Verdict = judged.verdict[i].item()
     verdict, said = found, []
-    if not tested and found == "inconclusive":
+    ruled = always_diverged(both.diverged, both.done)
+    if ruled is not None and found == "inconclusive":
+        verdict = ruled
+        said.append(notes.always_diverged(both, ruled, len(results.variants) - 1))
+    elif not tested and found == "inconclusive":
         verdict = "no verdict"
         said.append(notes.too_few_pairs(len(both.seeds)))
     if verdict == "equivalent" and not _left_floor(results, variant, both):
@@ -110,17 +116,14 @@ def _reached(results: Results, variant: Variant, both: Pair, judged: Judged, i: 
         said.append(notes.lost_runs(both, look.seeds))
     if tested and len(set(both.differences)) == 1:
         said.append(notes.no_spread())
-    wanting = verdict == found == "inconclusive"  # and not merely withheld
-    needed_for, needed = _more_seeds(results, both, look.alpha) if wanting else (None, None)
-    return replace(
+    said += edge_notes(results, variant)
+    told = replace(
         _described(results, variant, both),
         low=_number(judged.tested.low[i]),
         high=_number(judged.tested.high[i]),
         p=_number(judged.tested.p[i]),
         p_adjusted=float(judged.tested.p_adjusted[i]) if tested or divergence is not None else None,
         p_equivalent=float(judged.p_equivalent[i]) if tested and results.metric.smallest_effect is not None else None,
-        seeds_needed=needed,
-        needed_for=needed_for,
         verdict=verdict,
         notes=tuple(said),
         alpha=look.alpha,
@@ -128,6 +131,7 @@ def _reached(results: Results, variant: Variant, both: Pair, judged: Judged, i: 
         low_all=_number(judged.tested.low_all[i]),
         high_all=_number(judged.tested.high_all[i]),
     )
+    return _with_seeds(results, told, both)
 
 
 def _left_floor(results: Results, variant: Variant, both: Pair) -> bool:
@@ -137,16 +141,25 @@ def _left_floor(results: Results, variant: Variant, both: Pair) -> bool:
     return any(left_floor(mean(values), floor, results.metric) for values, floor in sides)
 
 
-def _more_seeds(results: Results, both: Pair, alpha: float) -> tuple[float | None, int | None]:
-    """(effect, seeds that would detect it): the smallest that matters; if these already should, the one seen."""
-    if both.spread is None:
-        return None, None
-    contrasts, seen = len(results.variants) - 1, abs(mean(both.differences))
-    smallest = results.metric.smallest_effect
-    needed = None if smallest is None else seeds_needed(smallest, both.spread, contrasts, alpha)
-    if smallest is None or (needed is not None and needed <= len(both.seeds)):
-        return seen, seeds_needed(seen, both.spread, contrasts, alpha)
-    return smallest, needed
+def _with_seeds(results: Results, contrast: Contrast, both: Pair) -> Contrast:
+    """What these seeds can find and, if inconclusive, how many would have told; all from the one paired spread."""
+    sd, alpha, seeds = both.spread, contrast.alpha / family(results), len(both.seeds)
+    if not sd or seeds < FEWEST_SEEDS or contrast.verdict == "no verdict":
+        return contrast
+    contrast = replace(contrast, sd=sd, detectable=detectable_size(seeds, alpha) * sd)
+    smallest, seen = results.metric.smallest_effect, abs(mean(both.differences))
+    # Not where a verdict was found and withheld.
+    if contrast.verdict != "inconclusive" or any(note.kind in ("withheld", "floor") for note in contrast.notes):
+        return contrast
+    effect, enough = seen, None if smallest is None else seeds_for_size(smallest / sd, alpha)
+    if smallest is not None and (enough is None or enough > seeds):
+        effect = smallest
+    found = needed(lambda sd: seeds_for_size(effect / sd, alpha), sd, seeds)
+    contrast = replace(contrast, needed_for=effect, seeds_needed=found.seeds, needed=found)
+    if smallest is None:
+        return contrast
+    level = contrast.alpha / (len(results.variants) - 1)
+    return replace(contrast, equivalence=needed(lambda sd: seeds_for_equivalence(smallest / sd, level), sd, seeds))
 
 
 def _described(results: Results, variant: Variant, both: Pair) -> Contrast:

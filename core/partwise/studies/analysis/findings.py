@@ -19,7 +19,8 @@ little. Of an interaction one of the last two."""
 NoteKind = Literal[
     "not_comparable", "lost_runs", "too_few_seeds", "waiting", "withheld", "no_spread", "look", "undeclared_look",
     "changed_question", "skewed", "unequal_spread", "no_smallest_effect", "unequal_trials", "unequal_budget",
-    "adding_seeds", "scope", "floor",
+    "adding_seeds", "scope", "floor", "always_diverged", "edge", "one_tuning_seed",
+    "same_texts",
 ]  # fmt: skip
 """What a note is about. `scope` is true of any study, and easily forgotten; the others are said where they apply."""
 
@@ -47,6 +48,16 @@ class Summary:
     """Over the runs that are done; None if there are none."""
     sd: float | None
     """Sample standard deviation (n - 1); None below two."""
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Seeds that something would take; None stands for more than 10,000."""
+
+    seeds: int | None
+    fewest: int | None
+    """By the 95 % interval of the spread, which few seeds know only roughly."""
+    most: int | None
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,14 @@ class Contrast:
     low_all: float | None = None
     """Of the wider interval that holds together with those of all other contrasts and effects (Bonferroni)."""
     high_all: float | None = None
+    sd: float | None = None
+    """Of the paired differences; None below two. All figures on detecting and on seeds needed are from it."""
+    detectable: float | None = None
+    """Smallest true difference that these seeds find with 80 % power."""
+    needed: Needed | None = None
+    """`seeds_needed` with its interval."""
+    equivalence: Needed | None = None
+    """For an inconclusive one: seeds that would show equivalence with 80 % power, if there were no difference."""
 
     @property
     def note(self) -> str:
@@ -124,6 +143,8 @@ class Pooled:
     """Of Levene's test; below 0.05 the second opinion must not be used."""
     usable: bool
     contrasts: tuple[PooledContrast, ...] = ()
+    sd_ratio: float | None = None
+    """The largest SD over seeds of a variant, over the smallest; infinite where one does not vary."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,11 @@ def grid_contrasts(results: Results) -> list[GridContrast]:
     return [one for one in found if one is not None]
 
 
+def family(results: Results) -> int:
+    """How many tests the study's error rate is shared by: contrasts with the baseline, and effects."""
+    return max(len(results.variants) - 1 + len(grid_contrasts(results)), 0)
+
+
 def within(results: Results, factor: str, level: str, other: str) -> list[GridContrast]:
     """The level's difference from the factor's first, at each level of another factor by itself."""
     named = {tuple(v.levels[f] for f in results.factors): v.name for v in results.variants}
@@ -90,4 +95,4 @@ def _weight(
     return 1 / len(factors[factor])
 
 
-__all__ = ["GridContrast", "grid_contrasts", "within"]
+__all__ = ["GridContrast", "family", "grid_contrasts", "within"]

@@ -10,11 +10,13 @@ from partwise.studies.results import Metric, Results, Variant
 from partwise.studies.validity import FEWEST_SEEDS, why_not_comparable
 from partwise.wording import many
 
-from .findings import Contrast, Note, Pooled, Summary, Tuning, Verdict
+from .findings import Contrast, Effect, Note, Pooled, Summary, Tuning, Verdict
 from .floor import left_floor
+from .grid_effects import grid_contrasts
 from .pairs import Pair
-from .statistics import skewness_p
+from .statistics import always_diverges_error, skewness_p
 from .summaries import unequal_trials
+from .tuned import one_seed_decides, same_texts
 
 FEWEST_FOR_SHAPE = 5
 NOTABLE = 0.05
@@ -39,6 +41,19 @@ def withheld(verdict: Verdict, lost: tuple[int, int]) -> Note:
     more = "variant" if lost[0] > lost[1] else "baseline"
     text = f"{verdict} on the runs that survived, but withheld because the {more} lost more runs"
     return Note("withheld", text)
+
+
+def always_diverged(both: Pair, verdict: Verdict, contrasts: int) -> Note:
+    """A verdict by the rule for runs that always diverge, with the rule's error rate."""
+    one, other = (0, 1) if verdict == "worse" else (1, 0)
+    runs = both.diverged[one], both.done[other]
+    single, any_of = (always_diverges_error(*runs, count) for count in (1, contrasts))
+    family = f", and of any of {contrasts} variants in at most {any_of:.1%}" if contrasts > 1 and one == 0 else ""
+    text = (
+        f"a rule, not a test: where both are equally stable, that happens in at most {single:.1%} of studies{family}, "
+        "beside the alpha of the tests"
+    )
+    return Note("always_diverged", text.replace("%", " %"))
 
 
 def lost_runs(both: Pair, seeds: int) -> Note:
@@ -97,6 +112,7 @@ def study_notes(
     contrasts: Iterable[Contrast],
     pooled: Pooled | None,
     tuning: Iterable[Tuning],
+    effects: Iterable[Effect],
 ) -> tuple[Note, ...]:
     """All that apply, the weightiest first."""
     contrasts = list(contrasts)
@@ -105,6 +121,7 @@ def study_notes(
         *_at_floor(results, summaries),
         *_too_few_seeds(results),
         *_waiting(contrasts),
+        *_untold_effects(results, contrasts, effects),
         *_looks(results, contrasts),
         *_undeclared_look(results),
         *_changed_question(results),
@@ -112,6 +129,8 @@ def study_notes(
         *_unequal_spread(pooled),
         *_no_smallest_effect(results),
         *_unequal_trials(tuning),
+        *one_seed_decides(results),
+        *same_texts(results),
         *_unequal_budgets(results),
         *_adding_seeds(contrasts),
         *scope(results),
@@ -156,6 +175,14 @@ def _waiting(contrasts: list[Contrast]) -> Iterator[Note]:
     unfinished = [c.variant for c in contrasts if c.verdict == "no verdict" and c.look is None]
     if unfinished:
         yield Note("waiting", f"Not finished, and so without a verdict: {', '.join(unfinished)}.")
+
+
+def _untold_effects(results: Results, contrasts: list[Contrast], effects: Iterable[Effect]) -> Iterator[Note]:
+    told = {effect.name for effect in effects}
+    untold = [one.name for one in grid_contrasts(results) if one.name not in told]
+    if untold and all(c.look is not None for c in contrasts):
+        why = f"fewer than {FEWEST_SEEDS} seeds were finished by all the variants that they are averages of"
+        yield Note("lost_runs", f"Not told: {', '.join(untold)}, because {why}.")
 
 
 def _looks(results: Results, contrasts: list[Contrast]) -> Iterator[Note]:
@@ -256,6 +283,6 @@ def scope(results: Results) -> Iterator[Note]:
 
 
 __all__ = [
-    "lost_cells", "lost_runs", "no_spread", "not_comparable", "nothing_learned", "refusal", "scope", "study_notes",
-    "too_few_pairs", "waiting", "withheld", "withheld_effect",
+    "always_diverged", "lost_cells", "lost_runs", "no_spread", "not_comparable", "nothing_learned", "refusal", "scope",
+    "study_notes", "too_few_pairs", "waiting", "withheld", "withheld_effect",
 ]  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 from statistics import stdev
 
 from partwise.studies.results import Results
@@ -37,11 +36,8 @@ class Pair:
 
     @property
     def spread(self) -> float | None:
-        """SD within a variant to plan on: unpaired, or what the differences imply if they spread more."""
-        if len(self.seeds) < 2:
-            return None
-        unpaired = sqrt((stdev(self.variant) ** 2 + stdev(self.baseline) ** 2) / 2)
-        return max(unpaired, stdev(self.differences) / sqrt(2))
+        """SD of the paired differences; None below two."""
+        return stdev(self.differences) if len(self.seeds) > 1 else None
 
 
 def pair(results: Results, variant: str, seeds: list[int]) -> Pair:

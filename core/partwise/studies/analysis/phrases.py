@@ -5,6 +5,9 @@ from __future__ import annotations
 from partwise.rendering.numbers import decimals, p_value, signed
 from partwise.studies.results import Metric
 
+from .findings import Needed
+from .power import MOST_SEEDS
+
 
 def estimate(value: float, low: float, high: float, alpha: float, metric: Metric, *facts: str) -> str:
     """`+0.031 bits per byte (95 % CI +0.012 to +0.050, p = 0.004)`, rounded to its uncertainty; `p = 0.004` is a fact.
@@ -30,4 +33,12 @@ def chance(p: float | None) -> str:
     return f"p {figure[0]} {figure[1:]}" if figure[0] in "<>" else f"p = {figure}"
 
 
-__all__ = ["chance", "estimate", "unit"]
+def seeds_in_words(needed: Needed) -> str:
+    """`about 85 seeds (95 % interval 32 to 700)`."""
+    ends = [f"{MOST_SEEDS:,}" if end is None else f"{end}" for end in (needed.fewest, needed.most)]
+    told = f"more than {MOST_SEEDS:,}" if needed.seeds is None else f"about {needed.seeds}"
+    beyond = " or more" if needed.most is None else ""
+    return f"{told} seeds (95 % interval {ends[0]} to {ends[1]}{beyond})"
+
+
+__all__ = ["chance", "estimate", "seeds_in_words", "unit"]

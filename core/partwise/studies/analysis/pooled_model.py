@@ -8,6 +8,8 @@ never rest on this analysis.
 
 from __future__ import annotations
 
+from math import inf
+from statistics import stdev
 from typing import Any
 
 import numpy as np
@@ -54,7 +56,13 @@ def second_opinion(values: dict[str, dict[int, float]], baseline: str, alpha: fl
                 others, np.atleast_1d(test.effect), intervals, np.atleast_1d(test.pvalue), adjusted, strict=True
             )
         ),
+        sd_ratio=_sd_ratio(kept),
     )
+
+
+def _sd_ratio(values: dict[str, dict[int, float]]) -> float:
+    sds = [stdev(of.values()) for of in values.values()]
+    return max(sds) / min(sds) if min(sds) else inf
 
 
 def block_model(values: dict[str, dict[int, float]]) -> tuple[Any, list[Array]]:

@@ -3,16 +3,19 @@
 Solved here by integrating the noncentral t: the solver of statsmodels' `TTestPower` is wrong at 3 or 4 seeds with
 a small alpha, and `scipy.stats.nct` gives nan there.
 
-Planning takes the unpaired spread of a variant over seeds: how much pairing will help is known only afterwards,
-and is estimated badly from few seeds. The level is alpha / contrasts, at which Holm tests the smallest p: what a
-single real effect meets.
+Before a study, planning takes the unpaired spread of a variant over seeds: how much pairing will help is known only
+afterwards. Once there are paired differences, everything is told from their spread, with the interval within which
+few seeds know it. The level is alpha / tests, at which Holm tests the smallest p: what a single real effect meets.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import sqrt
 from typing import TYPE_CHECKING
+
+from .findings import Needed
 
 if TYPE_CHECKING:
     from .statistics import Array
@@ -54,6 +57,18 @@ def _quantiles() -> tuple[Array, Array]:
     return v**2 * (3 - 2 * v), weight * 3 * v * (1 - v)
 
 
+def equivalence_power_of(margin: float, seeds: int, alpha: float) -> float:
+    """Chance that two one-sided t-tests at `alpha` show a difference of zero to lie within `margin`, in SDs of it.
+
+    Given s as above, the mean must lie within margin - t s / sqrt(n) of zero.
+    """
+    from scipy.special import ndtr, stdtrit
+
+    estimated, weight = _estimated_sd(seeds - 1)
+    room = margin * sqrt(seeds) - stdtrit(seeds - 1, 1 - alpha) * estimated
+    return float((2 * ndtr(room) - 1).clip(0) @ weight)
+
+
 def detectable_size(seeds: int, alpha: float, power: float = 0.8) -> float:
     """Smallest true difference found with chance `power`, in SDs of the paired difference; seeds at least 2."""
     from scipy.optimize import brentq
@@ -66,13 +81,36 @@ def detectable_size(seeds: int, alpha: float, power: float = 0.8) -> float:
 
 def seeds_for_size(size: float, alpha: float, power: float = 0.8) -> int | None:
     """Fewest seeds (at least 3) that find a difference of `size` SDs; None if more than 10,000."""
-    if power_of(size, MOST_SEEDS, alpha) < power:
+    return _fewest(lambda seeds: power_of(size, seeds, alpha) >= power)
+
+
+def seeds_for_equivalence(margin: float, alpha: float, power: float = 0.8) -> int | None:
+    """Fewest seeds (at least 3) that show equivalence within `margin` SDs where there is no difference at all."""
+    return _fewest(lambda seeds: equivalence_power_of(margin, seeds, alpha) >= power)
+
+
+def _fewest(enough: Callable[[int], bool]) -> int | None:
+    if not enough(MOST_SEEDS):
         return None
     low, high = 2, MOST_SEEDS  # too few; enough
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if power_of(size, middle, alpha) >= power else (middle, high)
+        low, high = (low, middle) if enough(middle) else (middle, high)
     return high
+
+
+def sd_interval(sd: float, seeds: int, level: float = 0.95) -> tuple[float, float]:
+    """Within which the true SD lies that was estimated from so many differences (chi-squared, normal noise)."""
+    from scipy.special import chdtri
+
+    tail = (1 - level) / 2
+    return sd * sqrt((seeds - 1) / chdtri(seeds - 1, tail)), sd * sqrt((seeds - 1) / chdtri(seeds - 1, 1 - tail))
+
+
+def needed(count: Callable[[float], int | None], sd: float, seeds: int) -> Needed:
+    """Seeds by a rule of the SD, with their interval: that of the SD."""
+    low, high = sd_interval(sd, seeds)
+    return Needed(count(sd), count(low), count(high))
 
 
 def detectable_effect(
@@ -97,4 +135,7 @@ def seeds_needed(effect: float, sd: float, contrasts: int = 1, alpha: float = 0.
     return seeds_for_size(abs(effect) / (sqrt(2) * sd), alpha / contrasts, power)
 
 
-__all__ = ["MOST_SEEDS", "detectable_effect", "detectable_size", "power_of", "seeds_for_size", "seeds_needed"]
+__all__ = [
+    "MOST_SEEDS", "detectable_effect", "detectable_size", "equivalence_power_of", "needed", "power_of", "sd_interval",
+    "seeds_for_equivalence", "seeds_for_size", "seeds_needed",
+]  # fmt: skip

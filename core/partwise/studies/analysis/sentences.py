@@ -12,8 +12,7 @@ from partwise.wording import many
 
 from .findings import Contrast, Effect, FactorVerdict
 from .grid_sentences import company_of, effect_clause, grid_headline
-from .phrases import chance, estimate, unit
-from .power import MOST_SEEDS
+from .phrases import chance, estimate, seeds_in_words, unit
 from .statistics import paired_t
 
 
@@ -70,6 +69,9 @@ def _verdict(contrast: Contrast, results: Results) -> str:
 
 
 def _different(c: Contrast, against: str, metric: Metric) -> str:
+    if any(note.kind == "always_diverged" for note in c.notes):
+        side, other = ("its", "the baseline's") if c.verdict == "worse" else ("the baseline's", "its own")
+        return f"is {c.verdict} than {against}: all of {side} runs diverged, and none of {other}"
     if c.p_divergence is not None and (c.p is None or c.p_divergence < c.p):
         share = f"a {'larger' if c.verdict == 'worse' else 'smaller'} share of its runs diverged"
         return f"is {c.verdict} than {against}: {share} (Fisher's exact {chance(c.p_divergence)}, {_holm(c)})"
@@ -103,11 +105,12 @@ def _inconclusive(c: Contrast, against: str, metric: Metric) -> str:
     said = f"is inconclusive: the difference from {against} is {difference}"
     if c.low * c.high > 0 and c.p_adjusted is not None and c.p_adjusted >= c.alpha:
         said += ", although the interval excludes zero before correction for all comparisons"
-    if c.needed_for:
+    if c.needed_for and c.needed is not None:
         seen = c.needed_for == abs(c.difference)
         what = "a difference as small as this" if seen else f"{c.needed_for:.2g}"
-        seeds = f"more than {MOST_SEEDS:,}" if c.seeds_needed is None else f"about {c.seeds_needed}"
-        said += f", and {seeds} seeds would be needed to detect {what}"
+        said += f", and {seeds_in_words(c.needed)} would be needed to detect {what}"
+    if c.equivalence is not None:
+        said += f", {seeds_in_words(c.equivalence)} to show equivalence where there is none"
     return said
 
 

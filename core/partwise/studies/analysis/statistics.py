@@ -89,6 +89,20 @@ def divergence_p(variant: tuple[int, int], baseline: tuple[int, int]) -> float |
     return p if more else -p
 
 
+def always_diverges_error(variant: int, baseline: int, contrasts: int = 1) -> float:
+    """Largest chance that a study without differences has a variant all of whose runs diverge, and no baseline's.
+
+    Whatever the chance q of a run to diverge, as long as it is the same for all variants (it may differ from seed to
+    seed): of one contrast q^variant (1 - q)^baseline, so at most 1 / 64 with three runs each.
+
+    Args:
+        variant: runs of a variant.
+        baseline: runs of the baseline, which all contrasts share.
+    """
+    q = np.linspace(0.0, 1.0, 4001)
+    return float(np.max((1 - q) ** baseline * (1 - (1 - q**variant) ** contrasts)))
+
+
 def skewness_p(differences: Array) -> float:
     """Two-sided p of the sample skewness of (n,) under normal noise, from simulated samples of the same size."""
     from scipy.stats import skew
@@ -106,5 +120,6 @@ def _normal_skewness(n: int) -> Array:
 
 
 __all__ = [
-    "Array", "Paired", "divergence_p", "equivalence_p", "holm", "paired_t", "skewness_p", "standard_error",
+    "Array", "Paired", "always_diverges_error", "divergence_p", "equivalence_p", "holm", "paired_t", "skewness_p",
+    "standard_error",
 ]  # fmt: skip

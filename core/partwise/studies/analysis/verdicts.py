@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import cast
 
 import numpy as np
 
@@ -123,6 +124,18 @@ def paired_array(differences: Sequence[float]) -> Array | None:
     return np.array(differences, dtype=float) if len(differences) >= FEWEST_SEEDS else None
 
 
+def always_diverged(diverged: tuple[int, int], done: tuple[int, int]) -> Verdict | None:
+    """The verdict on a pair of which one side always diverged and the other never, in at least three runs each.
+
+    A rule, and no test: with three seeds Fisher's test of that has p = .10, so that no study of three could ever say
+    what everybody sees. `always_diverges_error` is its error rate, which comes on top of the study's alpha.
+    """
+    for verdict, one, other in (("worse", 0, 1), ("better", 1, 0)):
+        if diverged[one] >= FEWEST_SEEDS and not done[one] and done[other] >= FEWEST_SEEDS and not diverged[other]:
+            return cast("Verdict", verdict)
+    return None
+
+
 def withholds(verdict: Verdict, lost: tuple[int, int]) -> bool:
     """Whether a verdict favours the side that lost more runs (of the variant, of the baseline).
 
@@ -133,4 +146,4 @@ def withholds(verdict: Verdict, lost: tuple[int, int]) -> bool:
     return favoured.get(verdict, False)
 
 
-__all__ = ["Judged", "Tested", "judge", "paired_array", "verdicts", "withholds"]
+__all__ = ["Judged", "Tested", "always_diverged", "judge", "paired_array", "verdicts", "withholds"]

@@ -72,10 +72,16 @@ def latex(report: Report) -> str:
         *(f"    {' & '.join(_cells(row))} \\\\" for row in report.rows),
         r"    \bottomrule",
         r"  \end{tabular}",
-        *(rf"  \par\smallskip\footnotesize {note}" for note in notes),
+        *(rf"  \par\smallskip\footnotesize {note}" for note in [*notes, *_settings(report)]),
         r"\end{table}",
         "",
     ])  # fmt: skip
+
+
+def _settings(report: Report) -> list[str]:
+    """What was chosen for each variant alone, for which the table has no room."""
+    told = [f"{row.name}: {', '.join(row.settings)}" for row in report.rows if row.settings]
+    return [escaped(f"Settings of single variants. {'; '.join(told)}.")] if told else []
 
 
 def _cells(row: VariantRow) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import inf
 
 from partwise.rendering import numbers
 from partwise.rendering.text import printable
-from partwise.studies.analysis.findings import Analysis, Contrast, Pooled, Power
-from partwise.studies.analysis.power import MOST_SEEDS
+from partwise.studies.analysis.findings import Analysis, Contrast, Pooled
+from partwise.studies.analysis.phrases import seeds_in_words
+from partwise.studies.analysis.power import sd_interval
 from partwise.studies.results import Results
 from partwise.wording import joined, many
 
@@ -101,25 +103,37 @@ def tuning(r: Results) -> str:
     seeds = sorted({trial.seed for trial in r.trials})
     with_seeds = f"seed{'s' if len(seeds) > 1 else ''} {joined(map(str, seeds))}"
     knob = printable(r.tuned_knob or "A knob")
-    chosen = f"{knob} was chosen for each variant by {trials} trials"
-    return f"{chosen} with {with_seeds}, which the comparison does not use."
+    chosen = f"{knob} was chosen for each variant by {trials} trials with {with_seeds}"
+    decides = ", which alone decides" if len(seeds) == 1 else ""
+    texts = "on the same texts" if r.metric.split == "valid" else f"on other texts (the {r.metric.split} split)"
+    return f"{chosen}{decides}, on the valid split. The comparison uses other seeds, {texts}."
 
 
 def pooled_gate(found: Pooled) -> str:
     """Whether the second opinion may be believed."""
     p = "" if found.equal_variance_p is None else f" (Levene, p {numbers.p_value(found.equal_variance_p)})"
+    ratio = _ratio(found.sd_ratio)
     if found.usable:
         return (
-            "All variants in one model, with seeds as blocks and a common residual variance: "
-            f"there is no sign that their variances differ{p}."
+            "All variants in one model, with seeds as blocks and a common residual variance. No difference between "
+            f"their variances was noticed{p}, which with few seeds does not mean that there is none{ratio}."
         )
-    return f"This must not be used: the model assumes equal variances, and those of the variants differ{p}."
+    return f"This must not be used: the model assumes equal variances, and those of the variants differ{p}{ratio}."
+
+
+def _ratio(ratio: float | None) -> str:
+    """How far apart the standard deviations in the table are."""
+    if ratio is None:
+        return ""
+    if ratio == inf:
+        return "; one of the variants does not vary over seeds at all"
+    return f": the largest of their standard deviations over seeds is {ratio:.3g} times the smallest"
 
 
 def limits(analysis: Analysis) -> list[str]:
     """What the study could not have detected, and what a reader must know."""
     return [
-        *_detectable(analysis.power),
+        *_detectable(analysis),
         *_seeds_needed(analysis.contrasts),
         *_correlations(analysis.contrasts),
         *_contrast_notes(analysis),
@@ -127,23 +141,31 @@ def limits(analysis: Analysis) -> list[str]:
     ]
 
 
-def _detectable(power: Power) -> Iterator[str]:
-    if power.detectable is not None:
-        size = numbers.with_spread(power.detectable, power.detectable)
-        sd = power.sd_of_differences
-        spread = f", given the standard deviation of the differences seen, {numbers.with_spread(sd, sd)}" if sd else ""
-        yield (
-            f"With {many(power.seeds, 'seed')} the study detects a true difference of {size} or more "
-            f"with 80 % power{spread}."
-        )
+def _detectable(analysis: Analysis) -> Iterator[str]:
+    """From the same spreads as the seeds needed: those of the paired differences, of each contrast by itself."""
+    power = analysis.power
+    each = {c.variant: c.detectable for c in analysis.contrasts if c.detectable is not None}
+    if not each:
+        return
+    (least, low), (most, high) = (pick(each.items(), key=lambda one: one[1]) for pick in (min, max))
+    size = f"{numbers.with_spread(low, low)}"
+    if len(each) > 1:
+        size = f"{size} ({printable(least)}) to {numbers.with_spread(high, high)} ({printable(most)})"
+    below, above = sd_interval(1.0, power.seeds)
+    yield (
+        f"With {many(power.seeds, 'seed')} the study detects a true difference of {size} or more with 80 % power, "
+        f"by the spread of the paired differences, which so few tell only within a factor of {below:.2g} to "
+        f"{above:.2g} (95 %)."
+    )
 
 
 def _seeds_needed(contrasts: Sequence[Contrast]) -> Iterator[str]:
     for c in contrasts:
-        if c.verdict == "inconclusive" and c.needed_for is not None:
+        if c.verdict == "inconclusive" and c.needed_for is not None and c.needed is not None:
             seen = " (the difference seen)" if c.difference is not None and c.needed_for == abs(c.difference) else ""
-            seeds = f"more than {MOST_SEEDS:,}" if c.seeds_needed is None else f"about {c.seeds_needed}"
-            what = f"detecting {c.needed_for:.2g}{seen} would take {seeds} seeds"
+            what = f"detecting {c.needed_for:.2g}{seen} would take {seeds_in_words(c.needed)}"
+            if c.equivalence is not None:
+                what += f", and showing equivalence {seeds_in_words(c.equivalence)} if there is no difference at all"
             yield f"{printable(c.variant)} is inconclusive: {what}."
 
 

@@ -6,6 +6,9 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from partwise.rendering.text import plain
+from partwise.studies.results import Variant
+
 from .report import Report
 
 Cell = str | int | float | None
@@ -29,14 +32,14 @@ def results_table(report: Report) -> Table:
     metric = [r.metric.name, r.metric.split]
     facts = {variant.name: variant for variant in r.variants}
     head = ["study", "variant", *_factors(report), "seed", "state", "metric", "split", "value", "seconds", "attempts",
-            "parameters", "flops_per_token", "tokens", "identity", "error", "directory"]  # fmt: skip
+            "parameters", "flops_per_token", "tokens", "identity", "error", "directory", *_knobs(report)]  # fmt: skip
     rows: list[list[Cell]] = []
     for run in r.outcomes:
         variant = facts[run.variant]
         levels = [variant.levels.get(factor) for factor in r.factors]
         sizes = [variant.parameters, variant.flops_per_token, variant.tokens]
         rows.append([r.study, run.variant, *levels, run.seed, run.state, *metric, run.metric, run.seconds, run.attempts,
-                     *sizes, run.identity, run.error, run.directory])  # fmt: skip
+                     *sizes, run.identity, run.error, run.directory, *_settings(report, variant)])  # fmt: skip
     return head, rows
 
 
@@ -45,24 +48,40 @@ def summary_table(report: Report) -> Table:
     r = report.results
     head = ["variant", *_factors(report), "planned", "done", "diverged", "failed", "waiting",
             "mean", "sd", "pairs", "difference", "low", "high", "p", "p_adjusted", "p_equivalent", "correlation",
-            "verdict", "seeds_needed", "parameters", "flops_per_token", "tokens", "seconds", "floor",
-            "note"]  # fmt: skip
+            "verdict", "simultaneous_low", "simultaneous_high", "detectable", "seeds_needed", "seeds_needed_low",
+            "seeds_needed_high", "seeds_for_equivalence", "parameters", "flops_per_token", "tokens", "seconds", "floor",
+            "note", *_knobs(report)]  # fmt: skip
     rows: list[list[Cell]] = []
     for row in report.rows:
         v, s, c = row.variant, row.summary, row.contrast
-        compared: list[Cell] = [None] * 10
+        compared: list[Cell] = [None] * 16
         if c:
             compared = [c.pairs, c.difference, c.low, c.high, c.p, c.p_adjusted, c.p_equivalent, c.correlation,
-                        c.verdict, c.seeds_needed]  # fmt: skip
+                        c.verdict, c.low_all, c.high_all, c.detectable, c.seeds_needed,
+                        c.needed.fewest if c.needed else None, c.needed.most if c.needed else None,
+                        c.equivalence.seeds if c.equivalence else None]  # fmt: skip
         levels = [v.levels.get(factor) for factor in r.factors]
         counts = [s.planned, s.done, s.diverged, s.failed, s.waiting]
         rows.append([v.name, *levels, *counts, s.mean, s.sd, *compared, v.parameters, v.flops_per_token, v.tokens,
-                     row.seconds, v.floor, c.note if c else None])  # fmt: skip
+                     row.seconds, v.floor, c.note if c else None, *_settings(report, v)])  # fmt: skip
     return head, rows
 
 
 def _factors(report: Report) -> list[str]:
     return [f"factor.{factor}" for factor in report.results.factors]
+
+
+def _knobs(report: Report) -> list[str]:
+    """Columns of what was chosen for a variant alone: `tuned.trainer.optimizer.lr`."""
+    variants = report.results.variants
+    names = [*(f"tuned.{knob}" for v in variants for knob in v.tuned)]
+    return [*dict.fromkeys([*names, *(f"matched.{knob}" for v in variants for knob in v.matched)])]
+
+
+def _settings(report: Report, variant: Variant) -> list[Cell]:
+    own = {f"{how}.{knob}": v for how in ("tuned", "matched") for knob, v in getattr(variant, how).items()}
+    cells = [own.get(knob) for knob in _knobs(report)]
+    return [cell if cell is None or isinstance(cell, str | int | float) else plain(cell) for cell in cells]
 
 
 def _csv(head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:

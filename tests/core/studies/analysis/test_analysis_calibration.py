@@ -12,8 +12,14 @@ import pytest
 
 from partwise.studies.analysis import analyse
 from partwise.studies.analysis.pooled_model import second_opinion
-from partwise.studies.analysis.power import detectable_size, power_of
-from partwise.studies.analysis.statistics import divergence_p, paired_t
+from partwise.studies.analysis.power import (
+    detectable_size,
+    equivalence_power_of,
+    power_of,
+    sd_interval,
+    seeds_for_equivalence,
+)
+from partwise.studies.analysis.statistics import divergence_p, equivalence_p, paired_t
 from partwise.studies.analysis.verdicts import Judged, judge, paired_array
 
 Array = npt.NDArray[np.float64]
@@ -162,6 +168,24 @@ def test_power_is_the_share_of_studies_that_find_the_effect(effect: float, seeds
     found = paired_t(np.random.default_rng(8).normal(effect, 1.0, size=(STUDIES, seeds)), alpha)
     expected = power_of(effect, seeds, alpha)
     assert np.mean(found.p < alpha) == pytest.approx(expected, abs=slack(expected, STUDIES) + 1e-4)
+
+
+@pytest.mark.parametrize(("margin", "alpha"), [(1.0, 0.05), (2.5, 0.0125), (0.4, 0.05)])
+def test_the_seeds_for_equivalence_show_it_with_80_percent_power(margin: float, alpha: float) -> None:
+    seeds = seeds_for_equivalence(margin, alpha)
+    assert seeds is not None
+    rng, studies = np.random.default_rng(6), 20_000
+    shown = [float(np.mean(equivalence_p(rng.normal(size=(studies, n)), margin) < alpha)) for n in (seeds - 1, seeds)]
+    assert shown[1] == pytest.approx(equivalence_power_of(margin, seeds, alpha), abs=slack(0.8, studies))
+    assert shown[0] < 0.8 + slack(0.8, studies)
+    assert shown[1] > 0.8 - slack(0.8, studies)
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_the_interval_of_the_spread_covers_it_in_95_percent_of_studies(seeds: int) -> None:
+    sds = np.random.default_rng(7).normal(size=(STUDIES, seeds)).std(-1, ddof=1)
+    low, high = sd_interval(1.0, seeds)
+    assert np.mean((low * sds < 1) & (high * sds > 1)) == pytest.approx(0.95, abs=slack(0.95, STUDIES))
 
 
 def test_pooled_intervals_cover_the_truth_where_all_spread_alike() -> None:

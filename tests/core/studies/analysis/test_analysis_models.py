@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from statsmodels.formula.api import ols
 
 from partwise.studies.analysis import analyse
 from partwise.studies.analysis.pooled_model import second_opinion
+from partwise.studies.report.prose import pooled_gate
 
 RNG = np.random.default_rng(4)
 
@@ -59,6 +62,21 @@ def test_unequal_spread_shuts_the_gate_and_is_stated(study) -> None:
     assert found.pooled is not None
     assert not found.pooled.usable
     assert any(note.kind == "unequal_spread" for note in found.notes)
+
+
+def test_spreads_that_differ_unnoticed_are_not_called_alike_and_their_ratio_is_said() -> None:
+    """Three seeds, and one variant that scatters a tenth as much as another: Levene's test does not see it."""
+    values = {"v0": [2.0, 2.1, 2.2], "v1": [2.0, 2.11, 2.19], "v2": [2.1, 2.12, 2.11]}
+    found = second_opinion({name: dict(enumerate(of)) for name, of in values.items()}, "v0", 0.05)
+    assert found is not None
+    assert found.usable
+    assert found.sd_ratio == pytest.approx(np.std(values["v0"], ddof=1) / np.std(values["v2"], ddof=1))
+    said = pooled_gate(found)
+    assert "No difference between their variances was noticed" in said
+    assert "10 times the smallest" in said
+    assert "alike" not in said
+    one = replace(found, sd_ratio=float("inf"))
+    assert "does not vary over seeds at all" in pooled_gate(one)
 
 
 def test_the_gate_holds_its_level_for_equal_spread() -> None:

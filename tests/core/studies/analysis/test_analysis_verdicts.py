@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from partwise.errors import InputError
-from partwise.studies.analysis import analyse, seeds_needed
+from partwise.studies.analysis import analyse
 from partwise.studies.analysis.findings import Contrast
+from partwise.studies.analysis.power import detectable_size, seeds_for_equivalence, seeds_for_size
+from partwise.studies.analysis.statistics import always_diverges_error
 from partwise.studies.results import Results
 from partwise.studies.validity import broken_looks
 
@@ -98,6 +101,51 @@ def test_a_variant_that_always_diverges_is_worse_without_any_pair(study) -> None
     assert "worse than learned: a larger share of its runs diverged" in found.sentences["position"]
 
 
+@pytest.mark.parametrize("variants", [1, 4, 12])
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_all_of_three_runs_that_diverge_count_against_the_variant_however_many_are_compared(
+    study, seeds: int, variants: int
+) -> None:
+    others = {f"position=p{i}": shifted(0.001 * i)[:seeds] for i in range(variants - 1)}
+    found = analyse(study({"base": BASE[:seeds], "position=a": ["diverged"] * seeds, **others}, smallest_effect=0.01))
+    assert found.contrasts[0].verdict == "worse"
+    assert "a is worse than learned: a" in found.sentences["position"]
+    if found.contrasts[0].note.startswith("a rule"):
+        assert f"at most {100 / 4**seeds:.1f} % of studies" in found.contrasts[0].note
+
+
+def test_the_same_rule_holds_for_a_baseline_that_always_diverges(study) -> None:
+    found = analyse(study({"base": ["diverged"] * 3, "position=a": BASE[:3]}))
+    assert found.contrasts[0].verdict == "better"
+    assert "a is better than learned: all of the baseline's runs diverged, and none of its own" in str(found.sentences)
+
+
+@pytest.mark.parametrize(
+    ("base", "variant"),
+    [
+        (["diverged", *BASE[1:3]], ["diverged"] * 3),  # the baseline is not free of it
+        (BASE[:3], ["diverged", "diverged", 2.0]),  # not always
+        (BASE[:3], ["diverged", "diverged", "failed"]),  # of two it is known
+        (BASE[:2], ["diverged"] * 2),  # too few
+        (["failed", *BASE[1:3]], ["diverged"] * 3),
+    ],
+)
+def test_less_than_always_or_less_than_three_gives_no_verdict_by_the_rule(study, base: list, variant: list) -> None:
+    assert only(study({"base": base, "position=a": variant})).verdict in ("no verdict", "inconclusive")
+
+
+@pytest.mark.parametrize("contrasts", [1, 4, 10])
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_the_rule_errs_as_rarely_as_it_says_whatever_the_chance_to_diverge(seeds: int, contrasts: int) -> None:
+    stated, rng, studies, worst = always_diverges_error(seeds, seeds, contrasts), np.random.default_rng(1), 40_000, 0.0
+    for chance in (0.1, 0.3, 0.5, 0.7, 0.9):
+        lost = rng.random((studies, 1 + contrasts, seeds)) < chance
+        worst = max(worst, float(np.mean(~lost[:, 0].any(-1) & lost[:, 1:].all(-1).any(-1))))
+    assert worst < stated + 4 * np.sqrt(stated * (1 - stated) / studies)
+    if contrasts == 1:
+        assert stated == pytest.approx(4.0**-seeds)
+
+
 def test_runs_that_failed_otherwise_give_no_verdict_against_the_variant(study) -> None:
     """Killed or out of time: they may be the machine's fault."""
     assert only(study({"base": BASE, "position=a": ["failed"] * 5})).verdict == "no verdict"
@@ -182,13 +230,31 @@ def test_looks_may_spend_exactly_alpha_in_any_split() -> None:
     assert not [*broken_looks([], 0.05, 1)]
 
 
-def test_an_inconclusive_contrast_tells_the_seeds_that_would_find_the_smallest_effect(study) -> None:
-    """Planned on the unpaired spread, although these seeds pair well."""
+def test_seeds_needed_and_detectable_effect_are_of_the_same_paired_spread(study) -> None:
+    """Two figures on one page: what these seeds detect, and how many would detect the smallest effect."""
     runs = {"base": BASE, "position=a": shifted(0.001, noise=8.0), "position=b": shifted(0.05)}
     found = analyse(study(runs, smallest_effect=0.01)).contrasts[0]
-    spread = np.sqrt((np.var(BASE, ddof=1) + np.var(runs["position=a"], ddof=1)) / 2)
+    sd = np.std(found.differences, ddof=1)
     assert found.verdict == "inconclusive"
-    assert (found.seeds_needed, found.needed_for) == (seeds_needed(0.01, spread, contrasts=2), 0.01)
+    assert found.detectable == pytest.approx(detectable_size(5, 0.05 / 2) * sd)
+    assert (found.seeds_needed, found.needed_for) == (seeds_for_size(0.01 / sd, 0.05 / 2), 0.01)
+    for effect, seeds in ((found.detectable * 1.001, 5), (found.detectable * 0.999, 6)):
+        runs_needed = analyse(study(runs, smallest_effect=effect)).contrasts[0]
+        assert runs_needed.seeds_needed == seeds or runs_needed.needed_for != effect
+
+
+def test_seeds_needed_have_the_interval_of_the_spread_they_are_from(study) -> None:
+    found = only(study({"base": BASE, "position=a": shifted(0.001, noise=8.0)}, smallest_effect=0.01))
+    assert found.needed is not None
+    assert found.equivalence is not None
+    sd = float(np.std(found.differences, ddof=1))
+    ends = [sd * np.sqrt(4 / stats.chi2.ppf(q, 4)) for q in (0.975, 0.025)]
+    assert [found.needed.fewest, found.needed.most] == [seeds_for_size(0.01 / end, 0.05) for end in ends]
+    assert found.needed.seeds == found.seeds_needed
+    assert found.equivalence.seeds == seeds_for_equivalence(0.01 / sd, 0.05)
+    said = analyse(study({"base": BASE, "position=a": shifted(0.001, noise=8.0)}, smallest_effect=0.01)).sentences
+    assert "seeds (95 % interval " in said["position"]
+    assert "to show equivalence where there is none" in said["position"]
 
 
 def test_without_a_smallest_effect_seeds_are_needed_for_the_difference_seen(study) -> None:

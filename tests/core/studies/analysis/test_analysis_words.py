@@ -37,7 +37,8 @@ def test_a_verdict_sentence_in_full(study) -> None:
         "(95 % CI −0.0249 to −0.0191, Holm-adjusted p < 0.001, 5 seeds); "
         "none is inconclusive: the difference from learned is +0.003 bits per byte "
         "(95 % CI −0.025 to +0.031, Holm-adjusted p = 0.78, 5 seeds), "
-        "and about 85 seeds would be needed to detect 0.01."
+        "and about 56 seeds (95 % interval 22 to 438) would be needed to detect 0.01, "
+        "about 61 seeds (95 % interval 24 to 486) to show equivalence where there is none."
     )
 
 
