@@ -47,7 +47,8 @@ def command(run: str, split: Split, limit: int | None, weights: Weights, device:
         write(f"note: since this run was trained, {change}", err=True)
     metrics = workflow.evaluate(reopened, split, limit)
     if as_json:
-        print_json({"run": str(reopened.run.directory), "split": split, **asdict(metrics)})
+        told = {name: value for name, value in asdict(metrics).items() if name != "stretches"}
+        print_json({"run": str(reopened.run.directory), "split": split, **told})
         return
     rows = [
         ("loss", figure(metrics.loss), "nats per token"),

@@ -84,6 +84,9 @@ class Outcome(_Facts):
     state: OutcomeState
     metric: float | None = None
     """The study's metric after training; None unless done."""
+    stretches: list[tuple[int, float]] = []
+    """(scored tokens, metric) of up to 50 consecutive stretches of the text that the metric is measured on. Weighted by
+    the tokens, their mean is the metric; empty where it was not recorded."""
     curve: list[tuple[int, float]] = []
     """(step, metric) of the evaluations during training, in order."""
     seconds: float | None = None

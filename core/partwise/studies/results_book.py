@@ -102,7 +102,8 @@ class ResultsBook:
         result = self._found.get(identity)
         if result is None:
             return Outcome(variant=variant, seed=seed, identity=identity, state="waiting")
-        facts = result.model_dump(include={"state", "metric", "curve", "seconds", "attempts", "error", "output"})
+        told = {"state", "metric", "stretches", "curve", "seconds", "attempts", "error", "output"}
+        facts = result.model_dump(include=told)
         directory = None if result.directory is None else str(result.directory)
         return Outcome(variant=variant, seed=seed, identity=identity, directory=directory, **facts)
 

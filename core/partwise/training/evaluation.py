@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from partwise.data.batch import Batch
     from partwise.data.batches import Batches
 
+STRETCHES = 50
+"""Parts of a split whose figures are kept: enough to tell their spread, and few enough to be written down."""
+
 
 @dataclass(frozen=True)
 class Metrics:
@@ -37,6 +40,20 @@ class Metrics:
     """Scored tokens."""
     accuracy: float | None = None
     """Share of scored tokens that the model holds most likely; None where it was not asked for."""
+    stretches: tuple[Stretch, ...] = field(default=(), repr=False, compare=False)
+    """The same figures of the text in up to 50 stretches, in order: how far they lie apart tells how certain the
+    figures of a text of this length are."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Figures of some consecutive batches."""
+
+    tokens: int
+    """Scored tokens; weighted by these, the stretches' figures have those of the whole as their mean."""
+    loss: float
+    bits_per_byte: float | None
+    accuracy: float | None
 
 
 def evaluate(
@@ -86,7 +103,18 @@ def evaluate(
         raise InputError(f"the {split} split holds no token to be scored: give the data more text, or evaluate another")
     mean = math.fsum(table[..., 0].flatten().tolist()) / scored
     share = float(table[..., 2].sum()) / scored if accuracy else None
-    return Metrics(mean, perplexity(mean), batches.encoded[split].bits_per_byte(mean), scored, share)
+    encoded = batches.encoded[split]
+    parts = tuple(_stretches(table.flatten(0, 1), encoded.bits_per_byte, accuracy))
+    return Metrics(mean, perplexity(mean), encoded.bits_per_byte(mean), scored, share, parts)
+
+
+def _stretches(table: Tensor, bits_per_byte: Callable[[float], float | None], accuracy: bool) -> Iterator[Stretch]:
+    """Of [batches, 3], consecutive ones together."""
+    for part in table[table[:, 1] > 0].tensor_split(STRETCHES):
+        nats, tokens, right = part.sum(0).tolist()
+        if tokens:
+            loss = nats / tokens
+            yield Stretch(int(tokens), loss, bits_per_byte(loss), right / tokens if accuracy else None)
 
 
 def _in_groups(batches: Iterator[Batch], count: int) -> Iterator[list[Batch]]:

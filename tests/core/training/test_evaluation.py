@@ -118,3 +118,19 @@ def test_perplexity_of_an_immense_loss_is_infinite() -> None:
 def test_metrics_are_immutable() -> None:
     with pytest.raises(AttributeError):
         Metrics(1.0, math.e, None, 1).loss = 2.0  # type: ignore[misc]
+
+
+def test_the_figures_of_the_stretches_have_those_of_the_whole_as_their_mean() -> None:
+    rows = torch.randint(4, (140, 3), generator=torch.Generator().manual_seed(0)).tolist()
+    rows[7] = [IGNORED, 1, 2]
+    found = evaluate(Guess(PROBABILITIES.log()), FakeBatches(rows), "valid", 1, accuracy=True)  # type: ignore[arg-type]
+    assert len(found.stretches) == 50
+    tokens = [one.tokens for one in found.stretches]
+    assert sum(tokens) == found.tokens == 140 * 3 - 1
+    for name in ("loss", "bits_per_byte", "accuracy"):
+        figures = [getattr(one, name) for one in found.stretches]
+        mean = sum(f * n for f, n in zip(figures, tokens, strict=True)) / sum(tokens)
+        assert mean == pytest.approx(getattr(found, name), rel=1e-6)
+    few = evaluate(Guess(PROBABILITIES.log()), FakeBatches(ROWS), "valid", 2)  # type: ignore[arg-type]
+    assert [one.tokens for one in few.stretches] == [5, 2]
+    assert few.stretches[0].accuracy is None

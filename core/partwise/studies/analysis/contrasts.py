@@ -17,6 +17,7 @@ from .floor import left_floor
 from .grid_effects import family
 from .pairs import Pair, pair
 from .power import detectable_size, needed, seeds_for_equivalence, seeds_for_size
+from .text_noise import text_error
 from .tuned import edge_notes
 from .verdicts import Judged, always_diverged, judge, paired_array, withholds
 
@@ -130,6 +131,7 @@ def _reached(results: Results, variant: Variant, both: Pair, judged: Judged, i: 
         p_divergence=None if divergence is None else abs(divergence),
         low_all=_number(judged.tested.low_all[i]),
         high_all=_number(judged.tested.high_all[i]),
+        text_error=text_error(results, variant.name, both.seeds, results.baseline),
     )
     return _with_seeds(results, told, both)
 

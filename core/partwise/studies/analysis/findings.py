@@ -20,7 +20,7 @@ NoteKind = Literal[
     "not_comparable", "lost_runs", "too_few_seeds", "waiting", "withheld", "no_spread", "look", "undeclared_look",
     "changed_question", "skewed", "unequal_spread", "no_smallest_effect", "unequal_trials", "unequal_budget",
     "adding_seeds", "scope", "floor", "always_diverged", "edge", "one_tuning_seed",
-    "same_texts",
+    "same_texts", "text_noise",
 ]  # fmt: skip
 """What a note is about. `scope` is true of any study, and easily forgotten; the others are said where they apply."""
 
@@ -107,6 +107,8 @@ class Contrast:
     """Smallest true difference that these seeds find with 80 % power."""
     needed: Needed | None = None
     """`seeds_needed` with its interval."""
+    text_error: float | None = None
+    """Standard error of the difference that is due to the text it is measured on; the interval has only the seeds'."""
     equivalence: Needed | None = None
     """For an inconclusive one: seeds that would show equivalence with 80 % power, if there were no difference."""
 

@@ -16,6 +16,7 @@ from .grid_effects import grid_contrasts
 from .pairs import Pair
 from .statistics import always_diverges_error, skewness_p
 from .summaries import unequal_trials
+from .text_noise import measured_tokens, text_error
 from .tuned import one_seed_decides, same_texts
 
 FEWEST_FOR_SHAPE = 5
@@ -132,6 +133,7 @@ def study_notes(
         *one_seed_decides(results),
         *same_texts(results),
         *_unequal_budgets(results),
+        *_text_noise(results, contrasts),
         *_adding_seeds(contrasts),
         *scope(results),
     )
@@ -159,7 +161,8 @@ def _at_floor(results: Results, summaries: Sequence[Summary]) -> Iterator[Note]:
     if at:
         by = results.metric.smallest_effect
         text = (
-            f"On the floor: {', '.join(at)}. A model that knows only how frequent each token is does as well"
+            f"On the floor: {', '.join(at)}. A model that knows only how frequent each token is does as well or "
+            "better"
             f"{'' if by is None else f', within {by:g}'}. A comparison of these tells little about their parts; train "
             "for longer, or on more text."
         )
@@ -254,6 +257,23 @@ def _unequal_budgets(results: Results) -> Iterator[Note]:
 def _off(variant: Variant, base: Variant, field: str) -> float:
     has, wanted = getattr(variant, field), getattr(base, field)
     return float(has / wanted - 1) if wanted else 0.0
+
+
+def _text_noise(results: Results, contrasts: list[Contrast]) -> Iterator[Note]:
+    counts = measured_tokens(results)
+    if not counts:
+        return
+    tokens = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    said = f"The metric stands on {tokens} scored tokens of the {results.metric.split} split."
+    itself = text_error(results, results.baseline, results.seeds)
+    errors = [c.text_error for c in contrasts if c.text_error is not None]
+    if itself is not None:
+        said += f" On other such texts the baseline's mean would vary by a standard error of {itself:.2g}"
+        if errors:
+            low, high = f"{min(errors):.2g}", f"{max(errors):.2g}"
+            said += f", and the differences by {low if low == high else f'{low} to {high}'}"
+        said += ", beside what the seeds do. The intervals have the seeds only."
+    yield Note("text_noise", said)
 
 
 def _adding_seeds(contrasts: list[Contrast]) -> Iterator[Note]:

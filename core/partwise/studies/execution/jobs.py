@@ -72,6 +72,8 @@ class JobResult(_Sent):
     measured: Metric | None = None
     """The metric that was measured; None if the engine does not say."""
     curve: list[tuple[int, float]] = []
+    stretches: list[tuple[int, float]] = []
+    """See `Outcome.stretches`."""
     tokens: int | None = None
     """Tokens trained on, if the trainer reports them."""
     seconds: float | None = None

@@ -16,6 +16,7 @@ from .jobs import Job, JobProgress, JobResult
 
 if TYPE_CHECKING:
     from partwise.runs.run import Run
+    from partwise.training.evaluation import Metrics
     from partwise.training.protocols import Progress
 
 PAUSE = 0.2
@@ -36,12 +37,13 @@ def train_and_measure(job: Job, directory: Path, report: Callable[[JobProgress],
         if not _has_diverged(directory):
             raise
         return _diverged(job, directory, str(error))
-    value = _measured(job, directory)
+    value, stretches = _measured(job, directory)
     result = JobResult(
         identity=job.identity,
         state="done",
         metric=value,
         measured=job.metric,
+        stretches=stretches,
         curve=_curve(directory, job),
         tokens=next((row["tokens"] for row in reversed(run.rows()) if "tokens" in row), None),
         attempts=job.attempt,
@@ -50,7 +52,7 @@ def train_and_measure(job: Job, directory: Path, report: Callable[[JobProgress],
     if math.isfinite(value):
         return result
     reason = f"{job.metric.label} is {value} after training"
-    return result.model_copy(update={"state": "diverged", "metric": None, "error": reason})
+    return result.model_copy(update={"state": "diverged", "metric": None, "stretches": [], "error": reason})
 
 
 def _trained(job: Job, directory: Path, reporter: _Reporter) -> Run:
@@ -61,8 +63,8 @@ def _trained(job: Job, directory: Path, reporter: _Reporter) -> Run:
     return workflow.train(loaded, directory, report=reporter.report, say=lambda line: print(line, flush=True))
 
 
-def _measured(job: Job, directory: Path) -> float:
-    """The job's metric of the run in `directory`.
+def _measured(job: Job, directory: Path) -> tuple[float, list[tuple[int, float]]]:
+    """The job's metric of the run in `directory`, and of the stretches of the text.
 
     Raises:
         InputError: there is no such metric, or it cannot be computed for this run.
@@ -75,7 +77,7 @@ def _measured(job: Job, directory: Path) -> float:
     )
     value = getattr(figures, metric.name, None)
     if isinstance(value, float | int):
-        return float(value)
+        return float(value), _stretches(figures, metric.name)
     if metric.name == "bits_per_byte":
         raise InputError(
             "there are no bits per byte: the tokenizer loses text, or cannot spell what it does not know; "
@@ -83,6 +85,19 @@ def _measured(job: Job, directory: Path) -> float:
         )
     known = ", ".join(name for name, value in vars(figures).items() if isinstance(value, float))
     raise InputError(f"there is no metric {metric.name!r}; an evaluation gives {known}")
+
+
+def _stretches(figures: Metrics, name: str) -> list[tuple[int, float]]:
+    """As results keep them; perplexity to first order, so that the mean of the stretches is that of the whole."""
+    found = []
+    for one in figures.stretches:
+        value = getattr(one, name, None)
+        if name == "perplexity":
+            value = figures.perplexity * (1 + one.loss - figures.loss)
+        if value is None or not math.isfinite(value):
+            return []
+        found.append((one.tokens, value))
+    return found
 
 
 def _has_diverged(directory: Path) -> bool:

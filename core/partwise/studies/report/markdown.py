@@ -61,14 +61,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> 
 
 
 def _main(report: Report) -> str:
-    head = ["variant", "seeds done", report.results.metric.label, "SD", "difference", report.level, "adjusted p",
-            "verdict", "parameters", "FLOPs / token", "tokens", "time"]  # fmt: skip
+    head = ["variant", "seeds done", report.results.metric.label, "SD", "difference", report.level,
+            "all together", "adjusted p", "verdict", "parameters", "FLOPs / token", "tokens", "time"]  # fmt: skip
     return table(head, [_cells(row) for row in report.rows])
 
 
 def _cells(row: VariantRow) -> list[str]:
     p = f"{row.p} (equivalence {row.p_equivalent})" if row.p_equivalent else row.p
-    compared = [row.difference, row.interval, p] if row.contrast else [""] * 3
+    compared = [row.difference, row.interval, row.together, p] if row.contrast else [""] * 4
     name = f"{row.name} ({'; '.join(row.settings)})" if row.settings else row.name
     sizes = [
         f"{numbers.short(value)} ({off})" if off else numbers.short(value)

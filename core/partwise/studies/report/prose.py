@@ -8,6 +8,7 @@ from math import inf
 from partwise.rendering import numbers
 from partwise.rendering.text import printable
 from partwise.studies.analysis.findings import Analysis, Contrast, Pooled
+from partwise.studies.analysis.grid_effects import family
 from partwise.studies.analysis.phrases import seeds_in_words
 from partwise.studies.analysis.power import sd_interval
 from partwise.studies.results import Results
@@ -55,7 +56,8 @@ def headline(contrasts: Sequence[Contrast]) -> str:
 
 def footnotes(r: Results, analysis: Analysis, rows: Sequence[VariantRow]) -> list[str]:
     """Of the main table."""
-    contrasts, notes = len(analysis.contrasts), []
+    contrasts, notes = len(analysis.contrasts), list[str]()
+    effects = family(r) - contrasts
     if any(row.survivors for row in rows):
         notes.append(
             f"{SURVIVORS} Mean over the runs that finished; those that diverged or failed are not in it, and count "
@@ -63,10 +65,16 @@ def footnotes(r: Results, analysis: Analysis, rows: Sequence[VariantRow]) -> lis
         )
     if contrasts:
         looks = " at the level of the look" if r.looks else ""
+        tests = many(contrasts, "contrast") + (f" and {many(effects, 'effect')}" if effects else "")
         notes.append(
             f"Differences are variant minus {printable(r.baseline)}, paired by seed, with t-intervals{looks}; p is "
-            f"Holm-adjusted over {many(contrasts, 'contrast')}."
+            f"Holm-adjusted over {tests}."
         )
+        if contrasts + effects > 1:
+            notes.append(
+                "Each interval is of its comparison alone: that all hold the truth at once is less likely. Wider ones, "
+                f"which do so together (Bonferroni over {contrasts + effects}), are in summary.csv and report.md."
+            )
     if any(row.p_equivalent for row in rows):
         notes.append(f"p of equivalence: two one-sided tests against ±{r.metric.smallest_effect:g}.")
     notes += _floor(r)

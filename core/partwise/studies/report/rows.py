@@ -95,6 +95,12 @@ class VariantRow:
         return numbers.interval(c.low, c.high, self.places) if c else numbers.NONE
 
     @property
+    def together(self) -> str:
+        """The wider interval, which holds together with all others."""
+        c = self.contrast
+        return numbers.interval(c.low_all, c.high_all, self.places) if c else numbers.NONE
+
+    @property
     def p(self) -> str:
         return numbers.p_value(self.contrast.p_adjusted if self.contrast else None)
 
@@ -136,6 +142,7 @@ class VariantRow:
         if c is None:
             return f"{self.name}: {self.seeds} seeds, mean {self.mean}, SD {self.sd}"
         facts = [f"{self.name}: {self.difference} {self.interval} over {c.pairs} pairs of seeds"]
+        facts += [f"together with all others {self.together}"] if c.low_all is not None else []
         facts += [f"p {numbers.p_value(c.p)}, adjusted {self.p}"] if c.p is not None else []
         facts += [f"p of equivalence {numbers.p_value(c.p_equivalent)}"] if c.p_equivalent is not None else []
         facts += [f"p of diverging {numbers.p_value(c.p_divergence)}"] if c.p_divergence is not None else []

@@ -49,17 +49,17 @@ def summary_table(report: Report) -> Table:
     head = ["variant", *_factors(report), "planned", "done", "diverged", "failed", "waiting",
             "mean", "sd", "pairs", "difference", "low", "high", "p", "p_adjusted", "p_equivalent", "correlation",
             "verdict", "simultaneous_low", "simultaneous_high", "detectable", "seeds_needed", "seeds_needed_low",
-            "seeds_needed_high", "seeds_for_equivalence", "parameters", "flops_per_token", "tokens", "seconds", "floor",
-            "note", *_knobs(report)]  # fmt: skip
+            "seeds_needed_high", "seeds_for_equivalence", "text_error", "parameters", "flops_per_token", "tokens",
+            "seconds", "floor", "note", *_knobs(report)]  # fmt: skip
     rows: list[list[Cell]] = []
     for row in report.rows:
         v, s, c = row.variant, row.summary, row.contrast
-        compared: list[Cell] = [None] * 16
+        compared: list[Cell] = [None] * 17
         if c:
             compared = [c.pairs, c.difference, c.low, c.high, c.p, c.p_adjusted, c.p_equivalent, c.correlation,
                         c.verdict, c.low_all, c.high_all, c.detectable, c.seeds_needed,
                         c.needed.fewest if c.needed else None, c.needed.most if c.needed else None,
-                        c.equivalence.seeds if c.equivalence else None]  # fmt: skip
+                        c.equivalence.seeds if c.equivalence else None, c.text_error]  # fmt: skip
         levels = [v.levels.get(factor) for factor in r.factors]
         counts = [s.planned, s.done, s.diverged, s.failed, s.waiting]
         rows.append([v.name, *levels, *counts, s.mean, s.sd, *compared, v.parameters, v.flops_per_token, v.tokens,

@@ -34,3 +34,14 @@ def test_a_model_whose_last_update_was_too_large_has_diverged_whatever_is_measur
     job = make_job(0, steps=1, trainer=rate(1e38), metric=metric)
     result = train_and_measure(job, tmp_path / "run", lambda progress: None)
     assert (result.state, result.metric) == ("diverged", None)
+
+
+@pytest.mark.parametrize("name", ["loss", "perplexity", "bits_per_byte", "accuracy"])
+def test_the_stretches_of_the_text_have_the_metric_as_their_mean(
+    make_job: Callable[..., Job], tmp_path: Path, name: str
+) -> None:
+    metric = Metric(name=name, split="valid", goal="min")
+    result = train_and_measure(make_job(0, trainer=rate(1e-3), metric=metric), tmp_path / "run", lambda progress: None)
+    assert 1 < len(result.stretches) <= 50
+    total = sum(tokens for tokens, _ in result.stretches)
+    assert sum(tokens * value for tokens, value in result.stretches) / total == pytest.approx(result.metric, rel=1e-6)

@@ -191,3 +191,15 @@ def test_an_interaction_shows_the_mean_of_every_cell() -> None:
     values = results.values("position=rope, norm=rms_norm").values()
     assert f"norm=rms_norm, position=rope: {sum(values) / 5:.4g} over 5 runs" in tips
     assert len(drawn(interactions(results)).of_class("faint")) == 20
+
+
+def test_where_curves_end_elsewhere_than_the_table_the_caption_says_why() -> None:
+    results = studies.positions()
+    as_they_are = learning_curves(results)
+    moved = [o.model_copy(update={"metric": o.metric + 0.01}) if o.metric else o for o in results.outcomes]
+    other = learning_curves(results.model_copy(update={"outcomes": moved}))
+    assert as_they_are is not None
+    assert other is not None
+    assert "end elsewhere" not in as_they_are.caption
+    assert "while training, models are evaluated on as many batches" in other.caption
+    assert "measured after the last update, on all of the valid split" in other.caption

@@ -36,9 +36,8 @@ def learning_curves(results: Results) -> Curves | None:
     if not shown:
         return None
     if len(shown) > MOST_TOGETHER:
-        return Curves(
-            _one_by_one(results, shown), f"{CAPTION}, for each panel by itself; steps run from left to right."
-        )
+        caption = f"{CAPTION}, for each panel by itself; steps run from left to right.{_ends_elsewhere(results)}"
+        return Curves(_one_by_one(results, shown), caption)
     heights = _heights(shown)
     broken = [one for name in _names(results) for one in _broken(results, name)]
     keys = [(one.name, one.style) for one in shown]
@@ -56,7 +55,23 @@ def learning_curves(results: Results) -> Curves | None:
         else f"{CAPTION}."
     )
     caption += " Dotted: runs that did not finish, as far as they are within the figure." if broken else ""
+    caption += _ends_elsewhere(results)
     return Curves(panels("Learning curves", _description(shown), drawn, len(drawn), 250, keys), caption)
+
+
+def _ends_elsewhere(results: Results) -> str:
+    """Why a curve does not end at the figure in the table, where it does not."""
+    ends = [(run.curve[-1][1], run.metric) for run in results.outcomes if run.metric is not None and run.curve]
+    if all(abs(end - metric) <= 1e-6 * abs(metric) for end, metric in ends):
+        return ""
+    m = results.metric
+    texts = f"all of the {m.split} split" if m.batches is None else f"{m.batches} batches of the {m.split} split"
+    length = "" if m.context is None else f", in sequences of {m.context} tokens"
+    return (
+        " Curves may end elsewhere than the table: while training, models are evaluated on as many batches of the "
+        "valid split as their trainer's evaluate_batches says; the table is measured after the last update, on "
+        f"{texts}{length}."
+    )
 
 
 def _names(results: Results) -> list[str]:
