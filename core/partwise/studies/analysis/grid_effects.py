@@ -48,7 +48,12 @@ def grid_contrasts(results: Results) -> list[GridContrast]:
 
 def family(results: Results) -> int:
     """How many tests the study's error rate is shared by: contrasts with the baseline, and effects."""
-    return max(len(results.variants) - 1 + len(grid_contrasts(results)), 0)
+    whole = len(results.variants) == prod(map(len, results.factors.values()))
+    if results.design == "grid" and whole:  # counted, not made: a large grid has many
+        effects = sum(1 for _ in _choices(results.factors))
+    else:
+        effects = len(grid_contrasts(results))
+    return len(results.variants) - 1 + effects
 
 
 def within(results: Results, factor: str, level: str, other: str) -> list[GridContrast]:

@@ -37,7 +37,7 @@ def power_of(effect: float, seeds: int, alpha: float) -> float:
     return float((ndtr(shift - critical) + ndtr(-shift - critical)) @ weight)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def _estimated_sd(df: int) -> tuple[Array, Array]:
     """Values and weights of the estimated over the true SD, which is chi / sqrt(df)."""
     import numpy as np
@@ -69,6 +69,7 @@ def equivalence_power_of(margin: float, seeds: int, alpha: float) -> float:
     return float((2 * ndtr(room) - 1).clip(0) @ weight)
 
 
+@lru_cache(maxsize=256)
 def detectable_size(seeds: int, alpha: float, power: float = 0.8) -> float:
     """Smallest true difference found with chance `power`, in SDs of the paired difference; seeds at least 2."""
     from scipy.optimize import brentq

@@ -194,7 +194,7 @@ def test_an_interaction_shows_the_mean_of_every_cell() -> None:
 
 
 def test_where_curves_end_elsewhere_than_the_table_the_caption_says_why() -> None:
-    results = studies.positions()
+    results = fake_results.positions()
     as_they_are = learning_curves(results)
     moved = [o.model_copy(update={"metric": o.metric + 0.01}) if o.metric else o for o in results.outcomes]
     other = learning_curves(results.model_copy(update={"outcomes": moved}))
