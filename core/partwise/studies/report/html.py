@@ -9,6 +9,7 @@ from markupsafe import Markup
 from partwise.rendering import numbers
 from partwise.rendering.page import environment, policy, styled
 from partwise.rendering.text import flat
+from partwise.studies.analysis.grid_sentences import company_of
 from partwise.wording import joined
 
 from . import figures
@@ -35,7 +36,11 @@ def html(report: Report) -> str:
 def _figures(report: Report) -> dict[str, Any]:
     results = report.results
     shown = any(row.summary.done for row in report.rows)
-    rows = [_forest_row(row) for row in report.rows if row.contrast and row.contrast.difference is not None]
+    rows = [
+        _forest_row(row, company_of(results, row.contrast))
+        for row in report.rows
+        if row.contrast and row.contrast.difference is not None
+    ]
     axis = f"difference in {results.metric.label} from {results.baseline}"
     band = results.metric.smallest_effect
     effects = [_effect(one) for one in report.effects]
@@ -53,10 +58,11 @@ def _figures(report: Report) -> dict[str, Any]:
     }
 
 
-def _forest_row(row: VariantRow) -> figures.ForestRow:
+def _forest_row(row: VariantRow, company: str) -> figures.ForestRow:
+    """`company`: in a grid, the levels of the other factors, with which alone this difference was seen."""
     c = row.contrast
     assert c is not None
-    label = c.level if c.factor else row.name
+    label = f"{c.level} {company}".strip() if c.factor else row.name
     text = f"{row.difference} {row.interval}" if c.low is not None else row.difference
     return figures.ForestRow(
         label, c.factor or "several factors", c.difference, c.low, c.high, c.differences, text, c.verdict, row.details
