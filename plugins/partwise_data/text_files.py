@@ -138,6 +138,9 @@ class TextFiles:
             found |= {split for split in wanted if _length(self._section(document, split))}
             if found >= wanted:
                 return None
+        for document in self._shared():
+            for _ in self._read(document, 0, document.size):
+                pass  # that it is no text at all matters more than how little there is
         if self._alone:
             return self._too_short_to_cut(next(self._shared()).size)
         return empty_split(sorted(wanted - found), keys, self.shares, "document", self._ways_out(wanted - found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import random
@@ -179,3 +180,9 @@ def test_the_identity_follows_every_knob(tmp_path: Path) -> None:
     ]  # fmt: skip
     found = {Text(files=("*.*",), **one).build(DataSite(tmp_path)).identity() for one in knobs}
     assert len(found) == len(knobs)
+
+
+def test_that_a_file_is_no_text_is_said_before_that_it_is_short(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(gzip.compress(b"some text"))
+    with pytest.raises(InputError, match="it is compressed with gzip"):
+        list(Text(files=("a.txt",)).build(DataSite(tmp_path)).examples("train"))

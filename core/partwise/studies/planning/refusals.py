@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING
 from partwise.errors import InputError
 from partwise.recipe import Problem, RejectedError
 from partwise.studies.definition.reading import LoadedStudy
+from partwise.studies.definition.study import MOST_SEEDS
 from partwise.studies.validity import comparable, why_not_comparable
 
 if TYPE_CHECKING:
     from partwise.data import Batches, EncodedSplit, Split
+
+
+def refuse_too_many(seeds: int | tuple[int, ...]) -> None:
+    """
+    Raises:
+        InputError: there are more seeds than any study is run with; their runs could not even be listed in good time.
+    """
+    count = seeds if isinstance(seeds, int) else len(seeds)
+    if count > MOST_SEEDS:
+        raise InputError(f"{count:,} seeds are too many; a study has at most {MOST_SEEDS:,}, and most need 3 to 30")
 
 
 def refuse_seeds(study: LoadedStudy, seeds: tuple[int, ...]) -> None:
@@ -69,4 +80,4 @@ def _refuse_metric(name: str, split: EncodedSplit) -> None:
         )
 
 
-__all__ = ["refuse_metric_per_token", "refuse_seeds", "refuse_unmeasurable"]
+__all__ = ["refuse_metric_per_token", "refuse_seeds", "refuse_too_many", "refuse_unmeasurable"]
