@@ -11,8 +11,6 @@ from pathlib import Path
 
 from partwise import InputError, PartError
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
 
 def find_files(patterns: Iterable[str], directory: Path) -> tuple[Path, ...]:
     """The files that names and globs stand for: in the order given, each once, those of a glob sorted.
@@ -78,20 +76,3 @@ def _hash(path: Path, size: int, modified: int) -> str:
     """Cached, so that one process reads a file that has not changed only once."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def decode(raw: bytes, path: Path, offset: int) -> str:
-    """The text of bytes found at `offset` in a file, without the byte-order mark that some editors put first.
-
-    Raises:
-        InputError: they are not UTF-8.
-    """
-    mark = len(BYTE_ORDER_MARK) if offset == 0 and raw.startswith(BYTE_ORDER_MARK) else 0
-    try:
-        return raw[mark:].decode("utf-8")
-    except UnicodeDecodeError as error:
-        at = mark + error.start
-        raise InputError(
-            f"{path} is not UTF-8 text: byte {offset + at} is 0x{raw[at]:02x} ({error.reason}). Convert it, for "
-            f"example with: iconv -f LATIN1 -t UTF-8 {path.name} > {path.stem}-utf8{path.suffix}"
-        ) from None

@@ -36,7 +36,7 @@ LARGEST = 300_000
 class LibraryText:
     """A stream with one text per module, split by the module's path.
 
-    A docstring that stands in several modules is read once, so that no split sees another's.
+    A docstring, or a source file, that stands in several places is read once, so that no split sees another's.
     """
 
     form: Literal["stream", "examples"] = "stream"
@@ -53,7 +53,7 @@ class LibraryText:
     def identity(self) -> str:
         files = [(name, (self.root / name).stat().st_size) for name in self._names]
         shares = (self.shares.valid, self.shares.test)
-        return digest("library", 1, platform.python_version(), self.text, shares, files)
+        return digest("library", 2, platform.python_version(), self.text, shares, files)
 
     @cached_property
     def _names(self) -> list[str]:
@@ -71,7 +71,7 @@ class LibraryText:
         seen: set[str] = set()
         for name in self._names:
             source = (self.root / name).read_bytes()
-            text = prose(source, seen) if self.text == "prose" else source_text(source)
+            text = prose(source, seen) if self.text == "prose" else source_text(source, seen)
             if text:
                 texts[self.shares.split_of(name)].append(text)
         return texts
@@ -88,9 +88,13 @@ def modules(root: Path) -> Iterator[str]:
                 yield path.relative_to(root).as_posix()
 
 
-def source_text(source: bytes) -> str:
-    """A source file as it is; nothing if it is not ASCII."""
-    return source.decode("ascii").replace("\r\n", "\n") if source.isascii() else ""
+def source_text(source: bytes, seen: set[str]) -> str:
+    """A source file as it is; nothing if it is not ASCII, or in `seen`, to which it is added."""
+    text = source.decode("ascii").replace("\r\n", "\n") if source.isascii() else ""
+    if text in seen:
+        return ""
+    seen.add(text)
+    return text
 
 
 def prose(source: bytes, seen: set[str]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Literal
 
+from partwise import InputError
 from partwise.data import Example, Piece, Split
 
 from .drawing import Draw
@@ -42,6 +43,13 @@ class ModularAddition:
         count = self.modulus**2
         order = Draw(self.seed).sample(range(count), count)
         valid, test = round(self.shares.valid * count), round(self.shares.test * count)
+        for split, size in (("train", count - valid - test), ("valid", valid if self.shares.valid else 1)):
+            if size < 1:
+                raise InputError(
+                    f"the {split} split would be empty: modulus {self.modulus} has {count} sums, of which the shares "
+                    f'"valid" {self.shares.valid:g} and "test" {self.shares.test:g} leave it none; change them, or '
+                    'raise "modulus"'
+                )
         return {"valid": order[:valid], "test": order[valid : valid + test], "train": order[valid + test :]}
 
     def _example(self, index: int) -> Example:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from partwise import InputError, PartError
 from partwise.data import Example, Piece, Split
 
-from .files import content_hash, decode
+from .files import content_hash
+from .holding_out import empty_split
+from .lines import json_strings, lines_of
 from .splits import Shares, digest
 
 Format = Literal["tsv", "jsonl"]
@@ -21,7 +23,7 @@ class PairFiles:
     """Examples of two pieces: a source, which is only read, and a target, which is scored. Empty lines are skipped.
 
     `files` are divided by a hash of the source, so that equal sources are in the same split. A split with files of
-    its own takes all of those; its share should then be 0.
+    its own takes all of those; its share should then be 0. Sources that stand in them are not trained on.
     """
 
     form: Literal["stream", "examples"] = "examples"
@@ -40,16 +42,42 @@ class PairFiles:
         }
 
     def examples(self, split: Split) -> Iterator[Example]:
-        own = self.own_files.get(split)
-        for path, format in own or self.files:
-            for source, target in read_pairs(path, format):
-                if own or self.shares.split_of(source) == split:
-                    yield Example((Piece(source, scored=False), Piece(target)))
+        if self._empty is not None:
+            raise InputError(self._empty)
+        pairs = self._shared() if split not in self.own_files else _pairs_in(self.own_files[split])
+        for source, target in pairs:
+            if split in self.own_files or self.shares.split_of(source) == split:
+                yield Example((Piece(source, scored=False), Piece(target)))
+
+    def _shared(self) -> Iterator[tuple[str, str]]:
+        """The pairs of `files` whose source is in no file of a split's own."""
+        return (pair for pair in _pairs_in(self.files) if pair[0] not in self._held_out)
+
+    @cached_property
+    def _held_out(self) -> frozenset[str]:
+        return frozenset(source for files in self.own_files.values() for source, _ in _pairs_in(files))
+
+    @cached_property
+    def _empty(self) -> str | None:
+        """What is wrong if a split would be empty. Stops reading as soon as each of them has a pair."""
+        missing, sources = set(self.shares.wanted), list[str]()
+        for source, _ in self._shared():
+            sources.append(source)
+            missing.discard(self.shares.split_of(source))
+            if not missing:
+                return None
+        ways_out = (f'name files of its own in "{split}_files"' for split in sorted(missing - {"train"}))
+        return empty_split(sorted(missing), sources, self.shares, "pair", ways_out)
 
     def identity(self) -> str:
         groups = [self.files, self.own_files.get("valid", []), self.own_files.get("test", [])]
         contents = [[(format, content_hash(path)) for path, format in group] for group in groups]
-        return digest("pairs", 1, self.shares.valid, self.shares.test, contents)
+        return digest("pairs", 2, self.shares.valid, self.shares.test, contents)
+
+
+def _pairs_in(files: Sequence[tuple[Path, Format]]) -> Iterator[tuple[str, str]]:
+    for path, format in files:
+        yield from read_pairs(path, format)
 
 
 def read_pairs(path: Path, format: Format) -> Iterator[tuple[str, str]]:
@@ -59,16 +87,8 @@ def read_pairs(path: Path, format: Format) -> Iterator[tuple[str, str]]:
         InputError: a line is not a pair; the message names it.
     """
     parse = _tsv if format == "tsv" else _jsonl
-    offset = 0
-    try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                line = decode(raw, path, offset).rstrip("\r\n")
-                offset += len(raw)
-                if line:
-                    yield _checked(parse, line, f"{path}:{number}")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    for place, line in lines_of(path):
+        yield _checked(parse, line, place)
 
 
 def _format_of(path: Path) -> Format:
@@ -95,16 +115,5 @@ def _tsv(line: str) -> tuple[str, str]:
 
 
 def _jsonl(line: str) -> tuple[str, str]:
-    wanted = 'expected an object with the strings "source" and "target"'
-    try:
-        pair = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from None
-    except RecursionError:
-        raise ValueError(f"{wanted}, found values nested too deep") from None
-    if not isinstance(pair, dict):
-        raise ValueError(f"{wanted}, found {line[:40]}")
-    source, target = pair.get("source"), pair.get("target")
-    if not isinstance(source, str) or not isinstance(target, str):
-        raise ValueError(f"{wanted}, found the keys {', '.join(pair) or '(none)'}")
+    source, target = json_strings(line, "source", "target")
     return source, target

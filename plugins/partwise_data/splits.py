@@ -16,6 +16,12 @@ class Shares:
     valid: float
     test: float
 
+    @property
+    def wanted(self) -> frozenset[Split]:
+        """The splits that should hold something."""
+        held_out: tuple[tuple[Split, float], ...] = (("valid", self.valid), ("test", self.test))
+        return frozenset({"train", *(split for split, share in held_out if share)})
+
     def split_of(self, key: str) -> Split:
         """The split of the text named `key`, by a hash of the name: no other text can move it."""
         place = int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2**64

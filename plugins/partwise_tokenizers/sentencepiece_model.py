@@ -3,7 +3,8 @@
 Kudo and Richardson, "SentencePiece" (2018); Kudo, "Subword regularization" (2018) for the unigram model.
 
 SentencePiece writes a space as U+2581, and a U+2581 in a text would come back as a space; so here
-that sign is spelled in bytes, or is unknown where the model has no bytes.
+that sign is spelled in bytes, or is unknown where the model has no bytes. A model trained on text without spaces, such
+as Chinese, has no piece for them, and would spell each as if it were that sign; here it is the byte of a space.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class SentencePieceTokenizer(TokenTable):
         self.unknown = None if any(map(processor.is_byte, ids)) else processor.unk_id()
         spelled = [processor.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE.encode()]
         self._space_sign = spelled if self.unknown is None else [self.unknown]
+        self._space_byte = processor.piece_to_id("<0x20>") if self.unknown is None else None
         # Such a model puts a space before every text, so a text cannot be encoded in parts.
         self._begins_with_space = processor.encode("a", out_type=str)[0].startswith(SPACE)
         known = _PROBE if self.unknown is None else "".join(filter(self._knows, _PROBE))
@@ -64,7 +66,9 @@ class SentencePieceTokenizer(TokenTable):
 
     def _encoded(self, text: str) -> list[int]:
         ids: list[int] = self._processor.encode(text, out_type=int)
-        return ids
+        if self._space_byte is None or " " not in text or self._space_sign[0] not in ids:
+            return ids
+        return _replaced(ids, self._space_sign, self._space_byte)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, without special tokens and without the space that some models put before every text."""
@@ -92,6 +96,16 @@ class SentencePieceTokenizer(TokenTable):
             return cls(restoring.binary(restoring.field(saved, "model", str), "model"))
         except ValueError as error:
             raise restoring.damaged(f"'model' is no SentencePiece model ({error})") from error
+
+
+def _replaced(ids: list[int], spelled: list[int], by: int) -> list[int]:
+    """The ids with one in place of each run of others."""
+    kept, place, length = list[int](), 0, len(spelled)
+    while place < len(ids):
+        found = ids[place : place + length] == spelled
+        kept.append(by if found else ids[place])
+        place += length if found else 1
+    return kept
 
 
 def _processor(model: bytes) -> Any:

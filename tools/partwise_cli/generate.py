@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -56,8 +58,9 @@ def command(
     """Write text with a trained run.
 
     A language model continues the prompt; a seq2seq model answers it, in one line. --prompt - reads standard
-    input, as one prompt for a language model, and as one prompt a line for a seq2seq model. Control characters
-    are shown as escapes (\\x1b); --json has the text as it is.
+    input, as one prompt for a language model, and as one prompt a line for a seq2seq model, which answers an
+    empty line with an empty line. All prompts are checked before the first is answered. Control characters are
+    shown as escapes (\\x1b); --json has the text as it is.
 
     \b
     Examples:
@@ -76,13 +79,15 @@ def command(
         raise InputError(
             "this model answers a source: give it one with --prompt TEXT, or lines of them with --prompt -"
         )
-    texts = list(_texts(prompts, answers)) or [""]
-    for text in texts:
-        pieces = workflow.generate(reopened, text, tokens, seed, chosen)
+    asked = list(_asked(prompts, answers)) or [_Prompt("", "--prompt")]
+    # All of them are looked at before the first is answered.
+    written = [_written(reopened, prompt, tokens, seed, chosen) for prompt in asked]
+    for prompt, pieces in zip(asked, written, strict=True):
+        text = prompt.text
         if as_json:
             write(json.dumps({"prompt": text, "text": "".join(pieces)}))
             continue
-        if len(texts) > 1 and not answers:
+        if len(asked) > 1 and not answers:
             write("---")
         if not answers:
             write(visible(text), end="")
@@ -91,24 +96,48 @@ def command(
         write()
 
 
-def _texts(prompts: tuple[str, ...], answers: bool) -> Iterator[str]:
+@dataclass(frozen=True)
+class _Prompt:
+    text: str
+    place: str
+    """Where it was given, for messages."""
+    blank: bool = False
+    """Whether it is an empty line among sources, which has an empty answer."""
+
+
+def _asked(prompts: tuple[str, ...], answers: bool) -> Iterator[_Prompt]:
+    from partwise.storage import decode_text
+
     for prompt in prompts:
         if prompt != "-":
-            yield prompt
+            # The shell passes bytes that are not UTF-8 on as halves of characters.
+            given = prompt.isascii() or not any("\ud800" <= char <= "\udfff" for char in prompt)
+            yield _Prompt(prompt if given else decode_text(os.fsencode(prompt), "--prompt"), "--prompt")
         elif answers:
-            yield from _standard_input().splitlines()
+            for number, line in enumerate(_standard_input().removesuffix("\n").split("\n"), start=1):
+                yield _Prompt(line, f"standard input, line {number}", blank=not line)
         else:
-            yield _standard_input().removesuffix("\n")
+            yield _Prompt(_standard_input().removesuffix("\n"), "standard input")
+
+
+def _written(reopened: Reopened, prompt: _Prompt, tokens: int, seed: int, sampler: SamplerPart | None) -> Iterator[str]:
+    from partwise import workflow
+
+    if prompt.blank:
+        return iter(())
+    try:
+        return workflow.generate(reopened, prompt.text, tokens, seed, sampler)
+    except InputError as error:
+        raise InputError(f"{prompt.place}: {error}") from error
 
 
 def _standard_input() -> str:
+    from partwise.storage import decode_text
+
     if sys.stdin is None:
         raise InputError('there is no standard input to read; give the prompt itself in place of "-"')
-    try:
-        return sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError as error:
-        where = f"byte {error.object[error.start]:#04x} at offset {error.start}"
-        raise InputError(f"standard input is not UTF-8: {where}") from error
+    # Line breaks as everywhere in partwise, whichever system the text comes from.
+    return decode_text(sys.stdin.buffer.read(), "standard input").replace("\r\n", "\n")
 
 
 def _sampler(reopened: Reopened, text: str) -> SamplerPart:

@@ -86,7 +86,8 @@ class Batches:
         rows = self._rows[split]
         if not rows.count:
             raise InputError(
-                f"the {split} split holds no text to evaluate on; give it more of the data, or a file of its own"
+                f"the {split} split holds no text to evaluate on; give it a larger share of the data (data.{split}), "
+                f"or files of its own where the data takes them (data.{split}_files)"
             )
         chosen = np.arange(rows.count)
         if limit is not None and limit * size < rows.count:

@@ -57,10 +57,23 @@ class EncodedSplit:
         spell out what it stands for. Without them, a tokenizer that knows no word would look best. None if no
         such message exists, because the tokenizer loses text or cannot spell out an unknown.
         """
-        if not self.lossless or not self.text_bytes or (self.unknowns and self.unknown_bits is None):
+        if self.why_no_bits_per_byte() is not None:
             return None
         spelling = self.unknowns * (self.unknown_bits or 0.0)
         return (nats_per_token * self.scored_tokens / math.log(2) + spelling) / self.text_bytes
+
+    def why_no_bits_per_byte(self) -> str | None:
+        """Why `bits_per_byte` is None whatever the loss; None if it is a number."""
+        if not self.lossless:
+            return "the tokenizer loses text, so that no message restores it"
+        if not self.text_bytes:
+            return f"the {self.name} split has no scored text"
+        if self.unknowns and self.unknown_bits is None:
+            return (
+                f"{self.unknowns:,} of the {self.scored_tokens:,} tokens of the {self.name} split are unknown to the "
+                "tokenizer, which cannot spell them"
+            )
+        return None
 
     def unigram(self) -> tuple[float, float] | None:
         """What knowing only how often each token stands here is worth; None without a scored token.

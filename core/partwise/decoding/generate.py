@@ -30,7 +30,8 @@ def generate_text(
 ) -> Iterator[str]:
     """The text that a model writes after a prompt, in pieces that come as soon as their characters are complete.
 
-    The prompt is not repeated. The same seed writes the same text.
+    The prompt is not repeated. The same seed writes the same text. What is wrong with the prompt is said at once, not
+    when the first piece is asked for.
 
     Args:
         limit: most tokens to write.
@@ -43,7 +44,12 @@ def generate_text(
     begin = source_prompt if pairs else text_prompt
     # A tokenizer of words puts a space before each word; at the beginning of a text it does not belong there.
     at_beginning = (pairs or not prompt) and not tokenizer.lossless
-    for (piece,) in generate_texts(model, tokenizer, begin(tokenizer, [prompt]), sampler, limit, seed, device):
+    pieces = generate_texts(model, tokenizer, begin(tokenizer, [prompt]), sampler, limit, seed, device)
+    return _without_spaces_first((piece for (piece,) in pieces), at_beginning)
+
+
+def _without_spaces_first(pieces: Iterator[str], at_beginning: bool) -> Iterator[str]:
+    for piece in pieces:
         text = piece.lstrip(" ") if at_beginning else piece
         if text:
             at_beginning = False
@@ -71,6 +77,18 @@ def generate_texts(
         raise InputError(
             f"a source of {prompt.source.shape[1]} tokens is too long for this model, whose context is {model.context}"
         )
+    return _pieces(model, tokenizer, prompt, sampler, limit, seed, device)
+
+
+def _pieces(
+    model: Model,
+    tokenizer: Tokenizer,
+    prompt: Batch,
+    sampler: Sampler,
+    limit: int,
+    seed: int,
+    device: torch.device | str,
+) -> Iterator[list[str]]:
     generator = torch.Generator(device).manual_seed(seed)
     with evaluating(model):
         # A short text needs no states for a whole context.

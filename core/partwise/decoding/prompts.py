@@ -37,8 +37,11 @@ def source_prompt(tokenizer: Tokenizer, sources: Sequence[str]) -> Batch:
     """
     if not all(sources):
         raise InputError("this model answers a source, and an empty one says nothing; give it some text")
+    encoded = [tokenizer.encode(source) for source in sources]
+    if not all(encoded):
+        raise InputError("this model answers a source, and to its tokenizer this one is empty; give it some text")
     ends = torch.full((len(sources), 1), tokenizer.end)
     # As in training, sources are padded on the right.
-    flipped = left_padded([tokenizer.encode(source)[::-1] for source in sources], tokenizer.end)
+    flipped = left_padded([ids[::-1] for ids in encoded], tokenizer.end)
     padding = None if flipped.padding is None else flipped.padding.flip(1)
     return Batch(ends, torch.full_like(ends, IGNORED), source=flipped.tokens.flip(1), source_padding=padding)

@@ -6,6 +6,9 @@ import os
 import stat
 from pathlib import Path
 
+from partwise.errors import InputError
+from partwise.storage.text import decode_text
+
 from . import shipped
 from .reader.parser import parse
 from .reader.problems import Problem, RejectedError, cut
@@ -68,7 +71,7 @@ def read(path: Path, mark: Mark | None = None) -> Node:
     if len(content) > LARGEST_FILE:
         limit = f"a recipe has at most {LARGEST_FILE // 1024**2} MiB"
         raise RejectedError([Problem(f"{name}: too large for a recipe: {_size(path)}; {limit}", mark)])
-    return parse(Source(name, _decoded(content, name, mark), path.absolute()))
+    return parse(Source(name, _decoded(content, name, path, mark), path.absolute()))
 
 
 def _content(path: Path) -> bytes:
@@ -90,15 +93,11 @@ def _size(path: Path) -> str:
     return f"it has {size / 1024**2:,.1f} MiB" if size > LARGEST_FILE else "it does not end"
 
 
-def _decoded(content: bytes, name: str, mark: Mark | None) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise RejectedError([Problem(f"{name}: this is UTF-16; save it as UTF-8", mark)])
+def _decoded(content: bytes, name: str, path: Path, mark: Mark | None) -> str:
     try:
-        return content.decode("utf-8-sig")  # a byte order mark is not the user's mistake
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        what = f"byte {content[error.start]:#04x} at offset {error.start} (line {line}) is not UTF-8"
-        raise RejectedError([Problem(f"{name}: {what}; save it as UTF-8", mark)]) from None
+        return decode_text(content, name, path=path)
+    except InputError as error:
+        raise RejectedError([Problem(str(error), mark)]) from None
 
 
 def _reason(error: OSError) -> str:

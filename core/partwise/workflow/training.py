@@ -79,6 +79,7 @@ def _prepare(loaded: LoadedRecipe, device: torch.device, processes: Processes, s
     assembled = check(loaded)
     with processes.first_before_others():  # the others find in the cache what it made
         prepared = prepare(loaded, say, data=assembled.data)
+    prepared.batches.evaluation("valid", 1)  # raises if there is nothing to choose by
     if assembled.site != prepared.site:  # the vocabulary is not the one that was planned
         assembled = replace(assembled, site=prepared.site, model=prepared.skeleton())
     assembly.refuse_if_too_large(assembled.model, device)

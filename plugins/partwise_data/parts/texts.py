@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
+from partwise import PartError
 from partwise.data import Split
 from partwise.parts import DataSite
 
@@ -41,25 +42,43 @@ class Library(HeldOut):
 
 
 class Text(HeldOut):
-    """Text files of any size, in UTF-8: each is one running text, whose end is held out."""
+    """Text files in UTF-8: each file is a document, or each line of JSON lines; each document is in one split."""
 
     name = "text"
-    known_failures: ClassVar[Mapping[str, str]] = {
-        "every_knob_makes_a_difference[files]": "its examples read the one text that comes with it",
-    }
     files: FileNames
-    """Names or globs (`**` for any depth), relative to the recipe's directory."""
+    """Names or globs (`**` for any depth), relative to the recipe's directory. .jsonl and .ndjson are JSON lines."""
+    field: Annotated[str, Field(min_length=1)] = "text"
+    """In JSON lines, the key of the text."""
+    valid_files: tuple[str, ...] = ()
+    """Files to validate on, in place of a share of `files`: if there are any, `valid` has no effect."""
+    test_files: tuple[str, ...] = ()
+    """Files to test on, in place of a share of `files`: if there are any, `test` has no effect."""
+    cut_above: PositiveInt = 1_000_000
+    """Bytes above which a document is not put into one split but cut: its end is held out. The only one always is."""
 
     def build(self, site: DataSite) -> TextFiles:
         from partwise_data.files import find_files
         from partwise_data.splits import Shares
         from partwise_data.text_files import TextFiles
 
-        return TextFiles(find_files(self.files, site.directory), Shares(self.valid, self.test))
+        own_files: dict[Split, tuple[Path, ...]] = {
+            "valid": find_files(self.valid_files, site.directory),
+            "test": find_files(self.test_files, site.directory),
+        }
+        held_out = {path.resolve() for paths in own_files.values() for path in paths}
+        files = [path for path in find_files(self.files, site.directory) if path.resolve() not in held_out]
+        if not files:
+            raise PartError("every one of the files is in valid_files or test_files; nothing is left to train on")
+        shares = Shares(0 if self.valid_files else self.valid, 0 if self.test_files else self.test)
+        return TextFiles(files, shares, own_files, self.field, self.cut_above)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
-        yield cls(files=(str(SAMPLES / "fables.txt"),), valid=0.2, test=0.1)
+        text, lines = str(SAMPLES / "fables.txt"), str(SAMPLES / "proverbs.jsonl")
+        yield cls(files=(text,), valid=0.2, test=0.1)
+        yield cls(files=(text, lines), field="proverb", valid=0.3, test=0.2, cut_above=100)
+        yield cls(files=(lines,), field="proverb", valid_files=(text,), test=0.2)
+        yield cls(files=(lines,), field="proverb", test_files=(text,), valid=0.2)
 
 
 class Pairs(HeldOut):
@@ -89,7 +108,11 @@ class Pairs(HeldOut):
             "valid": find_files(self.valid_files, site.directory),
             "test": find_files(self.test_files, site.directory),
         }
-        return PairFiles(find_files(self.files, site.directory), shares, own_files, self.format)
+        held_out = {path.resolve() for paths in own_files.values() for path in paths}
+        files = [path for path in find_files(self.files, site.directory) if path.resolve() not in held_out]
+        if not files:
+            raise PartError("every one of the files is in valid_files or test_files; nothing is left to train on")
+        return PairFiles(files, shares, own_files, self.format)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:

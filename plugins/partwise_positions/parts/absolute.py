@@ -45,7 +45,7 @@ class Sinusoidal(PositionPart):
     acts = frozenset({"embed"})
 
     base: PositiveFloat = 10_000.0
-    """Ratio of the longest wavelength to the shortest, which is 2 pi positions."""
+    """Pair i of n has base^(-i/n) radians per position: wavelengths rise from 2 pi towards 2 pi base."""
 
     def build(self, site: PositionSite) -> SinusoidalPositions:
         from partwise_positions.sinusoidal import SinusoidalPositions

@@ -93,7 +93,8 @@ class Rope(PositionPart):
     acts = frozenset({"rotate"})
 
     base: PositiveFloat = 10_000.0
-    """Ratio of the longest wavelength to the shortest, which is 2 pi positions; larger reaches further."""
+    """Pair i of n turns by base^(-i/n) per position: wavelengths rise from 2 pi towards 2 pi base. Larger reaches
+    further."""
     fraction: Annotated[float, Gt(0), Le(1)] = 1.0
     """Share of each head's features that turn, counted from the first; the others have no position (GPT-NeoX: 0.25)."""
     layout: Literal["half", "interleaved"] = "half"

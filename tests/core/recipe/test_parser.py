@@ -159,9 +159,11 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
 def test_names_the_byte_that_is_not_utf_8(tmp_path: Path) -> None:
     path = tmp_path / "latin.json"
     path.write_bytes('{\n"a": "é"}'.encode("latin-1"))
-    assert "latin.json: byte 0xe9 at offset 8 (line 2) is not UTF-8" in refused(path)
+    assert "latin.json is not UTF-8 text: byte 8 is 0xe9 (line 2, " in refused(path)
     path.write_bytes('{"a": 1}'.encode("utf-16"))
-    assert "latin.json: this is UTF-16; save it as UTF-8" in refused(path)
+    assert "latin.json is not UTF-8 text: it is UTF-16. Save it as UTF-8, or convert it: iconv -f UTF-16" in refused(
+        path
+    )
 
 
 def test_refuses_a_file_that_is_too_large_with_its_size(tmp_path: Path) -> None:

@@ -87,8 +87,14 @@ def test_a_format_overrules_the_suffix(tmp_path: Path) -> None:
         ("a.jsonl", '{"source": "a", "target"}', "not JSON: Expecting ':' delimiter at column 25"),
         ("a.jsonl", "[" * 100_000, "nested too deep"),
         ("a.jsonl", '["a", "b"]', 'expected an object with the strings "source" and "target", found .*a'),
-        ("a.jsonl", '{"source": "a", "answer": "b"}', "found the keys source, answer"),
-        ("a.jsonl", '{"source": "a", "target": 3}', "found the keys source, target"),
+        ("a.jsonl", '{"source": "a", "answer": "b"}', '"target" is missing among the keys source, answer'),
+        ("a.jsonl", '{"source": "a", "target": 3}', '"target" is the number 3; in quotes it is a string: "3"'),
+        ("a.jsonl", '{"source": "a", "target": null}', '"target" is null, so there is none'),
+        ("a.jsonl", '{"source": "a", "target": true}', '"target" is true; in quotes'),
+        ("a.jsonl", '{"source": ["a"], "target": "b"}', '"source" is the list .*write the text'),
+        ("a.jsonl", '{"source": {"a": 1}, "target": "b"}', '"source" is the object'),
+        ("a.jsonl", '{"source": ' + "1" * 5000 + "}", "a number that is too long"),
+        ("a.jsonl", "null", 'strings "source" and "target", found null'),
     ],
 )
 def test_a_line_that_is_no_pair_is_named(tmp_path: Path, name: str, line: str, message: str) -> None:

@@ -13,7 +13,7 @@ from partwise import InputError, PartError
 from partwise.parts import DataSite
 from partwise_data.parts import Text
 from partwise_data.splits import Shares
-from partwise_data.text_files import LONG_LINE, TextFiles
+from partwise_data.text_files import TextFiles
 
 SPLITS = ("train", "valid", "test")
 
@@ -38,12 +38,14 @@ def test_a_hundred_lines_are_divided_as_the_shares_say(tmp_path: Path) -> None:
     assert texts(data, "test") == ["".join(lines[80:])]
 
 
-def test_each_file_is_divided_and_is_a_text_of_its_own(tmp_path: Path) -> None:
-    for name in ("b.txt", "a.txt"):
-        (tmp_path / name).write_text("".join(f"{name} {number}\n" for number in range(10)))
-    data = Text(files=("*.txt",), valid=0.2, test=0.2).build(DataSite(tmp_path))
-    assert [text[:5] for text in texts(data, "train")] == ["a.txt", "b.txt"]
-    assert [text.split("\n")[0] for text in texts(data, "test")] == ["a.txt 8", "b.txt 8"]
+def test_only_long_files_are_cut_when_there_are_several(tmp_path: Path) -> None:
+    for name, lines in (("b.txt", 10), ("a.txt", 10), ("short.txt", 1)):
+        (tmp_path / name).write_text("".join(f"{name} {number}\n" for number in range(lines)))
+    data = Text(files=("*.txt",), valid=0.2, test=0.2, cut_above=50).build(DataSite(tmp_path))
+    long = [[text[:5] for text in texts(data, split) if text[:5] != "short"] for split in SPLITS]
+    assert long == [["a.txt", "b.txt"]] * 3
+    assert [text.split("\n")[0] for text in texts(data, "test")][:2] == ["a.txt 8", "b.txt 8"]
+    assert sum(texts(data, split).count("short.txt 0\n") for split in SPLITS) == 1
 
 
 @settings(max_examples=60)
@@ -59,22 +61,34 @@ def test_the_splits_make_up_the_file_whatever_the_portions(
     path = tmp_path_factory.mktemp("text") / "a.txt"
     text = "\n".join(lines)
     path.write_bytes(text.encode())
-    data = TextFiles((path,), Shares(valid, test), portion)
+    data = TextFiles((path,), Shares(valid, test), portion=portion)
+    data._checked = None  # a few lines may be too little for three splits, which are told of elsewhere
     parts = ["".join(texts(data, split)) for split in SPLITS]
     assert "".join(parts) == text
     assert not (valid == 0 and parts[1])
     assert not (test == 0 and parts[2])
     for before in (parts[0], parts[0] + parts[1]):
-        assert before in ("", text) or before.endswith("\n") or "\n" not in text[len(before) :]
+        assert before in ("", text) or before.endswith("\n") or "\n" not in text[len(before) : -1]
 
 
 def test_one_long_line_is_divided_between_characters(tmp_path: Path) -> None:
-    text = "漢字🙂é" * LONG_LINE
+    text = "漢字🙂é" * 50_000
     (tmp_path / "a.txt").write_text(text, encoding="utf-8", newline="")
     data = Text(files=("a.txt",), valid=0.1, test=0.1).build(DataSite(tmp_path))
     parts = ["".join(texts(data, split)) for split in SPLITS]
     assert "".join(parts) == text
     assert [round(len(part) / len(text), 2) for part in parts] == [0.8, 0.1, 0.1]
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_one_line_of_words_is_divided_between_words(tmp_path: Path, end: str) -> None:
+    text = " ".join(f"word{number}" for number in range(100)) + end
+    (tmp_path / "a.txt").write_text(text)
+    data = Text(files=("a.txt",), valid=0.1, test=0.1).build(DataSite(tmp_path))
+    parts = ["".join(texts(data, split)) for split in SPLITS]
+    assert "".join(parts) == text
+    assert all(part.split()[0].startswith("word") and part.split()[-1] in text.split() for part in parts)
+    assert [round(len(part) / len(text), 1) for part in parts] == [0.8, 0.1, 0.1]
 
 
 def test_a_large_file_comes_in_portions_that_end_with_a_line(tmp_path: Path) -> None:
@@ -140,7 +154,7 @@ def test_a_byte_that_is_not_utf8_is_named_by_its_place_in_the_file(tmp_path: Pat
     (tmp_path / "latin.txt").write_bytes(before + b"caf\xe9 au lait\n")
     data = Text(files=("latin.txt",), valid=0, test=0).build(DataSite(tmp_path))
     place = len(before) + 3
-    with pytest.raises(InputError, match=rf"latin\.txt is not UTF-8 text: byte {place} is 0xe9 .*iconv"):
+    with pytest.raises(InputError, match=rf"latin\.txt is not UTF-8 text: byte {place} is 0xe9 .*iconv -f LATIN1"):
         list(data.examples("train"))
 
 

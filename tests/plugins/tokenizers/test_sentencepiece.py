@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sentencepiece
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partwise import InputError, PartError
+from partwise.parts import TokenizerSite
 from partwise_tokenizers.parts import SAMPLES, SentencePiece
 
 from .samples import CORPUS, PROSE, hard_texts, made, mended, site
@@ -56,6 +59,28 @@ def test_ids_are_those_that_sentencepiece_itself_gives(text: str) -> None:
 def test_the_sign_that_stands_for_a_space_is_spelled_in_bytes() -> None:
     tokenizer = made("sentencepiece-bpe")
     assert [tokenizer.token_bytes(token) for token in tokenizer.encode("\u2581")] == [b"\xe2", b"\x96", b"\x81"]
+
+
+@both_types
+@pytest.mark.parametrize("byte_fallback", [True, False])
+@given(text=st.text(st.sampled_from("他说你好\u2581 \n。a\u3000"), max_size=12))
+def test_text_without_spaces_loses_nothing_and_a_space_is_no_other_sign(
+    model_type: str, byte_fallback: bool, text: str
+) -> None:
+    tokenizer = _of_chinese(model_type, byte_fallback)
+    assert tokenizer.lossless
+    ids = tokenizer.encode(text)
+    if tokenizer.unknown not in ids:
+        assert tokenizer.decode(ids) == text
+        assert b"".join(map(tokenizer.token_bytes, ids)) == text.encode()
+    assert (tokenizer.unknown is None) is byte_fallback
+
+
+@functools.cache
+def _of_chinese(model_type: str, byte_fallback: bool) -> Any:
+    knobs = {"model_type": model_type, "vocab_size": 290 if byte_fallback else 34, "byte_fallback": byte_fallback}
+    lines = ["他说你好。我们在这里学习语言模型，", "今天天气很好，我们一起去公园。", "你在哪里？我在家里。"]
+    return SentencePiece.model_validate(knobs).assemble(TokenizerSite(lambda: lines * 40))
 
 
 def test_without_bytes_rare_characters_are_unknown() -> None:

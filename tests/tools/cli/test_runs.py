@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from partwise import WorkError, workflow
+from partwise import InputError, WorkError, workflow
 from partwise.data import Example, Piece
 from partwise.recipe import load
 from partwise.runs import Run
@@ -250,7 +250,58 @@ def test_a_model_that_answers_needs_something_to_answer(call, run, pretended) ->
 def test_standard_input_that_is_not_utf8_is_an_error_in_words(call, run) -> None:
     result = call("generate", run, "--prompt", "-", input=b"ab\xff")
     assert result.exit_code == 2
-    assert "not UTF-8: byte 0xff at offset 2" in result.stderr
+    assert "standard input is not UTF-8 text: byte 2 is 0xff" in result.stderr
+
+
+def test_a_prompt_that_is_not_utf8_is_an_error_in_words(call, run) -> None:
+    result = call("generate", run, "--prompt", "fine", "--prompt", "caf\udce9")  # as Python is given the byte 0xe9
+    assert result.exit_code == 2
+    assert not result.stdout
+    assert "--prompt is not UTF-8 text: byte 3 is 0xe9" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "prompt"),
+    [
+        (b"one\r\ntwo\r\n", "one\ntwo"),
+        (b"\xef\xbb\xbfone\n", "one"),
+        (b"\xef\xbb\xbf", ""),
+        (b"one\n\n", "one\n"),
+        (b"a\rb", "a\rb"),
+    ],
+)
+def test_standard_input_from_windows_is_the_same_prompt(call, run, pretended, given: bytes, prompt: str) -> None:
+    call("generate", run, "--prompt", "-", input=given)
+    assert [text for text, *_ in asked(pretended, "generate")] == [prompt]
+
+
+def test_utf_16_on_standard_input_is_told(call, run) -> None:
+    result = call("generate", run, "--prompt", "-", input="hello".encode("utf-16"))
+    assert result.exit_code == 2
+    assert "it is UTF-16. Save it as UTF-8, or convert it: iconv -f UTF-16 -t UTF-8" in result.stderr
+
+
+def test_an_empty_line_among_sources_is_answered_with_one(call, run, pretended) -> None:
+    pretended.reads, pretended.text = "pair", "answer"
+    given = b"\xef\xbb\xbfone\r\n\r\ntwo\x0c\xe2\x80\xa8\r\n"
+    assert call("generate", run, "--prompt", "-", input=given).stdout == "answer\n\nanswer\n"
+    assert [prompt for prompt, *_ in asked(pretended, "generate")] == ["one", "two\x0c\u2028"]
+    lines = call("generate", run, "--prompt", "-", "--json", input=given).stdout.splitlines()
+    assert [json.loads(line)["text"] for line in lines] == ["answer", "", "answer"]
+
+
+def test_nothing_is_answered_before_all_prompts_are_in_order(call, run, pretended, monkeypatch) -> None:
+    pretended.reads = "pair"
+
+    def generate(reopened: Any, prompt: str, *others: Any) -> Iterator[str]:
+        if prompt == "long":
+            raise InputError("too long")
+        return iter(["answer"])
+
+    monkeypatch.setattr(workflow, "generate", generate)
+    result = call("generate", run, "--prompt", "-", input="one\nlong\n")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "standard input, line 2: too long" in result.stderr
 
 
 def test_several_texts_are_told_apart(call, run, pretended) -> None:

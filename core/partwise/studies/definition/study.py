@@ -14,6 +14,8 @@ from partwise.recipe.recipe import Name, Version
 from partwise.studies import results
 from partwise.studies.execution.engine import EngineSlot
 
+MOST_SEEDS = 10_000
+"""More than any comparison needs; the runs of more could not be listed in good time."""
 _NAMED = Field(json_schema_extra={"propertyNames": {"minLength": 1}})
 Text = Annotated[str, Field(min_length=1)]
 Design = Literal["one_at_a_time", "leave_one_out", "grid", "list"]
@@ -111,7 +113,10 @@ class Study(_Choices):
     """For the design list: name -> merge patch of the base."""
     design: Design = "one_at_a_time"
     """Which combinations are run: one factor changed, one left out, all combinations, or the listed variants."""
-    seeds: PositiveInt | Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = 5
+    seeds: (
+        Annotated[PositiveInt, Field(le=MOST_SEEDS)]
+        | Annotated[tuple[NonNegativeInt, ...], Field(min_length=1, max_length=MOST_SEEDS)]
+    ) = 5
     """How many seeds (0, 1, 2 ...), or a list of them."""
     metric: MetricChoice = MetricChoice()
     """What is compared."""

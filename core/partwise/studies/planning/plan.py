@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partwise.errors import InputError, PartwiseError
@@ -21,12 +23,14 @@ from partwise.studies.execution.jobs import Job
 
 from .costs import Costs, Ledger, located
 from .matching import match
-from .refusals import refuse_metric_per_token, refuse_seeds, refuse_unmeasurable
+from .refusals import refuse_metric_per_token, refuse_seeds, refuse_too_many, refuse_unmeasurable
 
 if TYPE_CHECKING:
     from partwise.data import Tokenizer
 
 Say = Callable[[str], None]
+MANY_RUNS = 2_000
+"""Runs whose listing takes so long that it is announced."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +54,25 @@ class PlannedVariant:
 
     def identity(self, seed: int) -> str:
         """The identity of the run with `seed`."""
-        recipe = self.loaded.recipe
-        return result_identity(recipe.resolved(), seed, self.data_hash, code_of(recipe))
+        return result_identity(self._resolved, seed, self.data_hash, code_of(self.loaded.recipe))
+
+    @cached_property
+    def _resolved(self) -> dict[str, Any]:
+        """Read off the recipe once: a study may have thousands of seeds."""
+        return self.loaded.recipe.resolved()
+
+    @cached_property
+    def _directory(self) -> Path:
+        return self.loaded.directory_of("data").resolve()
 
     def job(self, seed: int, study: LoadedStudy, metric: results.Metric | None = None) -> Job:
         """The run with `seed`, measured as the study asks unless `metric` says otherwise."""
-        recipe = self.loaded.recipe.model_copy(update={"seed": seed})
         engine = study.study.run
         return Job(
             identity=self.identity(seed),
             title=f"{self.name}, seed {seed}",
-            recipe=recipe.resolved(),
-            directory=self.loaded.directory_of("data").resolve(),
+            recipe={**self._resolved, "seed": seed},
+            directory=self._directory,
             metric=metric or study.study.metric.asked(),
             timeout=engine.timeout,
             memory=None if engine.memory is None else round(engine.memory * 1e9),
@@ -144,11 +155,14 @@ def make_plan(study: LoadedStudy, seeds: int | None = None, say: Say = lambda li
     found = variants(study)
     tokenizers = [one.loaded.recipe.tokenizer.model_dump(mode="json") for one in found.candidates]
     refuse_metric_per_token(study, any(one != tokenizers[0] for one in tokenizers))
+    refuse_too_many(study.study.seeds if seeds is None else seeds)
     chosen = study.study.every_seed if seeds is None else tuple(range(seeds))
     refuse_seeds(study, chosen)
     ledger = Ledger(say)
     planned = _planned_variants(study, found.candidates, ledger)
     plan = Plan(study, found.factors, planned, chosen, study.study.run, ledger)
+    if (runs := len(planned) * len(chosen)) > MANY_RUNS:
+        say(f"listing {runs:,} runs")
     # Checked again: one and the same tokenizer, trained on other texts, is another.
     refuse_metric_per_token(study, plan.tokenizer_varies)
     return plan

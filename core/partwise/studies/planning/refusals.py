@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING
 from partwise.errors import InputError
 from partwise.recipe import Problem, RejectedError
 from partwise.studies.definition.reading import LoadedStudy
+from partwise.studies.definition.study import MOST_SEEDS
 from partwise.studies.validity import comparable, why_not_comparable
 
 if TYPE_CHECKING:
-    from partwise.data import Batches
+    from partwise.data import Batches, EncodedSplit, Split
+
+
+def refuse_too_many(seeds: int | tuple[int, ...]) -> None:
+    """
+    Raises:
+        InputError: there are more seeds than any study is run with; their runs could not even be listed in good time.
+    """
+    count = seeds if isinstance(seeds, int) else len(seeds)
+    if count > MOST_SEEDS:
+        raise InputError(f"{count:,} seeds are too many; a study has at most {MOST_SEEDS:,}, and most need 3 to 30")
 
 
 def refuse_seeds(study: LoadedStudy, seeds: tuple[int, ...]) -> None:
@@ -39,15 +50,34 @@ def refuse_metric_per_token(study: LoadedStudy, tokenizer_varies: bool) -> None:
 def refuse_unmeasurable(study: LoadedStudy, batches: Batches) -> None:
     """
     Raises:
-        RecipeError: the metric's split is empty, or its context does not suit the texts.
+        RecipeError: a split that is measured is empty, the metric's context does not suit the texts, or the tokenizer
+            rules the metric out.
     """
     metric = study.study.metric
+    tuned_on: tuple[Split, ...] = ("valid",) if study.study.tune else ()
     try:
         if metric.context is not None:
             batches = batches.of_length(metric.context)
-        batches.evaluation(metric.split, 1)
+        for split in dict.fromkeys((metric.split, *tuned_on)):
+            batches.evaluation(split, 1)
+            _refuse_metric(metric.name, batches.encoded[split])
     except InputError as error:
         raise RejectedError([Problem(str(error), study.at(("metric",)).mark, ("metric",))]) from error
 
 
-__all__ = ["refuse_metric_per_token", "refuse_seeds", "refuse_unmeasurable"]
+def _refuse_metric(name: str, split: EncodedSplit) -> None:
+    """
+    Raises:
+        InputError: no model has such a figure on this split.
+    """
+    if not split.scored_tokens:
+        raise InputError(f"the {split.name} split has no token that is scored; give the data more text")
+    why = split.why_no_bits_per_byte() if name == "bits_per_byte" else None
+    if why is not None:
+        raise InputError(
+            f"there are no bits per byte: {why}; use a tokenizer that loses nothing ('bpe', or 'sentencepiece' with "
+            "byte_fallback), or compare the loss, if all variants share the tokenizer"
+        )
+
+
+__all__ = ["refuse_metric_per_token", "refuse_seeds", "refuse_too_many", "refuse_unmeasurable"]

@@ -126,6 +126,40 @@ def test_data_that_does_not_suit_a_variant_is_found_at_planning(study) -> None:
     assert "note: in variant context=100000" in str(caught.value)
 
 
+def test_runs_beyond_all_reason_are_refused_at_once_and_many_are_announced(study) -> None:
+    factors = {"p": {"at": "model.position", "values": ["rope"]}}
+    for count in (100_000, 10**15):
+        with pytest.raises(RecipeError, match=r"seeds: expected a whole number .*at most 10000"):
+            load_study(study(seeds=count, factors=factors))
+        with pytest.raises(InputError, match="seeds are too many"):
+            plan(study(factors=factors), seeds=count)
+    said: list[str] = []
+    found = make_plan(load_study(study(seeds=1_500, factors=factors)), say=said.append)
+    assert "listing 3,000 runs" in said
+    assert [(job.recipe["seed"], job.identity) for job in found.jobs()[-2:]] == [
+        (1499, variant.identity(1499)) for variant in found.variants
+    ]
+
+
+@pytest.mark.parametrize("tune", [None, {"at": "trainer.batch_size", "values": [2, 4]}])
+def test_a_metric_that_the_tokenizer_does_not_allow_is_refused_before_anything_is_trained(
+    study, recipe: dict[str, Any], tune: dict[str, Any] | None
+) -> None:
+    path = study(base={**recipe, "tokenizer": "word"}, metric={"name": "bits_per_byte", "split": "test"}, tune=tune)
+    with pytest.raises(RecipeError, match="no bits per byte: the tokenizer loses text") as caught:
+        plan(path)
+    assert "in variant" in str(caught.value)
+    assert plan(study(base={**recipe, "tokenizer": "word"}, metric={"name": "accuracy"})).variants
+
+
+def test_the_texts_that_tuning_is_judged_by_are_looked_at_before_as_well(study, recipe: dict[str, Any]) -> None:
+    base = {**recipe, "data": {**recipe["data"], "valid": 0.0}}
+    assert plan(study(base=base, metric={"split": "test"})).variants
+    tune = {"at": "trainer.batch_size", "values": [2, 4]}
+    with pytest.raises(RecipeError, match="the valid split holds no text"):
+        plan(study(base=base, metric={"split": "test"}, tune=tune))
+
+
 @pytest.mark.parametrize(
     ("data", "metric", "message"),
     [
