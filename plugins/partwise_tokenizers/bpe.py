@@ -85,6 +85,12 @@ class BytePairTokenizer(TokenTable):
         """A token as people read it; special tokens have the names that their file gives them."""
         return self._specials.get(token) or super().label(token) or f"<unused {token}>"
 
+    def to_tokenizer_json(self) -> dict[str, Any]:
+        """The tokenizer in the form of Hugging Face's tokenizers library."""
+        from .huggingface_form import byte_pairs
+
+        return byte_pairs(self._tokens, self._pattern, self._form, self.special_names(), self._added)
+
     def to_json(self) -> dict[str, Any]:
         """The name of the pattern, and the tokens by rank in base64; if there are any, what begins and ends texts, the
         names of special tokens, the form that texts are put into, and added tokens."""

@@ -83,6 +83,10 @@ class TokenTable:
         """UTF-8 bytes that one id adds to a text."""
         return self._bytes[token]
 
+    def special_names(self) -> dict[int, str]:
+        """Names of the ids that add nothing to a text."""
+        return {token: self.label(token) for token, added in enumerate(self._bytes) if not added}
+
     def label(self, token: int) -> str:
         """A token as people read it; bytes that are no UTF-8 of their own are written `\\xe2`."""
         if token == self.end:

@@ -13,12 +13,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import regex
+
 from partwise import PartError
 
 from .added_tokens import AddedToken
 from .bpe import BytePairTokenizer, Form, problem_with
 from .family_marks import marks_beside
 from .named_files import read_named
+from .patterns import whole_pattern
 from .published import pattern_of
 from .table import without_surrogates
 
@@ -83,7 +86,7 @@ def read_tokenizer_json(
     added = [token if token.id != marks.end else _as_special(token) for token in added]
     made = _Made(vocabulary, merges, bool(model.get("ignore_merges")))
     made.check_order(path)
-    tokens = _tokens(made, added, size, path)
+    tokens = _tokens(made, added, size, pattern, path)
     if problem := problem_with(tokens):
         raise PartError(f"file: {path}: {problem}")
     _check_added_ids(added, vocabulary, path)
@@ -175,16 +178,18 @@ def _check_added_ids(added: list[AddedToken], vocabulary: Mapping[str, int], pat
             )
 
 
-def _tokens(made: _Made, added: list[AddedToken], size: int, path: Path) -> list[bytes | None]:
+def _tokens(made: _Made, added: list[AddedToken], size: int, pattern: str, path: Path) -> list[bytes | None]:
     """Bytes by rank. A token that is in the vocabulary and an added one, too, keeps its bytes if it can be made."""
     back = {character: byte for byte, character in enumerate(byte_letters())}
     by_content = {token.content: token for token in added}
     tokens: list[bytes | None] = [None] * size
     for text, rank in made.vocabulary.items():
         token = by_content.get(text)
-        if token is not None and (token.special or not made.by_merges(text)):
-            if token.special and made.by_merges(text) and len(text) > 1:
-                raise _other(path, f"its merges make the special token {text!r}")
+        if token is not None and token.special:
+            if made.from_text(text, pattern):
+                raise _other(path, f"the special token {text!r} is made of text, too")
+            continue
+        if token is not None and not made.by_merges(text):
             continue
         try:
             tokens[rank] = bytes(back[character] for character in text)
@@ -223,6 +228,14 @@ class _Made:
         pieces = self._pieces(text) if len(text) > 1 else 1
         if pieces != 1 and not (self._ignored and pieces > 2):
             raise _other(path, f"it has tokens that no merge makes, such as {text!r}")
+
+    def from_text(self, text: str, pattern: str) -> bool:
+        """Whether the letters of a special token, which is in the vocabulary, would become it."""
+        letters = set(byte_letters())
+        if not all(letter in letters for letter in text):
+            return False
+        whole = regex.findall(whole_pattern(pattern), text) == [text]
+        return self._pieces(text) == 1 or (self._ignored and whole)
 
     def by_merges(self, text: str) -> bool:
         """Whether a text can become this token of the vocabulary."""
