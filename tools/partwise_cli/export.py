@@ -28,8 +28,9 @@ def command(
     """Write a run as a checkpoint that transformers loads.
 
     Writes config.json, generation_config.json, model.safetensors and the tokenizer, so that transformers reads and
-    writes the same text: it puts before a prompt what this run's texts begin with. That works if a family of transformers has every choice of the
-    run's recipe: GPT-2 has those of `gpt`. If none has, the message shows the first difference for each.
+    writes the same text: it puts before a prompt what this run's texts begin with. That works if a family of
+    transformers has every choice of the run's recipe: GPT-2 has those of `gpt`. If none has, the message shows the
+    first difference for each.
 
     \b
     Example:

@@ -56,7 +56,7 @@ def read_weights(directory: Path) -> dict[str, Tensor]:
 def write_checkpoint(
     directory: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], others: Mapping[str, dict[str, Any]]
 ) -> None:
-    """Writes the directory, with `others` by their names; config.json last, so that an interrupted write does not look like a checkpoint.
+    """Writes the directory and `others` by name; config.json last, so that half of it does not look like a checkpoint.
 
     Raises:
         InputError: the directory is not empty.

@@ -160,7 +160,7 @@ def test_every_end_ends_what_is_written(tmp_path: Path) -> None:
 def test_a_tokenizer_of_ours_that_is_not_as_written_is_told(content: Any, tmp_path: Path) -> None:
     llama(tmp_path / "in", 303)
     (tmp_path / "in" / "partwise_tokenizer.json").write_text(json.dumps(content))
-    with pytest.raises(InputError, match="partwise_tokenizer.json is not as export writes it"):
+    with pytest.raises(InputError, match=r"partwise_tokenizer\.json is not as export writes it"):
         import_checkpoint(tmp_path / "in", tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
