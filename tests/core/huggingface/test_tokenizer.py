@@ -243,7 +243,7 @@ def test_text_written_equals_transformers_text(name: str, tmp_path: Path) -> Non
         written = theirs.generate(**read, max_new_tokens=12, do_sample=False)[0, read["input_ids"].shape[1] :]
         expected = auto.decode(written, skip_special_tokens=True)
         pieces = generate_texts(ours, tokenizer, text_prompt(tokenizer, [text]), Greedy(), 12)
-        assert "".join(piece for (piece,) in pieces).split() == expected.replace("<unk>", "\ufffd").split()
+        assert "".join(piece for (piece,) in pieces).replace("\ufffd", "").split() == expected.split()
 
 
 def test_pairs_begin_with_their_start_and_sources_end_as_the_familys_do(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_pairs_begin_with_their_start_and_sources_end_as_the_familys_do(tmp_path
     written = theirs.generate(**read, max_new_tokens=12, do_sample=False)
     expected = [auto.decode(row, skip_special_tokens=True) for row in written]
     rows = zip(*generate_texts(ours, tokenizer, prompt, Greedy(), 12), strict=True)
-    assert ["".join(row).split() for row in rows] == [row.replace("<unk>", "\ufffd").split() for row in expected]
+    assert ["".join(row).replace("\ufffd", "").split() for row in rows] == [row.split() for row in expected]
 
 
 def test_a_tokenizer_of_a_plugin_without_their_form_is_kept_for_us(tmp_path: Path) -> None:
