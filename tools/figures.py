@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from partwise.data import marks_of
 from partwise.decoding import Decoder, source_prompt
 from partwise.recipe import load
 from partwise.workflow import Reopened, evaluate, reopen, train
@@ -67,7 +68,8 @@ def _exact_match(reopened: Reopened) -> float:
     right = 0
     for start in range(0, len(pairs), TOGETHER):
         sources, targets = zip(*pairs[start : start + TOGETHER], strict=True)
-        decoder = Decoder(reopened.model, source_prompt(tokenizer, sources), tokenizer.end, reopened.model.context)
+        prompt, ends = source_prompt(tokenizer, sources), marks_of(tokenizer).ends
+        decoder = Decoder(reopened.model, prompt, tokenizer.end, reopened.model.context, ends)
         written = list(sampler.generate(decoder, reopened.model.context, torch.Generator()))
         answers = [tokenizer.decode(row) for row in torch.stack(written, dim=1).tolist()]
         right += sum(answer == target for answer, target in zip(answers, targets, strict=True))

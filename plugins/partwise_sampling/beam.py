@@ -1,6 +1,6 @@
 """Beam search with the length normalisation of GNMT (Wu et al. 2016, arXiv:1609.08144).
 
-Shapes: B rows, W beams of each row, V vocabulary, n tokens written.
+Shapes: B rows, W beams of each row, V vocabulary, E end tokens, n tokens written.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class BeamSearch:
     def search(self, decoder: Decoder, limit: int) -> Tensor:
         """The best text of each row, [B, n], padded with the end token."""
         B, V = decoder.logits.shape
-        W, device = self.width, decoder.logits.device
+        W, E, device = self.width, len(decoder.ends), decoder.logits.device
         rows = torch.arange(B, device=device)[:, None]
         decoder.reorder(rows.expand(B, W).flatten())
         # A row begins with one beam and W - 1 impossible ones, which the continuations of the first step replace.
@@ -48,13 +48,13 @@ class BeamSearch:
         for n in range(1, limit + 1):
             log_probabilities = decoder.logits.log_softmax(-1, torch.float32).view(B, W, V)
             continued = (scores[:, :, None] + log_probabilities).flatten(1)
-            # Each beam has one end token, so at most W of these 2 W end, and at least W go on.
-            candidates, index = continued.topk(min(2 * W, W * V))
+            # A beam has E ways to end, so at most E W of these end, and at least W go on.
+            candidates, index = continued.topk(min((E + 1) * W, W * V))
             parents, tokens = index // V, index % V
             grown = beams[rows, parents]
             grown[:, :, n - 1] = tokens
 
-            ends = tokens == decoder.end
+            ends = decoder.ended(tokens)
             counted = ends | (n == limit)
             counted[:, W:] = False
             worth = (candidates / self._penalty(n)).masked_fill(~counted, -torch.inf)

@@ -48,7 +48,7 @@ def write(decoder: Decoder, limit: int, choose: Callable[[Tensor], Tensor]) -> I
     for count in range(limit):
         tokens = choose(decoder.logits).masked_fill(ended, decoder.end)
         yield tokens
-        ended |= tokens == decoder.end
+        ended |= decoder.ended(tokens)
         if count + 1 == limit or bool(ended.all()):
             return
         decoder.advance(tokens)

@@ -8,39 +8,54 @@ only one merge can ever make a given string of bytes, the first that did.
 from __future__ import annotations
 
 import base64
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, get_args
 
+import regex
 import tiktoken
 
-from . import restoring
-from .patterns import PATTERNS
+from partwise.data import Marks
+
+from . import family_marks, restoring
+from .added_tokens import AddedToken, AddedTokens
+from .patterns import LONGEST_SPACE, PATTERNS, whole_pattern
 from .table import TokenTable, without_surrogates
+
+Form = Literal["NFC"]
+"""Forms of Unicode that texts may be put into."""
+FORMS = get_args(Form)
+_LONG_SPACE = re.compile(rf"\s{{{LONGEST_SPACE}}}")
 
 BYTES = tuple(bytes([byte]) for byte in range(256))
 
 
 class BytePairTokenizer(TokenTable):
-    """Tokens by rank, then the end token. The rank is the id; an unused rank is None and adds nothing to a text."""
+    """Tokens by rank, then the end token. The rank is the id; an unused rank is None and adds nothing to a text, unless
+    it is that of an added token."""
 
     def __init__(
         self,
         tokens: Sequence[bytes | None],
         pattern: str,
-        end: int | None = None,
+        marks: Marks | None = None,
         specials: Mapping[int, str] = MappingProxyType({}),
-        composed: bool = False,
+        form: Form | None = None,
+        added: Sequence[AddedToken] = (),
     ) -> None:
         """`tokens` must be distinct and hold every single byte; `pattern` names the one of `PATTERNS` that
         splits texts into pre-tokens.
-        `end`, if given, is a rank that is None and stands for the end token in place of one more id. `specials` are
-        the names of ranks that are None; no text encodes to them. `composed` texts are put into Unicode's form NFC
-        first, and those that were in another come back in that one."""
-        super().__init__([token or b"" for token in tokens], end)
-        self.lossless = not composed
+        `marks`, if given, say which rank that is None stands for the end token, in place of one more id. `specials`
+        are the names of ranks that are None; no text encodes to them. Texts are put into Unicode's `form` first, and
+        those that were in another come back in that one. `added` tokens are found in a text before it is split."""
+        written = {token.id: without_surrogates(token.content).encode() for token in added if not token.special}
+        super().__init__([token or written.get(rank, b"") for rank, token in enumerate(tokens)], marks)
+        self.lossless = form is None and not any(token.lstrip or token.rstrip for token in added if not token.special)
         self._tokens, self._pattern, self._specials = list(tokens), pattern, dict(specials)
+        self._form, self._added = form, list(added)
+        self._finder = AddedTokens(self._added, self._normalized) if written else None
         ranks = {token: rank for rank, token in enumerate(tokens) if token is not None}
         self._encoding = tiktoken.Encoding(
             "partwise", pat_str=PATTERNS[pattern], mergeable_ranks=ranks, special_tokens={}
@@ -49,20 +64,44 @@ class BytePairTokenizer(TokenTable):
     def encode(self, text: str) -> list[int]:
         """Ids of a text."""
         text = without_surrogates(text)
-        return self._encoding.encode_ordinary(text if self.lossless else unicodedata.normalize("NFC", text))
+        if self._finder is None:
+            return self._encoded(self._normalized(text))
+        ids: list[int] = []
+        for token, part in self._finder.split(text):
+            ids += self._encoded(part) if token is None else [token]
+        return ids
+
+    def _encoded(self, text: str) -> list[int]:
+        if not _LONG_SPACE.search(text):
+            return self._encoding.encode_ordinary(text)
+        # The pattern that tiktoken runs cuts white space that is as long.
+        pre_tokens = regex.findall(whole_pattern(self._pattern), text)
+        return [token for pre_token in pre_tokens for token in self._encoding._encode_single_piece(pre_token)]
+
+    def _normalized(self, text: str) -> str:
+        return text if self._form is None else unicodedata.normalize(self._form, text)
 
     def label(self, token: int) -> str:
         """A token as people read it; special tokens have the names that their file gives them."""
         return self._specials.get(token) or super().label(token) or f"<unused {token}>"
 
+    def to_tokenizer_json(self) -> dict[str, Any]:
+        """The tokenizer in the form of Hugging Face's tokenizers library."""
+        from .huggingface_form import byte_pairs
+
+        return byte_pairs(self._tokens, self._pattern, self._form, self.special_names(), self._added)
+
     def to_json(self) -> dict[str, Any]:
-        """The name of the pattern, and the tokens by rank in base64; if there are any, the end token's id among them,
-        the names of special tokens, and the form that texts are put into."""
+        """The name of the pattern, and the tokens by rank in base64; if there are any, what begins and ends texts, the
+        names of special tokens, the form that texts are put into, and added tokens."""
         tokens = [None if token is None else base64.b64encode(token).decode() for token in self._tokens]
-        own_end = {"end": self.end} if self.end < len(tokens) else {}
+        own_end: dict[str, Any] = {"end": self.end} if self.end < len(tokens) else {}
+        if own_end and self.marks != Marks.plain(self.end):
+            own_end["marks"] = family_marks.to_json(self.marks)
         specials = {"specials": {str(token): name for token, name in self._specials.items()}} if self._specials else {}
-        form = {} if self.lossless else {"form": "NFC"}
-        return {"pattern": self._pattern, "tokens": tokens, **own_end, **specials, **form}
+        form = {} if self._form is None else {"form": self._form}
+        added = {"added": [token.to_json() for token in self._added]} if self._added else {}
+        return {"pattern": self._pattern, "tokens": tokens, **own_end, **specials, **form, **added}
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> BytePairTokenizer:
@@ -84,9 +123,26 @@ class BytePairTokenizer(TokenTable):
         end = restoring.field(saved, "end", int) if "end" in saved else None
         if end is not None and not (0 <= end < len(tokens) and tokens[end] is None):
             raise restoring.damaged(f"'end' should be the id of a token without bytes, found {end}")
-        if saved.get("form", "NFC") != "NFC":
-            raise restoring.damaged(f"'form' should be NFC or left out, found {saved['form']!r}")
-        return cls(tokens, pattern, end, _specials(saved, tokens), "form" in saved)
+        form = saved.get("form")
+        if "form" in saved and form not in FORMS:
+            raise restoring.damaged(f"'form' should be one of {', '.join(FORMS)} or left out, found {form!r}")
+        return cls(
+            tokens, pattern, _marks(saved, end, len(tokens)), _specials(saved, tokens), form, _added(saved, tokens)
+        )
+
+
+def _marks(saved: dict[str, Any], end: int | None, count: int) -> Marks | None:
+    if "marks" not in saved:
+        return None if end is None else Marks.plain(end)
+    marks = family_marks.from_json(saved, count)
+    if marks.end != end:
+        raise restoring.damaged(f"'marks' should have the end {end}, found {marks.end}")
+    return marks
+
+
+def _added(saved: dict[str, Any], tokens: list[bytes | None]) -> list[AddedToken]:
+    listed = restoring.field(saved, "added", list) if "added" in saved else []
+    return [AddedToken.from_json(one, len(tokens)) for one in listed]
 
 
 def _specials(saved: dict[str, Any], tokens: list[bytes | None]) -> dict[int, str]:

@@ -41,6 +41,12 @@ class CharTokenizer(TokenTable):
         """Ids of a text, one per character."""
         return list(map(self._ids.get, without_surrogates(text), repeat(self.unknown)))
 
+    def to_tokenizer_json(self) -> dict[str, Any]:
+        """The tokenizer in the form of Hugging Face's tokenizers library."""
+        from .huggingface_form import by_words
+
+        return by_words(self._characters, r"[\s\S]", self.unknown, self.special_names(), None, {"type": "Fuse"})
+
     def to_json(self) -> dict[str, Any]:
         """The known characters, in order, as one text."""
         return {"characters": self._characters}

@@ -4,7 +4,8 @@ They match what the published patterns match, written once for three regular-exp
 
 - Alternatives without look-ahead stand in one group, because tiktoken's engine runs such a group as one automaton.
 - A run of white space before a word is matched in portions of 10,000 at most, where the published patterns
-  set no limit: tiktoken's engine keeps one stack entry per character and gives up at a million.
+  set no limit: tiktoken's engine keeps one stack entry per character and gives up at a million. `whole_pattern` has
+  no limit, for the rare text in which that makes a difference.
 - Letters and digits always stand in brackets, so that for texts of nothing but ASCII they can be replaced by
   plain ranges (`ascii_pattern`), which Python's own engine matches almost twice as fast.
 """
@@ -13,7 +14,12 @@ from __future__ import annotations
 
 from functools import cache
 
-_SPACE = r"\s{1,10000}(?!\S)|\s"
+LONGEST_SPACE = 10_000
+"""Characters of white space that a pattern matches at once."""
+_SPACE = rf"\s{{1,{LONGEST_SPACE}}}(?!\S)|\s"
+# Hugging Face's Digits follows a younger edition of Unicode, which has these numbers besides.
+_NUMBER = "\\p{N}\U00011de0-\U00011de9\U00016ff4-\U00016ff6"
+_SPACE_BEFORE_NUMBERS = rf"\s{{1,{LONGEST_SPACE}}}(?![^\s{_NUMBER}])|\s"
 _CONTRACTION = r"'(?i:[sdmt]|ll|ve|re)"
 _WORD = r"[^\r\n\p{L}\p{N}]?[\p{L}]+"
 _SIGNS = r" ?[^\s\p{L}\p{N}]+"
@@ -28,6 +34,7 @@ PATTERNS = {
     "qwen2": rf"(?:{_CONTRACTION}|{_WORD}|[\p{{N}}]|{_SIGNS}[\r\n]*|\s*[\r\n])|{_SPACE}",
     "o200k": rf"(?:{_SIGN}{_UPPER}*{_LOWER}+(?:{_CONTRACTION})?|{_SIGN}{_UPPER}+{_LOWER}*(?:{_CONTRACTION})?"
     rf"|[\p{{N}}]{{1,3}}|{_SIGNS}[\r\n/]*|\s*[\r\n])|{_SPACE}",
+    "digits": rf"(?: ?[\p{{L}}]+|'(?:[sdmt]|ll|ve|re)| ?[^\s\p{{L}}{_NUMBER}]+|[{_NUMBER}])|{_SPACE_BEFORE_NUMBERS}",
     "none": r"[\s\S]+",
 }
 """Name -> pattern, for the engines of tiktoken (Rust) and of the `regex` library."""
@@ -51,6 +58,12 @@ _ASCII = {
     r"\p{Lo}": "",
     r"\p{M}": "",
 }
+
+
+@cache
+def whole_pattern(name: str) -> str:
+    """The pattern without a limit for white space, for the `regex` library."""
+    return PATTERNS[name].replace(rf"\s{{1,{LONGEST_SPACE}}}", r"\s+")
 
 
 @cache

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from partwise.data import Marks
+
 END = "<|end|>"
 UNKNOWN = "<unk>"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -31,12 +33,47 @@ class TokenTable:
     unknown_bits: float | None = None
     lossless: bool = True
 
-    def __init__(self, tokens: Sequence[bytes], end: int | None = None) -> None:
+    def __init__(self, tokens: Sequence[bytes], marks: Marks | None = None) -> None:
         """`tokens` are the UTF-8 bytes of the ids from 0; they may split a character. The end token is one more
-        id, after them, unless `end` says which of them it is (which should then have no bytes)."""
-        self._bytes = [*tokens, b""] if end is None else list(tokens)
-        self.end = len(tokens) if end is None else end
+        id, after them, unless `marks` say which of them it is (which should then have no bytes)."""
+        self._bytes = [*tokens, b""] if marks is None else list(tokens)
+        self.marks = Marks.plain(len(tokens)) if marks is None else marks
         self.vocab_size = len(self._bytes)
+
+    @property
+    def end(self) -> int:
+        """Id of the token that ends a text."""
+        return self.marks.end
+
+    @property
+    def begin(self) -> int:
+        """Id of the token that begins a text."""
+        return self.marks.begin
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Ids that end a text that is written."""
+        return self.marks.ends
+
+    @property
+    def before_prompt(self) -> tuple[int, ...]:
+        """Ids that a prompt begins with."""
+        return self.marks.before_prompt
+
+    @property
+    def start(self) -> int:
+        """Id that the decoder of a model of pairs reads first."""
+        return self.marks.start
+
+    @property
+    def before_source(self) -> tuple[int, ...]:
+        """Ids that a source begins with."""
+        return self.marks.before_source
+
+    @property
+    def after_source(self) -> tuple[int, ...]:
+        """Ids that a source ends with."""
+        return self.marks.after_source
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, without special tokens; bytes that are no UTF-8 become U+FFFD."""
@@ -45,6 +82,10 @@ class TokenTable:
     def token_bytes(self, token: int) -> bytes:
         """UTF-8 bytes that one id adds to a text."""
         return self._bytes[token]
+
+    def special_names(self) -> dict[int, str]:
+        """Names of the ids that add nothing to a text."""
+        return {token: self.label(token) for token, added in enumerate(self._bytes) if not added}
 
     def label(self, token: int) -> str:
         """A token as people read it; bytes that are no UTF-8 of their own are written `\\xe2`."""

@@ -1,65 +1,142 @@
 """Byte-level byte pairs from a `tokenizer.json`, the file of Hugging Face's tokenizers library.
 
 Such a file writes the 256 bytes as printable characters (Radford et al. 2019): those that are printable stand for
-themselves, the others for the code points from 256 on, in order.
+themselves, the others for the code points from 256 on, in order. What is read here has exactly the ids of that
+library; a file of which that is not certain is `OtherPipelineError`.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import regex
+
 from partwise import PartError
 
-from .bpe import BytePairTokenizer, problem_with
+from .added_tokens import AddedToken
+from .bpe import BytePairTokenizer, Form, problem_with
+from .family_marks import marks_beside
 from .named_files import read_named
+from .patterns import whole_pattern
+from .published import pattern_of
 from .table import without_surrogates
 
-_LETTERS, _BEFORE_NUMBERS = r"[^\r\n\p{L}\p{N}]?\p{L}+", r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-_AFTER_NUMBERS = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-_KNOWN = {
-    rf"{_BEFORE_NUMBERS}|{_LETTERS}|\p{{N}}{{1,3}}|{_AFTER_NUMBERS}": "llama3",
-    rf"{_BEFORE_NUMBERS}|{_LETTERS}|\p{{N}}|{_AFTER_NUMBERS}": "qwen2",
-}
-"""Regular expressions as such files have them -> our names of the patterns."""
 _SPARE = 1_000_000
 """Most ids that may stand for nothing; far more would be a mistake, and would take memory."""
 _CHANGES = ("dropout", "continuing_subword_prefix", "end_of_word_suffix")
 """Settings that would make it a model of another kind."""
 
+Pair = tuple[str, str]
 
-def read_tokenizer_json(path: Path, end: int | None, vocab_size: int | None) -> BytePairTokenizer:
-    """The tokenizer of a file.
 
-    Args:
-        end: id of the token that ends a text; None: the last special token.
-        vocab_size: ids there are in all, some of which may stand for nothing; None: as many as the file has.
+class OtherPipelineError(PartError):
+    """The file is in order, and does something that is not done here."""
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """What a `tokenizer.json` holds.
 
     Raises:
-        PartError: there is no such file, or it does not hold byte-level pairs of a form known here.
+        PartError: there is no such file, or it holds no tokenizer.
     """
     try:
         content = json.loads(read_named(path, "file", "a tokenizer.json"))
-        model = content["model"]
-        _refuse_other_models(model, path)
+        if not isinstance(content["model"], dict):
+            raise TypeError("model is no object")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise PartError(f"file: {path} is no tokenizer.json of byte pairs or others: {_named(error)}") from error
+    return dict(content)
+
+
+def read_tokenizer_json(
+    path: Path, content: Mapping[str, Any], end: int | None, vocab_size: int | None
+) -> BytePairTokenizer:
+    """The tokenizer of a file.
+
+    Args:
+        path: of the file, beside which others may say what begins and ends texts.
+        content: of the file.
+        end: id of the token that ends a text; None: as these files say.
+        vocab_size: ids there are in all, some of which may stand for nothing; None: as many as the file has.
+
+    Raises:
+        OtherPipelineError: it is a tokenizer of a form that is not read here.
+        PartError: it is damaged, or nothing says which token ends a text.
+    """
+    model = content["model"]
+    _refuse_other_models(model, path)
+    try:
         vocabulary = _ids(model["vocab"].items())
-        specials = _ids((token["content"], token["id"]) for token in content.get("added_tokens") or [])
+        added = added_tokens(content)
+        names = _ids((token.content, token.id) for token in added)
         merges = [_pair(merge) for merge in model["merges"]]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise PartError(f"file: {path} is no tokenizer.json of byte pairs: {type(error).__name__} {error}") from error
-    names = {token: without_surrogates(text) or f"<special {token}>" for text, token in specials.items()}
-    composed = _composed(content, path)
-    pattern = _pattern(content.get("pre_tokenizer"), path)
-    _check_merges(vocabulary, merges, bool(model.get("ignore_merges")), set(names), path)
-    tokens = _tokens(vocabulary, set(names), _size([*vocabulary.values(), *names], vocab_size, path), path)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PartError(f"file: {path} is no tokenizer.json of byte pairs: {_named(error)}") from error
+    form = _form(content, path)
+    pattern = pattern_of(content.get("pre_tokenizer"))
+    if pattern is None:
+        raise _other(path, f"its pre_tokenizer cuts texts in a way that is {_unknown(content.get('pre_tokenizer'))}")
+    size = _size([*vocabulary.values(), *names.values()], vocab_size, path)
+    marks = marks_beside(path, content, {**vocabulary, **names}, end)
+    check_marks(marks, size, path)
+    added = [token if token.id != marks.end else _as_special(token) for token in added]
+    made = _Made(vocabulary, merges, bool(model.get("ignore_merges")))
+    made.check_order(path)
+    tokens = _tokens(made, added, size, pattern, path)
     if problem := problem_with(tokens):
         raise PartError(f"file: {path}: {problem}")
-    return BytePairTokenizer(tokens, pattern, _end(end, names, tokens, path), names, composed)
+    _check_added_ids(added, vocabulary, path)
+    specials = {token.id: without_surrogates(token.content) for token in added if token.special}
+    if tokens[marks.end] is not None or marks.end not in specials:
+        named = ", ".join(f"{token} ({name})" for token, name in sorted(specials.items())[:10]) or "there is none"
+        raise PartError(f"end: {marks.end} is no special token of {path}; its special tokens: {named}")
+    # Special tokens make no difference to texts, so where there are no others none is kept.
+    kept = added if any(not token.special for token in added) else []
+    return BytePairTokenizer(tokens, pattern, marks, specials, form, kept)
 
 
-def _ids(pairs: Any) -> dict[str, int]:
+def check_marks(marks: Any, size: int, path: Path) -> None:
+    """
+    Raises:
+        PartError: one of them is no id.
+    """
+    beyond = [token for token in (marks.end, marks.begin, marks.start, *marks.ends) if not 0 <= token < size]
+    if beyond:
+        raise PartError(
+            f"end: {beyond[0]} is no special token of {path}, which has {size} ids; correct the ids of begin and end "
+            "in config.json and generation_config.json beside it, or give end"
+        )
+
+
+def added_tokens(content: Mapping[str, Any]) -> list[AddedToken]:
+    """The file's added tokens.
+
+    Raises:
+        ValueError, KeyError or TypeError: they are not as they must be.
+    """
+    flags = ("single_word", "lstrip", "rstrip")
+    return [
+        AddedToken(
+            token["id"],
+            token["content"],
+            special=bool(token.get("special", True)),
+            normalized=bool(token.get("normalized", not token.get("special", True))),
+            **{flag: bool(token.get(flag)) for flag in flags},
+        )
+        for token in content.get("added_tokens") or []
+    ]
+
+
+def _as_special(token: AddedToken) -> AddedToken:
+    """The end token is special, whatever the file says, as transformers makes it."""
+    return AddedToken(token.id, token.content, True, token.single_word, token.lstrip, token.rstrip, token.normalized)
+
+
+def _ids(pairs: Iterable[tuple[Any, Any]]) -> dict[str, int]:
     """Tokens to their ids, which are checked."""
     ids = dict(pairs)
     for text, token in ids.items():
@@ -70,7 +147,7 @@ def _ids(pairs: Any) -> dict[str, int]:
     return ids
 
 
-def _pair(merge: Any) -> tuple[str, str]:
+def _pair(merge: Any) -> Pair:
     """One merge, which older files write as "a b" and newer ones as ["a", "b"]."""
     left, right = merge.split(" ") if isinstance(merge, str) else merge
     return str(left), str(right)
@@ -86,74 +163,138 @@ def _size(ids: list[int], asked: int | None, path: Path) -> int:
     return size
 
 
-def _end(asked: int | None, specials: dict[int, str], tokens: list[bytes | None], path: Path) -> int:
-    if asked is None and not specials:
-        raise PartError(f"end: {path} has no special token; say which id ends a text")
-    end = max(specials) if asked is None else asked
-    if end >= len(tokens) or tokens[end] is not None:
-        named = ", ".join(f"{token} ({name})" for token, name in sorted(specials.items())[:10]) or "there is none"
-        raise PartError(f"end: {end} is no special token of {path}; its special tokens: {named}")
-    return end
+def _check_added_ids(added: list[AddedToken], vocabulary: Mapping[str, int], path: Path) -> None:
+    """The library does not read the ids of added tokens: it counts them on from the vocabulary."""
+    taken, highest = set(vocabulary.values()), -1
+    for token in added:
+        own = vocabulary.get(token.content, max(highest + 1, len(vocabulary)))
+        highest = max(highest, own)
+        if token.id in taken and token.content not in vocabulary:
+            raise PartError(f"file: {path} is no tokenizer.json of byte pairs: two tokens have one id, {token.id}")
+        if token.id != own:
+            raise PartError(
+                f"file: {path} gives its added token {token.content!r} the id {token.id}, where the tokenizers library "
+                f"counts to {own}; a file with gaps between its ids is not read"
+            )
 
 
-def _tokens(vocabulary: dict[str, int], specials: set[int], size: int, path: Path) -> list[bytes | None]:
-    back = {character: byte for byte, character in enumerate(_characters())}
+def _tokens(made: _Made, added: list[AddedToken], size: int, pattern: str, path: Path) -> list[bytes | None]:
+    """Bytes by rank. A token that is in the vocabulary and an added one, too, keeps its bytes if it can be made."""
+    back = {character: byte for byte, character in enumerate(byte_letters())}
+    by_content = {token.content: token for token in added}
     tokens: list[bytes | None] = [None] * size
-    for text, rank in vocabulary.items():
-        if rank in specials:
+    for text, rank in made.vocabulary.items():
+        token = by_content.get(text)
+        if token is not None and token.special:
+            if made.from_text(text, pattern):
+                raise _other(path, f"the special token {text!r} is made of text, too")
+            continue
+        if token is not None and not made.by_merges(text):
             continue
         try:
             tokens[rank] = bytes(back[character] for character in text)
         except KeyError as error:
-            raise PartError(f"file: {path}: token {text!r} is not written in the letters of bytes") from error
+            raise _other(path, f"its token {text!r} is not written in the letters of bytes") from error
+        if token is not None and tokens[rank] != text.encode():
+            raise _other(path, f"its added token {text!r} stands for other bytes, too")
+        made.check(text, path)
     return tokens
 
 
-def _check_merges(
-    vocabulary: dict[str, int], merges: list[tuple[str, str]], ignored: bool, specials: set[int], path: Path
-) -> None:
-    """Checks that the ids rise with the merges: then the lowest id first is the earliest merge first. Several merges
-    may make one token (Llama 3). A pre-token that is a token becomes one at once: that is what `ignored` merges mean,
-    and what merging comes to if every token has a merge."""
-    ranks = [vocabulary.get("".join(pair), -1) for pair in merges]
-    if any(later < earlier for earlier, later in pairwise([0, *ranks])):
-        raise PartError(f"file: the ids of {path} are not in the order of its merges, which is all that is read here")
-    made = {*ranks, *specials}
-    unmade = next((text for text, token in vocabulary.items() if len(text) > 1 and token not in made), None)
-    if unmade is not None and not ignored:
-        raise PartError(f"file: {path} has tokens that no merge makes, such as {unmade!r}, which is not read here")
+class _Made:
+    """What merging makes of tokens: the library takes the earliest merge first, and tiktoken any two neighbours whose
+    union has the lowest id. The two are the same where ids rise with the merges and the pieces of every token, merged,
+    become that token: then no two neighbours with a union but without a merge ever meet.
+
+    A pre-token that is a token becomes one at once with tiktoken, and in files that ignore merges, which may then have
+    tokens that merging leaves in pieces, if in three or more: two would meet elsewhere, too.
+    """
+
+    def __init__(self, vocabulary: Mapping[str, int], merges: list[Pair], ignored: bool) -> None:
+        self.vocabulary, self._ignored = vocabulary, ignored
+        self._merges = merges
+        self._order = {pair: place for place, pair in reversed(list(enumerate(merges)))}
+
+    def check_order(self, path: Path) -> None:
+        ranks = [self.vocabulary.get("".join(pair), -1) for pair in self._merges]
+        if any(later < earlier for earlier, later in pairwise([0, *ranks])):
+            raise _other(path, "its ids are not in the order of its merges")
+
+    def check(self, text: str, path: Path) -> None:
+        """
+        Raises:
+            OtherPipelineError: tiktoken would make this token elsewhere than the file's merges do.
+        """
+        pieces = self._pieces(text) if len(text) > 1 else 1
+        if pieces != 1 and not (self._ignored and pieces > 2):
+            raise _other(path, f"it has tokens that no merge makes, such as {text!r}")
+
+    def from_text(self, text: str, pattern: str) -> bool:
+        """Whether the letters of a special token, which is in the vocabulary, would become it."""
+        letters = set(byte_letters())
+        if not all(letter in letters for letter in text):
+            return False
+        whole = regex.findall(whole_pattern(pattern), text) == [text]
+        return self._pieces(text) == 1 or (self._ignored and whole)
+
+    def by_merges(self, text: str) -> bool:
+        """Whether a text can become this token of the vocabulary."""
+        return self._ignored or len(text) == 1 or self._pieces(text) == 1
+
+    def _pieces(self, text: str) -> int:
+        parts, order, last = list(text), self._order, len(self._order)
+        while len(parts) > 1:
+            places = [order.get(pair, last) for pair in pairwise(parts)]
+            first = min(places)
+            if first == last:
+                break
+            at = places.index(first)
+            parts[at : at + 2] = [parts[at] + parts[at + 1]]
+        return len(parts)
 
 
-def _refuse_other_models(model: dict[str, Any], path: Path) -> None:
-    if model.get("type", "BPE") != "BPE" or any(model.get(change) for change in _CHANGES):
-        raise PartError(f"file: {path} is not of plain byte-level pairs, which is all that is read here")
+def _refuse_other_models(model: Mapping[str, Any], path: Path) -> None:
+    if model.get("type", "BPE") != "BPE":
+        raise _other(path, f"it is not of plain byte-level pairs; its model is {_unknown(model.get('type'))}")
+    if found := [change for change in _CHANGES if model.get(change)]:
+        raise _other(path, f"it is not of plain byte-level pairs; its {found[0]} is {model[found[0]]!r}")
 
 
-def _composed(content: dict[str, Any], path: Path) -> bool:
-    """Whether texts are put into Unicode's form NFC first, as Qwen's are."""
+def _form(content: Mapping[str, Any], path: Path) -> Form | None:
+    """The form of Unicode that texts are put into first, as Qwen's are."""
     normalizer = content.get("normalizer")
-    if normalizer not in (None, {"type": "NFC"}):
-        raise PartError(f"file: the normalizer of {path} is not known here: {json.dumps(normalizer)[:200]}")
-    return normalizer is not None
+    steps = list(_steps(normalizer))
+    if steps == [{"type": "NFC"}]:
+        return "NFC"
+    if steps:
+        raise _other(path, f"its normalizer is {_unknown(normalizer)}")
+    return None
 
 
-def _pattern(splitter: Any, path: Path) -> str:
-    """Our name for the file's pre-tokenization."""
-    match splitter:
-        case {"type": "ByteLevel", **rest} if not rest.get("add_prefix_space") and rest.get("use_regex", True):
-            return "gpt2"
-        case {
-            "type": "Sequence",
-            "pretokenizers": [
-                {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", **split},
-                {"type": "ByteLevel", "use_regex": False, **rest},
-            ],
-        } if regex in _KNOWN and not split.get("invert") and not rest.get("add_prefix_space"):
-            return _KNOWN[regex]
-    raise PartError(f"file: {path} cuts texts in a way that is not known here: {json.dumps(splitter)[:200]}")
+def _steps(normalizer: Any) -> Iterator[Any]:
+    match normalizer:
+        case None:
+            return
+        case {"type": "Sequence", "normalizers": list(several)}:
+            for one in several:
+                yield from _steps(one)
+        case _:
+            yield normalizer
 
 
-def _characters() -> list[str]:
+def _other(path: Path, what: str) -> OtherPipelineError:
+    return OtherPipelineError(f"file: {path}: {what}")
+
+
+def _unknown(step: Any) -> str:
+    return f"not known here: {json.dumps(step)[:200]}"
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__} {error}"
+
+
+def byte_letters() -> list[str]:
     """How each byte is written."""
     printable = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
     others = iter(range(256, 512))

@@ -71,6 +71,16 @@ class WordTokenizer(TokenTable):
         """A token as people read it, without its space."""
         return self._words[token] if token < self.unknown else super().label(token)
 
+    def to_tokenizer_json(self) -> dict[str, Any]:
+        """The tokenizer in the form of Hugging Face's tokenizers library, which knows no rule of lower case that looks
+        at the neighbours of a letter (the Greek sigma at the end of a word)."""
+        from .huggingface_form import by_words, joining_words
+
+        regex = (_WORDS_AND_NEWLINES if self._newlines else _WORDS).pattern
+        lowered = {"type": "Lowercase"} if self._lowercase else None
+        decoder = joining_words(_CLOSING)
+        return by_words(self._words, regex, self.unknown, self.special_names(), lowered, decoder)
+
     def to_json(self) -> dict[str, Any]:
         """The known words, in order, and how a text is split."""
         return {"words": self._words, "lowercase": self._lowercase, "newlines": self._newlines}

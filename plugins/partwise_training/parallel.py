@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,9 @@ from partwise.parts import OptimizerSite
 from partwise.runs import OptimizerState, fill_model, fill_optimizer, model_tensors, optimizer_state
 from partwise.training import Processes
 
-from .settings import StandardSettings
+if TYPE_CHECKING:
+    from .parts.trainer import Standard
+
 
 Loss = Callable[[Batch], Tensor]
 MakeOptimizer = Callable[[nn.Module], Optimizer]
@@ -161,7 +163,7 @@ class Sharded:
         fill_optimizer(self.model, self.optimizer, OptimizerState(shares, state.numbers), source)
 
 
-def held(model: Model, settings: StandardSettings, processes: Processes, device: torch.device) -> Parallel:
+def held(model: Model, settings: Standard, processes: Processes, device: torch.device) -> Parallel:
     """The model as the processes that there are hold it, with its optimizer."""
 
     def make_optimizer(module: nn.Module) -> Optimizer:

@@ -1,6 +1,6 @@
 """The standard trainer: minibatches, one optimizer, and checkpoints from which training continues to the same bits.
 
-settings.py     its settings, which are the knobs of its part
+parts/trainer.py  its settings, which are the knobs of its part
 standard.py     the loop: updates, evaluations, checkpoints, and how training ends
 updates.py      one update
 precision.py    the type of matrix products in an update
@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 from torch import nn
@@ -31,9 +31,11 @@ from . import checkpoints, divergence, memory
 from .interrupt import postponed_interrupt
 from .parallel import Parallel, held
 from .precision import precision
-from .settings import StandardSettings
 from .telemetry import Speed
 from .updates import Update, Updates, own_random_state
+
+if TYPE_CHECKING:
+    from .parts.trainer import Standard
 
 Figures = dict[str, float | None]
 
@@ -42,7 +44,7 @@ Figures = dict[str, float | None]
 class StandardTrainer:
     """Trains by its settings."""
 
-    settings: StandardSettings
+    settings: Standard
     schedule: Schedule
 
     def fit(self, training: Training) -> None:
@@ -74,7 +76,7 @@ class StandardTrainer:
 class _Loop:
     """One training, from the step it has reached to its end."""
 
-    settings: StandardSettings
+    settings: Standard
     training: Training
     model: Parallel
     updates: Updates
@@ -206,7 +208,7 @@ class _Loop:
         )
 
 
-def _refuse(settings: StandardSettings, processes: Processes) -> None:
+def _refuse(settings: Standard, processes: Processes) -> None:
     """
     Raises:
         PartError: the settings do not suit so many processes.

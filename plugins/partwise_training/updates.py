@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -27,7 +28,9 @@ from partwise.training import Processes, Schedule, Training
 
 from .parallel import Parallel
 from .precision import Precision
-from .settings import StandardSettings
+
+if TYPE_CHECKING:
+    from .parts.trainer import Standard
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Updates:
     schedule: Schedule
     rates: list[float]
     """The optimizer's own learning rates, before the schedule (and before a checkpoint, which holds scaled ones)."""
-    settings: StandardSettings
+    settings: Standard
 
     def make(self, step: int) -> Update:
         """Update number `step`, counted from 0."""

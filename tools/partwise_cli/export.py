@@ -27,8 +27,10 @@ def command(
 ) -> None:
     """Write a run as a checkpoint that transformers loads.
 
-    Writes config.json and model.safetensors. That works if a family of transformers has every choice of the
-    run's recipe: GPT-2 has those of `gpt`. If none has, the message shows the first difference for each.
+    Writes config.json, generation_config.json, model.safetensors and the tokenizer, so that transformers reads and
+    writes the same text: it puts before a prompt what this run's texts begin with. That works if a family of
+    transformers has every choice of the run's recipe: GPT-2 has those of `gpt`. If none has, the message shows the
+    first difference for each.
 
     \b
     Example:
@@ -40,4 +42,6 @@ def command(
     if as_json:
         print_json({"checkpoint": str(out), "model_type": written.model_type, "architecture": written.architecture})
         return
+    if not (out / "tokenizer.json").is_file():
+        write("note: this run's tokenizer has no form for transformers; only partwise import can read it", err=True)
     write(f"checkpoint: {out}\nto load it: transformers.{written.architecture}.from_pretrained({str(out)!r})")

@@ -18,8 +18,9 @@ from .output import print_json, write
 def command(checkpoint: Path, out: Path | None, as_json: bool) -> None:
     """Make a run from a Hugging Face checkpoint directory.
 
-    The directory holds config.json, model.safetensors (or shards with their index) and tokenizer.json. Its
-    settings become the run's recipe, whose parts you can then replace; its tensors become the run's weights.
+    The directory holds config.json, model.safetensors (or shards with their index) and tokenizer.json,
+    or what `partwise export` wrote. Its settings become the run's recipe, whose parts you can then replace; its
+    tensors become the run's weights. generation_config.json and tokenizer_config.json say how its texts begin and end.
 
     \b
     Example:

@@ -6,6 +6,8 @@ from .encoded import EncodedSplit as EncodedSplit
 from .encoded import data_hash as data_hash
 from .encoding import encode as encode
 from .encoding import training_texts as training_texts
+from .marks import Marks as Marks
+from .marks import marks_of as marks_of
 from .protocols import Data as Data
 from .protocols import Example as Example
 from .protocols import Piece as Piece

@@ -17,6 +17,7 @@ from partwise.errors import InputError
 
 from .batch import Batch
 from .encoded import EncodedSplit
+from .marks import Marks
 from .protocols import Split
 from .rows import Pairs, Rows, Sequences, Windows
 
@@ -24,10 +25,10 @@ from .rows import Pairs, Rows, Sequences, Windows
 class Batches:
     """Batches for a model that reads `reads`, in rows of at most `context` tokens.
 
-    A stream gives windows of `context` tokens. Examples give one row each: a "sequence" model reads the end
-    token and then all pieces, one after the other; a "pair" model reads the source, and the end token and
-    then the target. The target of a position is the token that follows; the last target is the end token.
-    Rows are padded on the right, with the end token.
+    A stream gives windows of `context` tokens. Examples give one row each: a "sequence" model reads the token that
+    begins a text and then all pieces, one after the other; a "pair" model reads the source, and its start and then the
+    target; without marks of their own, both are the end token. The target of a position is the token that follows; the
+    last target is the end token. Rows are padded on the right, with the end token.
 
     Raises:
         InputError: the data does not suit such a model: not pairs, longer than the context, or shorter
@@ -35,21 +36,21 @@ class Batches:
     """
 
     def __init__(
-        self, encoded: Mapping[Split, EncodedSplit], reads: Literal["sequence", "pair"], context: int, end: int
+        self, encoded: Mapping[Split, EncodedSplit], reads: Literal["sequence", "pair"], context: int, end: int | Marks
     ) -> None:
         """
         Args:
             encoded: the splits that batches are asked of; not necessarily all three.
             reads: "sequence" for a language model, "pair" for an encoder with a decoder.
             context: longest row, in tokens.
-            end: id of the end token.
+            end: id of the end token, which also begins texts; or all the marks of a tokenizer.
         """
         self.encoded = dict(encoded)
         """The splits, which also turn a loss into bits per byte."""
         self.reads = reads
         self.context = context
-        self.end = end
-        self._rows = {name: _rows_of(split, reads, context, end) for name, split in encoded.items()}
+        self.marks = Marks.plain(end) if isinstance(end, int) else end
+        self._rows = {name: _rows_of(split, reads, context, self.marks) for name, split in encoded.items()}
         train = self._rows.get("train")
         if train is not None and train.draws < 1:
             raise _too_short(encoded["train"], context)
@@ -60,7 +61,7 @@ class Batches:
         Raises:
             InputError: the texts do not suit that length.
         """
-        return Batches(self.encoded, self.reads, context, self.end)
+        return Batches(self.encoded, self.reads, context, self.marks)
 
     def train(self, step: int, size: int, seed: int, micro: int = 0) -> Batch:
         """The `micro`-th batch of `size` rows of training step `step`, drawn with replacement.
@@ -95,15 +96,15 @@ class Batches:
         return (rows.listed(chosen[start : start + size]) for start in range(0, len(chosen), size))
 
 
-def _rows_of(split: EncodedSplit, reads: Literal["sequence", "pair"], context: int, end: int) -> Rows:
+def _rows_of(split: EncodedSplit, reads: Literal["sequence", "pair"], context: int, marks: Marks) -> Rows:
     if split.form == "stream":
         if reads == "pair":
             raise InputError(
                 "this model reads pairs of source and target, and the data is running text; "
                 'use data of pairs ("dates", "reverse", "pairs" ...), or a model that reads sequences'
             )
-        return Windows(split, context, end)
-    return Pairs(split, context, end) if reads == "pair" else Sequences(split, context, end)
+        return Windows(split, context, marks)
+    return Pairs(split, context, marks) if reads == "pair" else Sequences(split, context, marks)
 
 
 def _too_short(split: EncodedSplit, context: int) -> InputError:

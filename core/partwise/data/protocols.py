@@ -11,7 +11,11 @@ Split = Literal["train", "valid", "test"]
 
 
 class Tokenizer(Protocol):
-    """Text to token ids and back."""
+    """Text to token ids and back.
+
+    One whose texts begin otherwise than with `end`, or end in several ways, has more attributes: `begin`, `ends` and
+    the others of `Marks`, which says what holds where they are missing.
+    """
 
     @property
     def vocab_size(self) -> int:
@@ -20,7 +24,7 @@ class Tokenizer(Protocol):
 
     @property
     def end(self) -> int:
-        """Id of the special token that ends a text and begins the next. No text encodes to it."""
+        """Id of the special token that ends a text and, without a `begin`, begins the next. No text encodes to it."""
         ...
 
     @property

@@ -17,6 +17,7 @@ from partwise.errors import InputError
 
 from .batch import IGNORED, Batch
 from .encoded import Array, EncodedSplit
+from .marks import Marks
 
 Indices = npt.NDArray[np.int64]
 
@@ -24,10 +25,10 @@ Indices = npt.NDArray[np.int64]
 class Windows:
     """Running text: training draws windows of `context` tokens at any offset; evaluation takes them side by side."""
 
-    def __init__(self, split: EncodedSplit, context: int, end: int) -> None:
+    def __init__(self, split: EncodedSplit, context: int, marks: Marks) -> None:
         self.tokens = np.asarray(split.tokens)
         self.context = context
-        self.end = end
+        self.marks = marks
         self.draws = max(len(self.tokens) - context, 0)
         self.count = -(-(len(self.tokens) - 1) // context)
         # A view of all windows costs nothing: picking rows of it copies only those.
@@ -36,7 +37,7 @@ class Windows:
     def drawn(self, indices: Indices) -> Batch:
         assert self.windows is not None, "nothing is drawn from a split without windows"
         picked = self.windows[indices]
-        return Batch(_ids(picked[:, :-1]), _ids(picked[:, 1:]))
+        return Batch(self._read(picked[:, :-1]), _ids(picked[:, 1:]))
 
     def listed(self, indices: Indices) -> Batch:
         starts = indices * self.context
@@ -46,19 +47,24 @@ class Windows:
         picked = self.tokens.take(places, mode="clip").astype(np.int64)
         real = places[:, 1:] < len(self.tokens)  # the positions that have a target
         return Batch(
-            _ids(np.where(real, picked[:, :-1], self.end)),
+            self._read(np.where(real, picked[:, :-1], self.marks.end)),
             _ids(np.where(real, picked[:, 1:], IGNORED)),
             padding=torch.from_numpy(real),
         )
 
+    def _read(self, tokens: Array) -> torch.Tensor:
+        """What the model reads: the end token that closed one text stands for what begins the next."""
+        end, begin = self.marks.end, self.marks.begin
+        return _ids(tokens if begin == end else np.where(tokens == end, begin, tokens.astype(np.int64)))
+
 
 class Sequences:
-    """Examples, each read whole: the end token, then all pieces one after the other."""
+    """Examples, each read whole: what begins a text, then all pieces one after the other."""
 
-    def __init__(self, split: EncodedSplit, context: int, end: int) -> None:
+    def __init__(self, split: EncodedSplit, context: int, marks: Marks) -> None:
         assert split.bounds is not None and split.scored is not None, "examples have both"  # noqa: PT018
         self.tokens, self.scored, bounds = (np.asarray(array) for array in (split.tokens, split.scored, split.bounds))
-        self.end = end
+        self.marks = marks
         self.starts, self.lengths = bounds[:-1], np.diff(bounds)
         self.draws = self.count = len(self.lengths)
         _check_length(split, "example", self.lengths, context)
@@ -67,24 +73,26 @@ class Sequences:
         places, real = _places(self.starts[indices], self.lengths[indices], len(self.tokens))
         following = places[:, 1:]
         targets = np.where(real & self.scored[following], self.tokens[following].astype(np.int64), IGNORED)
-        tokens = np.where(real, self.tokens[places[:, :-1]], self.end)
+        tokens = np.where(real, self.tokens[places[:, :-1]], self.marks.end).astype(np.int64)
+        tokens[:, 0] = self.marks.begin  # where the end token of the example before stands
         return Batch(_ids(tokens), _ids(targets), padding=_padding(real))
 
     listed = drawn
 
 
 class Pairs:
-    """Examples of a source, for an encoder, and a target, which a decoder reads after the end token."""
+    """Examples of a source, for an encoder, and a target, which a decoder reads after its start."""
 
-    def __init__(self, split: EncodedSplit, context: int, end: int) -> None:
+    def __init__(self, split: EncodedSplit, context: int, marks: Marks) -> None:
         assert split.bounds is not None and split.cuts is not None, "examples have both"  # noqa: PT018
         self.tokens, self.cuts, bounds = (np.asarray(array) for array in (split.tokens, split.cuts, split.bounds))
-        self.end = end
+        self.marks = marks
         self.starts = bounds[:-1] + 1
         self.draws = self.count = len(self.cuts)
         self._check_pairs(split)
         self.source_lengths, self.target_lengths = self.cuts - self.starts, bounds[1:] + 1 - self.cuts
-        _check_length(split, "source", self.source_lengths, context)
+        around = len(marks.before_source) + len(marks.after_source)
+        _check_length(split, "source", self.source_lengths + around, context)
         _check_length(split, "target", self.target_lengths, context)
 
     def _check_pairs(self, split: EncodedSplit) -> None:
@@ -100,17 +108,30 @@ class Pairs:
 
     def drawn(self, indices: Indices) -> Batch:
         cuts = self.cuts[indices]
-        source_places, source_real = _places(self.starts[indices], self.source_lengths[indices], len(self.tokens))
         places, real = _places(cuts - 1, self.target_lengths[indices], len(self.tokens))
-        tokens = np.where(real, self.tokens[places[:, :-1]], self.end)
-        tokens[:, 0] = self.end  # where the last token of the source stands
+        tokens = np.where(real, self.tokens[places[:, :-1]], self.marks.end).astype(np.int64)
+        tokens[:, 0] = self.marks.start  # where the last token of the source stands
+        source, source_real = self._sources(indices)
         return Batch(
             _ids(tokens),
             _ids(np.where(real, self.tokens[places[:, 1:]].astype(np.int64), IGNORED)),
             padding=_padding(real),
-            source=_ids(np.where(source_real, self.tokens[source_places[:, :-1]], self.end)),
+            source=_ids(source),
             source_padding=_padding(source_real),
         )
+
+    def _sources(self, indices: Indices) -> tuple[Indices, npt.NDArray[np.bool_]]:
+        """[B, M], padded on the right, and [B, M] what of it is real: sources between their marks."""
+        lengths, marks = self.source_lengths[indices], self.marks
+        places, inside = _places(self.starts[indices], lengths, len(self.tokens))
+        source = np.where(inside, self.tokens[places[:, :-1]], marks.end).astype(np.int64)
+        before, after = len(marks.before_source), len(marks.after_source)
+        if before or after:
+            source = np.pad(source, ((0, 0), (before, after)), constant_values=marks.end)
+            source[:, :before] = marks.before_source
+            columns = before + lengths[:, None] + np.arange(after)
+            np.put_along_axis(source, columns, np.broadcast_to(marks.after_source, columns.shape), 1)
+        return source, np.arange(source.shape[1]) < before + lengths[:, None] + after
 
     listed = drawn
 

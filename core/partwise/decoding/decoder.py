@@ -5,6 +5,7 @@ Shapes: B rows, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -23,13 +24,14 @@ class Decoder:
     a source would forget how much of it is written, so it must end: from then on the end token is certain.
     """
 
-    def __init__(self, model: Model, prompt: Batch, end: int, room: int) -> None:
+    def __init__(self, model: Model, prompt: Batch, end: int, room: int, ends: Sequence[int] = ()) -> None:
         """
         Args:
             model: in evaluation mode.
             prompt: what the model reads first, padded on the left; only the last `room` tokens are read.
             end: id of the token that ends a text.
             room: number of tokens that the states can hold; usually `model.context`, beyond which no model is trained.
+            ends: all ids that end a text; `end` alone unless given.
 
         Raises:
             InputError: there is no room, or no token to begin with.
@@ -37,7 +39,9 @@ class Decoder:
         if room < 1 or prompt.tokens.shape[1] < 1:
             raise InputError(f"a decoder needs room for a token and a token to begin with; room is {room}")
         self.end = end
-        """Id of the token that ends a text."""
+        """Id of the token that stands after a text that has ended."""
+        self.ends = tuple(ends) or (end,)
+        """Ids of all tokens that end a text; a family may have several."""
         self._model = model
         self._room = room
         self._has_source = prompt.source is not None
@@ -70,9 +74,13 @@ class Decoder:
             self.logits = self._model.step(tokens, self._decoding)
         elif self._has_source:
             self.logits = torch.full_like(self.logits, -torch.inf)
-            self.logits[:, self.end] = 0.0
+            self.logits[:, self.ends[0]] = 0.0
         else:
             self._begin(self._last_half(tokens))
+
+    def ended(self, tokens: Tensor) -> Tensor:
+        """Which of these tokens end a text."""
+        return torch.isin(tokens, torch.tensor(self.ends, device=tokens.device))
 
     def _last_half(self, tokens: Tensor) -> Batch:
         """The newest `room // 2` tokens (at least one), of which `tokens` are the last, as a prompt."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 
 from partwise.data.batch import Batch
+from partwise.data.marks import marks_of
 from partwise.data.protocols import Tokenizer
 from partwise.errors import InputError
 from partwise.modules.modes import evaluating
@@ -93,11 +94,18 @@ def _pieces(
     with evaluating(model):
         # A short text needs no states for a whole context.
         room = min(model.context, prompt.tokens.shape[1] + limit)
-        decoder = Decoder(model, prompt.to(device), tokenizer.end, room)
+        decoder = Decoder(model, prompt.to(device), tokenizer.end, room, marks_of(tokenizer).ends)
         rows = [codecs.getincrementaldecoder("utf-8")("replace") for _ in prompt.tokens]
+        ended = [False] * len(rows)
         for tokens in sampler.generate(decoder, limit, generator):
-            pairs = zip(rows, tokens.tolist(), strict=True)
-            yield [row.decode(tokenizer.token_bytes(token)) for row, token in pairs]
+            # A sampler of a plugin may know of one end token only, and write on after another.
+            ended = [over or token in decoder.ends for over, token in zip(ended, tokens.tolist(), strict=True)]
+            yield [
+                "" if over else row.decode(tokenizer.token_bytes(token))
+                for row, token, over in zip(rows, tokens.tolist(), ended, strict=True)
+            ]
+            if all(ended):
+                break
     rest = [row.decode(b"", final=True) for row in rows]
     if any(rest):
         yield rest

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from partwise.data.batch import IGNORED, Batch
+from partwise.data.marks import marks_of
 from partwise.data.protocols import Tokenizer
 from partwise.errors import InputError
 
@@ -25,12 +26,17 @@ def left_padded(rows: Sequence[Sequence[int]], end: int) -> Batch:
 
 
 def text_prompt(tokenizer: Tokenizer, texts: Sequence[str]) -> Batch:
-    """Beginnings of texts [B, T] for a language model to continue; "" leaves the whole text to the model."""
-    return left_padded([[tokenizer.end, *tokenizer.encode(text)] for text in texts], tokenizer.end)
+    """Beginnings of texts [B, T] for a language model to continue; "" leaves the whole text to the model.
+
+    Each begins as texts of the model's family do; one that would be empty is the token that begins a text.
+    """
+    marks = marks_of(tokenizer)
+    rows = [[*marks.before_prompt, *tokenizer.encode(text)] or [marks.begin] for text in texts]
+    return left_padded(rows, tokenizer.end)
 
 
 def source_prompt(tokenizer: Tokenizer, sources: Sequence[str]) -> Batch:
-    """Sources [B, M] for a model of pairs, which begins each target with the end token.
+    """Sources [B, M] for a model of pairs, between the marks of its family, and the start of each target.
 
     Raises:
         InputError: a source is empty; in training none is.
@@ -40,8 +46,10 @@ def source_prompt(tokenizer: Tokenizer, sources: Sequence[str]) -> Batch:
     encoded = [tokenizer.encode(source) for source in sources]
     if not all(encoded):
         raise InputError("this model answers a source, and to its tokenizer this one is empty; give it some text")
-    ends = torch.full((len(sources), 1), tokenizer.end)
+    marks = marks_of(tokenizer)
+    starts = torch.full((len(sources), 1), marks.start)
+    rows = [[*marks.before_source, *ids, *marks.after_source] for ids in encoded]
     # As in training, sources are padded on the right.
-    flipped = left_padded([ids[::-1] for ids in encoded], tokenizer.end)
+    flipped = left_padded([row[::-1] for row in rows], tokenizer.end)
     padding = None if flipped.padding is None else flipped.padding.flip(1)
-    return Batch(ends, torch.full_like(ends, IGNORED), source=flipped.tokens.flip(1), source_padding=padding)
+    return Batch(starts, torch.full_like(starts, IGNORED), source=flipped.tokens.flip(1), source_padding=padding)

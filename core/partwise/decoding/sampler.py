@@ -18,8 +18,9 @@ class Sampler(Protocol):
     def generate(self, decoder: Decoder, limit: int, generator: torch.Generator) -> Iterator[Tensor]:
         """Yields tokens [B], one per row, until every row has ended or `limit` tokens are written.
 
-        It calls `decoder.advance` with the tokens that it yields, except for the last. A row that has ended yields
-        the end token. A search, which cannot decide token by token, yields all of them once it has decided.
+        It calls `decoder.advance` with the tokens that it yields, except for the last. A row has ended when its token
+        is one of `decoder.ends`; from then on it yields `decoder.end`. A search, which cannot decide token by token,
+        yields all of them once it has decided.
 
         Args:
             generator: the only source of randomness; on the decoder's device.

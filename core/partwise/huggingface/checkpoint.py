@@ -53,8 +53,10 @@ def read_weights(directory: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def write_checkpoint(directory: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Writes the directory; config.json last, so that an interrupted write does not look like a checkpoint.
+def write_checkpoint(
+    directory: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], others: Mapping[str, dict[str, Any]]
+) -> None:
+    """Writes the directory and `others` by name; config.json last, so that half of it does not look like a checkpoint.
 
     Raises:
         InputError: the directory is not empty.
@@ -66,4 +68,6 @@ def write_checkpoint(directory: Path, config: Mapping[str, Any], tensors: Mappin
         raise InputError(f"{directory} already exists and is not empty; give a new directory")
     made(directory)
     write_tensors(directory / WEIGHTS, tensors)
+    for name, content in others.items():
+        write_json(directory / name, content)
     write_json(directory / CONFIG, dict(config))

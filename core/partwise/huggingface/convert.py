@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from partwise.recipe.paths import values_at
 
 from .checkpoint import read_config, read_weights, write_checkpoint
 from .family import Family, families, family_of, known
+from .tokenizer import marks_in_config, read_tokenizer, recipe_changes, tokenizer_files
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from partwise.runs.run import Run
 
 Dtype = Literal["float32", "bfloat16", "float16"]
-TOKENIZER = "tokenizer.json"
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,8 @@ def import_checkpoint(directory: Path, out: Path | None = None) -> Run:
 
     config = read_config(directory)
     family = family_of(config["model_type"])
-    loaded = _recipe(family, config, _run_name(directory))
-    tokenizer = _tokenizer(family, config, loaded, directory)
+    loaded = _recipe(family, config, directory, _run_name(directory))
+    tokenizer = _tokenizer(config, loaded, directory)
     model = assembly.skeleton(loaded.recipe.model, ModelSite(tokenizer.vocab_size, tokenizer.end))
     theirs = _with_prefix(family, read_weights(directory))
     try:
@@ -62,15 +61,8 @@ def _run_name(directory: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", directory.resolve().name).strip("-._") or "imported"
 
 
-def _tokenizer(family: Family, config: dict[str, Any], loaded: LoadedRecipe, directory: Path) -> Tokenizer:
-    from partwise.parts.sites import TokenizerSite
-
-    if family.tokenizer is not None and not (directory / TOKENIZER).is_file():
-        raise InputError(
-            f"{directory} lacks {TOKENIZER}; with transformers, AutoTokenizer.from_pretrained(NAME).save_pretrained"
-            f"({str(directory)!r}) writes it"
-        )
-    tokenizer = loaded.recipe.tokenizer.assemble(TokenizerSite(_no_texts, directory))
+def _tokenizer(config: dict[str, Any], loaded: LoadedRecipe, directory: Path) -> Tokenizer:
+    tokenizer = read_tokenizer(loaded, directory)
     size = config.get("vocab_size")
     if size not in (None, tokenizer.vocab_size):
         raise InputError(f"{directory}: the tokenizer has {tokenizer.vocab_size} ids, but config.json says {size}")
@@ -127,24 +119,18 @@ def export_run(run_directory: Path, out: Path, family: str | None = None, dtype:
         "architectures": [found.family.architecture],
         "dtype": chosen,
         "vocab_size": reopened.tokenizer.vocab_size,
-        "bos_token_id": reopened.tokenizer.end,
-        "eos_token_id": reopened.tokenizer.end,
+        **marks_in_config(reopened.tokenizer, reopened.recipe.model.reads == "pair"),
         **found.config,
     }
-    write_checkpoint(out, config, {name: tensor.to(getattr(torch, chosen)) for name, tensor in tensors.items()})
+    others = tokenizer_files(reopened.loaded, reopened.tokenizer)
+    converted = {name: tensor.to(getattr(torch, chosen)) for name, tensor in tensors.items()}
+    write_checkpoint(out, config, converted, others)
     return found.family
 
 
-def _recipe(family: Family, config: dict[str, Any], name: str) -> LoadedRecipe:
+def _recipe(family: Family, config: dict[str, Any], directory: Path, name: str) -> LoadedRecipe:
     assert family.config is not None
-    changes = [f'name="{name}"', *family.config.overrides(config)]
-    if family.tokenizer is not None:
-        changes.append(f"tokenizer={json.dumps(family.tokenizer)}")
-        end = config.get("eos_token_id")
-        end = end[0] if isinstance(end, list) and end else end
-        size = config.get("vocab_size")
-        changes += [f"tokenizer.vocab_size={json.dumps(size)}"] if size is not None else []
-        changes += [f"tokenizer.end={json.dumps(end)}"] if isinstance(end, int) else []
+    changes = [f'name="{name}"', *family.config.overrides(config), *recipe_changes(family, config, directory)]
     return load(family.recipe, changes)
 
 
@@ -217,7 +203,3 @@ def _refuse_unusable(tensors: Mapping[str, Tensor]) -> None:
             raise InputError(
                 f"{name} has values that are not finite: the checkpoint is damaged, or its training diverged"
             )
-
-
-def _no_texts() -> list[str]:
-    raise InputError("a checkpoint's tokenizer is read from its files, but this part is trained on texts")

@@ -147,7 +147,7 @@ class ModelSite:
     vocabulary: int
     """Number of token ids, V."""
     end: int = 0
-    """Id of the token that ends a text, and begins one."""
+    """Id of the token that ends a text and, unless the tokenizer has another for that, begins one."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from partwise.data.batches import Batches
 from partwise.data.cache import cache_directory, made_in_cache
 from partwise.data.encoded import EncodedSplit, data_hash
 from partwise.data.encoding import encode, training_texts
+from partwise.data.marks import marks_of
 from partwise.data.protocols import Data, Split, Tokenizer
 from partwise.errors import PartError, PartwiseError, WorkError
 from partwise.modules.protocols import Model
@@ -142,7 +143,7 @@ def data_of(loaded: LoadedRecipe) -> Data:
 def _batches(loaded: LoadedRecipe, encoded: Mapping[Split, EncodedSplit], tokenizer: Tokenizer) -> Batches:
     model = loaded.recipe.model
     with at(loaded, "data"):
-        return Batches(encoded, model.reads, model.context, tokenizer.end)
+        return Batches(encoded, model.reads, model.context, marks_of(tokenizer))
 
 
 def _tokenizer(loaded: LoadedRecipe, data: Data, say: Say) -> Tokenizer:

@@ -13,15 +13,16 @@ from partwise.parts import TokenizerPart, TokenizerSite
 from .shared import NO_TEXT, SAMPLES
 
 if TYPE_CHECKING:
+    from partwise.data import Tokenizer
     from partwise_tokenizers.bpe import BytePairTokenizer
 
-Pattern = Literal["gpt2", "cl100k", "llama3", "qwen2", "o200k", "none"]
+Pattern = Literal["gpt2", "cl100k", "llama3", "qwen2", "o200k", "digits", "none"]
 
 
 class BytePairs(TokenizerPart):
     """Base of the byte-level byte pairs, wherever their merges come from."""
 
-    def restore(self, saved: dict[str, Any]) -> BytePairTokenizer:
+    def restore(self, saved: dict[str, Any]) -> Tokenizer:
         from partwise_tokenizers.bpe import BytePairTokenizer
 
         return BytePairTokenizer.from_json(saved)
@@ -106,7 +107,11 @@ class Tiktoken(BytePairs):
 
 
 class TokenizerJson(BytePairs):
-    """Byte pairs of a public checkpoint (Radford et al. 2019): its `tokenizer.json`, as of GPT-2, Llama 3 or Qwen."""
+    """Tokens of a public checkpoint (Radford et al. 2019): its `tokenizer.json`, as of GPT-2, Llama 3 or Qwen.
+
+    Byte-level pairs are read without further ado, all else by Hugging Face's own library (`partwise[tokenizers]`).
+    What begins and ends texts is in the files beside it: tokenizer_config.json, generation_config.json, config.json.
+    """
 
     name = "tokenizer_json"
     known_failures: ClassVar[Mapping[str, str]] = {
@@ -115,14 +120,27 @@ class TokenizerJson(BytePairs):
     file: str = "tokenizer.json"
     """Path of the file, relative to the recipe's directory."""
     end: NonNegativeInt | None = None
-    """Id of the token that ends a text. null: the file's last special token."""
+    """Id of the special token that ends a text. null: as the files beside it say."""
     vocab_size: PositiveInt | None = None
     """Number of ids, some of which may stand for nothing. null: as many as the file has."""
 
-    def build(self, site: TokenizerSite) -> BytePairTokenizer:
-        from partwise_tokenizers.tokenizer_json import read_tokenizer_json
+    def build(self, site: TokenizerSite) -> Tokenizer:
+        from partwise_tokenizers.library import read_by_library
+        from partwise_tokenizers.tokenizer_json import OtherPipelineError, read_content, read_tokenizer_json
 
-        return read_tokenizer_json(site.directory / self.file, self.end, self.vocab_size)
+        path = site.directory / self.file
+        content = read_content(path)
+        try:
+            return read_tokenizer_json(path, content, self.end, self.vocab_size)
+        except OtherPipelineError as reason:
+            return read_by_library(path, content, self.end, self.vocab_size, reason)
+
+    def restore(self, saved: dict[str, Any]) -> Tokenizer:
+        from partwise_tokenizers.library import LibraryTokenizer
+
+        if isinstance(saved, dict) and "library" in saved:
+            return LibraryTokenizer.from_json(saved)
+        return super().restore(saved)
 
     def learns(self) -> bool:
         return False

@@ -69,6 +69,10 @@ class Lowers(Letters):
         return super().encode(text.lower())
 
 
+class BeginsWithALetter(Letters):
+    begin = 2
+
+
 class Stranger(Letters):
     def encode(self, text):
         return [1 for _ in text]
@@ -113,6 +117,7 @@ for check, mistake, wrong in (
     (tokenizers.it_knows_the_text_it_learned_from, "knows nothing", partial(tokenizer, Stranger)),
     (tokenizers.unknowns_are_declared, "leaves out what it lacks", partial(tokenizer, Denies)),
     (tokenizers.special_tokens_are_text_in_text, "a name becomes a token", partial(tokenizer, ReadsNames)),
+    (tokenizers.its_marks_are_special_tokens, "texts begin with a letter", partial(tokenizer, BeginsWithALetter)),
     (tokenizers.bytes_of_tokens_join_to_the_text, "decode strips", partial(tokenizer, Spaces)),
     (tokenizers.every_token_has_a_label, "no label", partial(tokenizer, Nameless)),
     (tokenizers.it_is_restored_exactly, "restored otherwise", partial(tokenizer, restores=Lowers)),

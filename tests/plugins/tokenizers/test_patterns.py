@@ -19,7 +19,8 @@ LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-PUBLISHED = {"llama3": LLAMA3, "qwen2": LLAMA3.replace("{1,3}", ""), "none": r"(?s:.+)"}
+DIGITS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?=\p{N})|\s+(?!\S)|\s+"
+PUBLISHED = {"llama3": LLAMA3, "qwen2": LLAMA3.replace("{1,3}", ""), "digits": DIGITS, "none": r"(?s:.+)"}
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from multiprocessing import get_all_start_methods, get_context
 from typing import Any
 
+from partwise.data.marks import marks_of
 from partwise.parts.part import Part
 from partwise.parts.sites import TokenizerSite
 from partwise.testing.probes import drawn
@@ -223,6 +224,26 @@ def special_tokens_are_text_in_text(part: Part) -> None:
     require(tokenizer.decode([tokenizer.end]) == "", "the end token is decoded to a text")
     ids = tokenizer.encode("low")
     require(tokenizer.decode([*ids, tokenizer.end]) == tokenizer.decode(ids), "the end token is not left out")
+
+
+@check("tokenizer", per="example")
+def its_marks_are_special_tokens(part: Any) -> None:
+    """What begins and ends texts are ids that add nothing to a text and that no text has, and are restored."""
+    tokenizer = tokenizer_of(part)
+    marks = marks_of(tokenizer)
+    named = {"end": (marks.end,), "begin": (marks.begin,), "ends": marks.ends, "before_prompt": marks.before_prompt}
+    named |= {"start": (marks.start,), "before_source": marks.before_source, "after_source": marks.after_source}
+    require(marks.ends, "no token ends a text that is written")
+    written = {token for text in (*TEXTS, *CORPUS) for token in tokenizer.encode(text)}
+    for name, tokens in named.items():
+        for token in tokens:
+            require(
+                0 <= token < tokenizer.vocab_size, f"its {name} has {token}, and there are {tokenizer.vocab_size} ids"
+            )
+            require(tokenizer.token_bytes(token) == b"", f"its {name} has {token}, which adds bytes to a text")
+            require(token not in written, f"its {name} has {token}, which a text is encoded to")
+    restored = marks_of(part.restore(json.loads(json.dumps(tokenizer.to_json()))))
+    require(restored == marks, f"its marks are {marks}, and restored {restored}")
 
 
 @check("tokenizer", per="example")

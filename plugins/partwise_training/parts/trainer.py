@@ -1,18 +1,30 @@
-"""The settings of the standard trainer: the knobs of its part, and what follows from them."""
+"""The built-in trainer: its knobs are the settings by which it trains."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from math import ceil
-from typing import Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import PositiveFloat, PositiveInt
 
 from partwise import use
-from partwise.parts import TrainerPart, slots
+from partwise.parts import ScheduleSite, TrainerPart, slots
+
+from .optimizers import Sgd
+from .schedules import Constant
+
+if TYPE_CHECKING:
+    from partwise.training import Trainer
 
 
-class StandardSettings(TrainerPart):
-    """Read by the part `standard`, which fills them from a recipe, and by the trainer, which follows them."""
+class Standard(TrainerPart):
+    """Minibatch training with accumulation, clipping, mixed precision, evaluation and checkpoints."""
+
+    name = "standard"
+    known_failures: ClassVar[Mapping[str, str]] = {
+        "every_knob_makes_a_difference[parallel]": "a single process has nothing to share out",
+    }
 
     steps: PositiveInt = 600
     """Updates of the weights."""
@@ -56,5 +68,37 @@ class StandardSettings(TrainerPart):
     def with_evaluations_every(self, updates: int) -> Self:
         return self.model_copy(update={"evaluate_every": updates})
 
+    def build(self, site: None) -> Trainer:
+        from partwise_training.standard import StandardTrainer
 
-__all__ = ["StandardSettings"]
+        return StandardTrainer(self, self.schedule.assemble(ScheduleSite(self.steps)))
+
+    @classmethod
+    def equals(cls) -> Iterable[tuple[Self, Self]]:
+        whole = cls(steps=3, batch_size=4, optimizer=Sgd(lr=0.05), evaluate_batches=None)
+        yield whole, whole.model_copy(update={"batch_size": 2, "accumulate": 2})
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(
+            steps=4,
+            batch_size=2,
+            accumulate=2,
+            parallel="fsdp",
+            evaluate_every=2,
+            evaluate_batches=1,
+            checkpoint_every=2,
+            keep_checkpoints=1,
+        )
+        yield cls(
+            steps=3,
+            batch_size=2,
+            optimizer=Sgd(lr=0.05),
+            schedule=Constant(),
+            clip=None,
+            precision="bfloat16",
+            compile="eager",
+            evaluate_every=None,
+            evaluate_batches=None,
+            checkpoint_every=None,
+        )
