@@ -7,6 +7,9 @@ from . import (
     data,
     importing,
     knobs,
+    leaks,
+    lengths,
+    memory,
     mixers,
     models,
     modules,
@@ -18,6 +21,7 @@ from . import (
     schedules,
     tokenizers,
     trainers,
+    training,
 )
 
 __all__ = [
@@ -27,6 +31,9 @@ __all__ = [
     "data",
     "importing",
     "knobs",
+    "leaks",
+    "lengths",
+    "memory",
     "mixers",
     "models",
     "modules",
@@ -38,4 +45,5 @@ __all__ = [
     "schedules",
     "tokenizers",
     "trainers",
+    "training",
 ]

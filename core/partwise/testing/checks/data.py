@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from functools import cache
-from itertools import islice
+from itertools import islice, permutations, zip_longest
 from typing import Any
 
 from partwise.data.protocols import Example, Split
@@ -12,7 +13,7 @@ from partwise.parts.part import Part
 from partwise.parts.sites import DataSite
 from partwise.testing.cases import examples
 from partwise.testing.registering import check
-from partwise.testing.violation import require
+from partwise.testing.violation import require, violated
 
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 MOST = 300
@@ -70,6 +71,66 @@ def splits_share_nothing(part: Part) -> None:
         for text in {_whole(example) for example in first(data, split, 2000)}:
             other = seen.setdefault(text, split)
             require(other == split, f"{text[:60]!r} is in the {other} split and in the {split} split")
+
+
+EDGE = 24
+"""Characters at a border that two texts do not share by chance."""
+
+
+@check("data", per="example")
+def splits_do_not_overlap(part: Part) -> None:
+    """No text of a split goes on into one of another: what is held out begins where the rest ends, not before."""
+    data = data_of(part)
+    texts = {split: [one for one in _texts(data, split) if len(one) >= 2 * EDGE] for split in SPLITS}
+    for one, other in permutations(SPLITS, 2):
+        heads = {text[:EDGE]: text for text in texts[other]}
+        found = [shared for text in texts[one] if (shared := _goes_on(text, heads))]
+        # A text that ends as another begins may be chance; texts that are cut with an overlap are no rare exception.
+        rare = len(found) < 0.2 * min(len(texts[one]), len(texts[other]))
+        recurs = found and sum(text.count(found[0][:EDGE]) for text in texts[one]) > len(found)
+        if found and not rare and not recurs:
+            shared = f"{len(found[0])} characters with which the {other} split begins: {found[0][:EDGE]!r} ..."
+            violated(f"the {one} split ends with {shared}")
+
+
+def _goes_on(text: str, heads: dict[str, str]) -> str:
+    """The end of a text with which one of others begins; they are found by their first EDGE characters."""
+    first = max(1, len(text) - MOST_SHARED)
+    if len(heads) < 1000:
+        starts = [text.rfind(head, first) for head in heads]
+    else:
+        starts = [at for at in range(first, len(text) - EDGE + 1) if text[at : at + EDGE] in heads]
+    shared = (text[start:] for start in starts if start > 0)
+    return next((end for end in shared if heads[end[:EDGE]].startswith(end)), "")
+
+
+MOST_SHARED = 1 << 14
+"""The longest overlap that is looked for, in characters."""
+
+
+def _texts(data: Any, split: Split) -> Iterator[str]:
+    """The texts of a split, what comes in portions joined."""
+    portions: list[str] = []
+    for example in first(data, split, 2000):
+        portions += [piece.text for piece in example.pieces]
+        if example.ends:
+            yield "".join(portions)
+            portions = []
+    yield "".join(portions)
+
+
+@check("data", per="example")
+def its_splits_can_be_read_in_turns(part: Part) -> None:
+    """Splits that are read side by side give what each gives alone: they share no random state and no open file."""
+    data, most = data_of(part), 50
+    alone = [first(data, split, most) for split in SPLITS]
+    streams = [islice(data.examples(split), most) for split in SPLITS]
+    together: list[list[Example]] = [[] for _ in SPLITS]
+    for turn in zip_longest(*streams):
+        for found, example in zip(together, turn, strict=True):
+            found += [] if example is None else [example]
+    for split, one, other in zip(SPLITS, alone, together, strict=True):
+        require(one == other, f"read in turns with the other splits, {split} gives something else than alone")
 
 
 def _whole(example: Example) -> str:

@@ -12,9 +12,12 @@ from torch import Tensor
 from partwise.data.batch import IGNORED, Batch
 from partwise.parts.kinds import InitializerPart
 from partwise.parts.slot import resolve_part
-from partwise.testing.probes import build, model_batch, prompt_of, shaken
+from partwise.testing.probes import Probe, build, model_batch, prompt_of, shaken
 from partwise.testing.registering import check
 from partwise.testing.violation import close, gap, require, skip, smallest, violated
+
+from .modules import alike_under_autocast, slopes
+from .training import under
 
 B, T = 3, 8
 
@@ -59,6 +62,39 @@ def its_loss_is_cross_entropy_of_its_logits(part: Any, site: Any) -> None:
     close(
         _rows(batch, model, lambda one: model.loss(one)).sum(), model.loss(batch), "loss of the rows and of the batch"
     )
+
+
+@check("model")
+def in_training_its_loss_is_that_of_its_logits_too(part: Any, site: Any) -> None:
+    """In training, too, its loss is the summed cross-entropy of its logits, without padding, and changes no batch."""
+    model, batch = shaken(part, site).train(), model_batch(part, site, B, T)
+    padding = torch.ones(B, T, dtype=torch.bool)
+    padding[0, 5:] = padding[2, 2:] = False
+    batch = replace(batch, targets=batch.targets.masked_fill(~padding, IGNORED), padding=padding)
+    before = {name: value.clone() for name, value in vars(batch).items() if isinstance(value, Tensor)}
+    loss = under(1, lambda: model.loss(batch))
+    chosen = batch.targets.masked_fill(~padding, 0)[..., None]
+    logits = under(1, lambda: model(batch))
+    expected = -logits.log_softmax(-1).gather(-1, chosen)[..., 0][padding].sum()
+    close(loss, expected, "in training, loss and the sum of -log p(target) over what is no padding")
+    for name, value in before.items():
+        require(value.equal(getattr(batch, name)), f"its loss changes {name} of the batch in place")
+
+
+@check("model")
+def its_loss_has_its_gradient(part: Any, site: Any) -> None:
+    """The gradient of its loss is that of the sum that it reports (by finite differences, in float64, in training)."""
+    batch = model_batch(part, site, 2, 3)
+    told, found = slopes(shaken(part, site).double().train(), Probe((), lambda model: model.loss(batch)[None]))
+    same = abs(told - found) <= 1e-4 * max(1.0, abs(told), abs(found))
+    require(same, f"its gradient is {told:.4g} in a direction in which its loss changes by {found:.4g}")
+
+
+@check("model")
+def its_loss_holds_in_mixed_precision(part: Any, site: Any) -> None:
+    """Under autocast to bfloat16 its loss is about the same, and every parameter gets about the same gradient."""
+    batch = model_batch(part, site, B, T)
+    alike_under_autocast(shaken(part, site).train(), Probe((), lambda model: model.loss(batch)[None] / batch.scored))
 
 
 @check("model")

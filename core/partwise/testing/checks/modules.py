@@ -14,7 +14,7 @@ from partwise.assembly.build import materialise
 from partwise.modules.filling import filled_by_others
 from partwise.parts.part import Part
 from partwise.testing.cases import family, skeleton_of
-from partwise.testing.probes import build, drawn, probe, shaken
+from partwise.testing.probes import Probe, build, drawn, numbers, probe, shaken
 from partwise.testing.registering import MODULE, check
 from partwise.testing.violation import close, require, skip, violated
 
@@ -87,17 +87,19 @@ def its_parameters_are_counted_before_they_are_made(part: Part, site: Any) -> No
 
 @check(MODULE)
 def a_gradient_reaches_every_parameter(part: Part, site: Any) -> None:
-    """A finite gradient reaches every parameter that is not frozen."""
-    module, call = shaken(part, site), probe(part, site).of(lambda x: x.requires_grad_())
-    output = call(module)
-    if output.requires_grad:  # not so where neither input nor weights are numbers
-        (output * torch.randn_like(output)).sum().backward()
-    for x in call.inputs:
-        require(x.grad is None or x.grad.isfinite().all(), "the gradient of the input is not finite")
-    for name, parameter in module.named_parameters():
-        if parameter.requires_grad:
-            require(parameter.grad is not None, f"no gradient reaches {name}")
-            require(parameter.grad.isfinite().all(), f"the gradient of {name} is not finite")
+    """A finite gradient reaches every parameter that is not frozen, in evaluation mode and in training."""
+    for mode in (False, True):
+        module, call = shaken(part, site).train(mode), probe(part, site).of(lambda x: x.clone().requires_grad_())
+        when = "in training " if mode else ""
+        output = call(module)
+        if output.requires_grad:  # not so where neither input nor weights are numbers
+            (output * torch.randn_like(output)).sum().backward()
+        for x in call.inputs:
+            require(x.grad is None or x.grad.isfinite().all(), f"{when}the gradient of the input is not finite")
+        for name, parameter in module.named_parameters():
+            if parameter.requires_grad:
+                require(parameter.grad is not None, f"{when}no gradient reaches {name}")
+                require(parameter.grad.isfinite().all(), f"{when}the gradient of {name} is not finite")
 
 
 @check(MODULE)
@@ -112,12 +114,15 @@ def evaluation_is_deterministic(part: Part, site: Any) -> None:
 
 @check(MODULE)
 def inputs_are_not_changed(part: Part, site: Any) -> None:
-    """It leaves its inputs as they are."""
-    call = probe(part, site)
-    before = [x.clone() for x in call.inputs]
-    call(shaken(part, site))
-    for index, (x, old) in enumerate(zip(call.inputs, before, strict=True)):
-        require(x.equal(old), f"it changes its input {index} in place")
+    """It leaves its inputs as they are, in evaluation and in training, on the way back too."""
+    for mode in (False, True):
+        call, module = probe(part, site), shaken(part, site).train(mode)
+        before = [x.clone() for x in call.inputs]
+        output = call(module)
+        if output.requires_grad:
+            output.sum().backward()
+        for index, (x, old) in enumerate(zip(call.inputs, before, strict=True)):
+            require(x.equal(old), f"it changes its input {index} in place{' in training' if mode else ''}")
 
 
 @check(MODULE)
@@ -146,14 +151,43 @@ def it_computes_in_bfloat16(part: Part, site: Any) -> None:
 
 @check(MODULE)
 def it_computes_in_mixed_precision(part: Part, site: Any) -> None:
-    """It runs under autocast to bfloat16, forward and backward."""
-    module, call = shaken(part, site), probe(part, site)
+    """Under autocast to bfloat16 it computes about the same, and every parameter gets about the same gradient."""
+    for mode in (False, True):
+        alike_under_autocast(shaken(part, site).train(mode), probe(part, site))
+
+
+def alike_under_autocast(module: nn.Module, call: Probe) -> None:
+    """A module's output and gradients under autocast are about those that it has without."""
+    torch.manual_seed(drawn(1))
+    exact, expected = call(module), dict[str, Tensor]()
+    weights = numbers(*exact.shape, seed=3)
+    if exact.requires_grad:
+        (exact * weights).sum().backward()
+        expected = {name: one.grad for name, one in module.named_parameters() if one.grad is not None}
+    module.zero_grad()
+    torch.manual_seed(drawn(1))
     with torch.autocast("cpu", torch.bfloat16):
         output = call(module)
     require(output.isfinite().all(), "the output under autocast is not finite")
     if output.requires_grad:
-        output.float().sum().backward()
-    close(output.float(), call(module), "under autocast and without", 0.15, 0.15)
+        (output.float() * weights).sum().backward()
+    close(output.float(), exact, "under autocast and without", 0.15, 0.15)
+    _reached_alike(module, expected)
+
+
+def _reached_alike(module: nn.Module, expected: dict[str, Tensor]) -> None:
+    """Under autocast each parameter was given about the `expected` gradient: not none, nor another."""
+    largest = max((float(one.norm()) for one in expected.values()), default=0.0)
+    for name, parameter in module.named_parameters():
+        if name in expected:
+            gradient = parameter.grad
+            if gradient is None:
+                violated(f"under autocast no gradient reaches {name}")
+            require(gradient.isfinite().all(), f"under autocast the gradient of {name} is not finite")
+            size = float(expected[name].norm())
+            if size > 0.05 * largest:  # one that is zero but for rounding may be anything
+                off = float((gradient - expected[name]).norm()) / size
+                require(off < 0.5, f"under autocast the gradient of {name} is another: it is off by {off:.0%}")
 
 
 @check(MODULE)
@@ -199,7 +233,7 @@ def its_input_may_lie_anyhow_in_memory(part: Part, site: Any) -> None:
 
 @check(MODULE)
 def its_gradient_is_that_of_its_output(part: Part, site: Any) -> None:
-    """Its gradients are those of what it computes (compared with finite differences, in float64)."""
+    """Its gradients are those of what it computes, in training too (compared with finite differences, in float64)."""
     module = shaken(part, site).double()
     call = probe(part, site, rows=2, length=3).of(lambda x: x.double().requires_grad_())
     if any(x.requires_grad for x in call.inputs):
@@ -207,6 +241,37 @@ def its_gradient_is_that_of_its_output(part: Part, site: Any) -> None:
             lambda *inputs: call.call(module, *inputs), call.inputs, fast_mode=True, raise_exception=False
         )
         require(right, "its gradient is not that of its output")
+    for mode in (False, True):
+        told, found = slopes(module.train(mode), call)
+        what = f"{'in training' if mode else 'in evaluation'} the gradient of its parameters and inputs"
+        same = abs(told - found) <= 1e-4 * max(1.0, abs(told), abs(found))
+        require(same, f"{what} is {told:.4g} in a direction in which its output changes by {found:.4g}")
+
+
+def slopes(module: nn.Module, call: Probe, size: float = 1e-6) -> tuple[float, float]:
+    """How a weighted sum of its output changes in a random direction: by the gradient, and by what it does."""
+    moved = [one for one in (*module.parameters(), *call.inputs) if one.requires_grad]
+    directions = [numbers(*one.shape, seed=9 + index).double() for index, one in enumerate(moved)]
+
+    def total() -> Tensor:
+        torch.manual_seed(drawn(1))
+        output = call(module)
+        return (output * numbers(*output.shape, seed=3).to(output.dtype)).sum()
+
+    def after(step: float) -> float:
+        for one, direction in zip(moved, directions, strict=True):
+            one.add_(direction, alpha=step)
+        return float(total())
+
+    if not moved:
+        return 0.0, 0.0
+    gradients = torch.autograd.grad(total(), moved, allow_unused=True)
+    told = sum(
+        float((one * direction).sum()) for one, direction in zip(gradients, directions, strict=True) if one is not None
+    )
+    with torch.no_grad():
+        here, there = after(size), after(-2 * size)
+    return told, (here - there) / (2 * size)
 
 
 @check(MODULE)
@@ -306,6 +371,21 @@ def it_draws_stacked_layers_one_by_one(part: Part, site: Any) -> None:
     found = spread([32, 32, 32])
     ratio = found / expected
     require(0.9 < ratio < 1.1, f"three layers in one are drawn {ratio:.2f} times as wide as each by itself")
+
+
+@check("initializer")
+def its_draws_do_not_depend_on_those_before(part: Part, site: Any) -> None:
+    """The same initialiser draws the same weights for a second model: it counts no calls and keeps no sizes."""
+    initializer: Any = part.assemble(site)
+
+    def network(*layers: nn.Module) -> Any:
+        result: Any = nn.Sequential(*layers)
+        result.initializer = initializer
+        return materialise(result, drawn(4))
+
+    first = network(nn.Linear(5, 7), nn.Linear(7, 5))
+    network(nn.Embedding(6, 9), nn.Linear(9, 3))
+    _equal_tensors(network(nn.Linear(5, 7), nn.Linear(7, 5)), first, "weights drawn after those of another model")
 
 
 @contextmanager

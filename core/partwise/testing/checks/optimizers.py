@@ -43,11 +43,13 @@ def every_trained_parameter_is_updated_once(part: Any) -> None:
     trained = [id(parameter) for parameter in network.parameters() if parameter.requires_grad]
     require(sorted(held) == sorted(trained), "what it updates is not what is trained")
     require(all(group["lr"] == part.lr for group in optimizer.param_groups), "its groups have other rates than `lr`")
-    before = copy.deepcopy(network.state_dict())
-    _steps(network, optimizer, 1)
-    for name, parameter in network.named_parameters():
-        moved = not parameter.equal(before[name])
-        require(moved == parameter.requires_grad, f"{name} {'moved' if moved else 'did not move'} in an update")
+    for update in range(1, 4):
+        before = copy.deepcopy(network.state_dict())
+        _steps(network, optimizer, 1)
+        for name, parameter in network.named_parameters():
+            moved = not parameter.equal(before[name])
+            right = moved == parameter.requires_grad
+            require(right, f"{name} {'moved' if moved else 'did not move'} in update {update}")
 
 
 @check("optimizer", per="example")
@@ -101,3 +103,35 @@ def a_rate_of_zero_moves_nothing(part: Part) -> None:
     _steps(network, optimizer, 2)
     for name, parameter in network.named_parameters():
         require(parameter.equal(before[name]), f"with a learning rate of 0 {name} moves")
+
+
+@check("optimizer", per="example")
+def weight_decay_leaves_no_matrix_out(part: Part) -> None:
+    """Where the gradient is zero, either every matrix that is trained shrinks, or none does."""
+    network = _network()
+    optimizer: Any = part.assemble(OptimizerSite(network))
+    before = copy.deepcopy(network.state_dict())
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    matrices = {name: one for name, one in network.named_parameters() if one.ndim > 1 and one.requires_grad}
+    still = [name for name, one in matrices.items() if one.equal(before[name])]
+    require(len(still) in (0, len(matrices)), f"weight decay leaves out {', '.join(still)}")
+
+
+@check("optimizer", per="example")
+def gradients_are_only_read(part: Part) -> None:
+    """An update leaves gradients as they are, and a parameter that has none where it is."""
+    network = _network()
+    optimizer: Any = part.assemble(OptimizerSite(network))
+    for _ in range(2):
+        optimizer.zero_grad()
+        _loss(network).backward()
+        left_out = next(network.parameters())
+        left_out.grad, kept = None, left_out.detach().clone()
+        before = {name: one.grad.clone() for name, one in network.named_parameters() if one.grad is not None}
+        optimizer.step()
+        require(left_out.equal(kept), "a parameter without a gradient moves")
+        for name, parameter in network.named_parameters():
+            same = name not in before or (parameter.grad is not None and parameter.grad.equal(before[name]))
+            require(same, f"an update changes the gradient of {name} in place")

@@ -122,6 +122,54 @@ def rows_are_written_as_if_alone(part: Part) -> None:
         require(padded.equal(whole[row]), "in a batch it writes something else than alone")
 
 
+@check("sampler", per="example")
+def writing_remembers_nothing(part: Part) -> None:
+    """What a sampler writes does not depend on what it wrote before."""
+    sampler: Any = part.assemble(None)
+
+    def write(prompts: list[int], seed: int) -> list[list[int]]:
+        ids = torch.tensor(prompts)[:, None]
+        chain: Any = Chain(table(seed=4))
+        decoder = Decoder(chain, Batch(ids, torch.full_like(ids, IGNORED)), END, 64)
+        steps = sampler.generate(decoder, 8, torch.Generator().manual_seed(drawn(seed)))
+        return [tokens.tolist() for tokens in steps]
+
+    first = write([1, 2, 3], 1)
+    write([4, 5], 2)
+    require(write([1, 2, 3], 1) == first, "after other texts it writes something else under the same seed")
+
+
+@check("sampler", per="example")
+def rows_draw_alike_and_apart(part: Part) -> None:
+    """Which row of a batch a text is in changes no probability, and rows draw independently of each other."""
+    rows, count = 4, 600
+    logits = table(seed=3, end=-torch.inf)
+
+    def draws(count: int) -> Tensor:
+        return torch.stack([written(part, logits, [3] * rows, 1, seed=seed)[:, 0] for seed in range(count)])
+
+    few = draws(20)
+    if few.eq(few[0, 0]).all():
+        return  # there is no chance in it
+    drawn_tokens = draws(count)
+    shares = torch.stack([torch.bincount(row, minlength=V) / count for row in drawn_tokens.T])
+    overall = shares.mean(0)
+    # Five standard deviations of the difference: no seed gets there by chance.
+    allowed = 5 * (overall * (1 - overall) / count).sqrt() + 1e-4
+    for row in range(rows):
+        off = (shares[row] - overall).abs()
+        token = int((off - allowed).argmax())
+        require(
+            off[token] <= allowed[token],
+            f"{shares[row, token]:.3f} of the draws of row {row} are token {token}, and {overall[token]:.3f} of all",
+        )
+    chance = float(overall.square().sum())
+    for row in range(1, rows):
+        alike = float((drawn_tokens[:, 0] == drawn_tokens[:, row]).float().mean())
+        apart = abs(alike - chance) <= 5 * (chance * (1 - chance) / count) ** 0.5 + 1e-3
+        require(apart, f"rows 0 and {row} draw the same in {alike:.0%} of {count} draws; by chance it is {chance:.0%}")
+
+
 def _filtering(part: Part, otherwise: str) -> Any:
     """The sampler, if it has a filter; the check is skipped `otherwise`."""
     sampler: Any = part.assemble(None)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 from partwise.errors import PartError
 from partwise.parts.part import Part
 from partwise.parts.sites import ScheduleSite
 from partwise.testing.registering import check
-from partwise.testing.violation import require
+from partwise.testing.violation import require, skip
 
 STEPS = 20
 
@@ -50,3 +51,37 @@ def it_serves_runs_of_any_length(part: Part) -> None:
         factors = [schedule(step) for step in (0, steps // 2, steps - 1)]
         sound = all(math.isfinite(factor) and 0 <= factor <= 1 + 1e-6 for factor in factors)
         require(sound, f"in a run of {steps:,} updates its factors are {factors}")
+
+
+LONG = 1000
+NEAR = 5
+"""Updates whose changes say how large the next one may be."""
+
+
+@check("schedule", per="example")
+def it_makes_no_jump_at_its_turns(part: Part) -> None:
+    """At its first peak and at its last update, where counts are off by one, it changes no faster than nearby."""
+    tried = 0
+    for steps in (LONG, STEPS):
+        try:
+            schedule: Any = part.assemble(ScheduleSite(steps))
+        except PartError:
+            continue  # it says that the run is too short for it
+        tried += 1
+        factors = [schedule(step) for step in range(steps)]
+        changes = [abs(later - earlier) for earlier, later in pairwise(factors)]
+        peak = next(step for step in range(steps) if factors[step] >= max(factors) - 1e-6)
+        turns = {"last update": (steps - 2, changes[-1 - NEAR : -1])}
+        if peak > 2:
+            turns["update of its peak"] = (peak - 1, changes[max(0, peak - 1 - NEAR) : peak - 1])
+        if peak + 2 < steps:
+            turns["update after its peak"] = (peak, changes[peak + 1 : peak + 1 + NEAR])
+        for turn, (step, near) in turns.items():
+            jump = changes[step] > 3 * max(near) + 2 / steps
+            require(
+                not jump,
+                f"in a run of {steps:,} updates it jumps at the {turn}, from {factors[step]:.3g} to "
+                f"{factors[step + 1]:.3g}, where it changes by at most {max(near):.2g} nearby",
+            )
+    if not tried:
+        skip(f"it refuses runs of {STEPS} and of {LONG:,} updates")

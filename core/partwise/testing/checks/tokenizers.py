@@ -301,3 +301,16 @@ def its_vocabulary_is_as_planned(part: Any) -> None:
     planned = part.planned_vocabulary()
     size = tokenizer_of(part).vocab_size
     require(planned is None or size <= planned, f"{planned} ids were planned, and there are {size}")
+
+
+@check("tokenizer", per="example")
+def encoding_remembers_nothing(part: Any) -> None:
+    """The ids of a text do not depend on what was encoded before."""
+    one = tokenizer_of(part)
+    other = part.restore(json.loads(json.dumps(one.to_json())))
+    texts = [*TEXTS, *CORPUS, *(text.lower() for text in TEXTS), *(text.title() for text in TEXTS)]
+    forwards = [one.encode(text) for text in texts]
+    backwards = [other.encode(text) for text in reversed(texts)]
+    for text, first, second in zip(texts, forwards, reversed(backwards), strict=True):
+        require(list(first) == list(second), f"{text[:60]!r} has other ids after other texts were encoded")
+        require(list(one.encode(text)) == list(first), f"{text[:60]!r} has other ids when it is encoded again")

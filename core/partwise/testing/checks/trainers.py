@@ -17,13 +17,13 @@ from partwise.data.batch import Batch
 from partwise.data.batches import Batches
 from partwise.data.encoded import EncodedSplit
 from partwise.data.protocols import Split
-from partwise.metric_names import OF_EVERY_EVALUATION, OF_EVERY_UPDATE
+from partwise.metric_names import LOSS, OF_EVERY_EVALUATION, OF_EVERY_UPDATE
 from partwise.parts.kinds import TrainerPart
 from partwise.parts.part import Part
 from partwise.runs.run import Run
 from partwise.testing.probes import drawn
 from partwise.testing.registering import check
-from partwise.testing.violation import require
+from partwise.testing.violation import require, skip
 from partwise.training.protocols import Progress, Training
 
 V, CONTEXT = 11, 8
@@ -41,8 +41,10 @@ class Bigrams(nn.Module):
         self.table = nn.Parameter(torch.randn(V, 6, generator=generator))
         self.output = nn.Parameter(torch.randn(V, 6, generator=generator))
         self.dropout = nn.Dropout(dropout)
+        self.modes: list[tuple[bool, bool]] = []
 
     def forward(self, batch: Batch) -> Tensor:
+        self.modes.append((self.training, torch.is_grad_enabled()))
         return 3 * F.linear(self.dropout(self.table[batch.tokens]), self.output)
 
     def loss(self, batch: Batch) -> Tensor:
@@ -81,7 +83,14 @@ Trained = tuple[Run, list[Progress], list[int]]
 """A run, what was reported, and the steps at which a checkpoint was kept."""
 
 
-def trained(part: Part, directory: Path, seed: int = 0, die_at: int | None = None, dropout: float = 0.1) -> Trained:
+def trained(
+    part: Part,
+    directory: Path,
+    seed: int = 0,
+    die_at: int | None = None,
+    dropout: float = 0.1,
+    model: Bigrams | None = None,
+) -> Trained:
     """Trains, or continues to; `die_at` is the step after which the process is killed."""
     reports: list[Progress] = []
     kept: list[int] = []
@@ -100,8 +109,8 @@ def trained(part: Part, directory: Path, seed: int = 0, die_at: int | None = Non
             raise KilledError
 
     trainer: Any = part.assemble(None)
-    model: Any = Bigrams(dropout)
-    trainer.fit(Training(model, batches(), run, seed, torch.device("cpu"), report))
+    pupil: Any = model or Bigrams(dropout)
+    trainer.fit(Training(pupil, batches(), run, seed, torch.device("cpu"), report))
     return run, reports, kept
 
 
@@ -170,3 +179,32 @@ def a_killed_run_ends_with_the_same_bits(part: Part) -> None:
             for name, tensor in weights(whole).items():
                 require(tensor.equal(weights(again)[name]), f"killed after step {step} and resumed, {name} differs")
             require(again.rows() == whole.rows(), f"killed after step {step} and resumed, the metrics differ")
+
+
+@check("trainer", per="example", slow=True)
+def it_trains_in_training_mode(part: Part) -> None:
+    """The model is in training mode in every pass that is learned from, and in evaluation mode in every other."""
+    with folder() as directory:
+        model = Bigrams()
+        trained(part, directory, model=model)
+        if not model.modes:
+            skip("it calls the model in other processes")
+        learning = [training for training, graded in model.modes if graded]
+        judging = [training for training, graded in model.modes if not graded]
+        off = len(learning) - sum(learning)
+        require(not off, f"in {off} of {len(learning)} passes that it learns from, the model is in evaluation mode")
+        require(not any(judging), f"in {sum(judging)} of {len(judging)} evaluations the model is in training mode")
+
+
+@check("trainer", per="example", slow=True)
+def evaluations_leave_training_alone(part: TrainerPart) -> None:
+    """However often it evaluates, it learns the same: an evaluation draws and leaves behind nothing."""
+    seldom, often = (part.with_evaluations_every(updates) for updates in (10**6, 1))
+    if seldom == often:
+        skip("how often it evaluates cannot be chosen: see with_evaluations_every")
+    with folder() as directory:
+        losses: list[list[object]] = []
+        for one in (seldom, often):
+            _, reports, _ = trained(one, directory / str(len(losses)))
+            losses.append([progress.metrics[LOSS] for progress in reports])
+        require(losses[0] == losses[1], "its training losses depend on how often it evaluates")
