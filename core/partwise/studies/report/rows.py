@@ -116,7 +116,7 @@ class VariantRow:
     def together(self) -> str:
         """The wider interval, which holds together with all others."""
         c = self.contrast
-        return numbers.interval(c.low_all, c.high_all, self.places) if c else numbers.NONE
+        return self.without_spread or (numbers.interval(c.low_all, c.high_all, self.places) if c else numbers.NONE)
 
     @property
     def p(self) -> str:
