@@ -63,6 +63,7 @@ def test_the_example_of_a_study_is_true_and_gives_tables_verdicts_and_a_report(p
     assert result.report == Path("studies/widths/report.html")
     assert result.report.is_file()
     assert repr(result).startswith(f"<study widths: 2 done>\n{result.verdicts['width']}")
+    assert "\nnote: With fewer than 3 seeds there is no verdict." in repr(result)
     assert result.results.provenance["command"] == "partwise.study('widths')"
     lines: list[str] = []
     again = partwise.study("studies/widths/study.json", seeds=1, say=lines.append)

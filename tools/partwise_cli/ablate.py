@@ -12,6 +12,7 @@ import click
 from . import options
 from .output import heading, paragraph, print_json, show_columns, write
 from .text import visible
+from .verdicts import notes, show_verdicts
 
 if TYPE_CHECKING:
     from partwise.studies.analysis import Analysis
@@ -131,16 +132,26 @@ def _run(plan: Plan, where: StudyDirectories, only: str | None, retry_failed: bo
 
 
 def _show_status(plan: Plan, where: StudyDirectories, as_json: bool) -> None:
+    from partwise.studies.earlier import earlier_results
     from partwise.studies.results_book import ResultsBook
+    from partwise.studies.stamp import runs_told, stamp_of
 
-    results = ResultsBook(plan, where).results()
+    earlier = earlier_results(where, plan.study.study.name)
+    results = ResultsBook(plan, where, earlier, {} if earlier is None else earlier.provenance).results()
+    stamp = stamp_of(where.out)
     if as_json:
-        print_json(results.model_dump(mode="json"))
+        told = None if stamp is None else {"results": stamp.digest, "current": stamp.tells(results)}
+        print_json({**results.model_dump(mode="json"), "report": told})
         return
     heading(f"{results.study} in {where.out}")
     show_columns(
         _states(results), header=("variant", "done", "diverged", "failed", "waiting"), right=(1, 2, 3, 4), wraps=0
     )
+    if stamp is not None and not stamp.tells(results):
+        paragraph(
+            f"\nreport: out of date: {where.out / 'report.html'} tells {stamp.words}; now there are results "
+            f"{results.digest} ({runs_told(results)}). `partwise ablate` goes on, and writes it again."
+        )
 
 
 def _states(results: Results) -> list[tuple[str, ...]]:
@@ -161,10 +172,7 @@ def _show_end(results: Results, where: StudyDirectories, again: str, as_json: bo
         print_json({"study": results.study, **_verdicts(analysis), "files": [str(file) for file in files]})
         return
     write()
-    for sentence in analysis.sentences.values():
-        paragraph(sentence)
-    for note in _notes(analysis):
-        paragraph(f"note: {note}")
+    show_verdicts(results, analysis)
     failed = [outcome for outcome in results.outcomes if outcome.state == "failed"]
     if failed:
         write(f"\n{len(failed)} of {len(results.outcomes)} runs failed:")
@@ -179,10 +187,5 @@ def _verdicts(analysis: Analysis) -> dict[str, Any]:
     return {
         "sentences": analysis.sentences,
         "contrasts": [{**asdict(contrast), "note": contrast.note} for contrast in analysis.contrasts],
-        "notes": _notes(analysis),
+        "notes": notes(analysis),
     }
-
-
-def _notes(analysis: Analysis) -> list[str]:
-    """What applies to this study; what is true of any study is left to the report."""
-    return [note.text for note in analysis.notes if note.kind != "scope"]

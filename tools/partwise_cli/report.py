@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from . import options
-from .output import paragraph, print_json, write
+from .output import print_json, write
+from .verdicts import notes, show_verdicts
 
 
 @click.command("report")
@@ -26,14 +27,18 @@ def command(study: Path, as_json: bool) -> None:
     from partwise.studies.directories import RESULTS
     from partwise.studies.report import write_report
     from partwise.studies.results import Results
+    from partwise.studies.stamp import stamp_of
 
     results = Results.load(study / RESULTS if study.is_dir() else study)
     directory = study if study.is_dir() else study.parent
     analysis = analyse(results)
+    before = stamp_of(directory)
+    if before is not None and not before.tells(results):
+        write(f"note: the report in {directory} was out of date: it told {before.words}", err=True)
     files = write_report(results, directory, analysis)
     if as_json:
-        print_json({"study": results.study, "sentences": analysis.sentences, "files": [str(file) for file in files]})
+        sentences, names = analysis.sentences, [str(file) for file in files]
+        print_json({"study": results.study, "sentences": sentences, "notes": notes(analysis), "files": names})
         return
-    for sentence in analysis.sentences.values():
-        paragraph(sentence)
+    show_verdicts(results, analysis)
     write(f"report: {files[0]}")

@@ -59,7 +59,7 @@ class StudyResult:
     def __repr__(self) -> str:
         states = [outcome.state for outcome in self.results.outcomes]
         counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
-        lines = [*self.verdicts.values(), *(f"note: {note}" for note in self.analysis.notes)]
+        lines = [*self.verdicts.values(), *(f"note: {note.text}" for note in self.analysis.notes)]
         return "\n".join([f"<study {self.results.study}: {counts}>", *lines])
 
 

@@ -98,20 +98,26 @@ def left_axis(drawing: Drawing, along: Scale, left: float, right: float, title: 
     drawing.text((left - 40, min(along.start, along.end) - 16), title, "axis-title")
 
 
-def reach_of(extents: Sequence[float], least: float = 0.0) -> float:
+def reach_of(extents: Sequence[float], least: float = 0.0, most: float = 1 / 3) -> float:
     """How far a figure reaches: to the farthest extent, unless a few lie six times beyond all the others, or more.
 
-    Those few, a third at most, are cut off, since on their scale nothing else could be told apart.
+    Those few, a share of `most` at most, are cut off, since on their scale nothing else could be told apart.
     """
     ordered = sorted(extents)
-    for count in range(len(ordered) - len(ordered) // 3, len(ordered)):
+    for count in range(len(ordered) - int(len(ordered) * most + 1e-9), len(ordered)):
         kept = max(ordered[count - 1], least)
         if kept > 0 and ordered[count] >= 6 * kept:
             return kept
     return max([least, *ordered])
 
 
+def within_reach(values: Sequence[float], origin: float) -> tuple[float, ...]:
+    """The values but for those, half of them at most, that lie six times as far from `origin` as all the others."""
+    reach = reach_of([abs(value - origin) for value in values], most=1 / 2)
+    return tuple(value for value in values if abs(value - origin) <= reach * (1 + 1e-9))
+
+
 __all__ = [
     "Scale", "bottom_axis", "left_axis", "logarithmic_scale", "reach_of", "round_step", "scale", "tick_labels",
-    "ticks",
+    "ticks", "within_reach",
 ]  # fmt: skip

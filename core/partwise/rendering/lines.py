@@ -51,6 +51,8 @@ class Panel:
     """Smallest effect that matters, about zero."""
     scattered: tuple[tuple[Style, Point], ...] = field(default=())
     """Single points behind the lines."""
+    arrows: bool = False
+    """Whether an arrow at the edge stands for each point above or below the axis."""
 
 
 def panels(
@@ -98,6 +100,19 @@ def _panel(drawing: Drawing, panel: Panel, left: float, top: float, right: float
             drawing.mark((across(x), upward(y)), style.mark, f"faint {style.colour}", 2.6)
         for one in panel.series:
             _series(drawing, one, across, upward)
+    if panel.arrows:
+        for one in panel.series:
+            _arrows(drawing, one, across, upward)
+
+
+def _arrows(drawing: Drawing, one: Series, across: Scale, upward: Scale) -> None:
+    for number, (x, y) in enumerate(one.points):
+        if upward.holds(y):
+            continue
+        edge, way = (upward.end, 1) if y > upward.high else (upward.start, -1)
+        with drawing.group(one.tips[number] if one.tips else "", "point"):
+            tip, foot = edge - 2 * way, edge + 8 * way
+            drawing.area([(across(x), tip), (across(x) - 5, foot), (across(x) + 5, foot)], f"arrow {one.style.colour}")
 
 
 def _series(drawing: Drawing, one: Series, across: Scale, upward: Scale) -> None:

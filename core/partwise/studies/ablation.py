@@ -42,6 +42,8 @@ def ablate(
         InputError: the directory holds another study, or there is no variant called `only`.
         WorkError: the results cannot be written.
     """
+    from .analysis.notes import history
+
     plan.jobs(only)  # raises if there is no such variant
     earlier = earlier_results(where, plan.study.study.name)
     _save_study(plan, where)
@@ -49,6 +51,10 @@ def ablate(
     saving = _SavingWatch(book, watch or Unwatched())
     for sentence in no_longer_there(earlier, book.results()):
         saving.note(sentence)
+
+    if any(outcome.state == "waiting" for outcome in book.results().outcomes):
+        for note in history(book.results()):
+            saving.note(f"note: {note.text}")
 
     def run(jobs: Sequence[Job]) -> None:
         execute(jobs, plan.engine.assemble(None), where.pool, saving, retry_failed)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from partwise.errors import InputError, WorkError
+from partwise.rendering.text import flat
 from partwise.wording import many
 
 from .directories import RESULTS, StudyDirectories
+from .looks import asked_otherwise, verdicts_given
 from .results import Results
-from .validity import FEWEST_SEEDS
+
+UNTRAINED = ("name", "about", "seed", "sampler", "trackers")
+"""Fields of a recipe that change nothing that is trained."""
+MOST_SETTINGS = 6
+"""How many settings that have changed are named; the others are counted."""
 
 
 def earlier_results(where: StudyDirectories, name: str) -> Results | None:
@@ -32,49 +40,67 @@ def earlier_results(where: StudyDirectories, name: str) -> Results | None:
     return found
 
 
-def seen_before(earlier: Results | None, now: Results) -> list[int]:
+def seen_before(earlier: Results | None, now: Results, directory: Path) -> list[int]:
     """The numbers of seeds, smaller than now, at which the same study has already given its verdicts."""
     if earlier is None:
         return []
-    counts = {*earlier.seen}
-    runs, before = ({one.identity for one in each.outcomes} for each in (now, earlier))
-    if before < runs and _gave_verdicts(earlier):
-        counts.add(len(earlier.seeds))
+    counts, runs = {*earlier.seen}, {run.identity for run in now.outcomes}
+    for variant, looks in verdicts_given(earlier, directory).items():
+        for count in looks:
+            seeds = earlier.seeds[:count]
+            both = {run.identity for run in earlier.outcomes if run.variant in (variant, earlier.baseline)
+                    and run.seed in seeds}  # fmt: skip
+            if both <= runs:
+                counts.add(count)
     return sorted(counts.intersection(range(len(now.seeds))) - {look.seeds for look in now.looks})
 
 
-def revised_before(earlier: Results | None, now: Results) -> list[str]:
+def revised_before(earlier: Results | None, now: Results, directory: Path) -> list[str]:
     """What has changed in the question since the same study gave verdicts: a question must not follow its answer."""
-    runs = {one.identity for one in now.outcomes}
-    if earlier is None or not any(o.identity in runs for o in earlier.outcomes if o.variant != earlier.baseline):
-        return []  # it compares something else, whatever its name
-    if not _gave_verdicts(earlier):
+    if earlier is None or not _compares_the_same(earlier, now):
+        return []
+    if not verdicts_given(earlier, directory):
         return earlier.revised
-    before, after = _question(earlier), _question(now)
-    changed = [f"{what}: {before[what]}, then {after[what]}" for what in after if before[what] != after[what]]
-    names = {variant.name for variant in now.variants}
-    dropped = [variant.name for variant in earlier.variants if variant.name not in names]
-    if dropped:
-        changed.append(f"left out: {', '.join(dropped)}")
+    changed = [*_recipe(earlier, now), *asked_otherwise(earlier, now), *_seeds(earlier, now)]
+    for word, first, then in (("left out", earlier, now), ("added", now, earlier)):
+        names = {variant.name for variant in then.variants}
+        only = [variant.name for variant in first.variants if variant.name not in names]
+        if only:
+            changed.append(f"{word}: {', '.join(only)}")
     return [*earlier.revised, *(one for one in changed if one not in earlier.revised)]
 
 
-def _question(results: Results) -> dict[str, str]:
-    metric, looks = results.metric, ", ".join(f"{look.seeds} ({look.alpha:g})" for look in results.looks)
-    effect = "none" if metric.smallest_effect is None else f"{metric.smallest_effect:g}"
-    batches = "all batches" if metric.batches is None else f"{metric.batches} batches"
-    return {
-        "metric": f"{metric.label} on {batches}",
-        "better": "more" if metric.goal == "max" else "less",
-        "smallest effect": effect,
-        "alpha": f"{results.alpha:g}",
-        "looks": looks or "none",
-    }
+def _compares_the_same(earlier: Results, now: Results) -> bool:
+    """Whether a variant is compared in both, by the same runs or by its name; else it is another study, whatever its
+    name."""
+    runs = {run.identity for run in now.outcomes}
+    names = {variant.name for variant in now.variants if variant.name != now.baseline}
+    return any(
+        run.identity in runs or run.variant in names for run in earlier.outcomes if run.variant != earlier.baseline
+    )
 
 
-def _gave_verdicts(results: Results) -> bool:
-    done = all(outcome.state != "waiting" for outcome in results.outcomes)
-    return done and len(results.seeds) >= FEWEST_SEEDS
+def _seeds(earlier: Results, now: Results) -> list[str]:
+    """Seeds that were replaced or left out; those that were added are `seen`."""
+    if {*earlier.seeds} <= {*now.seeds}:
+        return []
+    first, then = (", ".join(map(str, one.seeds)) for one in (earlier, now))
+    return [f"seeds: {first}, then {then}"]
+
+
+def _recipe(earlier: Results, now: Results) -> list[str]:
+    """Settings of the base recipe that differ."""
+    first, then = (dict(flat(one.provenance.get("recipe") or {})) for one in (earlier, now))
+    if not first or not then:
+        return []
+    names = [
+        name
+        for name in {**then, **first}
+        if first.get(name) != then.get(name) and name.partition(".")[0] not in UNTRAINED
+    ]
+    said = [f"{name}: {first.get(name, 'not set')}, then {then.get(name, 'not set')}" for name in names[:MOST_SETTINGS]]
+    rest = len(names) - MOST_SETTINGS
+    return said if rest <= 0 else [*said, f"{many(rest, 'other setting')} of the base"]
 
 
 def no_longer_there(earlier: Results | None, now: Results) -> list[str]:

@@ -6,6 +6,8 @@ them each time, so that a report can be rebuilt from this file alone.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -109,6 +111,18 @@ class Look(_Facts):
     """Share of the error rate that is spent on it."""
 
 
+class LookElsewhere(_Facts):
+    """Verdicts that another study gave, on runs that it shares with this one, before this one gave its own."""
+
+    study: str
+    seeds: int
+    """How many seeds of this study it had looked at."""
+    variants: list[str]
+    """This study's names of what it had looked at beside the baseline."""
+    changed: list[str] = []
+    """What it asked otherwise: `metric: loss (valid), then accuracy (valid)`."""
+
+
 class Results(_Facts):
     """A study and its results."""
 
@@ -135,9 +149,17 @@ class Results(_Facts):
     """Numbers of seeds at which verdicts were given, without being declared, before more seeds were added."""
     revised: list[str] = []
     """What has changed in the question since verdicts were given: `smallest effect: 0.02, then 0.05`."""
+    elsewhere: list[LookElsewhere] = []
+    """Verdicts that other studies had given on these runs before this one gave its own."""
     alpha: float = 0.05
     provenance: dict[str, Any] = {}
     """`command`, `git` (revision, dirty diff), `environment`, `data` (hash), `started`, `finished` ..."""
+
+    @property
+    def digest(self) -> str:
+        """Ten digits that change with anything that a report says of the runs, but not with when or where they ran."""
+        facts = self.model_dump(mode="json", exclude={"provenance": True, "outcomes": {"__all__": {"directory"}}})
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:10]
 
     def values(self, variant: str) -> dict[int, float]:
         """Seed -> metric, for the runs of the variant that are done."""
@@ -175,4 +197,4 @@ class Results(_Facts):
             raise WorkError(f"{path} holds no results of a study, or is damaged: {reason}") from error
 
 
-__all__ = ["Goal", "Look", "Metric", "Outcome", "OutcomeState", "Results", "Trial", "Variant"]
+__all__ = ["Goal", "Look", "LookElsewhere", "Metric", "Outcome", "OutcomeState", "Results", "Trial", "Variant"]

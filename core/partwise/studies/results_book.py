@@ -9,9 +9,11 @@ from .directories import StudyDirectories
 from .earlier import revised_before, seen_before
 from .execution.execute import known_results
 from .execution.jobs import JobResult
+from .looks import seen_elsewhere
 from .planning.plan import Plan
 from .planning.tuning import PlannedTrial, recorded, trials, tuned
-from .results import Look, Outcome, Results
+from .results import Look, LookElsewhere, Outcome, Results
+from .stamp import mark_outdated
 
 
 class ResultsBook:
@@ -39,9 +41,11 @@ class ResultsBook:
         self._provenance = dict(provenance or {})
         self._seen: list[int] = []
         self._revised: list[str] = []
+        self._elsewhere: list[LookElsewhere] = []
         self.settle()
         now = self.results()
-        self._seen, self._revised = seen_before(earlier, now), revised_before(earlier, now)
+        self._seen, self._revised = seen_before(earlier, now, where.out), revised_before(earlier, now, where.out)
+        self._elsewhere = seen_elsewhere(where, earlier, now)
 
     @property
     def plan(self) -> Plan:
@@ -64,12 +68,14 @@ class ResultsBook:
         self._provenance["finished"] = when
 
     def save(self) -> None:
-        """Writes the results to the study's directory.
+        """Writes the results to the study's directory, and first marks a report there that tells of others.
 
         Raises:
             WorkError: they cannot be written.
         """
-        self.results().save(self._where.results)
+        results = self.results()
+        mark_outdated(self._where.out, results)
+        results.save(self._where.results)
 
     def results(self) -> Results:
         """The table as it stands now."""
@@ -94,6 +100,7 @@ class ResultsBook:
             looks=[Look(seeds=look.seeds, alpha=look.alpha) for look in study.looks],
             seen=self._seen,
             revised=self._revised,
+            elsewhere=self._elsewhere,
             alpha=study.alpha,
             provenance=dict(self._provenance),
         )

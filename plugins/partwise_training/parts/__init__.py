@@ -9,7 +9,6 @@ from .trainer import Standard
 PARTS = (Adam, AdamW, Constant, Cosine, InverseSqrt, Linear, Lion, Sgd, Standard, WarmupCosine, WarmupStableDecay)
 
 __all__ = [
-    
     "PARTS",
     "Adam",
     "AdamW",
@@ -22,5 +21,4 @@ __all__ = [
     "Standard",
     "WarmupCosine",
     "WarmupStableDecay",
-,
 ]

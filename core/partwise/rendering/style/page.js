@@ -61,10 +61,10 @@
     tip.style.top = `${Math.max(8, y)}px`;
   }
 
-  // Paper cannot be clicked.
+  // Paper cannot be clicked; what is left out on paper stays closed.
   let closed = [];
   addEventListener("beforeprint", () => {
-    closed = [...document.querySelectorAll("details:not([open])")];
+    closed = [...document.querySelectorAll("details:not([open], .on-screen)")];
     for (const one of closed) one.open = true;
   });
   addEventListener("afterprint", () => { for (const one of closed) one.open = false; });

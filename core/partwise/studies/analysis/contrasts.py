@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import isnan
 from statistics import StatisticsError, correlation, mean
+
+import numpy as np
 
 from partwise.errors import InputError
 from partwise.studies.results import Look, Results, Variant
@@ -12,11 +15,12 @@ from partwise.studies.validity import FEWEST_SEEDS, broken_looks, comparable
 
 from . import notes
 from .effects import effect_figures, told_effects
-from .findings import Contrast, Effect, Verdict
+from .findings import Contrast, Effect, Note, Verdict
 from .floor import left_floor
 from .grid_effects import family
 from .pairs import Pair, pair
 from .power import detectable_size, needed, seeds_for_equivalence, seeds_for_size
+from .statistics import standard_error
 from .text_noise import text_error
 from .tuned import edge_notes
 from .verdicts import Judged, always_diverged, judge, paired_array, withholds
@@ -115,8 +119,10 @@ def _reached(results: Results, variant: Variant, both: Pair, judged: Judged, i: 
         verdict = "inconclusive"
     if any(both.lost):
         said.append(notes.lost_runs(both, look.seeds))
-    if tested and len(set(both.differences)) == 1:
-        said.append(notes.no_spread())
+    if tested:
+        said.extend(_sameness(both))
+    if both.rounding and divergence is None and verdict in ("better", "worse"):
+        verdict = "inconclusive"
     said += edge_notes(results, variant)
     told = replace(
         _described(results, variant, both),
@@ -151,7 +157,7 @@ def _with_seeds(results: Results, contrast: Contrast, both: Pair) -> Contrast:
     contrast = replace(contrast, sd=sd, detectable=detectable_size(seeds, alpha) * sd)
     smallest, seen = results.metric.smallest_effect, abs(mean(both.differences))
     # Not where a verdict was found and withheld.
-    if contrast.verdict != "inconclusive" or any(note.kind in ("withheld", "floor") for note in contrast.notes):
+    if contrast.verdict != "inconclusive" or contrast.has("withheld", "floor", "no_difference", "rounding"):
         return contrast
     effect, enough = seen, None if smallest is None else seeds_for_size(smallest / sd, alpha)
     if smallest is not None and (enough is None or enough > seeds):
@@ -162,6 +168,16 @@ def _with_seeds(results: Results, contrast: Contrast, both: Pair) -> Contrast:
         return contrast
     level = contrast.alpha / (len(results.variants) - 1)
     return replace(contrast, equivalence=needed(lambda sd: seeds_for_equivalence(smallest / sd, level), sd, seeds))
+
+
+def _sameness(both: Pair) -> Iterator[Note]:
+    """What there is to say where the differences do not differ from each other, or from nothing."""
+    if not any(both.differences):
+        yield notes.no_difference(len(both.seeds))
+    elif both.rounding:
+        yield notes.rounding(both)
+    elif standard_error(np.array(both.differences)) == 0:
+        yield notes.no_spread()
 
 
 def _described(results: Results, variant: Variant, both: Pair) -> Contrast:

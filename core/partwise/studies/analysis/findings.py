@@ -17,10 +17,10 @@ EffectVerdict = Literal["better", "worse", "inconclusive", "depends", "found", "
 little. Of an interaction one of the last two."""
 
 NoteKind = Literal[
-    "not_comparable", "lost_runs", "too_few_seeds", "waiting", "withheld", "no_spread", "look", "undeclared_look",
-    "changed_question", "skewed", "unequal_spread", "no_smallest_effect", "unequal_trials", "unequal_budget",
-    "adding_seeds", "scope", "floor", "always_diverged", "edge", "one_tuning_seed",
-    "same_texts", "text_noise",
+    "not_comparable", "lost_runs", "too_few_seeds", "waiting", "withheld", "no_difference", "rounding", "no_spread",
+    "look", "undeclared_look", "changed_question", "same_on_every_seed", "skewed", "unequal_spread",
+    "no_smallest_effect", "unequal_trials", "unequal_budget", "adding_seeds", "scope", "floor", "always_diverged",
+    "edge", "one_tuning_seed", "same_texts", "text_noise",
 ]  # fmt: skip
 """What a note is about. `scope` is true of any study, and easily forgotten; the others are said where they apply."""
 
@@ -111,6 +111,10 @@ class Contrast:
     """Standard error of the difference that is due to the text it is measured on; the interval has only the seeds'."""
     equivalence: Needed | None = None
     """For an inconclusive one: seeds that would show equivalence with 80 % power, if there were no difference."""
+
+    def has(self, *kinds: NoteKind) -> bool:
+        """Whether one of its notes is of one of these kinds."""
+        return any(note.kind in kinds for note in self.notes)
 
     @property
     def note(self) -> str:

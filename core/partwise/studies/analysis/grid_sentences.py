@@ -8,6 +8,7 @@ from partwise.studies.results import Metric, Results
 from partwise.wording import joined, many
 
 from .findings import Contrast, Effect
+from .pairs import ROUNDING
 from .phrases import chance, estimate
 
 
@@ -56,6 +57,9 @@ def effect_clause(effect: Effect, results: Results) -> str:
     """`averaged over norm, rope is better than learned: the difference is ...`, without a full stop."""
     facts = [f"Holm-adjusted {chance(effect.p_adjusted)}", many(effect.seeds, "seed")]
     amount = estimate(effect.estimate, effect.low, effect.high, effect.alpha, results.metric, *facts)
+    size = max((abs(run.metric) for run in results.outcomes if run.metric is not None), default=0.0)
+    if max(abs(effect.low), abs(effect.high)) <= ROUNDING * size:
+        amount = "no more than rounding"
     note = f" [{' – '.join(one.text for one in effect.notes)}]" if effect.notes else ""
     if len(effect.factors) > 1:
         return f"{_interaction(effect, amount)}{note}"

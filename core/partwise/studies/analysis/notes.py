@@ -8,7 +8,7 @@ import numpy as np
 
 from partwise.studies.results import Metric, Results, Variant
 from partwise.studies.validity import FEWEST_SEEDS, why_not_comparable
-from partwise.wording import many
+from partwise.wording import many, some_of
 
 from .findings import Contrast, Effect, Note, Pooled, Summary, Tuning, Verdict
 from .floor import left_floor
@@ -96,6 +96,16 @@ def nothing_learned(metric: Metric) -> Note:
     return Note("floor", text)
 
 
+def no_difference(seeds: int) -> Note:
+    return Note("no_difference", f"both gave exactly the same value on all {many(seeds, 'seed')}")
+
+
+def rounding(both: Pair) -> Note:
+    """Single precision keeps some seven digits, of which sums over many tokens lose one."""
+    largest = max(abs(difference) for difference in both.differences)
+    return Note("rounding", f"no difference in the last digit kept: at most {largest:.1g} on any seed is rounding")
+
+
 def no_spread() -> Note:
     return Note("no_spread", "the difference is the same on every seed: there is no spread to judge it by")
 
@@ -124,8 +134,8 @@ def study_notes(
         *_waiting(contrasts),
         *_untold_effects(results, contrasts, effects),
         *_looks(results, contrasts),
-        *_undeclared_look(results),
-        *_changed_question(results),
+        *history(results),
+        *_same_on_every_seed(results),
         *_skewed(contrasts),
         *_unequal_spread(pooled),
         *_no_smallest_effect(results),
@@ -197,6 +207,13 @@ def _looks(results: Results, contrasts: list[Contrast]) -> Iterator[Note]:
             yield Note("look", f"{which}. Later seeds are not in these figures.")
 
 
+def history(results: Results) -> Iterator[Note]:
+    """What was seen or asked before these verdicts; known before anything is trained."""
+    yield from _undeclared_look(results)
+    yield from _looks_elsewhere(results)
+    yield from _changed_question(results)
+
+
 def _undeclared_look(results: Results) -> Iterator[Note]:
     if results.seen:
         counts = " and ".join(map(str, results.seen))
@@ -204,6 +221,34 @@ def _undeclared_look(results: Results) -> Iterator[Note]:
             "undeclared_look",
             f"Verdicts after {counts} seeds were reported before more seeds were added. That was a look that was not "
             f"declared, so the chance of a false verdict is higher than the {results.alpha:g} that is stated.",
+        )
+
+
+def _looks_elsewhere(results: Results) -> Iterator[Note]:
+    for look in results.elsewhere:
+        seeds = "the same seeds" if look.seeds >= len(results.seeds) else f"{look.seeds} of the seeds"
+        seen = f"Before this study did, the study {look.study!r} gave verdicts on the same runs, with {seeds}"
+        about = f"{seen}: {some_of(look.variants)}."
+        if not look.changed and look.seeds >= len(results.seeds):
+            yield Note("look", f"{about} Each study corrects for its own comparisons alone.")
+            continue
+        asked = f" It asked otherwise ({'; '.join(look.changed)})." if look.changed else ""
+        yield Note(
+            "undeclared_look",
+            f"{about}{asked} That was a look that was not declared here, so the chance of a false verdict is higher "
+            f"than the {results.alpha:g} that is stated.",
+        )
+
+
+def _same_on_every_seed(results: Results) -> Iterator[Note]:
+    """Seeds are there to show the spread; where they change nothing, there is none."""
+    values = {v.name: [*results.values(v.name).values()] for v in results.variants}
+    same = [name for name, own in values.items() if len(own) > 1 and len(set(own)) == 1]
+    if same:
+        yield Note(
+            "same_on_every_seed",
+            f"Every seed gave the same value: {', '.join(same)}. Either the seed changes nothing there, or the metric "
+            "can go no further; what other seeds would give cannot be told from these.",
         )
 
 
@@ -303,6 +348,7 @@ def scope(results: Results) -> Iterator[Note]:
 
 
 __all__ = [
-    "always_diverged", "lost_cells", "lost_runs", "no_spread", "not_comparable", "nothing_learned", "refusal", "scope",
-    "study_notes", "too_few_pairs", "waiting", "withheld", "withheld_effect",
+    "always_diverged", "history", "lost_cells", "lost_runs", "no_difference", "no_spread", "not_comparable",
+    "nothing_learned", "refusal", "rounding", "scope", "study_notes", "too_few_pairs", "waiting", "withheld",
+    "withheld_effect",
 ]  # fmt: skip

@@ -9,6 +9,10 @@ from partwise.studies.results import Results
 
 from .statistics import divergence_p
 
+ROUNDING = 1e-6
+"""Share of a figure below which two that were computed otherwise may differ though nothing does: single precision
+keeps 24 bits, so one rounding is 6e-8, and sums over many tokens add up several."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -28,6 +32,12 @@ class Pair:
     @property
     def differences(self) -> tuple[float, ...]:
         return tuple(v - b for v, b in zip(self.variant, self.baseline, strict=True))
+
+    @property
+    def rounding(self) -> bool:
+        """Whether no difference is larger than rounding alone may make it."""
+        size = max(map(abs, (*self.variant, *self.baseline)), default=0.0)
+        return bool(self.seeds) and all(abs(one) <= ROUNDING * size for one in self.differences)
 
     @property
     def divergence(self) -> float | None:
@@ -62,4 +72,4 @@ def pair(results: Results, variant: str, seeds: list[int]) -> Pair:
     )
 
 
-__all__ = ["Pair", "pair"]
+__all__ = ["ROUNDING", "Pair", "pair"]

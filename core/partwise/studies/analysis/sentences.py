@@ -78,6 +78,9 @@ def _different(c: Contrast, against: str, metric: Metric) -> str:
     assert c.difference is not None
     assert c.low is not None
     assert c.high is not None
+    if c.has("no_spread"):
+        value = f"{signed(c.difference, decimals(None, c.difference))} {unit(metric)}"
+        return f"is {c.verdict} than {against}: the difference is {value} on each of {_seeds(c)}"
     difference = estimate(c.difference, c.low, c.high, c.alpha, metric, _holm(c), _seeds(c))
     said = f"is {c.verdict} than {against}: the difference is {difference}"
     smallest = metric.smallest_effect
@@ -87,6 +90,8 @@ def _different(c: Contrast, against: str, metric: Metric) -> str:
 
 
 def _equivalent(c: Contrast, against: str, metric: Metric) -> str:
+    if c.has("no_difference", "rounding", "no_spread"):
+        return f"is equivalent to {against} within {metric.smallest_effect:g}: {_without_spread(c, metric)}"
     level = 2 * c.alpha  # of the interval that two one-sided tests at alpha correspond to
     paired = paired_t(np.array(c.differences), level)
     figures = float(paired.mean), float(paired.low), float(paired.high)
@@ -101,6 +106,8 @@ def _equivalent(c: Contrast, against: str, metric: Metric) -> str:
 def _inconclusive(c: Contrast, against: str, metric: Metric) -> str:
     if c.difference is None or c.low is None or c.high is None:
         return f"is inconclusive against {against}"
+    if c.has("no_difference", "rounding", "no_spread"):
+        return f"is inconclusive: {_without_spread(c, metric, f' from {against}')}"
     difference = estimate(c.difference, c.low, c.high, c.alpha, metric, _holm(c), _seeds(c))
     said = f"is inconclusive: the difference from {against} is {difference}"
     if c.low * c.high > 0 and c.p_adjusted is not None and c.p_adjusted >= c.alpha:
@@ -112,6 +119,17 @@ def _inconclusive(c: Contrast, against: str, metric: Metric) -> str:
     if c.equivalence is not None:
         said += f", {seeds_in_words(c.equivalence)} to show equivalence where there is none"
     return said
+
+
+def _without_spread(c: Contrast, metric: Metric, source: str = "") -> str:
+    """In words what figures, an interval and a p would tell wrongly."""
+    assert c.difference is not None
+    if c.has("no_difference"):
+        return f"there is no difference{source}"
+    if c.has("rounding"):
+        return f"the difference{source} is no more than rounding"
+    value = f"{signed(c.difference, decimals(None, c.difference))} {unit(metric)}"
+    return f"the difference{source} is {value} on each of {_seeds(c)}"
 
 
 def _none(c: Contrast, against: str, metric: Metric) -> str:

@@ -33,10 +33,12 @@ def write_report(results: Results, directory: Path, analysis: Analysis | None = 
         WorkError: a file cannot be written.
     """
     from partwise.studies.analysis import analyse
+    from partwise.studies.stamp import clear_outdated
 
     from .report import Report
 
     made(directory)
+    clear_outdated(directory)
     paths = []
     for name, text in render(Report(results, analysis or analyse(results))).items():
         paths.append(directory / name)

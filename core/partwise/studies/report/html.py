@@ -10,6 +10,7 @@ from partwise.rendering import numbers
 from partwise.rendering.page import environment, policy, styled
 from partwise.rendering.text import flat
 from partwise.studies.analysis.grid_sentences import company_of
+from partwise.studies.stamp import META, runs_told
 from partwise.wording import joined
 
 from . import figures
@@ -28,6 +29,7 @@ def html(report: Report) -> str:
         script=Markup(script),
         policy=policy(script),
         provenance=flat(report.results.provenance),
+        stamp=(META, f"{report.results.digest}, {runs_told(report.results)}"),
         **_figures(report),
     )
     return page + "\n"
@@ -43,16 +45,21 @@ def _figures(report: Report) -> dict[str, Any]:
     ]
     axis = f"difference in {results.metric.label} from {results.baseline}"
     band = results.metric.smallest_effect
-    effects = [_effect(one) for one in report.effects]
+    effects, effect_axis = [_effect(one) for one in report.effects], f"effect on {results.metric.label}"
     return {
         "forest": figures.forest(rows, "Differences from the baseline", axis, band, report.sides) if rows else None,
+        "narrow": figures.narrow_forest(rows, "Differences from the baseline", axis, band, report.sides)
+        if rows
+        else None,
         "beyond": figures.off_scale(rows, band) if rows else [],
         "seeds": figures.seed_lines(results, {r.variant.name: r.summary.sd for r in report.rows}) if shown else None,
         "curves": figures.learning_curves(results),
         "tuning": figures.sensitivity(results),
+        "far_trials": figures.far_trials(results),
         "lost_trials": figures.lost_trials(results),
         "interactions": figures.interactions(results) if results.design == "grid" else None,
-        "effects": figures.forest(effects, "Effects", f"effect on {results.metric.label}", band, report.sides)
+        "effects": figures.forest(effects, "Effects", effect_axis, band, report.sides) if effects else None,
+        "narrow_effects": figures.narrow_forest(effects, "Effects", effect_axis, band, report.sides)
         if effects
         else None,
     }
@@ -71,7 +78,8 @@ def _forest_row(row: VariantRow, company: str) -> figures.ForestRow:
 
 def _effect(one: EffectRow) -> figures.ForestRow:
     e, text = one.effect, f"{one.estimate} {one.interval}"
-    return figures.ForestRow(one.name, f"{one.kind}s", e.estimate, e.low, e.high, (), text, "", f"{text}, p {one.p}")
+    tip = f"{text}, p {one.p}, {one.verdict}"
+    return figures.ForestRow(one.name, f"{one.kind}s", e.estimate, e.low, e.high, (), text, one.verdict, tip)
 
 
 __all__ = ["html"]

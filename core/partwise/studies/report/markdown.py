@@ -19,21 +19,51 @@ _SPECIAL = re.compile(r"[\\`*|~$]|<(?=[A-Za-z/!?])|&(?=[A-Za-z#])|\](?=[(\[:])|(
 _BEGINNING = re.compile(r"^(?=[#>+=-])|(?<=^\d)(?=[.)])")
 
 
+MOST_ITEMS = 8
+"""Longer lists are folded away."""
+
+
 def markdown(report: Report) -> str:
     """Sections in the order of the HTML report; those without content are left out."""
     parts = [f"# {escaped(report.title)}", paragraph(report.about), paragraph(report.setting)]
+    parts += [f"This report tells {report.stamp}."]
     parts += [f"**{escaped(report.progress)}**"] if report.progress else []
-    for one in report.verdicts:
-        parts.append(f"**{escaped(one.factor)}**: {escaped(one.headline or one.clauses[0])}")
-        parts.append(
-            "\n".join(f"- {paragraph(clause)}" for clause in (one.clauses if one.headline else one.clauses[1:]))
-        )
+    parts += _verdicts(report) + _limits(report)
     parts += ["## Table", _main(report), *(escaped(note) for note in report.footnotes)]
     parts += _seeds(report) + _tuning(report) + _effects(report) + _pooled(report)
     parts += _failures(report) + _provenance(report)
-    if report.limits:
-        parts += ["## Limits", "\n".join(f"- {paragraph(note)}" for note in report.limits)]
     return "\n\n".join(part for part in parts if part).encode("utf-8", "replace").decode() + "\n"
+
+
+def _verdicts(report: Report) -> list[str]:
+    if not report.verdicts and not report.warnings:
+        return []
+    parts = ["## Verdicts", *(f"**{escaped(warning)}**" for warning in report.warnings)]
+    if report.summary:
+        parts.append(f"**all factors**: {escaped(report.summary)}")
+    for one in report.verdicts:
+        parts.append(f"**{escaped(one.factor)}**: {escaped(one.headline or one.clauses[0])}")
+        parts += _items(one.clauses if one.headline else one.clauses[1:], "In figures")
+    return parts
+
+
+def _limits(report: Report) -> list[str]:
+    listed, needed = report.limits, report.seeds_needed
+    if len(needed) > MOST_ITEMS:
+        said = f"Seeds that the {len(needed)} inconclusive variants would need"
+        return ["## Limits", *_items(listed), *_items(needed, said)]
+    return ["## Limits", *_items([*listed, *needed])] if listed or needed else []
+
+
+def _items(texts: Sequence[str], fold: str = "") -> list[str]:
+    """A list; a long one with a title is folded away."""
+    said = "\n".join(f"- {paragraph(text)}" for text in texts)
+    return folded(fold, [said]) if fold and len(texts) > MOST_ITEMS else [said]
+
+
+def folded(title: str, parts: Sequence[str]) -> list[str]:
+    """What a click shows."""
+    return [f"<details><summary>{title}</summary>", *parts, "</details>"]
 
 
 def escaped(text: str) -> str:
@@ -121,8 +151,9 @@ def _tuning(report: Report) -> list[str]:
 def _effects(report: Report) -> list[str]:
     if not report.effects:
         return []
-    rows = [[one.name, one.kind, one.estimate, one.interval, one.p] for one in report.effects]
-    return ["## Interactions", table(["effect", "kind", "estimate", "interval", report.effect_p], rows, left=2)]
+    rows = [[one.name, one.kind, one.estimate, one.interval, one.p, one.verdict] for one in report.effects]
+    head = ["effect", "kind", "estimate", "interval", report.effect_p, "verdict"]
+    return ["## Interactions", table(head, rows, left=2)]
 
 
 def _pooled(report: Report) -> list[str]:
@@ -147,13 +178,13 @@ def _provenance(report: Report) -> list[str]:
     facts = flat(report.results.provenance)
     if not facts:
         return []
-    parts = ["## Provenance"]
+    parts = []
     single = [(name, text) for name, text in facts if "\n" not in text.strip()]
     parts += ["\n".join(f"- **{escaped(name)}**: {escaped(text)}" for name, text in single)] if single else []
     for name, text in facts:
         if "\n" in text.strip():
             parts += [f"**{escaped(name)}**:", fenced(text)]
-    return parts
+    return ["## Provenance", paragraph(report.made), *folded("All of it", parts)]
 
 
-__all__ = ["escaped", "fenced", "markdown", "paragraph", "table"]
+__all__ = ["escaped", "fenced", "folded", "markdown", "paragraph", "table"]

@@ -16,6 +16,10 @@ from partwise.wording import joined, many
 
 from .rows import SURVIVORS, VariantRow
 
+MOST_NAMED = 6
+"""With more levels than this a headline counts them instead of naming them."""
+SERIOUS = ("not_comparable", "changed_question", "undeclared_look")
+"""Kinds of notes that put the verdicts themselves in question."""
 _ORDER = ("better", "worse", "equivalent", "inconclusive", "no verdict")
 
 
@@ -45,6 +49,8 @@ def progress(r: Results) -> str:
 
 def headline(contrasts: Sequence[Contrast]) -> str:
     """`rope and alibi are better; none is worse; t5_bias is equivalent.`, the best first; empty without contrasts."""
+    if len(contrasts) > MOST_NAMED:
+        return _counted(contrasts)
     said = []
     for verdict in _ORDER:
         levels = [printable(c.level) for c in contrasts if c.verdict == verdict]
@@ -52,6 +58,23 @@ def headline(contrasts: Sequence[Contrast]) -> str:
             singular, plural = ("has", "have") if verdict == "no verdict" else ("is", "are")
             said.append(f"{joined(levels)} {plural if len(levels) > 1 else singular} {verdict}")
     return f"{'; '.join(said)}." if said else ""
+
+
+def _counted(contrasts: Sequence[Contrast]) -> str:
+    """`Of 29, 12 are better, 9 worse and 8 inconclusive. The best are a, b and c.`"""
+    counts = [(sum(c.verdict == verdict for c in contrasts), verdict) for verdict in _ORDER]
+    told = [f"{count} {_verb(verdict, count) if not number else ''}{verdict}"
+            for number, (count, verdict) in enumerate([one for one in counts if one[0]])]  # fmt: skip
+    better = [printable(c.level) for c in contrasts if c.verdict == "better"]
+    first = better[:3]
+    best = f" The best {_verb('better', len(first))}{joined(first)}." if first else ""
+    return f"Of {len(contrasts)}, {joined(told)}.{best}"
+
+
+def _verb(verdict: str, count: int) -> str:
+    if verdict == "no verdict":
+        return "have " if count > 1 else "has "
+    return "are " if count > 1 else "is "
 
 
 def footnotes(r: Results, analysis: Analysis, rows: Sequence[VariantRow]) -> list[str]:
@@ -138,21 +161,46 @@ def _ratio(ratio: float | None) -> str:
     return f": the largest of their standard deviations over seeds is {ratio:.3g} times the smallest"
 
 
+def made(r: Results) -> str:
+    """By what and when the results were made, in a line; empty if nothing is known of it."""
+    facts = r.provenance
+    environment, git = facts.get("environment") or {}, facts.get("git") or {}
+    told = [f"{name} {environment[name]}" for name in ("partwise", "python", "torch") if name in environment]
+    if git.get("revision"):
+        told.append(f"revision {str(git['revision'])[:10]}{' with changes' if git.get('dirty') else ''}")
+    times = [str(facts[name]) for name in ("started", "finished") if facts.get(name)]
+    told += [" to ".join(times)] if times else []
+    return printable(f"{', '.join(told)}.") if told else ""
+
+
+def warnings(analysis: Analysis) -> list[str]:
+    """What puts the verdicts themselves in question."""
+    return [printable(note.text) for note in analysis.notes if note.kind in SERIOUS]
+
+
 def limits(analysis: Analysis) -> list[str]:
     """What the study could not have detected, and what a reader must know."""
     return [
         *_detectable(analysis),
-        *_seeds_needed(analysis.contrasts),
         *_correlations(analysis.contrasts),
         *_contrast_notes(analysis),
-        *(printable(note.text) for note in analysis.notes),
+        *(printable(note.text) for note in analysis.notes if note.kind not in SERIOUS),
     ]
+
+
+def seeds_needed(contrasts: Sequence[Contrast]) -> list[str]:
+    """Of the inconclusive ones, a sentence each."""
+    return [*_seeds_needed(contrasts)]
 
 
 def _detectable(analysis: Analysis) -> Iterator[str]:
     """From the same spreads as the seeds needed: those of the paired differences, of each contrast by itself."""
     power = analysis.power
     each = {c.variant: c.detectable for c in analysis.contrasts if c.detectable is not None}
+    tested = [c for c in analysis.contrasts if c.p is not None]
+    if tested and all(c.has("no_difference", "rounding", "no_spread") for c in tested):
+        yield "No difference varied from seed to seed by more than rounding, so nothing tells what could be detected."
+        return
     if not each:
         return
     (least, low), (most, high) = (pick(each.items(), key=lambda one: one[1]) for pick in (min, max))
@@ -194,4 +242,7 @@ def _contrast_notes(analysis: Analysis) -> Iterator[str]:
         yield f"{about}: {printable(note)}."
 
 
-__all__ = ["footnotes", "headline", "limits", "pooled_gate", "progress", "setting", "tuning"]
+__all__ = [
+    "footnotes", "headline", "limits", "made", "pooled_gate", "progress", "seeds_needed", "setting", "tuning",
+    "warnings",
+]  # fmt: skip

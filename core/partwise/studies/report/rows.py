@@ -7,12 +7,19 @@ from functools import cached_property
 
 from partwise.rendering import numbers
 from partwise.rendering.text import plain, printable
-from partwise.studies.analysis.findings import Contrast, Effect, PooledContrast, Summary
-from partwise.studies.results import Variant
+from partwise.studies.analysis.findings import Contrast, Effect, NoteKind, PooledContrast, Summary
+from partwise.studies.analysis.pairs import ROUNDING
+from partwise.studies.results import Goal, Variant
+from partwise.wording import joined
 
 SYMBOLS = {"better": "▲", "baseline": "", "equivalent": "=", "inconclusive": "?", "no verdict": "·", "worse": "▼"}
 """Beside the word, so that a verdict is seen at a glance and not by its colour alone."""
 SURVIVORS = "†"
+WITHOUT_SPREAD: dict[NoteKind, str] = {
+    "no_difference": "the same on every seed",
+    "rounding": "no more than rounding",
+    "no_spread": "on every seed",
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,8 @@ class VariantRow:
     base: Variant
     seconds: float | None
     """Of a run, the mean over those that are done."""
+    number: int
+    """Place in the study's own order, from 1."""
 
     @cached_property
     def name(self) -> str:
@@ -74,7 +83,8 @@ class VariantRow:
 
     @property
     def sd(self) -> str:
-        return numbers.with_spread(self.summary.sd, self.summary.sd)
+        """A zero is exact: every seed gave the same value."""
+        return "0" if self.summary.sd == 0 else numbers.with_spread(self.summary.sd, self.summary.sd)
 
     @property
     def places(self) -> int:
@@ -86,29 +96,40 @@ class VariantRow:
         return numbers.decimals(half or self.summary.sd, c.difference)
 
     @property
+    def without_spread(self) -> str:
+        """What stands in place of an interval and a p where the differences do not differ from each other."""
+        c = self.contrast
+        return next((words for kind, words in WITHOUT_SPREAD.items() if c and c.has(kind)), "")
+
+    @property
     def difference(self) -> str:
+        if self.contrast and self.contrast.has("no_difference", "rounding"):
+            return "0"
         return numbers.signed(self.contrast.difference if self.contrast else None, self.places)
 
     @property
     def interval(self) -> str:
         c = self.contrast
-        return numbers.interval(c.low, c.high, self.places) if c else numbers.NONE
+        return self.without_spread or (numbers.interval(c.low, c.high, self.places) if c else numbers.NONE)
 
     @property
     def together(self) -> str:
         """The wider interval, which holds together with all others."""
         c = self.contrast
-        return numbers.interval(c.low_all, c.high_all, self.places) if c else numbers.NONE
+        return self.without_spread or (numbers.interval(c.low_all, c.high_all, self.places) if c else numbers.NONE)
 
     @property
     def p(self) -> str:
-        return numbers.p_value(self.contrast.p_adjusted if self.contrast else None)
+        told = self.contrast and not (self.without_spread and self.contrast.p_divergence is None)
+        return numbers.p_value(self.contrast.p_adjusted if self.contrast and told else None)
 
     @property
     def p_equivalent(self) -> str:
         """Where that is what the verdict rests on; else empty."""
         c = self.contrast
-        return numbers.p_value(c.p_equivalent) if c and c.verdict == "equivalent" and c.p_equivalent is not None else ""
+        if c is None or c.verdict != "equivalent" or c.p_equivalent is None or self.without_spread:
+            return ""
+        return numbers.p_value(c.p_equivalent)
 
     @property
     def parameters_off(self) -> str:
@@ -142,9 +163,11 @@ class VariantRow:
         if c is None:
             return f"{self.name}: {self.seeds} seeds, mean {self.mean}, SD {self.sd}"
         facts = [f"{self.name}: {self.difference} {self.interval} over {c.pairs} pairs of seeds"]
-        facts += [f"together with all others {self.together}"] if c.low_all is not None else []
-        facts += [f"p {numbers.p_value(c.p)}, adjusted {self.p}"] if c.p is not None else []
-        facts += [f"p of equivalence {numbers.p_value(c.p_equivalent)}"] if c.p_equivalent is not None else []
+        spread = not self.without_spread
+        facts += [f"together with all others {self.together}"] if spread and c.low_all is not None else []
+        facts += [f"p {numbers.p_value(c.p)}, adjusted {self.p}"] if spread and c.p is not None else []
+        equivalence = c.p_equivalent if spread else None
+        facts += [f"p of equivalence {numbers.p_value(equivalence)}"] if equivalence is not None else []
         facts += [f"p of diverging {numbers.p_value(c.p_divergence)}"] if c.p_divergence is not None else []
         facts += [f"correlation by seed {numbers.fixed(c.correlation, 2)}"] if c.correlation is not None else []
         return "; ".join([*facts, f"verdict: {c.verdict}", *self.settings, *([printable(c.note)] if c.notes else [])])
@@ -161,8 +184,10 @@ class PooledRow:
     p: str
 
 
-def pooled_row(c: PooledContrast) -> PooledRow:
-    return PooledRow(c, printable(c.variant), *_estimate(c.difference, c.low, c.high), numbers.p_value(c.p_adjusted))
+def pooled_row(c: PooledContrast, size: float) -> PooledRow:
+    """`size` is that of the metric's values, which says what rounding is."""
+    estimate = _estimate(c.difference, c.low, c.high, size)
+    return PooledRow(c, printable(c.variant), *estimate, numbers.p_value(c.p_adjusted))
 
 
 @dataclass(frozen=True)
@@ -175,16 +200,31 @@ class EffectRow:
     estimate: str
     interval: str
     p: str
+    verdict: str
 
 
-def effect_row(e: Effect) -> EffectRow:
+def effect_row(e: Effect, goal: Goal, size: float) -> EffectRow:
     kind = "main effect" if len(e.factors) == 1 else "interaction"
     p = numbers.p_value(e.p if e.p_adjusted is None else e.p_adjusted)
-    return EffectRow(e, printable(e.name), kind, *_estimate(e.estimate, e.low, e.high), p)
+    estimate = _estimate(e.estimate, e.low, e.high, size)
+    return EffectRow(e, printable(e.name), kind, *estimate, p, _effect_verdict(e, goal, size))
 
 
-def _estimate(value: float, low: float, high: float) -> tuple[str, str]:
+def _effect_verdict(e: Effect, goal: Goal, size: float) -> str:
+    """Of an interaction that was found, whether the two are better or worse together than the sum of their parts."""
+    if max(abs(e.low), abs(e.high)) <= ROUNDING * size:
+        return "inconclusive"
+    if e.verdict == "depends":
+        return f"depends on {joined(map(printable, e.depends_on))}"
+    if e.verdict == "found":
+        return "better together" if (e.estimate < 0) == (goal == "min") else "worse together"
+    return "not noticed" if e.verdict == "not found" else e.verdict
+
+
+def _estimate(value: float, low: float, high: float, size: float) -> tuple[str, str]:
     """A difference and its interval, to two digits of half that interval."""
+    if max(abs(low), abs(high)) <= ROUNDING * size:
+        return "0", WITHOUT_SPREAD["rounding"]
     places = numbers.decimals((high - low) / 2, value)
     return numbers.signed(value, places), numbers.interval(low, high, places)
 

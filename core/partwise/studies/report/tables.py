@@ -32,14 +32,16 @@ def results_table(report: Report) -> Table:
     metric = [r.metric.name, r.metric.split]
     facts = {variant.name: variant for variant in r.variants}
     head = ["study", "variant", *_factors(report), "seed", "state", "metric", "split", "value", "seconds", "attempts",
-            "parameters", "flops_per_token", "tokens", "identity", "error", "directory", *_knobs(report)]  # fmt: skip
+            "parameters", "flops_per_token", "tokens", "identity", "error", "directory", *_knobs(report),
+            "results"]  # fmt: skip
+    digest = r.digest
     rows: list[list[Cell]] = []
     for run in r.outcomes:
         variant = facts[run.variant]
         levels = [variant.levels.get(factor) for factor in r.factors]
         sizes = [variant.parameters, variant.flops_per_token, variant.tokens]
         rows.append([r.study, run.variant, *levels, run.seed, run.state, *metric, run.metric, run.seconds, run.attempts,
-                     *sizes, run.identity, run.error, run.directory, *_settings(report, variant)])  # fmt: skip
+                     *sizes, run.identity, run.error, run.directory, *_settings(report, variant), digest])  # fmt: skip
     return head, rows
 
 
@@ -50,9 +52,10 @@ def summary_table(report: Report) -> Table:
             "mean", "sd", "pairs", "difference", "low", "high", "p", "p_adjusted", "p_equivalent", "correlation",
             "verdict", "simultaneous_low", "simultaneous_high", "detectable", "seeds_needed", "seeds_needed_low",
             "seeds_needed_high", "seeds_for_equivalence", "text_error", "parameters", "flops_per_token", "tokens",
-            "seconds", "floor", "note", *_knobs(report)]  # fmt: skip
+            "seconds", "floor", "note", *_knobs(report), "results"]  # fmt: skip
+    digest = r.digest
     rows: list[list[Cell]] = []
-    for row in report.rows:
+    for row in report.rows_as_studied:
         v, s, c = row.variant, row.summary, row.contrast
         compared: list[Cell] = [None] * 17
         if c:
@@ -63,7 +66,7 @@ def summary_table(report: Report) -> Table:
         levels = [v.levels.get(factor) for factor in r.factors]
         counts = [s.planned, s.done, s.diverged, s.failed, s.waiting]
         rows.append([v.name, *levels, *counts, s.mean, s.sd, *compared, v.parameters, v.flops_per_token, v.tokens,
-                     row.seconds, v.floor, c.note if c else None, *_settings(report, v)])  # fmt: skip
+                     row.seconds, v.floor, c.note if c else None, *_settings(report, v), digest])  # fmt: skip
     return head, rows
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import re
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -54,7 +55,7 @@ def test_a_server_is_asked_for_the_page_and_nothing_else(browser: Browser, pages
     with serving(pages["positions"].parent, asked) as address:
         browser.open(pages["positions"])
         browser.driver.get(f"{address}/report.html")
-        assert browser.script("return document.querySelectorAll('svg').length") == 4
+        assert browser.script("return document.querySelectorAll('svg').length") == 5
     assert set(asked) == {"/report.html"}
 
 
@@ -87,7 +88,10 @@ def test_a_click_on_a_heading_sorts_and_a_second_one_turns_it_round(browser: Bro
     assert column(browser, 2) == sorted(before, key=float, reverse=True)
     assert browser.script("return document.querySelector('#main [aria-sort]').ariaSort") == "descending"
     heads[0].click()
-    assert column(browser, 2) == before, "by variant is the study's own order"
+    names = browser.script(
+        "return [...document.querySelectorAll('#main tbody th')].map((head) => head.firstChild.data)"
+    )
+    assert [name.strip() for name in names] == [variant.name for variant in fake_results.positions().variants]
 
 
 def test_what_has_no_figure_sorts_last_either_way(browser: Browser, pages: dict[str, Path]) -> None:
@@ -108,9 +112,9 @@ def test_resting_on_a_mark_or_a_row_shows_its_figures(browser: Browser, pages: d
     tip = browser.driver.find_element("css selector", "#tip")
     assert not tip.is_displayed()
     for place, told in (
-        ("#forest .row", "position=sinusoidal: +0.0081 [+0.0037, +0.0124] over 5 pairs of seeds"),
-        ("#main tbody tr:nth-child(3) th", "position=rope: −0.0381 [−0.0452, −0.0311] over 5 pairs of seeds"),
-        ("#main tbody tr:nth-child(3) td:nth-child(9)", "7\N{NARROW NO-BREAK SPACE}101\N{NARROW NO-BREAK SPACE}481"),
+        ("#forest .row", "position=rope: −0.0381 [−0.0452, −0.0311] over 5 pairs of seeds"),
+        ("#main tbody tr:nth-child(2) th", "position=rope: −0.0381 [−0.0452, −0.0311] over 5 pairs of seeds"),
+        ("#main tbody tr:nth-child(2) td:nth-child(9)", "7\N{NARROW NO-BREAK SPACE}101\N{NARROW NO-BREAK SPACE}481"),
         ("#seeds .point .mark", f"base, seed 1: {results.outcomes[0].metric:.3f}"),
         ("#tuning .series:last-of-type .point .mark", "position=none at 0.0001: "),
     ):
@@ -128,7 +132,7 @@ def test_the_table_and_the_figures_are_there_without_a_script(browser: Browser, 
         assert len(browser.driver.find_elements("css selector", "#main tbody tr")) == 6
         assert not browser.driver.find_elements("css selector", "#main button")
         titles = browser.driver.find_elements("css selector", "#forest svg g > title")
-        assert titles[0].get_attribute("textContent").startswith("position=sinusoidal: +0.0081")
+        assert titles[0].get_attribute("textContent").startswith("position=rope: −0.0381")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -176,7 +180,7 @@ def test_paper_is_white_even_at_night_and_nothing_is_folded_away(browser: Browse
         assert browser.ground() == (255, 255, 255)
         assert browser.script("return document.querySelectorAll('details[open]').length") == 0
         browser.script("dispatchEvent(new Event('beforeprint'))")
-        assert browser.script("return document.querySelectorAll('details:not([open])').length") == 0
+        assert browser.script("return document.querySelectorAll('details:not([open], .on-screen)').length") == 0
         browser.script("dispatchEvent(new Event('afterprint'))")
         assert browser.script("return document.querySelectorAll('details[open]').length") == 0
 
@@ -189,7 +193,24 @@ def test_it_can_be_printed(browser: Browser, pages: dict[str, Path]) -> None:
     assert len(data) > 20_000
 
 
-@pytest.mark.parametrize("width", [500, 1280])
+def test_paper_leaves_the_provenance_out_and_says_so(browser: Browser, tmp_path: Path) -> None:
+    """A recipe and a diff of several hundred lines each would be pages of paper."""
+    results, counts = fake_results.grid(), []
+    for lines in (1, 900):
+        facts = {"git": {"diff": "+line\n" * lines}, "recipe": {f"knob{number}": number for number in range(lines)}}
+        one = results.model_copy(update={"provenance": facts})
+        (tmp_path / "report.html").write_text(render(Report(one, analysis_of(one)))["report.html"], encoding="utf-8")
+        browser.open(tmp_path / "report.html")
+        data = base64.b64decode(browser.driver.execute_cdp_cmd("Page.printToPDF", {})["data"])
+        counts.append(len(re.findall(rb"/Type\s*/Page\b", data)))
+    assert counts[0] == counts[1]
+    with browser.seen_by("light", media="print"):
+        said = browser.driver.find_element("css selector", "#provenance .on-paper")
+        assert said.is_displayed()
+        assert "left out on paper" in said.text
+
+
+@pytest.mark.parametrize("width", [390, 1280])
 @STUDIES
 def test_the_page_is_never_wider_than_its_window(
     study: str, width: int, browser: Browser, pages: dict[str, Path]
@@ -238,3 +259,35 @@ def test_no_two_texts_of_a_figure_lie_on_each_other(study: str, browser: Browser
         )
         == []
     )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("study", ["positions", "grid", "many", "hostile"])
+def test_a_telephone_shows_every_difference_whole(
+    study: str, scheme: str, browser: Browser, pages: dict[str, Path]
+) -> None:
+    """And what stays wider than the screen can be scrolled, by keyboard too."""
+    browser.open(pages[study])
+    metrics = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        with browser.seen_by(scheme):
+            cut = browser.script(
+                """const inside = (box) => box.left >= -1 && box.right <= innerWidth + 1;
+                const texts = [...document.querySelectorAll("#forest .narrow text")];
+                const clash = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+                  && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3;
+                const boxes = texts.filter((one) => one.textContent).map((one) => one.getBoundingClientRect());
+                return [texts.length, texts.filter((one) => !inside(one.getBoundingClientRect())).length,
+                  boxes.some((a, i) => boxes.slice(i + 1).some((b) => clash(a, b))),
+                  Math.min(...boxes.map((box) => box.height)),
+                  [...document.querySelectorAll(".scroll:not(.wide)")].filter((one) => one.tabIndex < 0).length];"""
+            )
+            shown, outside, clashes, smallest, unreachable = cut
+            assert shown > 10
+            assert (outside, clashes, unreachable) == (0, False, 0)
+            assert smallest >= 9 or study == "hostile", "pixels"
+            assert browser.script("return document.documentElement.scrollWidth - innerWidth") <= 0
+            assert browser.illegible() == []
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

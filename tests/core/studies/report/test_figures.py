@@ -6,6 +6,7 @@ import pytest
 
 from partwise.studies.report.figures import (
     ForestRow,
+    far_trials,
     forest,
     interactions,
     learning_curves,
@@ -203,3 +204,45 @@ def test_where_curves_end_elsewhere_than_the_table_the_caption_says_why() -> Non
     assert "end elsewhere" not in as_they_are.caption
     assert "while training, models are evaluated on as many batches" in other.caption
     assert "measured after the last update, on all of the valid split" in other.caption
+
+
+def exploding(results: Results, *places: tuple[str, float]) -> Results:
+    """The same, but that the trials at these places went out of hand."""
+    trials = [
+        trial.model_copy(update={"metric": 7.25, "state": "done"}) if (trial.variant, trial.value) in places else trial
+        for trial in results.trials
+    ]
+    return results.model_copy(update={"trials": trials})
+
+
+def test_an_exploding_trial_leaves_the_others_their_room_and_is_pointed_at() -> None:
+    results = fake_results.positions()
+    calm = [float(t.text) for t in drawn(sensitivity(results)).of_class("tick") if float(t["x"]) < 60]
+    wild = exploding(results, ("base", 1e-2), ("position=rope", 1e-2))
+    svg = drawn(sensitivity(wild))
+    assert [float(t.text) for t in svg.of_class("tick") if float(t["x"]) < 60] == calm
+    arrows = [group.all("title")[0].text for group in svg.of_class("point") if group.of_class("arrow")]
+    assert arrows == far_trials(wild) == ["base at 0.01: 7.25", "position=rope at 0.01: 7.25"]
+    assert far_trials(results) == far_trials(fake_results.grid()) == []
+
+
+def test_a_variant_that_learned_nothing_leaves_the_other_curves_their_room() -> None:
+    results = fake_results.positions()
+    far = [
+        run.model_copy(update={"curve": [(step, 50.0) for step, _ in run.curve]}) if run.variant == "position=none"
+        else run for run in results.outcomes
+    ]  # fmt: skip
+    curves = learning_curves(results.model_copy(update={"outcomes": far}))
+    assert curves
+    ticks = [float(t.text.replace("−", "-")) for t in drawn(curves.drawing).of_class("tick") if float(t["x"]) < 60]
+    assert max(ticks) < 4
+    assert "Beyond the scale: position=none." in curves.caption
+
+
+def test_a_run_out_of_hand_leaves_the_cells_of_a_grid_their_room() -> None:
+    results = fake_results.grid()
+    far = fake_results.changed(results.outcomes, "position=rope", 3, metric=60.0)
+    svg = drawn(interactions(results.model_copy(update={"outcomes": far})))
+    assert max(float(t.text) for t in svg.of_class("tick") if float(t["x"]) < 60) < 3
+    (arrow,) = [group for group in svg.of_class("point") if group.of_class("arrow")]
+    assert arrow.all("title")[0].text.startswith("norm=layer_norm, position=rope: ")

@@ -54,13 +54,13 @@ def test_the_tables_of_markdown_hold_the_figures() -> None:
     main, runs, *_ = tables(read(markdown(report(results))))
     assert main[0][:4] == ["variant", "seeds done", "bits per byte (valid)", "SD"]
     values = [*results.values("position=alibi").values()]
-    alibi = main[4]
+    (alibi,) = [row for row in main if row[0].startswith("position=alibi")]
     assert alibi[:3] == [
         "position=alibi (tuned trainer.optimizer.lr = 0.003)", "4 of 5, 1 failed", f"{mean(values):.3f}†",
     ]  # fmt: skip
     assert alibi[3] == f"{stdev(values):.3f}"
     assert runs[0] == ["variant", *(f"seed {seed}" for seed in results.seeds)]
-    assert runs[4] == ["position=alibi", f"{values[0]:.3f}", "failed", *(f"{value:.3f}" for value in values[1:])]
+    assert runs[3] == ["position=alibi", f"{values[0]:.3f}", "failed", *(f"{value:.3f}" for value in values[1:])]
 
 
 @STUDIES
@@ -71,9 +71,9 @@ def test_every_table_of_markdown_is_one_and_has_all_its_cells(study: str) -> Non
         assert len({len(row) for row in table}) == 1
     main = tables(root)[0]
     assert len(main) == 1 + len(results.variants)
-    assert [row[0].split(" (")[0] for row in main[1:3]] == [
-        printable(v.name).split(" (")[0] for v in results.variants[:2]
-    ]
+    assert sorted(row[0].split(" (")[0] for row in main[1:]) == sorted(
+        printable(v.name).split(" (")[0] for v in results.variants
+    )
 
 
 def test_names_that_mean_something_in_markdown_are_only_text() -> None:
@@ -87,7 +87,9 @@ def test_names_that_mean_something_in_markdown_are_only_text() -> None:
 
 def test_the_sections_of_markdown_are_those_of_the_page() -> None:
     titles = [title.text for title in read(markdown(report(fake_results.positions()))).all("h2")]
-    assert titles == ["Table", "Every run", "Second opinion", "Runs that did not finish", "Provenance", "Limits"]
+    assert titles == [
+        "Verdicts", "Limits", "Table", "Every run", "Second opinion", "Runs that did not finish", "Provenance",
+    ]  # fmt: skip
     assert "Interactions" in [title.text for title in read(markdown(report(fake_results.grid()))).all("h2")]
     assert [title.text for title in read(markdown(report(fake_results.only_base()))).all("h2")] == [
         "Table",
@@ -168,12 +170,11 @@ def test_the_summary_holds_the_contrasts_in_full() -> None:
 def test_every_row_of_latex_has_its_cells_and_every_brace_its_other(study: str) -> None:
     results = fake_results.STUDIES[study]()
     text = latex(report(results))
-    body = re.search(r"\\midrule\n(.*)\\bottomrule", text, re.DOTALL)
-    assert body
-    lines = body[1].strip().split("\n")
-    assert len(lines) == len(results.variants)
-    assert all(line.endswith(r" \\") for line in lines)
-    assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {10}
+    compared, took = (part.strip().split("\n") for part in re.findall(r"\\midrule\n(.*?)\\bottomrule", text, re.DOTALL))
+    for lines, cells in ((compared, 6), (took, 7)):
+        assert len(lines) == len(results.variants)
+        assert all(line.endswith(r" \\") for line in lines)
+        assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {cells - 1}
     bare = re.sub(r"\\[\\{}$&#%_]", "", text)
     assert bare.count("{") == bare.count("}")
     assert bare.count("$") % 2 == 0
@@ -183,11 +184,13 @@ def test_every_row_of_latex_has_its_cells_and_every_brace_its_other(study: str) 
 
 def test_the_row_of_latex_is_what_a_paper_prints() -> None:
     text = latex(report(fake_results.positions()))
-    (line,) = [line for line in text.split("\n") if line.strip().startswith("position=none")]
-    cells = [cell.strip() for cell in line.removesuffix(r" \\").split("&")]
-    assert cells[:3] == ["position=none", "4 of 5, 1 diverged", r"2.196 $\pm$ 0.036\textsuperscript{\dag}"]
-    assert cells[3:6] == ["$+0.070$", "$[+0.033, +0.108]$", "$0.020$"]
-    assert cells[6:] == ["worse", r"1.18\,M", r"7.10\,M", r"1.23\,M", cells[-1]]
+    name = r"\raggedright position=\allowbreak{}none"
+    lines = [line.strip() for line in text.split("\n") if line.strip().startswith(name)]
+    compared, took = ([cell.strip() for cell in line.removesuffix(r" \\").split("&")] for line in lines)
+    assert compared == [
+        name, r"2.196 $\pm$ 0.036\textsuperscript{\dag}", "$+0.070$", "$[+0.033, +0.108]$", "$0.020$", "worse",
+    ]  # fmt: skip
+    assert took == [name, "4 of 5, 1 diverged", "", r"1.18\,M", r"7.10\,M", r"1.23\,M", took[-1]]
     assert r"\textsuperscript{\dag} Mean over the runs that finished" in text
 
 
@@ -214,3 +217,5 @@ def test_latex_compiles(study: str, tmp_path: Path) -> None:
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout, "it runs off the page"
+    assert "Float too large" not in done.stdout

@@ -1,12 +1,12 @@
 """The report's figures, as SVG that stands in its page."""
 
 from .curves import learning_curves
-from .forest import ForestRow, forest, off_scale
+from .forest import ForestRow, forest, narrow_forest, off_scale
 from .interactions import interactions
 from .seeds import seed_lines
-from .tuning import lost_trials, sensitivity
+from .tuning import far_trials, lost_trials, sensitivity
 
 __all__ = [
-    "ForestRow", "forest", "interactions", "learning_curves", "lost_trials", "off_scale", "seed_lines",
-    "sensitivity",
+    "ForestRow", "far_trials", "forest", "interactions", "learning_curves", "lost_trials", "narrow_forest",
+    "off_scale", "seed_lines", "sensitivity",
 ]  # fmt: skip

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from partwise.rendering.axes import within_reach
 from partwise.rendering.lines import MOST_TOGETHER, Panel, Series, panels
 from partwise.rendering.svg import Point, Style
 from partwise.studies.results import Outcome, Results
+from partwise.wording import joined
 
 EARLY = 0.1
 """Share of the steps, at the beginning, that does not decide the range of the curves' axis."""
@@ -38,7 +40,7 @@ def learning_curves(results: Results) -> Curves | None:
     if len(shown) > MOST_TOGETHER:
         caption = f"{CAPTION}, for each panel by itself; steps run from left to right.{_ends_elsewhere(results)}"
         return Curves(_one_by_one(results, shown), caption)
-    heights = _heights(shown)
+    heights = _heights(results, shown)
     broken = [one for name in _names(results) for one in _broken(results, name)]
     keys = [(one.name, one.style) for one in shown]
     # Evaluations in training are on the valid split, at the length trained on, whatever the metric is.
@@ -46,7 +48,7 @@ def learning_curves(results: Results) -> Curves | None:
     drawn = [Panel(while_training, (*broken, *shown), "step", heights=heights)]
     apart = _apart(results)
     if apart:
-        late = _late([point for one in apart for point in one.points], EARLY_APART)
+        late = within_reach(_late([point for one in apart for point in one.points], EARLY_APART), 0.0)
         band = results.metric.smallest_effect or 0.0
         drawn.append(Panel(f"difference from {results.baseline}", apart, "step", heights=late, band=band))
     caption = (
@@ -54,6 +56,7 @@ def learning_curves(results: Results) -> Curves | None:
         if apart
         else f"{CAPTION}."
     )
+    caption += _beyond(shown, heights)
     caption += " Dotted: runs that did not finish, as far as they are within the figure." if broken else ""
     caption += _ends_elsewhere(results)
     return Curves(panels("Learning curves", _description(shown), drawn, len(drawn), 250, keys), caption)
@@ -133,8 +136,16 @@ def _late(points: Sequence[Point], early: float) -> tuple[float, ...]:
     return tuple(y for x, y in points if x >= early * last)
 
 
-def _heights(shown: Sequence[Series]) -> tuple[float, ...]:
-    return _late([point for one in shown for point in (*one.points, *one.low, *one.high)], EARLY)
+def _heights(results: Results, shown: Sequence[Series]) -> tuple[float, ...]:
+    """Without the variants, or the single runs, that would leave all the others no room."""
+    values = _late([point for one in shown for point in (*one.points, *one.low, *one.high)], EARLY)
+    return within_reach(values, min(values) if results.metric.goal == "min" else max(values))
+
+
+def _beyond(shown: Sequence[Series], heights: Sequence[float]) -> str:
+    """Names the variants whose line ends beyond the figure."""
+    far = [one.name for one in shown if not min(heights) <= one.points[-1][1] <= max(heights)]
+    return f" Beyond the scale: {joined(far)}." if far else ""
 
 
 def _one_by_one(results: Results, shown: Sequence[Series]) -> Markup:
@@ -142,7 +153,7 @@ def _one_by_one(results: Results, shown: Sequence[Series]) -> Markup:
     base = next((one for one in shown if one.name == results.baseline), None)
     behind = () if base is None else (Series(base.name, base.style, base.points),)
     others = [one for one in shown if one.name != results.baseline]
-    drawn = [Panel(one.name, (*behind, one), "", heights=_heights((*behind, one))) for one in others]
+    drawn = [Panel(one.name, (*behind, one), "", heights=_heights(results, (*behind, one))) for one in others]
     keys = [(results.baseline, Style.of(-1))] if base else []
     return panels("Learning curves", _description(shown), drawn, 4, 96, keys)
 

@@ -13,6 +13,8 @@ from partwise.rendering.svg import FONT, Drawing, room_for, shortened, width_of
 WIDTH = 880.0
 ROW = 27.0
 GAP = 14.0
+NARROW, STACK = 340.0, 70.0
+"""Width of the figure on a narrow screen, and the height of its rows."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,31 @@ def forest(rows: Sequence[ForestRow], title: str, axis: str, band: float | None,
     return drawing.markup()
 
 
+def narrow_forest(
+    rows: Sequence[ForestRow], title: str, axis: str, band: float | None, sides: tuple[str, str]
+) -> Markup:
+    """The same for a narrow screen: what stands beside an interval stands above and below it."""
+    texts = [part for row in rows for part in (row.text, f"{row.label}  {row.verdict}")]
+    width = max(NARROW, *map(width_of, texts))
+    top, bottom = 26.0, 26.0 + STACK * len(rows)
+    drawing = Drawing(width, bottom + 48, f"For narrow screens: {title}", _description(rows, axis, band))
+    along = _scale(rows, band, 22, width - 22)
+    if band:
+        drawing.box(along(-band), top, along(band) - along(-band), bottom - top, "band")
+    bottom_axis(drawing, along, top, bottom, shortened(axis, width), about=4)
+    drawing.line((along(0), top), (along(0), bottom), "zero")
+    drawing.text((0, 12), f"← {sides[0]}", "side")
+    drawing.text((width, 12), f"{sides[1]} →", "side", "end")
+    for number, row in enumerate(rows):
+        y = top + STACK * number
+        with drawing.group(row.tip, f"row v-{row.verdict.replace(' ', '-') or 'none'}"):
+            drawing.text((0, y + 12), row.label, "label")
+            drawing.text((width, y + 12), row.verdict, "verdict", "end")
+            _estimate(drawing, row, along, y + 32)
+            drawing.text((width, y + 49), row.text, "figures", "end")
+    return drawing.markup()
+
+
 def off_scale(rows: Sequence[ForestRow], band: float | None) -> list[str]:
     """Labels of the rows that reach beyond the figure."""
     along = _scale(rows, band, 0, 1)
@@ -112,4 +139,4 @@ def _description(rows: Sequence[ForestRow], axis: str, band: float | None) -> st
     return f"{axis}. {f'The smallest effect that matters is {band:g}. ' if band else ''}{said}."
 
 
-__all__ = ["ForestRow", "forest", "off_scale"]
+__all__ = ["ForestRow", "forest", "narrow_forest", "off_scale"]

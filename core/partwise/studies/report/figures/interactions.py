@@ -6,6 +6,7 @@ from itertools import combinations
 
 from markupsafe import Markup
 
+from partwise.rendering.axes import within_reach
 from partwise.rendering.lines import Panel, Series, panels
 from partwise.rendering.svg import Point, Style
 from partwise.studies.results import Results
@@ -57,7 +58,10 @@ def _panel(results: Results, across: str, lines: str) -> Panel:
         if points:
             series.append(Series(f"{lines}={level}", style, tuple(points), tuple(tips)))
     names = tuple(results.factors[across])
-    return Panel(results.metric.label, tuple(series), across, names, scattered=tuple(scattered))
+    values = [y for _, (_, y) in scattered] or [0.0]
+    heights = within_reach(values, min(values) if results.metric.goal == "min" else max(values))
+    label = results.metric.label
+    return Panel(label, tuple(series), across, names, heights=heights, scattered=tuple(scattered), arrows=True)
 
 
 __all__ = ["interactions"]

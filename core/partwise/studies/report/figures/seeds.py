@@ -19,8 +19,8 @@ MOST_TOLD_APART = 8
 
 
 def seed_lines(results: Results, sds: dict[str, float | None]) -> Markup:
-    """Draws the runs that are done; what became of the others stands to the right of their row."""
-    names = [variant.name for variant in results.variants]
+    """Draws the runs that are done, variants in the order of `sds`; what became of the others stands at the right."""
+    names = [*sds]
     values = {name: results.values(name) for name in names}
     lost = {name: _lost(results, name) for name in names}
     told_apart = len(results.seeds) <= MOST_TOLD_APART

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from partwise.rendering.axes import within_reach
 from partwise.rendering.lines import MOST_TOGETHER, Panel, Series, panels
 from partwise.rendering.svg import Point
 from partwise.rendering.text import plain
@@ -25,13 +26,34 @@ def sensitivity(results: Results) -> Markup | None:
     knob = results.tuned_knob or "the tuned knob"
     title = f"Sensitivity to {knob}"
     said = "; ".join(f"{one.name}: {', '.join(one.tips)}" for one in shown)
+    heights = _heights(results, shown)
     if len(shown) > MOST_TOGETHER:
-        heights = tuple(y for one in shown for _, y in one.points)
-        drawn = [Panel(one.name, (one,), knob, axis.names, axis.logarithmic, heights) for one in shown]
+        drawn = [Panel(one.name, (one,), knob, axis.names, axis.logarithmic, heights, arrows=True) for one in shown]
         return panels(title, said, drawn, 4, 96, [])
     keys = [(one.name, one.style) for one in shown]
-    panel = Panel(results.metric.label, tuple(shown), knob, axis.names, axis.logarithmic)
+    panel = Panel(results.metric.label, tuple(shown), knob, axis.names, axis.logarithmic, heights, arrows=True)
     return panels(title, said, [panel], 1, 250, keys)
+
+
+def _heights(results: Results, shown: Sequence[Series]) -> tuple[float, ...]:
+    """Without the values that training went out of hand at: they would make a straight line of all the others."""
+    values = [y for one in shown for _, y in one.points]
+    return within_reach(values, min(values) if results.metric.goal == "min" else max(values))
+
+
+def far_trials(results: Results) -> list[str]:
+    """The means that lie beyond the picture: `base at 0.1: 7.31`."""
+    if not any(trial.metric is not None for trial in results.trials):
+        return []
+    axis = _axis(results.trials)
+    lines = [one for one in (_line(results, variant, axis) for variant in results.variants) if one.points]
+    kept = _heights(results, lines)
+    return [
+        tip
+        for one in lines
+        for (_, y), tip in zip(one.points, one.tips, strict=True)
+        if not min(kept) <= y <= max(kept)
+    ]
 
 
 def lost_trials(results: Results) -> list[str]:
@@ -92,4 +114,4 @@ def _metrics(trials: Sequence[Trial], variant: str, value: object) -> list[float
     return [t.metric for t in trials if t.variant == variant and t.value == value and t.metric is not None]
 
 
-__all__ = ["lost_trials", "sensitivity"]
+__all__ = ["far_trials", "lost_trials", "sensitivity"]
