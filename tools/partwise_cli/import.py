@@ -19,7 +19,8 @@ def command(checkpoint: Path, out: Path | None, as_json: bool) -> None:
     """Make a run from a Hugging Face checkpoint directory.
 
     The directory holds config.json, model.safetensors (or shards with their index) and tokenizer.json. Its
-    settings become the run's recipe, whose parts you can then replace; its tensors become the run's weights.
+    settings become the run's recipe, whose parts you can then replace; its tensors become the run's weights. A setting
+    that the family's weight map does not name is an error, unless it never changes what a model computes.
 
     \b
     Example:
