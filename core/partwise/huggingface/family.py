@@ -17,7 +17,7 @@ from partwise.recipe.recipe import Recipe, Version
 from partwise.recipe.shipped import own_directory
 from partwise.recipe.suggestions import did_you_mean
 
-from .config_map import ConfigMap, shown
+from .config_map import ConfigMap, is_like, shown
 from .layer_lists import with_layer_lists
 from .weight_map import Pattern, WeightEntry, WeightMap
 
@@ -86,9 +86,10 @@ class Family(BaseModel):
         loaded = self.changed_recipe(overrides)
         resolved = loaded.recipe.resolved()
         for path, value, key in told:
-            found = [one for one in values_at(resolved, path) if one != value]
+            found = [one for one in values_at(resolved, path) if not is_like(one, value)]
             if key is not None and found:  # null takes out a knob that cannot be null, which leaves its default
-                raise InputError(f"config.json: {key} is {shown(value)}, and {path} of the recipe is {shown(found[0])}")
+                why = ", which cannot be null" if value is None else ", which something else in the map sets, too"
+                raise InputError(f"config.json: {key} is {shown(value)}, but {path} stays {shown(found[0])}{why}")
         if not config_map.layers:
             return loaded
         by_layer = with_layer_lists(config_map, config, loaded, lambda more: self.changed_recipe([*overrides, *more]))

@@ -206,20 +206,25 @@ def _tensors(family: Family, node: Node, variants: _Variants) -> Iterator[Proble
     from partwise.runs.weights import model_tensors
 
     own: set[str] = set()
+    misfits: dict[int, str] = {}
     failed: list[str] = []
+    weights = family.weights
     for loaded in variants.recipes:
         for model, is_meant in _models(loaded, family):
             own |= {name for name, _ in model.named_parameters(remove_duplicate=False)} | model_tensors(model).keys()
+            misfits = {id(entry): message for entry, message in weights.misfits(model)} | misfits
             if is_meant:
                 try:
-                    family.weights.plan(model)
+                    weights.plan(model)
                 except PartwiseError as error:
                     failed.append(str(error))
-    idle = {id(entry) for entry in family.weights.unmatched(dict.fromkeys(own))}
+    idle = {id(entry) for entry in weights.unmatched(dict.fromkeys(own))}
     for number, entry in enumerate(family.tensors):
         if id(entry) in idle:
             yield _problem(node, *_idle(entry, number, own))
-    for message in dict.fromkeys(failed) if not idle else ():
+        elif id(entry) in misfits:
+            yield _problem(node, misfits[id(entry)].removeprefix(f"{family.place}: "), ("tensors", number, "theirs"))
+    for message in dict.fromkeys(failed) if not idle and not misfits else ():
         yield _problem(node, message.removeprefix(f"{family.place}: "), ("tensors",))
 
 

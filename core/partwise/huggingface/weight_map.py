@@ -150,6 +150,15 @@ class WeightMap:
             )
         return matched
 
+    def misfits(self, model: nn.Module) -> Iterator[tuple[WeightEntry, str]]:
+        """Entries that join what the model does not stack, and what is wrong with each."""
+        own = _own(model)
+        for pattern, entry in self._matching(own):
+            try:
+                self._sizes(entry, model, own)
+            except InputError as error:
+                yield pattern, str(error)
+
     def to_ours(self, theirs: Mapping[str, Tensor], model: nn.Module, fact: Fact) -> dict[str, Tensor]:
         """Tensors for `model` (which may be on the meta device) by its own names.
 
