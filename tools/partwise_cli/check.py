@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -23,15 +24,17 @@ from .text import visible
 def command(
     context: click.Context, files: tuple[str, ...], overrides: tuple[str, ...], schema_only: bool, as_json: bool
 ) -> None:
-    """Check recipes and studies: files, or names of shipped ones.
+    """Check recipes, studies and weight maps.
 
-    Every model is assembled, without memory for its weights; for a study, that of every variant. All files are
-    reported; the exit code is 2 if any is wrong, and 1 if a part breaks while it is assembled.
+    Each is given as a file, recipes and studies also by the name of a shipped one. Every model is assembled, without
+    memory for its weights; for a study, that of every variant; for a weight map, that of every case of its choices.
+    All files are reported; the exit code is 2 if any is wrong, and 1 if a part breaks while it is assembled.
 
     \b
     Examples:
       partwise check mine.json
       partwise check recipes/*.json --schema-only
+      partwise check recipes/families/llama.weights.json
     """
     exit_code, reports = 0, []
     for file in files:
@@ -50,10 +53,14 @@ def command(
 
 def _checked(file: str, overrides: tuple[str, ...], schema_only: bool) -> tuple[Exception | None, int]:
     """What is wrong with a file, and the exit code for it. A part that breaks must not keep other files unchecked."""
+    from partwise.huggingface.family import holds_map
     from partwise.recipe import load
     from partwise.studies.definition.locate import holds_study
 
     try:
+        if holds_map(file):
+            _check_map(file, overrides, schema_only)
+            return None, 0
         if holds_study(file):
             _check_study(file, overrides, schema_only)
             return None, 0
@@ -67,6 +74,15 @@ def _checked(file: str, overrides: tuple[str, ...], schema_only: bool) -> tuple[
     except Exception as error:
         return error, 1
     return None, 0
+
+
+def _check_map(file: str, overrides: tuple[str, ...], schema_only: bool) -> None:
+    from partwise import InputError
+    from partwise.huggingface.map_rules import check_map
+
+    if overrides:
+        raise InputError(f"{file} is a weight map, and --set changes recipes; change its recipe")
+    check_map(Path(file), assemble=not schema_only)
 
 
 def _check_study(file: str, overrides: tuple[str, ...], schema_only: bool) -> None:

@@ -1,8 +1,13 @@
-"""Weights to and from Hugging Face's checkpoint directories, by declarative maps.
+"""Weights to and from Hugging Face's checkpoint directories, by declarative maps (docs/maps.md).
 
-weight_map    from their tensors to ours, and back
-config_map    from their settings to the choices of a recipe, and back
-family        both maps for one `model_type`, in a JSON file beside the recipes of public families
-checkpoint    a checkpoint directory: config.json and safetensors, in one file or in shards
-convert       imports a checkpoint as a run, exports a run as a checkpoint
+weight_map      from their tensors to ours, and back
+config_map      from their settings to the choices of a recipe, and back
+layer_lists     the settings that have one value for each layer
+arithmetic      what a setting is computed from
+without_effect  settings that change no logits in any family
+family          both maps for one `model_type`, in a JSON file beside the recipes of public families
+map_rules       checks a map as recipes are checked
+same_model      whether a family's recipe and a run's make the same model
+checkpoint      a checkpoint directory: config.json and safetensors, in one file or in shards
+convert         imports a checkpoint as a run, exports a run as a checkpoint
 """

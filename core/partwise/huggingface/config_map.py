@@ -3,16 +3,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from annotated_types import MinLen
+from pydantic import AfterValidator, BaseModel, ConfigDict, StrictInt, StrictStr, field_validator
 
 from partwise.errors import InputError
 from partwise.recipe.paths import values_at
+from partwise.recipe.suggestions import did_you_mean
+from partwise.wording import many
+
+from .arithmetic import computed, keys_in
+from .without_effect import WITHOUT_EFFECT, has_no_effect
 
 Flat = dict[str, Any]
 """Settings by dotted keys: `rope_scaling.factor`."""
+
+
+def _a_name(value: str) -> str:
+    if not all(segment.strip() == segment != "" for segment in value.split(".")):
+        raise ValueError(f"expected names with dots between, got {value!r}")
+    return value
+
+
+def _an_expression(value: str | int) -> str | int:
+    if isinstance(value, str):
+        keys_in(value)
+    elif value < 1:
+        raise ValueError(f"expected 1 or more, got {value}")
+    return value
+
+
+Key = Annotated[StrictStr, AfterValidator(_a_name)]
+"""A key of config.json: `hidden_size`, `rope_scaling.factor`."""
+Place = Annotated[StrictStr, AfterValidator(_a_name)]
+"""A path of the recipe: `model.blocks.*.mixer.heads`."""
 
 
 class Setting(BaseModel):
@@ -20,11 +48,36 @@ class Setting(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    key: str
-    at: list[str]
-    """Paths of the knobs that have its value."""
+    key: Key
+    at: tuple[Place, ...]
+    """Paths of the knobs that have its value; none for a setting that only others are computed from."""
     default: Any = None
-    """Its value where config.json leaves it out; null: the recipe's own."""
+    """Its value where config.json leaves it out: a value (null, too), or {"computed": "4 * n_embd"}, from other keys.
+    A setting without a default must be in config.json. Where config.json says null, the knobs become null, or what is
+    computed."""
+    rows: StrictStr | None = None
+    """Our tensor (`{i}` in its name is a layer) whose rows are the value where the knob is null."""
+    replaces: tuple[StrictStr, ...] = ()
+    """Knobs beside it that no longer matter once it has a value: `ratio`."""
+
+    @field_validator("default")
+    @classmethod
+    def _is_a_value_or_computed(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            if set(value) != {"computed"} or not isinstance(value["computed"], str):
+                raise ValueError('expected a value, or {"computed": "4 * n_embd"}')
+            keys_in(value["computed"])
+        return value
+
+    @property
+    def expression(self) -> str | None:
+        """What the default is computed from."""
+        return self.default["computed"] if isinstance(self.default, Mapping) else None
+
+    @property
+    def has_default(self) -> bool:
+        """Whether config.json may leave it out."""
+        return "default" in self.model_fields_set
 
 
 class Case(BaseModel):
@@ -32,121 +85,328 @@ class Case(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    when: dict[str, Any]
-    set: dict[str, Any]
-    settings: list[Setting] = []
+    when: dict[Key, Any]
+    set: dict[Place, Any]
+    settings: tuple[Setting, ...] = ()
 
 
-class ConfigMap(BaseModel):
-    """Settings that are knobs, settings that decide between parts, and settings with only one possible value."""
+class LayerCase(BaseModel):
+    """What a layer has whose value in the list is `value`; paths begin at the layer: `mixer.window`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    settings: list[Setting] = []
-    choices: list[list[Case]] = []
+    value: Any
+    set: dict[Place, Any] = {}
+    settings: tuple[Setting, ...] = ()
+
+
+class Every(BaseModel):
+    """Layer `every`, twice `every` and so on (counted from 1) have `last`; those between them have `others`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    every: Annotated[StrictInt | StrictStr, AfterValidator(_an_expression)]
+    """A number, or what it is computed from: `no_rope_layer_interval`."""
+    last: Any
+    others: Any
+
+
+class LayerList(BaseModel):
+    """A setting with one value for each layer: `layer_types`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: Key
+    cases: Annotated[tuple[LayerCase, ...], MinLen(1)]
+    blocks: Place = "model.blocks"
+    """The pattern of layers in the recipe."""
+    depth: Place = "model.depth"
+    """The number of layers in the recipe."""
+    default: tuple[Any, ...] | Every | None = None
+    """The list where config.json has none, or null: repeated until there are as many as layers. null: it must be there.
+    """
+
+
+class ConfigMap(BaseModel):
+    """What each key of config.json means: a knob, a choice between parts, the only value possible, or nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    settings: tuple[Setting, ...] = ()
+    choices: tuple[Annotated[tuple[Case, ...], MinLen(1)], ...] = ()
     """Of each list, the first case that applies is taken; the first of the list if config.json does not mention it."""
-    fixed: dict[str, Any] = {}
+    layers: tuple[LayerList, ...] = ()
+    fixed: dict[Key, Any] = {}
     """The only value that the recipe's parts allow; also assumed where config.json leaves it out."""
-    aliases: dict[str, str] = {}
+    no_effect: tuple[Key, ...] = ()
+    """Keys, or the first words of keys, that change no logits of this family."""
+    aliases: dict[Key, Key] = {}
     """Newer or older keys -> the keys used here."""
 
     def overrides(self, config: Mapping[str, Any]) -> list[str]:
-        """Changes that make the family's recipe one for a checkpoint with these settings.
+        """Changes that make the family's recipe one for a checkpoint with these settings, but for `layers`.
 
         Raises:
-            InputError: a setting has a value that the map does not know.
+            InputError: a setting has a value that the map does not know, or is not in the map at all.
         """
-        flat = self._flat(config)
+        return [f"{path}={json.dumps(value)}" for path, value, _ in self.changes(config)]
+
+    def changes(self, config: Mapping[str, Any]) -> list[tuple[str, Any, str | None]]:
+        """Path, value and, for a knob that one key decides, the key."""
+        flat = self.flat(config)
+        self._refuse_unknown(flat)
         self._check_fixed(flat)
         cases = [_case_of_config(choice, flat) for choice in self.choices]
-        changes = [change for case in cases for change in case.set.items()]
-        for setting in self._settings(cases):
-            value = flat.get(setting.key)
-            value = setting.default if value is None else value
-            if value is not None:
-                changes += [(path, value) for path in setting.at]
-        return [f"{path}={json.dumps(value)}" for path, value in changes]
+        self._refuse_undecided(flat, cases)
+        changes: list[tuple[str, Any, str | None]] = [(p, v, None) for case in cases for p, v in case.set.items()]
+        for setting in self.taken(cases):
+            changes += [(path, self.value(setting, flat), setting.key) for path in setting.at]
+        return changes
 
-    def config(self, recipe: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings of a resolved recipe.
+    def config(self, recipe: Mapping[str, Any], rows: Mapping[str, int] | None = None) -> dict[str, Any]:
+        """The settings of a resolved recipe; of the cases that fit it, the first.
+
+        Args:
+            rows: the number of rows of each of the model's tensors.
 
         Raises:
             InputError: the recipe makes a choice that no setting stands for.
         """
+        return next(self.configs(recipe, rows))
+
+    def configs(self, recipe: Mapping[str, Any], rows: Mapping[str, int] | None = None) -> Iterator[dict[str, Any]]:
+        """The settings of a resolved recipe, for each combination of cases that fit it."""
+        decided = self._decided_by_settings()
+        set_by = [{path for case in choice for path in case.set} for choice in self.choices]
+        fitting = []
+        for number, choice in enumerate(self.choices):
+            others = set().union(*set_by[:number], *set_by[number + 1 :])
+            fitting.append(_cases_of_recipe(choice, recipe, decided | others - set_by[number]))
+        for cases in product(*fitting):
+            yield self._config(recipe, cases, rows or {})
+
+    def _config(self, recipe: Mapping[str, Any], cases: Sequence[Case], rows: Mapping[str, int]) -> dict[str, Any]:
+        from .layer_lists import lists_of_recipe
+
         flat: Flat = dict(self.fixed)
-        cases = [_case_of_recipe(choice, recipe) for choice in self.choices]
         for case in cases:
             flat |= case.when
-        for setting in self._settings(cases):
-            value = _one_value(setting, recipe)
+        unset: list[Setting] = []
+        decided = {path for one in self.layers for case in one.cases for path in _paths_in_layers(one, case)}
+        for setting in self.taken(cases):
+            values = [value for path in setting.at if path not in decided for value in values_at(recipe, path)]
+            value = one_value(setting, values)
+            value = measured(setting, rows) if value is None and setting.rows is not None else value
             if value is not None:
                 flat[setting.key] = value
+            elif values:
+                unset.append(setting)
+        flat |= lists_of_recipe(self.layers, recipe)
+        for setting in unset:
+            # Left out, it would become whatever the class of transformers takes for its default.
+            flat.setdefault(setting.key, None)
+            if setting.expression is not None:
+                flat[setting.key] = self.value(setting, flat)
         return _nested(flat)
 
-    def _check_fixed(self, flat: Flat) -> None:
-        for key, value in self.fixed.items():
-            if flat.get(key, value) != value:
-                raise InputError(
-                    f"config.json: {key} is {_shown(flat[key])}, but this family's recipe has {_shown(value)}"
-                )
-
-    def _settings(self, cases: list[Case]) -> list[Setting]:
+    def taken(self, cases: Iterable[Case]) -> list[Setting]:
+        """The settings that matter when these cases are taken."""
         return [*self.settings, *(setting for case in cases for setting in case.settings)]
 
-    def _flat(self, config: Mapping[str, Any]) -> Flat:
+    def every_setting(self) -> list[Setting]:
+        """The settings of all cases."""
+        cases = [case for choice in self.choices for case in choice]
+        in_layers = [setting for one in self.layers for case in one.cases for setting in case.settings]
+        return [*self.taken(cases), *in_layers]
+
+    def value(self, setting: Setting, flat: Flat, asked: tuple[str, ...] = ()) -> Any:
+        """What config.json says of a setting, or its default.
+
+        Raises:
+            InputError: it says nothing, and there is no default; or the default cannot be computed.
+        """
+        given = flat.get(setting.key)
+        if given is not None or (setting.key in flat and setting.expression is None):
+            return given
+        if setting.expression is None:
+            if not setting.has_default:
+                raise InputError(
+                    f"config.json: {setting.key} is not there, and this family has no default for it; write it there "
+                    f'(null, if it is off), or give the setting a "default" in the map'
+                )
+            return setting.default
+        try:
+            value = computed(setting.expression, lambda key: self.named(key, flat, (*asked, setting.key)))
+        except ValueError as error:
+            raise InputError(f"config.json: {setting.key} is not there, and its default {error}") from None
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    def named(self, key: str, flat: Flat, asked: tuple[str, ...] = ()) -> Any:
+        if flat.get(key) is not None:
+            return flat[key]
+        setting = next((one for one in self.every_setting() if one.key == key), None)
+        if setting is None or key in asked:
+            raise ValueError(f"needs {key}, which is not there either")
+        return self.value(setting, flat, asked)
+
+    def flat(self, config: Mapping[str, Any]) -> Flat:
+        """The settings by dotted keys, without aliases.
+
+        Raises:
+            InputError: a key and its alias say different things.
+        """
         flat = dict(_flattened(config))
         for alias, key in self.aliases.items():
-            if alias in flat and flat.get(key) is None:
+            if alias not in flat:
+                continue
+            if flat.get(key) is not None and flat[alias] is not None and flat[key] != flat[alias]:
+                raise InputError(
+                    f"config.json says two things: {key} is {shown(flat[key])}, and {alias}, which means the same, is "
+                    f"{shown(flat[alias])}; take one of them out"
+                )
+            if flat.get(key) is None:
                 flat[key] = flat[alias]
         return flat
 
+    def known_keys(self) -> set[str]:
+        """Every key that the map names."""
+        decisive = {key for choice in self.choices for case in choice for key in case.when}
+        layers = {one.key for one in self.layers}
+        settings = {setting.key for setting in self.every_setting()}
+        return decisive | layers | settings | {*self.fixed, *self.aliases, *self.aliases.values(), *self.no_effect}
 
-def _case_of_config(choice: list[Case], flat: Flat) -> Case:
+    def _refuse_unknown(self, flat: Flat) -> None:
+        known = self.known_keys()
+        above = {key[:at] for key in known for at in range(len(key)) if key[at] == "."}
+        unknown = []
+        for key, value in flat.items():
+            heads = {key[:at] for at in range(len(key)) if key[at] == "."}
+            if key in known or heads & set(self.no_effect) or has_no_effect(key, value):
+                continue
+            if key in above and value is None:
+                continue  # `"rope_scaling": null`: nothing below it
+            unknown.append(f"{key} is {shown(value)}{did_you_mean(key, known | WITHOUT_EFFECT)}")
+        if unknown:
+            told = "\n  ".join(unknown)
+            raise InputError(
+                f"config.json has {many(len(unknown), 'key')} that this family's map does not name:\n  {told}\n"
+                "Each may change what the model computes. The map says what it means: a setting, a choice, a list of "
+                'layers, the only value allowed ("fixed"), or nothing ("no_effect").'
+            )
+
+    def _refuse_undecided(self, flat: Flat, cases: Sequence[Case]) -> None:
+        """A setting of a case that was not taken, where nothing says which case it is."""
+        heard = {setting.key for setting in self.taken(cases)}
+        for choice in self.choices:
+            deciding = list(dict.fromkeys(key for case in choice for key in case.when))
+            if any(key in flat for key in deciding):
+                continue
+            for setting in (setting for case in choice for setting in case.settings):
+                if flat.get(setting.key) is not None and setting.key not in heard:
+                    raise InputError(
+                        f"config.json: {setting.key} is {shown(flat[setting.key])}, but {' and '.join(deciding)}, "
+                        "which says what it is for, is not there"
+                    )
+
+    def _check_fixed(self, flat: Flat) -> None:
+        for key, value in self.fixed.items():
+            if key in flat and not same(flat[key], value):
+                raise InputError(
+                    f"config.json: {key} is {shown(flat[key])}, but this family's recipe has {shown(value)}"
+                )
+
+    def _decided_by_settings(self) -> set[str]:
+        """Paths whose values settings and layers decide, so that what a case sets there is only a beginning."""
+        cases = [case for choice in self.choices for case in choice]
+        paths = {path for setting in self.taken(cases) for path in (*setting.at, *beside(setting))}
+        return paths | {path for one in self.layers for case in one.cases for path in _paths_in_layers(one, case)}
+
+
+def _paths_in_layers(one: LayerList, case: LayerCase) -> Iterator[str]:
+    for path in (*case.set, *(at for setting in case.settings for at in setting.at)):
+        yield f"{one.blocks}.*.{path}"
+
+
+def beside(setting: Setting) -> list[str]:
+    """The paths of the knobs that a setting replaces."""
+    return [".".join((*path.split(".")[:-1], knob)) for path in setting.at for knob in setting.replaces]
+
+
+def measured(setting: Setting, rows: Mapping[str, int]) -> int | None:
+    """The rows of the setting's tensor in all layers; None if they differ, or there is none."""
+    assert setting.rows is not None
+    matcher = re.compile(re.escape(setting.rows).replace(r"\{i\}", r"\d+"))
+    found = {count for name, count in rows.items() if matcher.fullmatch(name)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _case_of_config(choice: Sequence[Case], flat: Flat) -> Case:
     """The case that the settings make; the first if they do not mention the choice."""
+    for case in choice:
+        if all(key in flat and same(flat[key], value) for key, value in case.when.items()):
+            return case
     keys = {key: flat.get(key) for case in choice for key in case.when}
-    if all(value is None for value in keys.values()):
+    if not any(key in flat for key in keys):
         return choice[0]
     for case in choice:
-        if all(flat.get(key) == value for key, value in case.when.items()):
+        if all(same(flat.get(key), value) for key, value in case.when.items()):
             return case
-    raise InputError(f"config.json: this family has no choice for {_shown(keys)}")
+    raise InputError(f"config.json: this family has no choice for {shown(keys)}")
 
 
-def _case_of_recipe(choice: list[Case], recipe: Mapping[str, Any]) -> Case:
-    for case in choice:
-        if all(_all_are(recipe, path, value) for path, value in case.set.items()):
-            return case
+def _cases_of_recipe(choice: Sequence[Case], recipe: Mapping[str, Any], decided: set[str]) -> list[Case]:
+    fitting = [
+        case for case in choice if all(_all_are(recipe, path, value, decided) for path, value in case.set.items())
+    ]
+    if fitting:
+        return fitting
     paths = sorted({path for case in choice for path in case.set})
     raise InputError(f"{', '.join(paths)}: {_without_setting(recipe, paths[0])}")
 
 
-def _one_value(setting: Setting, recipe: Mapping[str, Any]) -> Any:
-    """The value at all of the setting's paths; None if the recipe has none of them."""
-    values = [value for path in setting.at for value in values_at(recipe, path)]
+def one_value(setting: Setting, values: Sequence[Any]) -> Any:
+    """The value that all of them are; None if there are none."""
     if any(value != values[0] for value in values):
-        raise InputError(f"{', '.join(setting.at)}: {setting.key} is one number for all, found {_shown(values)}")
+        raise InputError(f"{', '.join(setting.at)}: {setting.key} is one number for all, found {shown(values)}")
     return values[0] if values else None
 
 
-def _all_are(recipe: Mapping[str, Any], path: str, wanted: Any) -> bool:
+def _all_are(recipe: Mapping[str, Any], path: str, wanted: Any, decided: set[str]) -> bool:
     found = list(values_at(recipe, path))
-    return bool(found) and all(_is(value, wanted) for value in found)
+    return bool(found) and all(is_like(value, wanted, path, decided) for value in found)
 
 
-def _is(value: Any, wanted: Any) -> bool:
-    """Whether a value is the wanted one; knobs of a part that `wanted` does not mention do not matter."""
+def is_like(value: Any, wanted: Any, path: str = "", decided: Iterable[str] = ()) -> bool:
+    """Whether a value of the recipe is the wanted one; knobs of a part that `wanted` does not mention do not matter,
+    nor do those at `decided` paths. A pattern of layers may be repeated."""
+    if path in decided:
+        return True
     if isinstance(wanted, str) and isinstance(value, Mapping):
         return bool(value.get("use") == wanted)
     if isinstance(wanted, Mapping) and isinstance(value, Mapping):
-        return all(key in value and _is(value[key], one) for key, one in wanted.items())
-    return bool(value == wanted)
+        return all(key in value and is_like(value[key], one, f"{path}.{key}", decided) for key, one in wanted.items())
+    if isinstance(wanted, list | tuple) and isinstance(value, list | tuple):
+        if not wanted or not value:
+            return len(wanted) == len(value)
+        layers = max(len(wanted), len(value))
+        if layers % len(wanted) or layers % len(value):
+            return False
+        return all(is_like(value[i % len(value)], wanted[i % len(wanted)], f"{path}.*", decided) for i in range(layers))
+    return same(value, wanted)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal; a tuple is an array like any other."""
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
 
 
 def _without_setting(recipe: Mapping[str, Any], path: str) -> str:
     """Why no case applies: the value at the path, or the part nearest above it."""
     found = list(values_at(recipe, path))
     if found:
-        return f"this family has no setting for {_shown(found[0])}"
+        return f"this family has no setting for {shown(found[0])}"
     above = path
     while not found and "." in above:
         above = above.rpartition(".")[0]
@@ -173,6 +433,7 @@ def _nested(flat: Flat) -> dict[str, Any]:
     return nested
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as JSON, cut."""
     text = json.dumps(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

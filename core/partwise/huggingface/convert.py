@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from partwise.errors import InputError, PartwiseError
-from partwise.recipe import LoadedRecipe, differences, load
+from partwise.recipe import LoadedRecipe, differences
 from partwise.recipe.paths import values_at
+from partwise.recipe.suggestions import did_you_mean
 
-from .checkpoint import read_config, read_weights, write_checkpoint
-from .family import Family, families, family_of, known
+from .checkpoint import CONFIG, read_config, read_weights, write_checkpoint
+from .family import Family, broken, families, family_of, files, known
+from .map_rules import refuse_broken
+from .same_model import written_out
 from .tokenizer import marks_in_config, read_tokenizer, recipe_changes, tokenizer_files
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from partwise.runs.run import Run
 
 Dtype = Literal["float32", "bfloat16", "float16"]
+KEPT = ("pad_token_id",)
+"""Settings that nothing here needs, kept for the checkpoint that is made from the run."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +49,11 @@ def import_checkpoint(directory: Path, out: Path | None = None) -> Run:
 
     config = read_config(directory)
     family = family_of(config["model_type"])
-    loaded = _recipe(family, config, directory, _run_name(directory))
+    refuse_broken(family)
+    loaded = _recipe_in(directory, family, config)
     tokenizer = _tokenizer(config, loaded, directory)
     model = assembly.skeleton(loaded.recipe.model, ModelSite(tokenizer.vocab_size, tokenizer.end))
+    family.weights.plan(cast("nn.Module", model))
     theirs = _with_prefix(family, read_weights(directory))
     try:
         tensors = family.weights.to_ours(theirs, cast("nn.Module", model), _facts(loaded))
@@ -54,6 +61,7 @@ def import_checkpoint(directory: Path, out: Path | None = None) -> Run:
     except InputError as error:
         raise InputError(f"{directory}: {error}") from error
     origin = {"checkpoint": str(directory.resolve()), "dtype": _dtype_of(theirs)}
+    origin |= {key: config[key] for key in KEPT if key in config}
     return _write_run(out or Path("runs") / loaded.recipe.name, loaded, tokenizer, model, tensors, origin)
 
 
@@ -75,7 +83,7 @@ def _write_run(
     tokenizer: Tokenizer,
     model: Model,
     tensors: Mapping[str, Tensor],
-    origin: dict[str, str],
+    origin: dict[str, Any],
 ) -> Run:
     from partwise import assembly
     from partwise.provenance.lock import lock
@@ -110,8 +118,8 @@ def export_run(run_directory: Path, out: Path, family: str | None = None, dtype:
     from partwise.runs.weights import model_tensors
 
     reopened = workflow.reopen(run_directory, "cpu")
-    found = _candidate(reopened.loaded, family)
     module = cast("nn.Module", reopened.model)
+    found = _candidate(reopened.loaded, family, {n: t.shape[0] for n, t in model_tensors(module).items() if t.ndim})
     chosen = dtype or _imported_dtype(reopened.run)
     tensors = found.family.weights.to_theirs(model_tensors(module), module, _facts(reopened.loaded))
     config = {
@@ -119,6 +127,7 @@ def export_run(run_directory: Path, out: Path, family: str | None = None, dtype:
         "architectures": [found.family.architecture],
         "dtype": chosen,
         "vocab_size": reopened.tokenizer.vocab_size,
+        **_kept(reopened.run),
         **marks_in_config(reopened.tokenizer, reopened.recipe.model.reads == "pair"),
         **found.config,
     }
@@ -128,43 +137,65 @@ def export_run(run_directory: Path, out: Path, family: str | None = None, dtype:
     return found.family
 
 
-def _recipe(family: Family, config: dict[str, Any], directory: Path, name: str) -> LoadedRecipe:
-    assert family.config is not None
-    changes = [f'name="{name}"', *family.config.overrides(config), *recipe_changes(family, config, directory)]
-    return load(family.recipe, changes)
+def _recipe(family: Family, config: dict[str, Any], directory: Path) -> LoadedRecipe:
+    changes = [f'name="{_run_name(directory)}"', *recipe_changes(family, config, directory)]
+    return family.recipe_for(config, changes)
 
 
-def _candidate(loaded: LoadedRecipe, name: str | None) -> _Candidate:
+def _recipe_in(directory: Path, family: Family, config: dict[str, Any]) -> LoadedRecipe:
+    """
+    Raises:
+        InputError: the settings are not in the family's map, or make no recipe; the message names the file.
+    """
+    try:
+        return _recipe(family, config, directory)
+    except InputError as error:
+        told = str(error).removeprefix(f"{CONFIG}: ") if str(error).startswith(f"{CONFIG}: ") else str(error)
+        told = f" {told.removeprefix(CONFIG + ' ')}" if told.startswith(f"{CONFIG} has") else f": {told}"
+        raise InputError(f"{directory / CONFIG}{told}") from error
+
+
+def _candidate(loaded: LoadedRecipe, name: str | None, rows: Mapping[str, int]) -> _Candidate:
+    if name is not None and name in broken():
+        raise broken()[name]
     if name is not None and (name not in families() or families()[name].config is None):
-        raise InputError(f"no family {name!r}; the families are {known()}")
+        raise InputError(f"no family {name!r}{did_you_mean(name, families())}; the families are {known()}")
     reasons: list[str] = []
     for label, family in families().items():
         if family.config is None or name not in (None, label):
             continue
         try:
-            return _Candidate(family, _config(family, loaded))
+            refuse_broken(family)
+            return _Candidate(family, _config(family, loaded, rows))
         except PartwiseError as error:
             reasons.append(f"{label}: {error}")
+    reasons += [f"{label}: its map is broken; partwise check {files()[label]}" for label in broken() if name is None]
     told = "\n  ".join(reasons)
     raise InputError(f"no family that transformers can load has this run's model:\n  {told}")
 
 
-def _config(family: Family, loaded: LoadedRecipe) -> dict[str, Any]:
+def _config(family: Family, loaded: LoadedRecipe, rows: Mapping[str, int]) -> dict[str, Any]:
     """The settings that describe the recipe's model completely: a recipe made from them has the same model."""
     assert family.config is not None
-    config = family.config.config(loaded.recipe.resolved())
-    again = load(family.recipe, family.config.overrides(config))
-    for difference in differences(again, loaded):
-        if difference.path[0] == "model":
-            raise InputError(f"{difference} (the family -> this run)")
-    return config
+    ours, first = written_out(loaded, family.config, rows), ""
+    for config in family.config.configs(ours.recipe.resolved(), rows):
+        again = written_out(family.recipe_for(config), family.config, rows)
+        found = next((str(one) for one in differences(again, ours) if one.path[0] == "model"), None)
+        if found is None:
+            return config
+        first = first or found
+    raise InputError(f"{first} (the family -> this run)")
 
 
 def _facts(loaded: LoadedRecipe) -> Any:
     resolved = loaded.recipe.resolved()
 
     def fact(path: str) -> int:
-        return int(next(values_at(resolved, path)))
+        value = next(values_at(resolved, path), None)
+        if isinstance(value, bool) or not isinstance(value, int):
+            told = "is not in this recipe" if value is None else f"is {value!r} in this recipe, and no whole number"
+            raise InputError(f"the weight map regroups rows by {path}, which {told}; write it in the recipe")
+        return value
 
     return fact
 
@@ -186,6 +217,15 @@ def _imported_dtype(run: Run) -> Dtype:
     origin = run.lock.get("imported")
     dtype = origin.get("dtype") if isinstance(origin, dict) else None
     return cast(Dtype, dtype) if dtype in get_args(Dtype) else "float32"
+
+
+def _kept(run: Run) -> dict[str, Any]:
+    """Settings of the checkpoint that a run was imported from. For any other run they are null: left out, they would be
+    those of the class of transformers, whose vocabulary is another."""
+    origin = run.lock.get("imported")
+    if not isinstance(origin, dict):
+        return dict.fromkeys(KEPT)
+    return {key: origin[key] for key in KEPT if type(origin.get(key, "")) in (int, type(None))}
 
 
 def _refuse_unusable(tensors: Mapping[str, Tensor]) -> None:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr, StrictStr
 
-from partwise.errors import InputError
+from partwise.errors import InputError, PartwiseError, RecipeError
+from partwise.recipe import LoadedRecipe, Node, Problem, RejectedError, find, override_all, read, validate
+from partwise.recipe.files import displayed
+from partwise.recipe.load import extended, validated
+from partwise.recipe.paths import values_at
+from partwise.recipe.recipe import Recipe, Version
 from partwise.recipe.shipped import own_directory
+from partwise.recipe.suggestions import did_you_mean
 
-from .config_map import ConfigMap
-from .weight_map import WeightEntry, WeightMap
+from .config_map import ConfigMap, is_like, shown
+from .layer_lists import with_layer_lists
+from .weight_map import Pattern, WeightEntry, WeightMap
 
 SUFFIX = ".weights.json"
+MARK = "partwise_weights"
+"""The key that every map has, and nothing else."""
+SETS = "config.json sets "
+"""What messages call the changes that settings make to a recipe."""
 
 
 class Family(BaseModel):
@@ -22,50 +33,166 @@ class Family(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    partwise_weights: Literal[1]
-    about: str
-    model_type: str
+    partwise_weights: Version
+    about: StrictStr
+    model_type: StrictStr
     """The `model_type` in config.json."""
-    architecture: str
+    architecture: StrictStr
     """The class of transformers."""
-    prefix: str = ""
+    prefix: StrictStr = ""
     """What the names of all tensors but the head begin with; checkpoints without the head leave it out."""
-    recipe: str
-    """Name of the recipe that the settings are applied to."""
+    recipe: StrictStr
+    """Name of the recipe that the settings are applied to, or its file, relative to the map's."""
     tokenizer: dict[str, Any] | None = None
     """The part that reads the checkpoint's tokenizer; null: such checkpoints cannot be imported as a run yet."""
     config: ConfigMap | None = None
     """null: only the tensors are mapped."""
-    tensors: list[WeightEntry]
-    ignore: list[str] = []
+    tensors: tuple[WeightEntry, ...]
+    ignore: tuple[Pattern, ...] = ()
+    """Their tensors that hold nothing new: tied copies, masks."""
+    _file: Path | None = PrivateAttr(None)
 
     @property
     def weights(self) -> WeightMap:
-        return WeightMap(self.tensors, self.ignore)
+        return WeightMap(self.tensors, self.ignore, self.place)
+
+    @property
+    def file(self) -> Path | None:
+        """The file it was read from."""
+        return self._file
+
+    @property
+    def place(self) -> str:
+        """The name of its file, for messages."""
+        return self._file.name if self._file is not None else f"the map of {self.model_type}"
+
+    def recipe_for(self, config: Mapping[str, Any], changes: Sequence[str] = ()) -> LoadedRecipe:
+        """The family's recipe with the settings of a config.json, and with more changes.
+
+        Raises:
+            InputError: a setting is not in the map, or has a value that it does not know or the recipe cannot have.
+        """
+        assert self.config is not None
+        try:
+            return self._recipe_for(self.config, config, changes)
+        except RecipeError:
+            raise
+        except InputError as error:
+            raise InputError(f"{error}\nThe map is {self.place}.") from error
+
+    def _recipe_for(self, config_map: ConfigMap, config: Mapping[str, Any], changes: Sequence[str]) -> LoadedRecipe:
+        told = config_map.changes(config)
+        overrides = [*changes, *config_map.overrides(config)]
+        loaded = self.changed_recipe(overrides)
+        resolved = loaded.recipe.resolved()
+        for path, value, key in told:
+            found = [one for one in values_at(resolved, path) if not is_like(one, value)]
+            if key is not None and found:  # null takes out a knob that cannot be null, which leaves its default
+                why = ", which cannot be null" if value is None else ", which something else in the map sets, too"
+                raise InputError(f"config.json: {key} is {shown(value)}, but {path} stays {shown(found[0])}{why}")
+        if not config_map.layers:
+            return loaded
+        by_layer = with_layer_lists(config_map, config, loaded, lambda more: self.changed_recipe([*overrides, *more]))
+        return self.changed_recipe([*overrides, *by_layer])
+
+    def changed_recipe(self, changes: Sequence[str] = ()) -> LoadedRecipe:
+        """The family's recipe with changes.
+
+        Raises:
+            RecipeError: there is none, or the changed one does not hold.
+        """
+        directory = self._file.absolute().parent if self._file is not None else Path.cwd()
+        path = find(self.recipe, directory)
+        directory = path.absolute().parent
+        node = override_all(extended(read(path), path, directory), changes, Recipe, SETS)
+        return validated(node, path, directory, changes)
 
 
-@cache
+def read_map(path: Path) -> tuple[Family, Node]:
+    """The map in a file, and where everything in it is written.
+
+    Raises:
+        RecipeError: everything that is wrong with it by itself.
+    """
+    node = read(path)
+    if not isinstance(node.value, dict):
+        raise RejectedError([Problem(f'a weight map is an object: {{"{MARK}": 1, "about": ...}}', node.mark)])
+    family = validate(Family, node)
+    family._file = path
+    return family, node
+
+
+def holds_map(given: str) -> bool:
+    """Whether this is the file of a weight map; also False if there is none, or it cannot be read as JSON."""
+    path = Path(given)
+    if given.endswith(SUFFIX):
+        return path.is_file()
+    try:
+        return path.is_file() and MARK in read(path).members
+    except PartwiseError:
+        return False
+
+
+def files() -> dict[str, Path]:
+    """The file of every family, by its name."""
+    paths = sorted((own_directory() / "families").glob(f"*{SUFFIX}"))
+    return {path.name.removesuffix(SUFFIX): path for path in paths}
+
+
 def families() -> dict[str, Family]:
-    """Every family by the name of its file."""
-    directory = own_directory() / "families"
-    return {
-        path.name.removesuffix(SUFFIX): Family.model_validate(json.loads(path.read_text(encoding="utf-8")))
-        for path in sorted(directory.glob(f"*{SUFFIX}"))
-    }
+    """Every family whose map holds, by the name of its file."""
+    return {name: family for name, family in _read_all() if isinstance(family, Family)}
+
+
+def broken() -> dict[str, PartwiseError]:
+    """What is wrong with the maps that do not hold. They keep no other family from being used."""
+    return {name: error for name, error in _read_all() if isinstance(error, PartwiseError)}
+
+
+def _read_all() -> Iterator[tuple[str, Family | PartwiseError]]:
+    for name, path in files().items():
+        try:
+            yield name, read_map(path)[0]
+        except PartwiseError as error:
+            yield name, error
 
 
 def family_of(model_type: str) -> Family:
     """The family of checkpoints whose config.json has this `model_type`.
 
     Raises:
-        InputError: there is none, or only its tensors are mapped.
+        InputError: there is none, or only its tensors are mapped, or its map does not hold.
     """
-    for family in families().values():
-        if family.model_type == model_type and family.config is not None:
+    every = dict(_read_all())
+    for family in every.values():
+        if isinstance(family, Family) and family.model_type == model_type and family.config is not None:
             return family
-    raise InputError(f"checkpoints of model_type {model_type!r} cannot be imported; those that can be are {known()}")
+    for name, error in every.items():
+        if isinstance(error, PartwiseError) and _is_for(files()[name], model_type):
+            raise error
+    types = [f.model_type for f in every.values() if isinstance(f, Family) and f.config is not None]
+    also = [
+        f"{displayed(files()[n])} is broken: {_first_line(e)}" for n, e in every.items() if not isinstance(e, Family)
+    ]
+    raise InputError(
+        f"checkpoints of model_type {model_type!r} cannot be imported{did_you_mean(model_type, types)}; those that can "
+        f"be are {known()}" + "".join(f"\n{one}" for one in also)
+    )
 
 
 def known() -> str:
     """The families that can be imported and exported, for messages."""
     return ", ".join(name for name, family in families().items() if family.config is not None)
+
+
+def _is_for(path: Path, model_type: str) -> bool:
+    """Whether a map that does not hold is one for this `model_type`, as far as it can be read."""
+    try:
+        asked = read(path).members.get("model_type")
+    except PartwiseError:
+        return path.name.removesuffix(SUFFIX) == model_type
+    return asked is not None and asked.value == model_type
+
+
+def _first_line(error: object) -> str:
+    return str(error).partition("\n")[0]

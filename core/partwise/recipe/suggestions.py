@@ -12,10 +12,12 @@ from pydantic import BaseModel
 from partwise.parts.part import Part
 from partwise.parts.plugins import RESTRICTION, Plugin
 from partwise.parts.registry import registry
+from partwise.wording import with_article
 
 from .knob_types import in_words, shape_of
 
 _ARTICLE = re.compile(r"\b(a|an) ")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 MOST_LISTED = 12
 """Most names that a list shows; the rest are counted."""
 NEAR = 0.6
@@ -52,7 +54,7 @@ def name_of(model: type[BaseModel]) -> str:
     """The owner of knobs, for errors: the part's name, or "a recipe"."""
     if issubclass(model, Part):
         return registry().name_of(model)
-    return f"a {model.__name__.lower()}"
+    return with_article(_HUMP.sub(" ", model.__name__).lower())
 
 
 def short_list(names: Iterable[str]) -> str:

@@ -1,0 +1,96 @@
+"""Arithmetic on the settings of a config.json, `hidden_size // num_attention_heads`: parsed and computed, never run."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable
+from typing import Any
+
+LONGEST = 200
+LARGEST_POWER = 16
+_OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+    ast.USub: operator.neg,
+}
+
+
+def keys_in(text: str) -> list[str]:
+    """The settings that an expression names, each once.
+
+    Raises:
+        ValueError: it is no such expression.
+    """
+    return list(dict.fromkeys(_key(node) for node in _leaves(_parsed(text)) if not isinstance(node, ast.Constant)))
+
+
+def computed(text: str, value_of: Callable[[str], Any]) -> Any:
+    """What the expression comes to, where `value_of` gives the value of a setting.
+
+    Raises:
+        ValueError: it is no such expression, or comes to no number.
+    """
+    try:
+        return _computed(_parsed(text), value_of)
+    except (ArithmeticError, TypeError) as error:
+        raise ValueError(f"{text!r} cannot be computed: {error}") from None
+
+
+def _parsed(text: str) -> ast.AST:
+    try:
+        if len(text) > LONGEST:
+            raise SyntaxError
+        tree = ast.parse(text.strip(), mode="eval").body
+        list(_leaves(tree))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ValueError(
+            f"expected keys of config.json and numbers, joined by + - * / // % ** and parentheses, got {text[:60]!r}"
+        ) from None
+    return tree
+
+
+def _leaves(node: ast.AST) -> list[ast.AST]:
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+        return [*_leaves(node.left), *_leaves(node.right)]
+    if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
+        return _leaves(node.operand)
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        return [node]
+    _key(node)
+    return [node]
+
+
+def _key(node: ast.AST) -> str:
+    """`rope_scaling.factor` of a name, or of a chain of names.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return f"{_key(node.value)}.{node.attr}"
+    raise ValueError
+
+
+def _computed(node: ast.AST, value_of: Callable[[str], Any]) -> Any:
+    if isinstance(node, ast.BinOp):
+        left, right = _computed(node.left, value_of), _computed(node.right, value_of)
+        if isinstance(node.op, ast.Pow) and abs(right) > LARGEST_POWER:
+            raise ArithmeticError(f"a power is at most {LARGEST_POWER}")
+        return _OPERATORS[type(node.op)](left, right)
+    if isinstance(node, ast.UnaryOp):
+        return _OPERATORS[type(node.op)](_computed(node.operand, value_of))
+    if isinstance(node, ast.Constant):
+        return node.value
+    key = _key(node)
+    value = value_of(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{key} is not a number")
+    return value
