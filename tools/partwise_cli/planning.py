@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .output import heading, paragraph, print_json, show_columns, write
-from .text import duration, in_bytes, in_words, visible
+from .output import heading, paragraph, print_json, said, show_columns, write
+from .text import duration, in_bytes, in_words
 
 if TYPE_CHECKING:
     from partwise.studies.directories import StudyDirectories
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from partwise.studies.planning.plan import Plan
 
 HEADER = ("variant", "runs", "done", "parameters", "", "FLOPs per token", "", "tokens", "", "a run", "changed to match")
-
-
-def said(line: str) -> None:
-    """Writes a line on what is going on to stderr: stdout is for what the command answers."""
-    write(visible(line), err=True)
 
 
 def show_plan(plan: Plan, where: StudyDirectories, as_json: bool) -> None:
@@ -54,7 +49,7 @@ def _row(plan: Plan, found: Forecast, index: int) -> tuple[str, ...]:
         str(found.done.get(variant.name, 0)),
         f"{variant.costs.parameters:,}",
         _share(off["parameters"]),
-        in_words(variant.costs.flops_per_token),
+        "-" if variant.costs.flops_per_token is None else in_words(variant.costs.flops_per_token),
         _share(off["flops"]),
         in_words(variant.costs.tokens),
         _share(off["tokens"]),

@@ -19,7 +19,7 @@ from partwise.studies.definition.variants import Candidate, variants
 from partwise.studies.execution.engine import EnginePart
 from partwise.studies.execution.jobs import Job
 
-from .costs import Costs, Ledger, located
+from .costs import QUANTITIES, Costs, Ledger, located
 from .matching import match
 from .refusals import refuse_metric_per_token, refuse_seeds, refuse_unmeasurable
 
@@ -62,6 +62,7 @@ class PlannedVariant:
             title=f"{self.name}, seed {seed}",
             recipe=recipe.resolved(),
             directory=self.loaded.directory_of("data").resolve(),
+            data=self.loaded.data_directory,
             metric=metric or study.study.metric.asked(),
             timeout=engine.timeout,
             memory=None if engine.memory is None else round(engine.memory * 1e9),
@@ -126,8 +127,8 @@ class Plan:
 
     def mismatch(self, variant: PlannedVariant) -> dict[str, float]:
         """How much more than the base a variant has of parameters, FLOPs and tokens, as a share of the base's."""
-        pairs = {name: (variant.costs.of(name), self.base.costs.of(name)) for name in ("parameters", "flops", "tokens")}
-        return {name: got / base - 1 if base else 0.0 for name, (got, base) in pairs.items()}
+        pairs = {name: (variant.costs.of(name), self.base.costs.of(name)) for name in QUANTITIES}
+        return {name: got / base - 1 if base and got is not None else 0.0 for name, (got, base) in pairs.items()}
 
 
 def make_plan(study: LoadedStudy, seeds: int | None = None, say: Say = lambda line: None) -> Plan:
@@ -166,10 +167,30 @@ def _planned_variants(study: LoadedStudy, candidates: list[Candidate], ledger: L
         if one is candidates[0]:
             if problems:
                 break  # the others are measured by the base
-            target = planned[0].costs.of(study.study.match.quantity) if study.study.match else None
+            target = _target(study, planned[0])
     if problems:
         raise RejectedError(problems)
     return tuple(planned)
+
+
+def _target(study: LoadedStudy, base: PlannedVariant) -> float | None:
+    """What the others are matched to, if they are.
+
+    Raises:
+        RecipeError: it cannot be counted.
+    """
+    matching = study.study.match
+    if matching is None:
+        return None
+    target = base.costs.of(matching.quantity)
+    if target is None:
+        place = ("match", "quantity")
+        told = (
+            "the base's FLOPs cannot be counted, so nothing can be matched to them (`partwise inspect` says why); "
+            'match "parameters" instead'
+        )
+        raise RejectedError([Problem(told, study.at(place).mark, place)])
+    return target
 
 
 def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: Ledger) -> PlannedVariant:

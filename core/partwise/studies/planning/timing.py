@@ -131,7 +131,8 @@ def _scaled(variant: PlannedVariant, plan: Plan, speeds: dict[str, Speed]) -> Sp
     known = next((one for one in plan.variants if one.name in speeds), None)
     if known is None:
         return None
-    factor = variant.costs.flops_per_token / known.costs.flops_per_token if known.costs.flops_per_token else 1.0
+    has, timed = variant.costs.flops_per_token, known.costs.flops_per_token
+    factor = has / timed if has and timed else 1.0
     return Speed(speeds[known.name].step * factor, speeds[known.name].evaluation * factor)
 
 

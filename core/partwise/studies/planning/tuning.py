@@ -67,10 +67,11 @@ def _tried(plan: Plan, variant: PlannedVariant, node: Node, metric: Metric) -> I
     matching = plan.study.study.match
     if matching is not None:
         got, wanted = costs.of(matching.quantity), plan.base.costs.of(matching.quantity)
-        if abs(got - wanted) > matching.tolerance * wanted:
+        if got is None or wanted is None or abs(got - wanted) > matching.tolerance * wanted:
+            made = "impossible to count" if got is None else f"{got:,.0f}"
             message = (
                 f"tuning must leave the {matching.quantity} as they were matched, and {_shown(value)} makes them "
-                f"{got:,.0f} instead of {wanted:,.0f}; tune a knob that they do not depend on"
+                f"{made} instead of {wanted or 0:,.0f}; tune a knob that they do not depend on"
             )
             raise RejectedError([Problem(message, node.mark)])
     tried = replace(variant, loaded=loaded, costs=costs, tuned={tune.at: value})
