@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from partwise.studies.directories import StudyDirectories
     from partwise.studies.execution.engine import EnginePart
     from partwise.studies.planning.plan import Plan
-    from partwise.studies.results import OutcomeState, Results
+    from partwise.studies.results import Outcome, OutcomeState, Results
 
 STATES: tuple[OutcomeState, ...] = ("done", "diverged", "failed", "waiting")
 
@@ -136,20 +136,19 @@ def _run(plan: Plan, where: StudyDirectories, only: str | None, retry_failed: bo
 def _show_status(plan: Plan, where: StudyDirectories, as_json: bool) -> None:
     from partwise.studies.results_book import ResultsBook
 
-    results = ResultsBook(plan, where).results()
+    book = ResultsBook(plan, where)
     if as_json:
-        print_json(results.model_dump(mode="json"))
+        print_json(book.results().model_dump(mode="json"))
         return
-    heading(f"{results.study} in {where.out}")
-    show_columns(
-        _states(results), header=("variant", "done", "diverged", "failed", "waiting"), right=(1, 2, 3, 4), wraps=0
-    )
+    heading(f"{plan.study.study.name} in {where.out}")
+    header = ("variant", "done", "diverged", "failed", "waiting")
+    show_columns(_states(plan, book.outcomes()), header=header, right=(1, 2, 3, 4), wraps=0)
 
 
-def _states(results: Results) -> list[tuple[str, ...]]:
+def _states(plan: Plan, outcomes: list[Outcome]) -> list[tuple[str, ...]]:
     rows = []
-    for variant in results.variants:
-        states = [outcome.state for outcome in results.of(variant.name)]
+    for variant in plan.variants:
+        states = [outcome.state for outcome in outcomes if outcome.variant == variant.name]
         rows.append((variant.name, *(str(states.count(one)) for one in STATES)))
     return rows
 

@@ -40,8 +40,9 @@ class ResultsBook:
         self._seen: list[int] = []
         self._revised: list[str] = []
         self.settle()
-        now = self.results()
-        self._seen, self._revised = seen_before(earlier, now), revised_before(earlier, now)
+        if earlier is not None:
+            now = self.results()
+            self._seen, self._revised = seen_before(earlier, now), revised_before(earlier, now)
 
     @property
     def plan(self) -> Plan:
@@ -71,6 +72,15 @@ class ResultsBook:
         """
         self.results().save(self._where.results)
 
+    def outcomes(self) -> list[Outcome]:
+        """Every run as it stands now, variant by variant."""
+        plan = self._plan
+        return [
+            self._outcome(variant.name, seed, variant.identity(seed))
+            for variant in plan.variants
+            for seed in plan.seeds
+        ]
+
     def results(self) -> Results:
         """The table as it stands now."""
         plan, study = self._plan, self._plan.study.study
@@ -83,11 +93,7 @@ class ResultsBook:
             factors={name: list(labels) for name, labels in plan.factors.items()},
             variants=[one.described() for one in plan.variants],
             seeds=list(plan.seeds),
-            outcomes=[
-                self._outcome(variant.name, seed, variant.identity(seed))
-                for variant in plan.variants
-                for seed in plan.seeds
-            ],
+            outcomes=self.outcomes(),
             trials=recorded(self.trials, self._found),
             tuned_knob=study.tune.at if study.tune else None,
             tokenizer_varies=plan.tokenizer_varies,

@@ -37,7 +37,6 @@ class PlannedVariant:
     levels: Mapping[str, str]
     """Factor -> label of its level."""
     loaded: LoadedRecipe
-    costs: Costs
     data_hash: str
     matched: Mapping[str, Any] = field(default_factory=dict)
     """Knob path -> value that was solved for."""
@@ -47,6 +46,12 @@ class PlannedVariant:
     """Hash of the tokenizer; variants that share it mean the same by a token."""
     floor: float | None = None
     """What a model reaches that knows only how frequent each token is, in the metric's unit."""
+    ledger: Ledger = field(default_factory=Ledger, compare=False, repr=False)
+
+    @property
+    def costs(self) -> Costs:
+        """Counted when they are first asked for: what only tells how far a study has got needs none."""
+        return self.ledger.costs(self.loaded)
 
     def identity(self, seed: int) -> str:
         """The identity of the run with `seed`."""
@@ -200,10 +205,11 @@ def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: L
         loaded, matched = match(loaded, target, study.study.match, study.at(("match", "knob")), ledger)
     prepared = ledger.prepared(loaded) if matched else prepared
     refuse_unmeasurable(study, prepared.batches)
-    costs, tokens = ledger.costs(loaded), _tokens(loaded, prepared.tokenizer)
+    ledger.quantity(loaded, "parameters")  # raises if a part does not fit with the vocabulary that there is
+    tokens = _tokens(loaded, prepared.tokenizer)
     floor = ledger.floor(prepared, tokens, study.study.metric.split, study.study.metric.name)
     labels, data = one.choice.labels, prepared.data_hash
-    return PlannedVariant(one.name, labels, loaded, costs, data, matched, tokens=tokens, floor=floor)
+    return PlannedVariant(one.name, labels, loaded, data, matched, tokens=tokens, floor=floor, ledger=ledger)
 
 
 def _tokens(loaded: LoadedRecipe, tokenizer: Tokenizer) -> str:
