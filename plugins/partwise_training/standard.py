@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .parts.trainer import Standard
 
 Figures = dict[str, float | None]
+ORIGIN = "the search for where the loss went wrong"
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,9 @@ class StandardTrainer:
         numbers.restore(extra.get("scaler", {}))
         updates = Updates(training, model, numbers, processes, self.schedule, rates, settings)
         place = training.run.directory if processes.first else None
-        speed = Speed(place, training.flops_per_token, training.device, settings.precision, processes.count)
+        speed = Speed(
+            place, training.flops_per_token, training.device, settings.precision, processes.count, training.decoration
+        )
         _Loop(settings, training, model, updates, speed, processes).run(done)
 
 
@@ -174,13 +178,17 @@ class _Loop:
     ) -> WorkError:
         """The error for a loss or gradient that is no longer finite: which module it began in, and what may help."""
         run, settings = self.training.run, self.settings
-        culprits = self.processes.from_each(divergence.first_not_finite(cast(nn.Module, self.training.model), compute))
+        module = cast(nn.Module, self.training.model)
+        search = partial(divergence.first_not_finite, module, compute)
+        culprits = self.processes.from_each(self.training.decoration(ORIGIN, search))
         culprit = next((one for one in culprits if one is not None), None)
+        unknown = culprit is None and self.training.decoration.failed(ORIGIN)
+        arose = "where it arose is not known" if unknown else divergence.in_words(culprit, run.recipe.get("model", {}))
         last = run.step if self.processes.first else 0
         kept = f"the checkpoint of step {last} is kept" if last else "there was no checkpoint yet"
         message = (
             f"training diverged at step {step}: {what} {value:g}, gradient norm {update.grad_norm:g}, "
-            f"learning rate {update.lr:g}; {divergence.in_words(culprit, run.recipe.get('model', {}))}; "
+            f"learning rate {update.lr:g}; {arose}; "
             "try a smaller optimizer.lr, a longer warm-up in the schedule, "
             + ("a `clip` such as 1.0" if settings.clip is None else f"a `clip` below {settings.clip:g}")
             + (" or precision float32" if settings.precision != "float32" else "")
@@ -197,7 +205,8 @@ class _Loop:
         else:
             batch = self.updates.batches(step)[0].to(self.training.device)
             model = cast(nn.Module, self.training.model)
-            rows, figures = memory.largest_that_fits(self.model.plain_loss, batch, model, self.model.optimizer)
+            fitting = partial(memory.largest_that_fits, self.model.plain_loss, batch, model, self.model.optimizer)
+            rows, figures = self.training.decoration("the search for a batch size that fits", fitting) or (0, "")
         told += f" ({figures})" if figures else ""
         if not rows:
             return WorkError(f"{told}; take a shorter context or a narrower model: {reason}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from time import perf_counter
 
@@ -16,6 +16,7 @@ import torch
 
 from partwise.metric_names import DATA_WAIT, FLOPS_UTILISATION, PEAK_MEMORY, TOKENS_PER_SECOND
 from partwise.runs import MetricsLog
+from partwise.training import Decoration
 
 SPEED = "speed.jsonl"
 WINDOW = 1.0
@@ -47,10 +48,11 @@ class Speed:
     def __init__(
         self,
         place: Path | None,
-        flops_per_token: Callable[[], float] | None,
+        flops_per_token: Callable[[], float | None] | None,
         device: torch.device,
         precision: str,
         processes: int,
+        decoration: Decoration | None = None,
     ) -> None:
         self._rows = MetricsLog(place / SPEED) if place else None
         self._count = flops_per_token if place else None
@@ -62,8 +64,9 @@ class Speed:
         self._total = 0.0
         self._seconds = self._waited = self._saving = 0.0
         self._tokens = 0
+        self._decoration = decoration or Decoration()
         if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
+            self._decoration("the peak memory", lambda: torch.cuda.reset_peak_memory_stats(device))
 
     def update(self, tokens: int, seconds: float, waited: float) -> dict[str, float]:
         """The figures of an update of so many tokens, which took so long, `waited` of it for its batches."""
@@ -72,9 +75,15 @@ class Speed:
         self._waited += waited
         self._total += seconds
         if self._count is not None and self._total >= UNCOUNTED:
-            peak = peak_flops(self._device, self._precision) * self._processes
-            self._per_token, self._count = PER_PASS * self._count() / peak, None
+            self._per_token = self._decoration("the utilisation", partial(self._share, self._count))
+            self._count = None
         return self._figures(tokens, seconds, waited)
+
+    def _share(self, count: Callable[[], float | None]) -> float | None:
+        flops = count()
+        return (
+            None if flops is None else PER_PASS * flops / (peak_flops(self._device, self._precision) * self._processes)
+        )
 
     def saved(self, seconds: float) -> None:
         """Notes how long a checkpoint took."""
@@ -86,15 +95,17 @@ class Speed:
             return
         figures: Mapping[str, float] = self._figures(self._tokens, self._seconds, self._waited)
         total = self._seconds + self._saving
-        self._rows.append({"step": step, "seconds": total, **figures, "checkpoint_share": self._saving / total})
+        row = {"step": step, "seconds": total, **figures, "checkpoint_share": self._saving / total}
+        self._decoration(SPEED, partial(self._rows.append, row))
         self._seconds = self._waited = self._saving = 0.0
         self._tokens = 0
 
     def _figures(self, tokens: int, seconds: float, waited: float) -> dict[str, float]:
+        seconds = max(seconds, 1e-9)  # a coarse clock may not have moved
         figures = {TOKENS_PER_SECOND: tokens / seconds, DATA_WAIT: waited / seconds}
         if self._per_token is not None:
             figures[FLOPS_UTILISATION] = self._per_token * tokens / seconds
-        memory = peak_memory(self._device)
+        memory = self._decoration("the peak memory", lambda: peak_memory(self._device))
         return figures if memory is None else {**figures, PEAK_MEMORY: memory}
 
 

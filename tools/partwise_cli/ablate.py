@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .output import heading, paragraph, print_json, show_columns, write
+from .output import heading, paragraph, print_json, said, show_columns, write
 from .text import visible
 from .verdicts import notes, show_verdicts
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from partwise.studies.directories import StudyDirectories
     from partwise.studies.execution.engine import EnginePart
     from partwise.studies.planning.plan import Plan
-    from partwise.studies.results import OutcomeState, Results
+    from partwise.studies.results import Outcome, OutcomeState, Results
 
 STATES: tuple[OutcomeState, ...] = ("done", "diverged", "failed", "waiting")
 
@@ -27,6 +27,7 @@ STATES: tuple[OutcomeState, ...] = ("done", "diverged", "failed", "waiting")
 @click.command("ablate")
 @click.argument("study", metavar="STUDY")
 @click.option("--out", type=options.directory, metavar="DIR", help="Keep the study there, not in studies/NAME.")
+@options.data
 @click.option("--slots", type=options.whole(1), metavar="N", help="Runs at once, instead of the study's own number.")
 @click.option("--seeds", type=options.whole(1), metavar="N", help="Seeds 0 to N - 1, instead of the study's own.")
 @click.option("--only", metavar="VARIANT", help="Do only this variant's runs now; the others wait.")
@@ -39,6 +40,7 @@ STATES: tuple[OutcomeState, ...] = ("done", "diverged", "failed", "waiting")
 def command(
     study: str,
     out: Path | None,
+    data: Path | None,
     slots: int | None,
     seeds: int | None,
     only: str | None,
@@ -67,36 +69,38 @@ def command(
         raise click.UsageError("--plan shows what is to be done and --status what has been done; give one of them")
     if (planning or status) and (only or retry_failed):
         raise click.UsageError("--plan and --status run nothing; --only and --retry-failed need a study that runs")
-    plan, where = _planned(study, out, seeds, slots)
+    plan, where = _planned(study, out, data, seeds, slots)
     if planning:
         show_plan(plan, where, as_json)
     elif status:
         _show_status(plan, where, as_json)
     else:
         results = _run(plan, where, only, retry_failed)
-        _show_end(results, where, _again(study, out, seeds), as_json)
+        _show_end(results, where, _again(study, out, data, seeds), as_json)
         if any(outcome.state == "failed" for outcome in results.outcomes):
             raise click.exceptions.Exit(1)
 
 
-def _planned(study: str, out: Path | None, seeds: int | None, slots: int | None) -> tuple[Plan, StudyDirectories]:
+def _planned(
+    study: str, out: Path | None, data: Path | None, seeds: int | None, slots: int | None
+) -> tuple[Plan, StudyDirectories]:
     from partwise.studies.definition.reading import load_study
     from partwise.studies.directories import study_directories
     from partwise.studies.earlier import earlier_results
     from partwise.studies.planning.plan import make_plan
 
-    from .planning import said
-
     loaded = load_study(study)
+    loaded = replace(loaded, base=loaded.base.with_data_in(data))
     where = study_directories(loaded, out)
     earlier_results(where, loaded.study.name)  # raises if they are another study's
     plan = make_plan(loaded, seeds, said)
     return replace(plan, engine=with_slots(plan.engine, slots)), where
 
 
-def _again(study: str, out: Path | None, seeds: int | None) -> str:
+def _again(study: str, out: Path | None, data: Path | None, seeds: int | None) -> str:
     """The command that continues this study, as a shell takes it."""
     place = "" if out is None else f" --out {quote(visible(str(out)))}"
+    place += "" if data is None else f" --data {quote(visible(str(data)))}"
     return f"partwise ablate {quote(visible(study))}{place}{'' if seeds is None else f' --seeds {seeds}'}"
 
 
@@ -120,7 +124,6 @@ def _run(plan: Plan, where: StudyDirectories, only: str | None, retry_failed: bo
     from partwise.studies.ablation import ablate
 
     from .failures import fail
-    from .planning import said
     from .study_progress import study_watcher
 
     said(f"study {plan.study.study.name} in {where.out}, runs in {where.pool}")
@@ -136,17 +139,18 @@ def _show_status(plan: Plan, where: StudyDirectories, as_json: bool) -> None:
     from partwise.studies.results_book import ResultsBook
     from partwise.studies.stamp import runs_told, stamp_of
 
-    earlier = earlier_results(where, plan.study.study.name)
-    results = ResultsBook(plan, where, earlier, {} if earlier is None else earlier.provenance).results()
-    stamp = stamp_of(where.out)
-    if as_json:
+    book, stamp = ResultsBook(plan, where), stamp_of(where.out)
+    told = None
+    if stamp is not None or as_json:  # what the figures cost is counted only where they are asked for
+        earlier = earlier_results(where, plan.study.study.name)
+        results = ResultsBook(plan, where, earlier, {} if earlier is None else earlier.provenance).results()
         told = None if stamp is None else {"results": stamp.digest, "current": stamp.tells(results)}
+    if as_json:
         print_json({**results.model_dump(mode="json"), "report": told})
         return
-    heading(f"{results.study} in {where.out}")
-    show_columns(
-        _states(results), header=("variant", "done", "diverged", "failed", "waiting"), right=(1, 2, 3, 4), wraps=0
-    )
+    heading(f"{plan.study.study.name} in {where.out}")
+    header = ("variant", "done", "diverged", "failed", "waiting")
+    show_columns(_states(plan, book.outcomes()), header=header, right=(1, 2, 3, 4), wraps=0)
     if stamp is not None and not stamp.tells(results):
         paragraph(
             f"\nreport: out of date: {where.out / 'report.html'} tells {stamp.words}; now there are results "
@@ -154,10 +158,10 @@ def _show_status(plan: Plan, where: StudyDirectories, as_json: bool) -> None:
         )
 
 
-def _states(results: Results) -> list[tuple[str, ...]]:
+def _states(plan: Plan, outcomes: list[Outcome]) -> list[tuple[str, ...]]:
     rows = []
-    for variant in results.variants:
-        states = [outcome.state for outcome in results.of(variant.name)]
+    for variant in plan.variants:
+        states = [outcome.state for outcome in outcomes if outcome.variant == variant.name]
         rows.append((variant.name, *(str(states.count(one)) for one in STATES)))
     return rows
 

@@ -18,11 +18,17 @@ from .text import visible
 @click.command("check")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @options.overrides
+@options.data
 @click.option("--schema-only", is_flag=True, help="Check only what the files say, without assembling models; fast.")
 @options.as_json
 @click.pass_context
 def command(
-    context: click.Context, files: tuple[str, ...], overrides: tuple[str, ...], schema_only: bool, as_json: bool
+    context: click.Context,
+    files: tuple[str, ...],
+    overrides: tuple[str, ...],
+    data: Path | None,
+    schema_only: bool,
+    as_json: bool,
 ) -> None:
     """Check recipes, studies and weight maps.
 
@@ -38,7 +44,7 @@ def command(
     """
     exit_code, reports = 0, []
     for file in files:
-        error, code = _checked(file, overrides, schema_only)
+        error, code = _checked(file, overrides, data, schema_only)
         exit_code = max(exit_code, code)
         if as_json:
             reports.append(described(file, error))
@@ -51,7 +57,9 @@ def command(
     context.exit(exit_code)
 
 
-def _checked(file: str, overrides: tuple[str, ...], schema_only: bool) -> tuple[Exception | None, int]:
+def _checked(
+    file: str, overrides: tuple[str, ...], data: Path | None, schema_only: bool
+) -> tuple[Exception | None, int]:
     """What is wrong with a file, and the exit code for it. A part that breaks must not keep other files unchecked."""
     from partwise.huggingface.family import holds_map
     from partwise.recipe import load
@@ -62,9 +70,9 @@ def _checked(file: str, overrides: tuple[str, ...], schema_only: bool) -> tuple[
             _check_map(file, overrides, schema_only)
             return None, 0
         if holds_study(file):
-            _check_study(file, overrides, schema_only)
+            _check_study(file, overrides, data, schema_only)
             return None, 0
-        loaded = load(file, overrides)
+        loaded = load(file, overrides).with_data_in(data)
         if not schema_only:
             from partwise import workflow
 
@@ -85,14 +93,17 @@ def _check_map(file: str, overrides: tuple[str, ...], schema_only: bool) -> None
     check_map(Path(file), assemble=not schema_only)
 
 
-def _check_study(file: str, overrides: tuple[str, ...], schema_only: bool) -> None:
+def _check_study(file: str, overrides: tuple[str, ...], data: Path | None, schema_only: bool) -> None:
+    from dataclasses import replace
+
     from partwise import InputError
     from partwise.studies.definition.reading import load_study
     from partwise.studies.definition.variants import variants
 
     if overrides:
         raise InputError(f"{file} is a study, and --set changes recipes; change its base")
-    variants(load_study(file), assemble=not schema_only)
+    study = load_study(file)
+    variants(replace(study, base=study.base.with_data_in(data)), assemble=not schema_only)
 
 
 def _text(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
     help="Split to evaluate on.",
 )
 @click.option("--limit", type=options.whole(1), metavar="N", help="Batches at most; default: all.")
+@options.data
 @options.weights
 @options.device
 @options.as_json
-def command(run: str, split: Split, limit: int | None, weights: Weights, device: str, as_json: bool) -> None:
+def command(
+    run: str, split: Split, limit: int | None, data: Path | None, weights: Weights, device: str, as_json: bool
+) -> None:
     """Measure loss, perplexity and bits per byte of a trained run.
 
     Bits per byte is the one figure that compares models with different tokenizers. If the data are examples with
@@ -42,7 +46,7 @@ def command(run: str, split: Split, limit: int | None, weights: Weights, device:
     """
     from partwise import workflow
 
-    reopened = workflow.reopen(directory_of(run), device, weights)
+    reopened = workflow.reopen(directory_of(run), device, weights, data)
     for change in reopened.changes():
         write(f"note: since this run was trained, {change}", err=True)
     metrics = workflow.evaluate(reopened, split, limit)

@@ -51,15 +51,24 @@ def command(recipe: str, overrides: tuple[str, ...], vocabulary: int | None, as_
 
 
 def _totals(found: Inspection, source: str) -> list[tuple[str, str]]:
-    per_token, fixed = found.state_bytes_per_token, found.state_bytes_fixed
-    state = [f"{in_bytes(per_token)} per token"] if per_token or not fixed else []
-    state += [f"{in_bytes(fixed)} however long the text"] if fixed else []
     why = {"given": "as given", "exact": "at most", "assumed": "assumed: only the text can tell; see --vocabulary"}
+    reasons = {one.figure: f"not counted: {one}" for one in found.uncounted}
     return [
         ("parameters", f"{found.parameters:,}" + f" ({in_words(found.parameters)})" * (found.parameters >= 1_000_000)),
         ("weights", f"{in_bytes(4 * found.parameters)} in float32, {in_bytes(2 * found.parameters)} in bfloat16"),
-        ("compute", f"{in_words(found.flops_per_token, 'FLOPs')} per token, forward, in a full context"),
-        ("decode state", f"{' and '.join(state)}, in float32"),
+        ("compute", reasons.get("FLOPs") or _compute(found)),
+        ("decode state", reasons.get("decode state") or _decode_state(found)),
         ("context", f"{found.context:,} tokens"),
         ("vocabulary", f"{found.vocabulary:,} tokens ({why[source]})"),
     ]
+
+
+def _compute(found: Inspection) -> str:
+    return f"{in_words(found.flops_per_token or 0, 'FLOPs')} per token, forward, in a full context"
+
+
+def _decode_state(found: Inspection) -> str:
+    per_token, fixed = found.state_bytes_per_token or 0, found.state_bytes_fixed or 0
+    state = [f"{in_bytes(per_token)} per token"] if per_token or not fixed else []
+    state += [f"{in_bytes(fixed)} however long the text"] if fixed else []
+    return f"{' and '.join(state)}, in float32"

@@ -28,6 +28,19 @@ def directory(value: str) -> Path:
     """The type of an option that takes a directory: an empty text, which would mean the current one, is a mistake."""
     if not value:
         raise click.BadParameter("an empty name is no directory; the current one is .")
+    if value == "-":
+        raise click.BadParameter("- is standard input or output, and a directory is wanted; ./- is one of that name")
+    return Path(value)
+
+
+def output(value: str) -> Path:
+    """The type of an option that takes a file to write, "-" for standard output; refused before time is spent on it."""
+    from partwise.storage.outputs import check_output
+
+    if not value:
+        raise click.BadParameter("an empty name is no file; standard output is -")
+    if value != "-":
+        check_output(Path(value))
     return Path(value)
 
 
@@ -42,6 +55,13 @@ overrides = click.option(
 )
 
 device = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where to compute.")
+
+data = click.option(
+    "--data",
+    type=directory,
+    metavar="DIR",
+    help="Directory that names of data files are relative to, if they have moved.",
+)
 
 weights = click.option(
     "--weights",

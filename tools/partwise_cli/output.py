@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .text import visible
@@ -24,6 +25,24 @@ NARROWEST = 24
 def write(text: str = "", end: str = "\n", err: bool = False) -> None:
     """Prints text at once. (`click.echo` would send UTF-8 even to an ASCII terminal.)"""
     print(text, end=end, file=sys.stderr if err else sys.stdout, flush=True)
+
+
+STANDARD_OUTPUT = Path("-")
+
+
+def write_file(place: Path, text: str) -> None:
+    """Writes a text to a file that the user named; to standard output for "-"."""
+    if place == STANDARD_OUTPUT:
+        write(text, end="")
+        return
+    from partwise.storage.outputs import write_output
+
+    write_output(place, text)
+
+
+def said(line: str) -> None:
+    """Writes a line on what is going on to stderr: stdout is for what the command answers."""
+    write(visible(line), err=True)
 
 
 def console(stderr: bool = False) -> Console:

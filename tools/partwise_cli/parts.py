@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     "--html", "html", type=options.directory, metavar="DIR", help="Write pages about all parts for a browser."
 )
 @click.option("--verify", is_flag=True, help="With --html: verify every part, and show the results. Takes minutes.")
-@click.option("--results", metavar="FILE", help="With --html: the output of `partwise verify --all --json`.")
+@click.option(
+    "--results", metavar="FILE", help="With --html: the output of `partwise verify --all --json`; - is standard input."
+)
 @click.pass_context
 def command(
     context: click.Context,
@@ -85,7 +88,7 @@ def _check_options(html: Path | None, verify: bool, results: str | None, others:
 
 def _write_pages(directory: Path, verify: bool, results: str | None) -> bool:
     """Writes the pages; returns whether a verification that was asked for found a failure."""
-    from partwise.catalogue import ResultsByPart, by_part, check_directory, read_results, write_catalogue
+    from partwise.catalogue import ResultsByPart, by_part, check_directory, read_results, results_in, write_catalogue
     from partwise.parts.registry import registry
 
     check_directory(directory)  # before minutes of work
@@ -98,6 +101,8 @@ def _write_pages(directory: Path, verify: bool, results: str | None) -> bool:
 
         entries = list(registry().entries())
         found, origin = by_part(watched(verify_parts(entries), entries)), "a verification when these pages were made"
+    elif results == "-":
+        found, origin = results_in(_standard_input, "standard input"), "results from standard input"
     elif results is not None:
         found, origin = read_results(options.directory(results)), f"the results in {Path(results).name}"
     write(f"wrote {write_catalogue(directory, found, origin)}")
@@ -105,6 +110,18 @@ def _write_pages(directory: Path, verify: bool, results: str | None) -> bool:
     if failed:
         paragraph(f"Checks of these parts failed, as their pages show: {', '.join(sorted(failed))}")
     return verify and bool(failed)
+
+
+def _standard_input() -> dict[str, Any]:
+    from partwise import InputError
+
+    try:
+        value = json.loads(sys.stdin.buffer.read().decode("utf-8"))
+    except (ValueError, RecursionError, AttributeError, OSError) as error:
+        raise InputError(str(error)) from error
+    if not isinstance(value, dict):
+        raise InputError("it holds no JSON object")
+    return value
 
 
 def _kind(name: str) -> type[Part]:

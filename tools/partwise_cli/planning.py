@@ -6,20 +6,16 @@ from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .output import heading, paragraph, print_json, show_columns, write
-from .text import duration, in_bytes, in_words, visible
+from .output import heading, paragraph, print_json, said, show_columns, write
+from .text import duration, in_bytes, in_words
 
 if TYPE_CHECKING:
     from partwise.studies.directories import StudyDirectories
     from partwise.studies.forecast import Forecast
     from partwise.studies.planning.plan import Plan
+    from partwise.studies.planning.timing import Estimate
 
 HEADER = ("variant", "runs", "done", "parameters", "", "FLOPs per token", "", "tokens", "", "a run", "changed to match")
-
-
-def said(line: str) -> None:
-    """Writes a line on what is going on to stderr: stdout is for what the command answers."""
-    write(visible(line), err=True)
 
 
 def show_plan(plan: Plan, where: StudyDirectories, as_json: bool) -> None:
@@ -28,6 +24,8 @@ def show_plan(plan: Plan, where: StudyDirectories, as_json: bool) -> None:
 
     said("timing a few steps of each variant")
     found = forecast(plan, where)
+    for name, why in (found.estimate.untimed if found.estimate else {}).items():
+        said(f"note: {name} could not be timed: {why}")
     if as_json:
         print_json(_described(plan, found))
         return
@@ -54,7 +52,7 @@ def _row(plan: Plan, found: Forecast, index: int) -> tuple[str, ...]:
         str(found.done.get(variant.name, 0)),
         f"{variant.costs.parameters:,}",
         _share(off["parameters"]),
-        in_words(variant.costs.flops_per_token),
+        "-" if variant.costs.flops_per_token is None else in_words(variant.costs.flops_per_token),
         _share(off["flops"]),
         in_words(variant.costs.tokens),
         _share(off["tokens"]),
@@ -79,12 +77,20 @@ def _totals(plan: Plan, found: Forecast) -> list[tuple[str, str]]:
         values = len(tune.values) * len(tune.seeds) if tune else 0
         rows.append(("tuning", f"{found.trials} trials, {values} for each variant, {found.trials_done} done"))
     if found.estimate is not None:
-        rows.append(("time", f"about {duration(found.estimate.seconds)} in {found.slots} slots, timed on this machine"))
+        rows.append(("time", _time(found.estimate, found.slots)))
         rows.append(("disk", f"about {in_bytes(found.estimate.bytes)}"))
     metric = study.metric.asked()
     rows.append(("metric", f"{metric.label}, {'less' if metric.goal == 'min' else 'more'} is better"))
     rows.append(("detects", _detects(plan, found)))
     return rows
+
+
+def _time(estimate: Estimate, slots: int) -> str:
+    if estimate.seconds is None:
+        return "unknown: no variant could be timed"
+    told = f"about {duration(estimate.seconds)} in {slots} slots, timed on this machine"
+    guessed = [name for name in estimate.untimed if name in estimate.seconds_per_run]
+    return told + (f" (for {', '.join(guessed)} estimated from another variant)" if guessed else "")
 
 
 def _detects(plan: Plan, found: Forecast) -> str:

@@ -100,7 +100,8 @@ def figures_of(metrics: Any) -> list[str]:
         metric_names.VALID_ACCURACY: "accuracy {:.1%}",
         metric_names.TOKENS_PER_SECOND: "{:,.0f} tokens/s",
     }
-    return [form.format(metrics[key]) for key, form in shown.items() if metrics.get(key) is not None]
+    found = ((form, metrics.get(key)) for key, form in shown.items())
+    return [form.format(value) for form, value in found if isinstance(value, int | float)]
 
 
 class Bar:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from partwise.errors import PartwiseError
+
 from .text import visible
 
 if TYPE_CHECKING:
@@ -49,7 +51,12 @@ def samples(reopened: Reopened) -> Iterator[Sample]:
 
 def _prompts(reopened: Reopened) -> Iterator[tuple[str, str]]:
     """The prompt and the expected answer of each example that has a prompt."""
-    data = reopened.data()
+    try:
+        data = reopened.data()
+    except PartwiseError:
+        if reopened.recipe.model.reads == "pair":
+            raise  # it only answers
+        return
     if data.form == "examples":
         for example in islice(data.examples("valid"), ANSWERS):
             read, learned = ("".join(p.text for p in example.pieces if p.scored is scored) for scored in (False, True))

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
-from .output import print_json, write
+from . import options
+from .output import STANDARD_OUTPUT, print_json, write, write_file
+from .text import visible
 
 
 @click.command("schema")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file.")
+@click.option("--out", type=options.output, metavar="FILE", help="Write it to a file; - is standard output.")
 @click.option("--study", is_flag=True, help="The schema of studies, instead of that of recipes.")
 def command(out: Path | None, study: bool) -> None:
     """Print the JSON Schema of recipes, or of studies.
@@ -30,10 +32,10 @@ def command(out: Path | None, study: bool) -> None:
         from partwise.recipe import json_schema
 
         schema = json_schema()
-    if out is None:
+    if out is None or out == STANDARD_OUTPUT:
         print_json(schema)
         return
-    from partwise.storage.atomic import write_json
+    from partwise.storage.atomic import json_text
 
-    write_json(out, schema)
-    write(f"wrote {out}")
+    write_file(out, json_text(schema))
+    write(f"wrote {visible(str(out))}")

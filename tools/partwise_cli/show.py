@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from . import options
-from .output import console, has_colours, heading, print_json, show_columns, write
+from .output import STANDARD_OUTPUT, console, has_colours, heading, print_json, show_columns, write, write_file
 from .runs import directory_of
 from .text import visible
+
+if TYPE_CHECKING:
+    from partwise.runs.listing import Listed
 
 
 @click.command("show")
 @options.run
-@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Draw the curve there.")
+@click.option("--svg", type=options.output, metavar="FILE", help="Draw the curve there; - is standard output.")
 @options.as_json
 def command(run: str, svg: Path | None, as_json: bool) -> None:
     """Show a run: its state, its figures and its learning curve.
 
     The curve is also drawn as a picture, learning-curve.svg in the run's directory unless --svg names another file.
+    With --svg - the picture is all that is printed.
 
     \b
     Example:
       partwise show runs/gpt-1f0c2d3e4b-s0
     """
-    from partwise.errors import WorkError
+    from partwise.errors import InputError
     from partwise.rendering.learning_curve import as_svg, in_letters, learning_curves
     from partwise.runs import Run
     from partwise.runs.listing import listed
     from partwise.storage.atomic import write_text
+    from partwise.training import Decoration
 
     from .figures import before_and_after, comparison
     from .runs import described
@@ -41,23 +47,32 @@ def command(run: str, svg: Path | None, as_json: bool) -> None:
         before, after = before_and_after(rows)
         print_json({**described(found), "before": before, "after": after, "rows": rows})
         return
+    curves = learning_curves(rows)
+    if svg == STANDARD_OUTPUT:
+        if not curves:
+            raise InputError(f"{directory} has no curve to draw: {_why_none(found)}")
+        write_file(svg, as_svg(found.name, curves))
+        return
     heading(f"{found.name}, seed {found.seed}: {state_of(found.state)}, {progress_of(found.step, found.steps)}")
     show_columns(comparison(*before_and_after(rows)), header=("", "first", "last"), right=(1, 2))
-    curves = learning_curves(rows)
     if not curves:
-        none = "it was trained elsewhere" if found.step is None else "no update has been made yet"
-        write(f"\n{none}: there is no curve to draw")
+        write(f"\n{_why_none(found)}: there is no curve to draw")
         return
     write(f"\n{in_letters(curves, min(console().width, 100), colours=has_colours())}")
-    place = svg or directory / "learning-curve.svg"
-    try:
-        write_text(place, as_svg(found.name, curves))
-    except WorkError as error:
-        if svg:
-            raise
-        write(f"\nno picture: {visible(str(error))}; --svg names another place", err=True)  # a run of somebody else's
+    if svg is not None:
+        write_file(svg, as_svg(found.name, curves))
+        write(f"\ncurve: {visible(str(svg))}")
         return
-    write(f"\ncurve: {visible(str(place))}")
+    place, problems = directory / "learning-curve.svg", list[str]()
+    Decoration(problems.append)("the picture", lambda: write_text(place, as_svg(found.name, curves)))
+    if problems:
+        write(f"\n{visible(problems[0])}; --svg names another place", err=True)  # a run of somebody else's
+    else:
+        write(f"\ncurve: {visible(str(place))}")
+
+
+def _why_none(found: Listed) -> str:
+    return "it was trained elsewhere" if found.step is None else "no update has been made yet"
 
 
 def state_of(state: str) -> str:

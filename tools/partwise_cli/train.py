@@ -10,12 +10,15 @@ import click
 
 from . import options
 from .failures import fail
-from .output import heading, print_json, show_columns, write
+from .output import heading, print_json, said, show_columns, write
 from .text import visible
 
 if TYPE_CHECKING:
     from partwise.recipe import LoadedRecipe
     from partwise.runs import Run
+    from partwise.training import Decoration
+
+    from .samples import Sample
 
 
 @click.command("train")
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Directory of the run, in place of runs/NAME-FINGERPRINT-sSEED.",
 )
+@options.data
 @options.device
 @click.option(
     "--profile",
@@ -41,6 +45,7 @@ def command(
     overrides: tuple[str, ...],
     seed: int | None,
     out: Path | None,
+    data: Path | None,
     device: str,
     profile: int | None,
     as_json: bool,
@@ -59,24 +64,28 @@ def command(
       torchrun --nproc-per-node 2 -m partwise_cli train gpt
     """
     from partwise.recipe import load
-    from partwise.training import one_error_message, speaks_to_user
+    from partwise.training import Decoration, one_error_message, speaks_to_user
 
     from .figures import before_and_after, comparison
 
     with one_error_message():
-        loaded = load(recipe, overrides)
+        loaded = load(recipe, overrides).with_data_in(data)
     run, started_at = _train(loaded, seed, out, device, profile, stderr=as_json)
     if not speaks_to_user():
         return
-    before, after = before_and_after(run.rows())
+    decoration = Decoration(said)
+    before, after = decoration("the comparison", lambda: before_and_after(run.rows())) or ({}, {})
     if as_json:
-        print_json(_described(run, started_at, before, after, _samples(run, device)))
+        print_json(_described(run, started_at, before, after, _samples(run, device, data, decoration)))
         return
     write()
-    show_columns(comparison(before, after), header=("", "before", "after"), right=(1, 2))
-    heading("\nsample")
+    if before or after:
+        show_columns(comparison(before, after), header=("", "before", "after"), right=(1, 2))
+    samples = _samples(run, device, data, decoration)
+    if samples:
+        heading("\nsample")
     prompt = ""
-    for sample in _samples(run, device):
+    for sample in samples:
         prompt = prompt or sample.prompt
         write(f"{sample}")
     asking = f" --prompt {quote(visible(prompt))}" if prompt else ""
@@ -116,15 +125,16 @@ def _kept(directory: Path) -> str:
     return f"step {step} is kept" if step else "nothing was kept yet"
 
 
-def _samples(run: Run, device: str) -> Any:
+def _samples(run: Run, device: str, data: Path | None, decoration: Decoration) -> list[Sample]:
+    """What the model writes; the run is finished whether or not it can be shown."""
     from partwise import workflow
 
     from .samples import samples
 
-    return samples(workflow.reopen(run.directory, device))
+    return decoration("the sample", lambda: list(samples(workflow.reopen(run.directory, device, data=data)))) or []
 
 
-def _described(run: Run, started_at: int | None, before: Any, after: Any, samples: Any) -> dict[str, Any]:
+def _described(run: Run, started_at: int | None, before: Any, after: Any, samples: list[Sample]) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {

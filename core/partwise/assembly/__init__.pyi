@@ -5,4 +5,5 @@ from .build import refuse_if_too_large as refuse_if_too_large
 from .build import seed_for as seed_for
 from .build import skeleton as skeleton
 from .inspection import Inspection as Inspection
+from .inspection import Uncounted as Uncounted
 from .inspection import inspect_model as inspect_model

@@ -4,10 +4,14 @@ FLOPs are those of matrix multiplications, two per multiply-add, as PyTorch's ow
 backward pass costs about twice the forward one. Attention is counted with every query over every key, whatever the
 mask hides and whichever kernel computes it. So variants of a model are counted alike; a kernel that skips what a
 window or causality hides needs fewer FLOPs than are counted.
+
+A module whose work depends on its data (`nonzero`, boolean indexing, `.item()`) has nothing to count on the meta
+device. It ends no inspection: parameters are told all the same, and `uncounted` says which module it was, and why.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +22,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from partwise.data.batch import IGNORED, Batch
+from partwise.errors import PartwiseError
 from partwise.modules.protocols import Model
 from partwise.modules.states import State, tensors_of
 from partwise.parts.kinds import ModelPart
@@ -44,6 +49,21 @@ class ModuleRow:
     """Parameters of all `count` together, with those of the modules within."""
 
 
+@dataclass(frozen=True)
+class Uncounted:
+    """A figure that cannot be told, and the module that prevents it."""
+
+    figure: str
+    """"FLOPs" or "decode state"."""
+    path: str
+    """The module, as in `ModuleRow.path`; empty for the model itself."""
+    type: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path or 'the model'} ({self.type}): {self.reason}"
+
+
 @dataclass(frozen=True, repr=False)
 class Inspection:
     """The figures of a model."""
@@ -52,18 +72,19 @@ class Inspection:
     parameters: int
     vocabulary: int
     context: int
-    flops_per_token: float
-    """Forward FLOPs per token, in a sequence as long as the context."""
-    state_bytes_per_token: float
-    """Bytes that decoding keeps for each further token, in float32."""
-    state_bytes_fixed: float
-    """Bytes that decoding keeps whatever the length of the text, in float32; a source is as long as the context."""
+    flops_per_token: float | None
+    """Forward FLOPs per token, in a sequence as long as the context; None if they cannot be counted."""
+    state_bytes_per_token: float | None
+    """Bytes that decoding keeps for each further token, in float32; None if they cannot be counted."""
+    state_bytes_fixed: float | None
+    """Bytes that decoding keeps whatever the length of the text, in float32; a source is as long as the context. None
+    if they cannot be counted."""
+    uncounted: tuple[Uncounted, ...] = ()
+    """What is None, and why."""
 
     def __repr__(self) -> str:
-        return (
-            f"<model: {self.parameters:,} parameters, {self.vocabulary:,} tokens, context {self.context:,}, "
-            f"{self.flops_per_token:.3g} FLOPs per token>"
-        )
+        flops = "FLOPs unknown" if self.flops_per_token is None else f"{self.flops_per_token:.3g} FLOPs per token"
+        return f"<model: {self.parameters:,} parameters, {self.vocabulary:,} tokens, context {self.context:,}, {flops}>"
 
 
 def inspect_model(part: ModelPart, site: ModelSite) -> Inspection:
@@ -76,16 +97,18 @@ def inspect_model(part: ModelPart, site: ModelSite) -> Inspection:
     module = cast(nn.Module, model)
     module.eval()
     with countable():
-        shapes, flops = _forward(model, part)
-        per_token, fixed = _state_bytes(model, part)
+        shapes, flops, problem = _forward(model, part)
+        state = _state_bytes(model, part)
+    per_token, fixed = (None, None) if isinstance(state, Uncounted) else state
     return Inspection(
         rows=tuple(_rows(module, shapes)),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         vocabulary=model.vocabulary,
         context=model.context,
-        flops_per_token=flops / model.context,
+        flops_per_token=None if flops is None else flops / model.context,
         state_bytes_per_token=per_token,
         state_bytes_fixed=fixed,
+        uncounted=tuple(one for one in (problem, state) if isinstance(one, Uncounted)),
     )
 
 
@@ -98,21 +121,35 @@ def _batch(part: ModelPart, rows: int, length: int) -> Batch:
 Shapes = dict[str, tuple[int | str, ...]]
 
 
-def _forward(model: Model, part: ModelPart) -> tuple[Shapes, int]:
-    """Output shape of each module, by path, and the FLOPs of one sequence as long as the context.
+def _forward(model: Model, part: ModelPart) -> tuple[Shapes, int | None, Uncounted | None]:
+    """Output shape of each module that was reached, by path; and the FLOPs of one sequence as long as the context, or
+    what prevents counting them.
 
     Of consecutive layers that are alike only the first is run, and its FLOPs count for each of them: a model of 126
-    layers takes hardly longer than one of two.
+    layers takes hardly longer than one of two. If that fails (the first is never called, say), all are run.
     """
-    module = cast(nn.Module, model)
     shapes: Shapes = {}
-    repeats = list(_repeats(module))
-    handles = [child.register_forward_hook(_recorder(path, shapes)) for path, child in module.named_modules()]
+    repeats = list(_repeats(cast(nn.Module, model)))
+    flops, problem = _run(model, part, shapes, repeats)
+    if problem is not None and repeats:
+        flops, problem = _run(model, part, shapes, [])
+    return shapes, flops, problem
+
+
+def _run(
+    model: Model, part: ModelPart, shapes: Shapes, repeats: list[tuple[str, list[nn.Module]]]
+) -> tuple[int | None, Uncounted | None]:
+    """Runs one sequence through the model; adds to `shapes`, and gives the FLOPs or what prevents counting them."""
+    module = cast(nn.Module, model)
+    within: list[str] = []
+    handles = [handle for path, child in module.named_modules() for handle in _recorder(path, child, shapes, within)]
     handles += [handle for first, copies in repeats for handle in _run_once(module.get_submodule(first), copies)]
     try:
         with torch.no_grad(), warnings.catch_warnings(), FlopCounterMode(display=False) as counter:
             warnings.simplefilter("ignore")
             model(_batch(part, 1, model.context))
+    except Exception as error:
+        return None, _uncounted("FLOPs", module, within[-1] if within else "", error)
     finally:
         for handle in handles:
             handle.remove()
@@ -123,15 +160,39 @@ def _forward(model: Model, part: ModelPart) -> tuple[Shapes, int]:
     by_module = counter.get_flop_counts()
     for first, copies in repeats:
         flops += len(copies) * sum(by_module.get(f"{type(module).__name__}.{first}", {}).values())
-    return shapes, flops
+    return flops, None
 
 
-def _recorder(path: str, shapes: Shapes) -> Any:
-    def record(module: nn.Module, inputs: Any, output: Any) -> None:
+def _uncounted(figure: str, module: nn.Module, path: str, error: Exception) -> Uncounted:
+    """
+    Raises:
+        Exception: the error itself, if it is about the model and not about counting.
+    """
+    text = str(error)
+    if isinstance(error, PartwiseError) or "overflow" in text.lower():
+        raise error
+    first = text.strip().partition("\n")[0] or type(error).__name__
+    if re.search("meta (tensor|device)|register_meta", text, re.IGNORECASE):
+        # PyTorch's own text advises on writing operators.
+        operator = re.search(r"aten::\w+|(torch|Tensor)\.\w+\(\)", text)
+        first = "its work depends on the data" + (f" ({operator[0]})" if operator else "")
+    return Uncounted(figure, path, type(module.get_submodule(path)).__name__, first)
+
+
+def _recorder(path: str, module: nn.Module, shapes: Shapes, within: list[str]) -> Iterator[Any]:
+    """Hooks that note the shape of a module's output, and in `within` the modules that are being run."""
+
+    def enter(module: nn.Module, inputs: Any) -> None:
+        within.append(path)
+
+    def leave(module: nn.Module, inputs: Any, output: Any) -> None:
+        while within and within.pop() != path:
+            pass
         if isinstance(output, torch.Tensor) and output.ndim >= 2:
             shapes.setdefault(path, ("B", "T", *output.shape[2:]) if output.ndim == 3 else ("B", *output.shape[1:]))
 
-    return record
+    yield module.register_forward_pre_hook(enter)
+    yield module.register_forward_hook(leave)
 
 
 def _repeats(module: nn.Module) -> Iterator[tuple[str, list[nn.Module]]]:
@@ -169,13 +230,16 @@ def _grouped(module: nn.Module) -> Iterator[tuple[str, list[nn.Module]]]:
         index += len(alike)
 
 
-def _state_bytes(model: Model, part: ModelPart) -> tuple[float, float]:
+def _state_bytes(model: Model, part: ModelPart) -> tuple[float, float] | Uncounted:
     memory = model.context if part.reads == "pair" else 0
 
     def measure(length: int) -> int:
         return sum(_bytes(state) for state in model.empty_states(1, length, memory))
 
-    short, long = measure(1), measure(2)
+    try:
+        short, long = measure(1), measure(2)
+    except Exception as error:
+        return _uncounted("decode state", cast(nn.Module, model), "", error)
     return long - short, 2 * short - long
 
 

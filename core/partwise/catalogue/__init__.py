@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .check_results import ResultsByPart, by_part, read_results
+from .check_results import ResultsByPart, by_part, read_results, results_in
 from .writing import check_directory
 
-__all__ = ["ResultsByPart", "by_part", "check_directory", "read_results", "write_catalogue"]
+__all__ = ["ResultsByPart", "by_part", "check_directory", "read_results", "results_in", "write_catalogue"]
 
 
 def write_catalogue(directory: Path, results: ResultsByPart | None = None, origin: str | None = None) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -69,15 +69,24 @@ def read_results(path: Path) -> ResultsByPart:
     Raises:
         InputError: it cannot be read, or holds something else.
     """
+    return results_in(lambda: read_json(path), str(path))
+
+
+def results_in(read: Callable[[], dict[str, Any]], name: str) -> ResultsByPart:
+    """What `partwise verify --all --json` wrote, as `read` gives it; `name` is what it is read from.
+
+    Raises:
+        InputError: it cannot be read, or holds something else.
+    """
     try:
-        written = read_json(path).get("results")
+        written = read().get("results")
         if not isinstance(written, list):
             raise InputError("it has no list `results`")
         return by_part(_result(one) for one in written)
     except PartwiseError as error:
         raise InputError(
-            f"{path} does not hold the results of a verification: {error}\n"
-            f"  make one with `partwise verify --all --json > {path}`"
+            f"{name} does not hold the results of a verification: {error}\n"
+            "  make a file of them with `partwise verify --all --json > FILE`"
         ) from error
 
 

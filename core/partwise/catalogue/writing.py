@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from partwise.errors import InputError, PartwiseError
-from partwise.storage.atomic import make_directory, read_json, write_json, write_text
+from partwise.storage.atomic import json_text, make_directory, read_json
+from partwise.storage.outputs import write_output
 from partwise.wording import some_of
 
 MARKER = "catalogue.json"
@@ -35,7 +36,7 @@ def write_pages(directory: Path, pages: Mapping[str, str]) -> None:
         # The marker comes first, so that a catalogue that was interrupted can be made again.
         _mark(directory, {*before, *pages})
         for name in sorted(pages, key=lambda name: (name == "index.html", name)):
-            write_text(directory / name, pages[name])
+            write_output(directory / name, pages[name])
         for name in before - set(pages):
             (directory / name).unlink(missing_ok=True)
         _mark(directory, set(pages))
@@ -81,7 +82,8 @@ def _listed(directory: Path) -> set[str]:
 
 
 def _mark(directory: Path, names: set[str]) -> None:
-    write_json(directory / MARKER, {"about": "A catalogue made by `partwise parts --html`.", "files": sorted(names)})
+    about = {"about": "A catalogue made by `partwise parts --html`.", "files": sorted(names)}
+    write_output(directory / MARKER, json_text(about))
 
 
 __all__ = ["MARKER", "check_directory", "write_pages"]

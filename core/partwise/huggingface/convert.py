@@ -94,7 +94,7 @@ def _write_run(
     with alone_in(place):
         if (place / "recipe.json").exists():
             raise InputError(f"{place} holds a run already; give another directory with --out")
-        facts = {**lock(loaded, None), "imported": origin}
+        facts = {**lock(loaded, None, place), "imported": origin}
         run = Run.create(place, loaded.recipe.resolved(), tokenizer.to_json(), facts)
         assembly.make_room(model, loaded.recipe.seed)
         fill_model(module, tensors, Path(origin["checkpoint"]))

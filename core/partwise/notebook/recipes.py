@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,8 @@ def change(recipe: AnyRecipe, changes: Mapping[str, Any]) -> LoadedRecipe:
     loaded = load(recipe)
     written = [f"{path}={_json(path, value)}" for path, value in changes.items()]
     node = override_all(loaded.node, written, _Recipe, label="")
-    return validated(node, loaded.path, loaded.directory, (*loaded.overrides, *written))
+    found = validated(node, loaded.path, loaded.directory, (*loaded.overrides, *written))
+    return replace(found, data_directory=loaded.data_directory)
 
 
 def check(recipe: AnyRecipe) -> None:

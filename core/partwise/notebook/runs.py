@@ -25,6 +25,7 @@ def train(
     *,
     seed: int | None = None,
     out: str | Path | None = None,
+    data: str | Path | None = None,
     device: str = "auto",
     say: Say | None = print,
     report: Callable[[Progress], None] | None = None,
@@ -34,6 +35,7 @@ def train(
     Args:
         seed: in place of the recipe's own.
         out: directory of the run; by default runs/NAME-FINGERPRINT-sSEED.
+        data: the directory that names of data files are relative to, if they have moved.
         device: "cpu", "cuda", or "auto" for the best there is.
         say: called with each line about what is going on; None for silence.
         report: called with the figures after every update, for a progress bar or a plot.
@@ -52,7 +54,7 @@ def train(
     """
     from partwise import workflow
 
-    loaded, say = load(recipe), say or _silent
+    loaded, say = load(recipe).with_data_in(_path(data)), say or _silent
     directory = workflow.default_directory(loaded, seed) if out is None else Path(out)
     say(f"training {loaded.recipe.name} in {directory}")
     lines = _Lines(say)
@@ -63,14 +65,22 @@ def train(
             report(progress)
 
     run = workflow.train(loaded, directory, seed, device, heard, say)
-    return workflow.reopen(run.directory, device)
+    return workflow.reopen(run.directory, device, data=_path(data))
 
 
-def open(run: str | Path, *, device: str = "auto", weights: Weights = "last", say: Say | None = print) -> Reopened:
+def open(
+    run: str | Path,
+    *,
+    data: str | Path | None = None,
+    device: str = "auto",
+    weights: Weights = "last",
+    say: Say | None = print,
+) -> Reopened:
     """A trained run with its model in memory: `.model`, `.tokenizer`, `.recipe` and, for its files, `.run`.
 
     Args:
         run: its directory.
+        data: the directory that names of data files are relative to, if they have moved.
         device: "cpu", "cuda", or "auto" for the best there is.
         weights: "last", or "best" for those with the lowest validation loss.
         say: called with a line for each thing that has changed since it was trained; None for silence.
@@ -85,7 +95,7 @@ def open(run: str | Path, *, device: str = "auto", weights: Weights = "last", sa
     """
     from partwise import workflow
 
-    reopened = workflow.reopen(Path(run), device, weights)
+    reopened = workflow.reopen(Path(run), device, weights, _path(data))
     for line in reopened.changes():
         (say or _silent)(f"note: since this run was trained, {line}")
     return reopened
@@ -151,6 +161,10 @@ def evaluate(
 
 def _opened(run: Reopened | str | Path) -> Reopened:
     return open(run) if isinstance(run, str | Path) else run
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def _silent(line: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,7 @@ def study(
     *,
     seeds: int | None = None,
     out: str | Path | None = None,
+    data: str | Path | None = None,
     retry_failed: bool = False,
     say: Say | None = print,
 ) -> StudyResult:
@@ -77,6 +78,7 @@ def study(
         source: a name, a file, or a dict, whose "base" may be a recipe that was loaded: `gpt.recipe`.
         seeds: use seeds 0 to seeds - 1, in place of the study's own.
         out: directory of the study; by default studies/NAME.
+        data: the directory that names of data files are relative to, if they have moved.
         retry_failed: try again what failed before.
         say: called with each line about what is going on; None for silence.
 
@@ -107,6 +109,7 @@ def study(
 
     tell = say or _silent
     loaded = load_study(source)
+    loaded = replace(loaded, base=loaded.base.with_data_in(None if data is None else Path(data)))
     where = study_directories(loaded, None if out is None else Path(out))
     earlier_results(where, loaded.study.name)  # raises if they are another study's
     plan = make_plan(loaded, seeds, tell)

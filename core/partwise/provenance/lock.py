@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partwise.parts.part import Part, parts_within
@@ -17,10 +20,15 @@ if TYPE_CHECKING:
     from partwise.recipe import LoadedRecipe
 
 
-def lock(loaded: LoadedRecipe, data_hash: str | None) -> dict[str, Any]:
-    """Every part of the recipe with its distribution, version and source, and the environment."""
+def lock(loaded: LoadedRecipe, data_hash: str | None, run: Path | None = None) -> dict[str, Any]:
+    """Every part of the recipe with its distribution, version and source, and the environment.
+
+    Args:
+        run: the run's directory, which the directory of the data is relative to: both may move together.
+    """
     import torch
 
+    data = loaded.directory_of("data").resolve()
     parts = {type(part) for _, part in parts_within(loaded.recipe)}
     return {
         "partwise": version("partwise"),
@@ -28,10 +36,27 @@ def lock(loaded: LoadedRecipe, data_hash: str | None) -> dict[str, Any]:
         "torch": torch.__version__,
         "platform": f"{sys.platform}-{platform.machine()}",
         "threads": torch.get_num_threads(),  # sums in another order have other last bits
-        "directory": str(loaded.directory_of("data").resolve()),
+        "directory": str(data) if run is None else _relative(data, run.resolve()),
+        "directory_then": str(data),
         "data": data_hash,
         "parts": dict(sorted(_origin(part) for part in parts)),
     }
+
+
+def _relative(place: Path, start: Path) -> str:
+    try:
+        return os.path.relpath(place, start)
+    except ValueError:  # another drive, on Windows
+        return str(place)
+
+
+def data_places(lock: Mapping[str, Any], run: Path) -> list[Path]:
+    """Where the data of a run may be, likeliest first: as far from the run as when it was started (both have moved, or
+    neither), or where it was then (only the run has moved)."""
+    written = [lock.get(key) for key in ("directory", "directory_then")]
+    places = [run.resolve() / place for place in written if isinstance(place, str)]
+    found = dict.fromkeys(Path(os.path.normpath(place)) for place in places)
+    return sorted(found, key=lambda place: not place.is_dir()) or [Path()]
 
 
 def _origin(part: type[Part]) -> tuple[str, dict[str, str]]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
+from typing import Any, BinaryIO
+from weakref import WeakKeyDictionary
 
 from partwise.errors import InputError
 from partwise.storage.text import decode_text
@@ -15,6 +18,8 @@ from .reader.problems import Problem, RejectedError, cut
 from .reader.source import Mark, Node, Source
 from .suggestions import did_you_mean, nearest, short_list
 
+STANDARD_INPUT = "-"
+"""In place of a file: the recipe is in standard input."""
 LARGEST_FILE = 2 * 1024 * 1024
 """Most bytes of a recipe file; a real one has a few thousand."""
 
@@ -74,18 +79,60 @@ def read(path: Path, mark: Mark | None = None) -> Node:
     return parse(Source(name, _decoded(content, name, path, mark), path.absolute()))
 
 
+def read_standard_input() -> Node:
+    """The JSON value in standard input.
+
+    Raises:
+        RecipeError: there is none; it is too large, is not UTF-8 or not JSON.
+    """
+    name = "standard input"
+    stream = sys.stdin
+    if stream is None:
+        raise RejectedError([Problem(f"{name}: it is closed; name a file in place of {STANDARD_INPUT!r}")])
+    if stream not in _once:
+        try:
+            _once[stream] = _pieces(stream.buffer)
+        except OSError as error:
+            raise RejectedError([Problem(f"{name}: {_reason(error)}")]) from None
+    content = _once[stream]
+    if len(content) > LARGEST_FILE:
+        raise RejectedError(
+            [Problem(f"{name}: too large for a recipe, which has at most {LARGEST_FILE // 1024**2} MiB")]
+        )
+    if not content.strip():
+        raise RejectedError([Problem(f"{name}: it is empty; {STANDARD_INPUT!r} reads a recipe or a study from it")])
+    return parse(Source(name, _decoded(content, name, None), directory=Path.cwd()))
+
+
+_once: WeakKeyDictionary[Any, bytes] = WeakKeyDictionary()
+"""What was read of standard input: it can be read only once, and one command may name it twice."""
+_pipes: dict[tuple[str, int, int], bytes] = {}
+"""The same of pipes, by path, device and inode."""
+
+
 def _content(path: Path) -> bytes:
     """The content, read no further than one byte beyond the limit."""
+    there = os.stat(path)
+    key = (str(path.absolute()), there.st_dev, there.st_ino)
+    if key in _pipes:
+        return _pipes[key]
     with open(path, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a pipe returns its content piece by piece
-            pieces = iter(lambda: file.read(LARGEST_FILE // 16), b"")
-            content = b""
-            for piece in pieces:
-                content += piece
-                if len(content) > LARGEST_FILE:
-                    break
-            return content
-        return file.read(LARGEST_FILE + 1)
+        if stat.S_ISREG(there.st_mode):
+            return file.read(LARGEST_FILE + 1)
+        content = _pieces(file)
+        if os.path.realpath(path).startswith("/proc/"):  # <(a command): no other pipe ever has this name
+            _pipes[key] = content
+        return content
+
+
+def _pieces(file: BinaryIO) -> bytes:
+    """What a pipe returns piece by piece, up to the limit."""
+    content = b""
+    for piece in iter(lambda: file.read(LARGEST_FILE // 16), b""):
+        content += piece
+        if len(content) > LARGEST_FILE:
+            break
+    return content
 
 
 def _size(path: Path) -> str:
@@ -93,7 +140,7 @@ def _size(path: Path) -> str:
     return f"it has {size / 1024**2:,.1f} MiB" if size > LARGEST_FILE else "it does not end"
 
 
-def _decoded(content: bytes, name: str, path: Path, mark: Mark | None) -> str:
+def _decoded(content: bytes, name: str, path: Path | None, mark: Mark | None = None) -> str:
     try:
         return decode_text(content, name, path=path)
     except InputError as error:

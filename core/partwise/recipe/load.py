@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from partwise.errors import PartError, RecipeError
+from partwise.errors import InputError, PartError, RecipeError
 from partwise.parts.part import Path
 
-from .files import displayed, find, read
+from .files import STANDARD_INPUT, displayed, find, read, read_standard_input
 from .merge import merge
 from .overrides import override_all
 from .reader.parser import parse
@@ -37,11 +37,28 @@ class LoadedRecipe:
     """The directory that names of data files are relative to."""
     overrides: tuple[str, ...] = ()
     """The changes that were made to the recipe in the file."""
+    data_directory: FilePath | None = None
+    """The directory that names of data files are relative to now, if the files have moved since they were written."""
 
     def __repr__(self) -> str:
         recipe = self.recipe
         parts = ", ".join(part.name for part in (recipe.tokenizer, recipe.model, recipe.trainer))
         return f"<recipe {recipe.name}-{recipe.fingerprint()}: {parts}>"
+
+    def with_data_in(self, directory: FilePath | None) -> LoadedRecipe:
+        """The same recipe, whose names of data files are relative to `directory`; None leaves them as they are.
+
+        Raises:
+            InputError: there is no such directory.
+        """
+        if directory is None:
+            return self
+        if not directory.is_dir():
+            what = (
+                "is a file, and names of data files are relative to a directory" if directory.exists() else "not found"
+            )
+            raise InputError(f"data directory {directory}: {what}")
+        return replace(self, data_directory=directory.absolute())
 
     def directory_of(self, key: str) -> FilePath:
         """The directory that file names in the recipe's `key` ("data", "tokenizer") are relative to: that of the file
@@ -50,6 +67,8 @@ class LoadedRecipe:
         Raises:
             RecipeError: they are written in several directories.
         """
+        if key == "data" and self.data_directory is not None:
+            return self.data_directory
         node = self.node.members.get(key)
         marks = [] if node is None else list(_strings(node))
         places = {_directory(mark) or self.directory for mark in marks}
@@ -68,13 +87,16 @@ class LoadedRecipe:
 
 
 def load(source: str | FilePath | Mapping[str, Any], overrides: Sequence[str] = ()) -> LoadedRecipe:
-    """The recipe in a file, of a name, or in an object, with the changes `overrides` ("model.width=256").
+    """The recipe in a file, of a name, in an object, or in standard input ("-"), with the changes `overrides`
+    ("model.width=256").
 
     Raises:
         RecipeError: everything that is wrong with it.
     """
     if isinstance(source, Mapping):
         path, node = None, from_object(source)
+    elif source == STANDARD_INPUT:
+        path, node = None, read_standard_input()
     else:
         path = find(source)
         node = read(path)

@@ -76,8 +76,10 @@ def _three_digits(value: float) -> str:
     return fixed(value, min(max(2 - _magnitude(value, 3), 0), 6)) if value else "0"
 
 
-def exact(value: float) -> str:
+def exact(value: float | None) -> str:
     """Every digit before the point, in groups of three."""
+    if value is None:
+        return NONE
     grouped = f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.6g}"
     return grouped.replace(",", "\N{NARROW NO-BREAK SPACE}").replace("-", MINUS)
 
@@ -95,9 +97,9 @@ def duration(seconds: float | None) -> str:
     return f"{hours} h {minutes:02} min"
 
 
-def percent_off(value: float, reference: float) -> str:
-    """How far from a reference: `+1.6 %`; empty below 0.05 %."""
-    if not reference:
+def percent_off(value: float | None, reference: float | None) -> str:
+    """How far from a reference: `+1.6 %`; empty below 0.05 %, and if one is not known."""
+    if not reference or value is None:
         return ""
     share = 100 * (value / reference - 1)
     if abs(share) < 0.05:

@@ -53,7 +53,8 @@ class Variant(_Facts):
     levels: dict[str, str]
     """Factor -> label of its level, for every factor."""
     parameters: int
-    flops_per_token: float
+    flops_per_token: float | None = None
+    """None if they cannot be counted."""
     tokens: int
     """Tokens that a run is trained on."""
     matched: dict[str, Any] = {}

@@ -43,9 +43,10 @@ class ResultsBook:
         self._revised: list[str] = []
         self._elsewhere: list[LookElsewhere] = []
         self.settle()
-        now = self.results()
-        self._seen, self._revised = seen_before(earlier, now, where.out), revised_before(earlier, now, where.out)
-        self._elsewhere = seen_elsewhere(where, earlier, now)
+        if provenance is not None:  # it is a study's record, and not only a look at how far it is
+            now = self.results()
+            self._seen, self._revised = seen_before(earlier, now, where.out), revised_before(earlier, now, where.out)
+            self._elsewhere = seen_elsewhere(where, earlier, now)
 
     @property
     def plan(self) -> Plan:
@@ -77,6 +78,15 @@ class ResultsBook:
         mark_outdated(self._where.out, results)
         results.save(self._where.results)
 
+    def outcomes(self) -> list[Outcome]:
+        """Every run as it stands now, variant by variant."""
+        plan = self._plan
+        return [
+            self._outcome(variant.name, seed, variant.identity(seed))
+            for variant in plan.variants
+            for seed in plan.seeds
+        ]
+
     def results(self) -> Results:
         """The table as it stands now."""
         plan, study = self._plan, self._plan.study.study
@@ -89,11 +99,7 @@ class ResultsBook:
             factors={name: list(labels) for name, labels in plan.factors.items()},
             variants=[one.described() for one in plan.variants],
             seeds=list(plan.seeds),
-            outcomes=[
-                self._outcome(variant.name, seed, variant.identity(seed))
-                for variant in plan.variants
-                for seed in plan.seeds
-            ],
+            outcomes=self.outcomes(),
             trials=recorded(self.trials, self._found),
             tuned_knob=study.tune.at if study.tune else None,
             tokenizer_varies=plan.tokenizer_varies,

@@ -1,3 +1,4 @@
+from .decoration import Decoration as Decoration
 from .distributed import Processes as Processes
 from .distributed import current_processes as current_processes
 from .distributed import launched_by_torchrun as launched_by_torchrun

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from partwise.modules.protocols import Model
+
+from .decoration import Decoration
 
 if TYPE_CHECKING:
     import torch
@@ -47,8 +49,10 @@ class Training:
     device: torch.device
     report: Callable[[Progress], None]
     """To be called after every update; it is cheap."""
-    flops_per_token: Callable[[], float] | None = None
+    flops_per_token: Callable[[], float | None] | None = None
     """Counts the FLOPs of the forward pass, as `inspect` does, which takes a second; None if they cannot be counted."""
+    decoration: Decoration = field(default_factory=Decoration)
+    """Calls what is only reported, so that it cannot end the training: a failure is told in one line, once."""
 
 
 class Trainer(Protocol):

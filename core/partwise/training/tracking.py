@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Literal
 
 from partwise.runs.run import Run
 
+from .decoration import Decoration
 from .protocols import Progress, Tracker
 
 Report = Callable[[Progress], None]
@@ -23,7 +26,7 @@ def notifying(
     A tracker that raises is not called again, and `say` gets one line about it: training must not fail because a
     tracker's server is away.
     """
-    working = _WorkingTrackers(trackers, say)
+    working = _WorkingTrackers(trackers, Decoration(say))
     working.notify(lambda tracker: tracker.begin(run, run.step))
 
     def after_update(progress: Progress) -> None:
@@ -32,7 +35,7 @@ def notifying(
             for name, value in progress.metrics.items()
             if isinstance(value, int | float) and not isinstance(value, bool)
         }
-        working.notify(lambda tracker: tracker.log(progress.step, numbers))
+        working.notify(lambda tracker: tracker.log(progress.step, dict(numbers)))
         report(progress)
 
     end: End = "failed"
@@ -49,16 +52,15 @@ def notifying(
 class _WorkingTrackers:
     """The trackers that have not failed so far."""
 
-    def __init__(self, trackers: Sequence[tuple[str, Tracker]], say: Callable[[str], None]) -> None:
-        self.trackers = list(trackers)
-        self.say = say
+    def __init__(self, trackers: Sequence[tuple[str, Tracker]], decoration: Decoration) -> None:
+        # Numbered, so that of two trackers of one name each fails for itself.
+        counts = Counter(name for name, _ in trackers)
+        self.trackers = [
+            (f"tracker {name}" if counts[name] == 1 else f"tracker {name} (number {number})", tracker)
+            for number, (name, tracker) in enumerate(trackers, 1)
+        ]
+        self.decoration = decoration
 
     def notify(self, call: Callable[[Tracker], None]) -> None:
-        for one in list(self.trackers):
-            name, tracker = one
-            try:
-                call(tracker)
-            except Exception as error:
-                self.trackers.remove(one)
-                reason = str(error).partition("\n")[0] or type(error).__name__
-                self.say(f"tracker {name} failed and is left alone from now on: {reason}")
+        for name, tracker in self.trackers:
+            self.decoration(name, partial(call, tracker))

@@ -9,7 +9,9 @@ When a part does not fit its place, the error shows that place in the recipe's f
 
 from __future__ import annotations
 
+import glob
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,7 +28,7 @@ from partwise.data.marks import marks_of
 from partwise.data.protocols import Data, Split, Tokenizer
 from partwise.errors import PartError, PartwiseError, WorkError
 from partwise.modules.protocols import Model
-from partwise.parts.kinds import TokenizerPart
+from partwise.parts.kinds import DataPart, TokenizerPart
 from partwise.parts.sites import DataSite, ModelSite, TokenizerSite
 from partwise.provenance.sources import source_hash
 from partwise.recipe import LoadedRecipe, Recipe, locate
@@ -136,8 +138,40 @@ def data_of(loaded: LoadedRecipe) -> Data:
     Raises:
         InputError: a file is missing, or the part does not fit its place.
     """
+    part = loaded.recipe.data if loaded.data_directory is None else _relative_names(loaded.recipe.data)
     with at(loaded, "data"):
-        return loaded.recipe.data.assemble(DataSite(loaded.directory_of("data")))
+        return part.assemble(DataSite(loaded.directory_of("data")))
+
+
+def _relative_names(part: DataPart) -> DataPart:
+    """The part with absolute names of files cut to what is below the directory that they have in common, since that is
+    what moves with them."""
+    knobs = {name: getattr(part, name) for name in type(part).model_fields}
+    absolute = [name for value in knobs.values() for name in _names(value) if _is_file_name(name)]
+    if not absolute:
+        return part
+    common = os.path.commonpath([os.path.dirname(name) for name in absolute])
+    while glob.has_magic(common):
+        common = os.path.dirname(common)
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(moved, value))
+        return os.path.relpath(value, common) if isinstance(value, str) and _is_file_name(value) else value
+
+    return part.model_copy(update={name: moved(value) for name, value in knobs.items()})
+
+
+def _names(value: Any) -> Iterator[str]:
+    if isinstance(value, tuple):
+        for one in value:
+            yield from _names(one)
+    elif isinstance(value, str):
+        yield value
+
+
+def _is_file_name(text: str) -> bool:
+    return os.path.isabs(text) and os.path.basename(text) != ""
 
 
 def _batches(loaded: LoadedRecipe, encoded: Mapping[Split, EncodedSplit], tokenizer: Tokenizer) -> Batches:

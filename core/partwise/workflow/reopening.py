@@ -13,13 +13,13 @@ from torch import nn
 from partwise import assembly
 from partwise.data.protocols import Data, Split, Tokenizer
 from partwise.decoding.generate import generate_text
-from partwise.errors import InputError
+from partwise.errors import InputError, PartwiseError
 from partwise.machine import torch_device
 from partwise.modules.protocols import Model
 from partwise.parts.kinds import SamplerPart
 from partwise.parts.sites import ModelSite
-from partwise.provenance.lock import changes, lock
-from partwise.recipe import LoadedRecipe, Recipe, load
+from partwise.provenance.lock import changes, data_places, lock
+from partwise.recipe import LoadedRecipe, Recipe, RejectedError, load
 from partwise.runs.run import Run
 from partwise.training.evaluation import Metrics
 from partwise.training.evaluation import evaluate as evaluate_model
@@ -38,6 +38,8 @@ class Reopened:
     tokenizer: Tokenizer
     model: Model
     device: torch.device
+    places: tuple[Path, ...] = ()
+    """Directories in which the data may be, likeliest first; without any, that of the recipe."""
 
     @property
     def recipe(self) -> Recipe:
@@ -52,18 +54,46 @@ class Reopened:
         return changes(self.run.lock, lock(self.loaded, None))
 
     def data(self) -> Data:
-        """The data set of the run's recipe, not yet read."""
-        return data_of(self.loaded)
+        """The data set of the run's recipe, not yet read.
+
+        Raises:
+            InputError: its files are not there; says how to name their new place.
+        """
+        return data_of(self._with_data())
 
     def prepare(self) -> Prepared:
-        """The recipe's texts, encoded by the run's own tokenizer, or found in the cache."""
-        return prepare(self.loaded, tokenizer=self.tokenizer)
+        """The recipe's texts, encoded by the run's own tokenizer, or found in the cache.
+
+        Raises:
+            InputError: its files are not there; says how to name their new place.
+        """
+        return prepare(self._with_data(), tokenizer=self.tokenizer)
+
+    def _with_data(self) -> LoadedRecipe:
+        """The recipe, with the first directory that has its data."""
+        candidates = [replace(self.loaded, directory=place) for place in self.places] or [self.loaded]
+        problem: PartwiseError | None = None
+        for loaded in candidates:
+            try:
+                data_of(loaded)
+            except PartwiseError as error:
+                problem = problem or error
+            else:
+                return loaded
+        assert problem is not None, "there is a candidate"
+        what = problem.problems[0].message if isinstance(problem, RejectedError) else str(problem)
+        raise InputError(
+            f"cannot find the data of the run in {self.run.directory}: {what}\n"
+            "  if they have moved, name the directory that their names are relative to now: --data DIR"
+        ) from problem
 
 
-def reopen(directory: Path, device: str = "auto", weights: Weights = "last") -> Reopened:
+def reopen(directory: Path, device: str = "auto", weights: Weights = "last", data: Path | None = None) -> Reopened:
     """A trained run, ready to generate text or to be evaluated.
 
     Args:
+        data: the directory that names of data files are relative to now; unless given, as when it was trained, or as
+            far from the run as then.
         weights: "last", or "best" for those of the checkpoint with the lowest validation loss, which an unfinished
             run may have, too.
 
@@ -74,8 +104,8 @@ def reopen(directory: Path, device: str = "auto", weights: Weights = "last") -> 
     run = Run.open(directory)
     if not run.finished and weights == "last":
         raise InputError(f"{directory} is not finished; the command that started it continues it")
-    loaded = load(run.recipe)
-    loaded = replace(loaded, directory=Path(str(run.lock.get("directory", "."))))
+    places = tuple(data_places(run.lock, directory))
+    loaded = replace(load(run.recipe), directory=places[0]).with_data_in(data)
     chosen = torch_device(device)
     with at(loaded, "tokenizer"):
         tokenizer = restored(loaded.recipe.tokenizer, run.tokenizer)
@@ -83,7 +113,7 @@ def reopen(directory: Path, device: str = "auto", weights: Weights = "last") -> 
     assembly.make_room(model, loaded.recipe.seed, chosen)
     run.load_weights(cast(nn.Module, model), best=weights == "best")
     model.eval()
-    return Reopened(run, loaded, tokenizer, model, chosen)
+    return Reopened(run, loaded, tokenizer, model, chosen, places)
 
 
 def evaluate(
@@ -108,7 +138,8 @@ def evaluate(
     if reopened.run.lock.get("data") not in (None, prepared.data_hash):
         raise InputError(
             f"the data has changed since the run in {reopened.run.directory} was trained, so its figures could not be "
-            "compared with the run's own; restore the data, or train again"
+            "compared with the run's own; restore the data, name the directory they are in now (--data DIR), or train "
+            "again"
         )
     batches = prepared.batches if context is None else prepared.batches.of_length(context)
     size = reopened.recipe.trainer.batch_size

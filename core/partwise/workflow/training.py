@@ -10,20 +10,22 @@ from pathlib import Path
 import torch
 
 from partwise import assembly
-from partwise.errors import InputError
+from partwise.errors import InputError, PartwiseError
 from partwise.machine import torch_device
 from partwise.provenance.lock import changes, lock
-from partwise.recipe import LoadedRecipe
+from partwise.recipe import LoadedRecipe, RejectedError
 from partwise.runs.run import Run, alone_in
+from partwise.training.decoration import Decoration
 from partwise.training.distributed import Processes, local_device, process_group
 from partwise.training.profiling import TRACE, profiled
 from partwise.training.protocols import Progress, Training
 from partwise.training.tracking import notifying
 
-from .preparation import Assembled, Prepared, at, check, inspect, prepare
+from .preparation import Assembled, Prepared, at, check, data_of, inspect, prepare
 
 Report = Callable[[Progress], None]
 Say = Callable[[str], None]
+FLOPS = "the model's FLOPs"
 
 
 def train(
@@ -58,6 +60,8 @@ def train(
     with process_group(chosen) as processes:
         if not processes.first:
             report, say, profile = (lambda progress: None), (lambda line: None), 0
+        if (done := _done_without_data(loaded, directory, processes, say)) is not None:
+            return done
         # Of several processes each may come to hold only a share of the model: the trainer moves it.
         first_device = chosen if processes.count == 1 else torch.device("cpu")
         assembled, prepared = _prepare(loaded, first_device, processes, say)
@@ -68,6 +72,33 @@ def train(
                 assembly.materialise(assembled.model, loaded.recipe.seed, first_device)
                 _fit(assembled, prepared, run, chosen, report, say, profile)
         return run
+
+
+def _done_without_data(loaded: LoadedRecipe, directory: Path, processes: Processes, say: Say) -> Run | None:
+    """The run, if it is finished and its data are no longer there: nothing is left to do that would need them.
+
+    Raises:
+        RecipeError: the data of a run that is not finished are not there; says how to name their new place.
+        InputError: it is the run of another recipe.
+    """
+    try:
+        run = Run.open(directory)
+    except PartwiseError:
+        return None
+    try:
+        data_of(loaded)
+    except RejectedError as error:
+        if not run.finished:
+            note = "note: if the files have moved, name the directory that these names are relative to now: --data DIR"
+            raise RejectedError([replace(one, notes=(*one.notes, note)) for one in error.problems]) from None
+        reason = error.problems[0].message
+    else:
+        return None
+    if processes.first:
+        with alone_in(directory):
+            run = Run.create(directory, loaded.recipe.resolved(), run.tokenizer, run.lock, say)
+    say(f"this run is finished; nothing is left to do (its data cannot be found now: {reason})")
+    return run
 
 
 def _prepare(loaded: LoadedRecipe, device: torch.device, processes: Processes, say: Say) -> tuple[Assembled, Prepared]:
@@ -101,7 +132,7 @@ def _opened(prepared: Prepared, directory: Path, processes: Processes, say: Say)
         yield Run(directory, recipe, tokenizer, {})
         return
     with alone_in(directory):
-        now = lock(loaded, data_hash)
+        now = lock(loaded, data_hash, directory)
         run = Run.create(directory, recipe, tokenizer, now, say)
         for change in changes(run.lock, now):
             say(f"note: since this run was started, {change}")
@@ -116,7 +147,7 @@ def _fit(
     assembled: Assembled, prepared: Prepared, run: Run, device: torch.device, report: Report, say: Say, profile: int
 ) -> None:
     """Trains the model, from wherever the run stands."""
-    model, seed = assembled.model, prepared.loaded.recipe.seed
+    model, seed, decoration = assembled.model, prepared.loaded.recipe.seed, Decoration(say)
     with (
         at(prepared.loaded, "trainer"),
         notifying(assembled.trackers, run, report, say) as notify,
@@ -127,10 +158,15 @@ def _fit(
             notify(progress)
             profiler_step()
 
-        def flops_per_token() -> float:
-            return inspect(prepared.loaded, prepared.tokenizer.vocab_size).flops_per_token
+        def flops_per_token() -> float | None:
+            found = decoration(FLOPS, lambda: inspect(prepared.loaded, prepared.tokenizer.vocab_size))
+            if found is not None and found.flops_per_token is None:
+                say(f"{FLOPS} cannot be counted, so no utilisation is shown: {found.uncounted[0]}")
+            return None if found is None else found.flops_per_token
 
-        assembled.trainer.fit(Training(model, prepared.batches, run, seed, device, after_step, flops_per_token))
+        assembled.trainer.fit(
+            Training(model, prepared.batches, run, seed, device, after_step, flops_per_token, decoration)
+        )
 
 
 def default_directory(loaded: LoadedRecipe, seed: int | None = None) -> Path:

@@ -11,7 +11,7 @@ from partwise.assembly.build import assemble
 from partwise.assembly.inspection import Inspection, inspect_model
 from partwise.data import Batch
 from partwise.modules import tensors_of
-from partwise.parts import ModelPart, ModelSite, resolve_part
+from partwise.parts import FeedForwardPart, LayerSite, ModelPart, ModelSite, resolve_part
 
 V, C, T, H = 13, 8, 16, 2
 SITE = ModelSite(V)
@@ -126,3 +126,97 @@ def test_inspecting_leaves_no_trace_in_the_random_state() -> None:
 def test_a_context_beyond_what_can_be_counted_is_refused_in_words(context: int) -> None:
     with pytest.raises(PartError, match="more bytes than 64 bits can count"):
         inspect_model(model(context=context), ModelSite(7))
+
+
+class Shifting(nn.Module):
+    """Work that depends on the data: which operator asks for it is chosen by `how`."""
+
+    def __init__(self, width: int, how: str) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, width)
+        self.how = how
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.how == "nonzero":
+            x = x.clone().index_add_(1, (x[0, :, 0] > 0).nonzero()[:, 0], x[:, x[0, :, 0] > 0])
+        elif self.how == "boolean":
+            x = x + x[x > 0].sum()
+        elif self.how == "item":
+            x = x * x.abs().max().item()
+        elif self.how == "if" and x.sum() > 0:
+            x = -x
+        elif self.how == "numpy":
+            x = x + torch.from_numpy(x.detach().numpy())
+        elif self.how == "raises":
+            raise LookupError("no experts")
+        y: torch.Tensor = self.linear(x)
+        return y
+
+
+class ShiftingPart(FeedForwardPart):
+    """A feed-forward whose work depends on the data."""
+
+    name = "shifting"
+    how: str = "nonzero"
+
+    def build(self, site: LayerSite) -> Shifting:
+        return Shifting(site.width, self.how)
+
+
+HOW = ["nonzero", "boolean", "item", "if", "numpy", "raises"]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_work_that_depends_on_data_is_not_counted_and_parameters_are_told(how: str) -> None:
+    part = with_feedforward(ShiftingPart(how=how))
+    found = inspect_model(part, SITE)
+    network = cast(nn.Module, assemble(part, SITE, 0))
+    assert found.parameters == sum(parameter.numel() for parameter in network.parameters())
+    assert found.flops_per_token is None
+    assert found.state_bytes_per_token == 3 * 2 * C * 4, "what can be counted still is"
+    (problem,) = found.uncounted
+    assert (problem.figure, problem.path, problem.type) == ("FLOPs", "stack.blocks.0.feedforward", "Shifting")
+    assert ("no experts" if how == "raises" else "depends on the data") in problem.reason
+    assert "FLOPs unknown" in repr(found)
+    shapes = by_path(found)
+    assert shapes["stack.blocks.0.mixer"].output == ("B", "T", C), "what comes before it is measured"
+    assert shapes["stack.blocks.0.feedforward"].output is None
+
+
+class Backwards(nn.Module):
+    """Three layers that are alike, of which the last is called first."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in reversed(self.layers):
+            x = layer(x)
+        return x
+
+
+class BackwardsPart(FeedForwardPart):
+    """Layers in the other order."""
+
+    name = "backwards"
+
+    def build(self, site: LayerSite) -> Backwards:
+        return Backwards(site.width)
+
+
+def test_layers_that_are_alike_may_be_called_in_any_order() -> None:
+    plain = inspect_model(with_feedforward(None), SITE).flops_per_token
+    found = inspect_model(with_feedforward(BackwardsPart()), SITE).flops_per_token
+    assert plain is not None
+    assert found is not None
+    # Three layers of C x C in place of the two of the feed-forward, C x 4C and 4C x C; three blocks.
+    assert plain - found == 3 * 2 * (8 - 3) * C * C
+
+
+def with_feedforward(feedforward: FeedForwardPart | None) -> ModelPart:
+    part = model()
+    if feedforward is None:
+        return part
+    blocks = tuple(block.model_copy(update={"feedforward": feedforward}) for block in part.blocks)  # type: ignore[attr-defined]
+    return part.model_copy(update={"blocks": blocks})

@@ -75,7 +75,7 @@ def test_a_new_directory_that_cannot_be_filled_is_not_left_behind(
     def full(path: Path, text: str) -> None:
         raise OSError("full")
 
-    monkeypatch.setattr("partwise.catalogue.writing.write_text", full)
+    monkeypatch.setattr("partwise.catalogue.writing.write_output", full)
     with pytest.raises(OSError, match="full"):
         write_pages(tmp_path / "html", PAGES)
     assert not (tmp_path / "html").exists()

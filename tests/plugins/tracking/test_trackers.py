@@ -145,7 +145,7 @@ def test_an_mlflow_server_that_is_away_is_given_up_after_a_few_tries(
     assert asked == 1 + int(TIMEOUTS["MLFLOW_HTTP_REQUEST_MAX_RETRIES"])
     assert dict(os.environ) == before
     assert run.finished
-    assert [line for line in said if line.startswith("tracker mlflow failed and is left alone")]
+    assert [line for line in said if line.startswith("tracker mlflow failed and is left out")]
 
 
 class Broken:
@@ -179,7 +179,7 @@ def test_a_tracker_that_fails_is_left_alone_and_training_goes_on(moment: str, tm
         for step in (1, 2):
             reported(Progress(step, 2, {"loss": 1.0, "state": "fine"}))
     assert steps == [1, 2]
-    assert said == ["tracker broken failed and is left alone from now on: the server is away"]
+    assert said == ["tracker broken failed and is left out from now on: the server is away"]
     assert tracker.heard[-1] == moment
     assert sound.heard == ["begin", "log", "log", "end"]
 

@@ -124,3 +124,54 @@ def test_a_profiled_training_leaves_a_trace_and_trains_the_same(tmp_path: Path) 
     assert len(steps) == 2
     assert any("aten::" in str(event.get("name")) for event in events)
     assert Run.open(tmp_path / "run").rows() == plain.rows()
+
+
+def raises(*given: object) -> Any:
+    raise RuntimeError("nothing of the kind here")
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("partwise.workflow.training.inspect", "the model's FLOPs"),
+        ("partwise_training.telemetry.peak_flops", "the utilisation"),
+        ("partwise_training.telemetry.peak_memory", "the peak memory"),
+        ("partwise_training.telemetry.MetricsLog.append", "speed.jsonl"),
+    ],
+)
+def test_a_figure_of_speed_that_cannot_be_had_ends_no_training(
+    name: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = train(recipe(tmp_path), tmp_path / "plain", device="cpu")
+    monkeypatch.setattr(telemetry, "UNCOUNTED", 0.0)
+    said: list[str] = []
+    if name.endswith("append"):
+        append = telemetry.MetricsLog.append
+        guarded = lambda self, row: raises() if self.path.name == "speed.jsonl" else append(self, row)  # noqa: E731
+        monkeypatch.setattr(telemetry.MetricsLog, "append", guarded)
+    else:
+        monkeypatch.setattr(name, raises)
+    run = train(recipe(tmp_path), tmp_path / "run", device="cpu", say=said.append)
+    assert run.finished
+    assert run.rows() == plain.rows()
+    told = [line for line in said if "left out" in line]
+    assert told == [f"{what} failed and is left out from now on: nothing of the kind here"]
+
+
+def test_a_model_whose_work_depends_on_data_trains_and_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from partwise_feedforward.feedforward import FeedForward
+
+    forward = FeedForward.forward
+    monkeypatch.setattr(FeedForward, "forward", lambda self, x: forward(self, x) * float((x == x).any().item()))
+    monkeypatch.setattr(telemetry, "UNCOUNTED", 0.0)
+    said, seen = list[str](), list[Progress]()
+    run = train(recipe(tmp_path), tmp_path / "run", device="cpu", say=said.append, report=seen.append)
+    assert run.finished
+    assert "flops_utilisation" not in seen[-1].metrics
+    (line,) = [line for line in said if "FLOPs" in line]
+    assert line.startswith(
+        "the model's FLOPs cannot be counted, so no utilisation is shown: stack.blocks.0.feedforward"
+    )
+    assert "depends on the data" in line

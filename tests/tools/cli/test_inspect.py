@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from partwise import workflow
-from partwise.assembly.inspection import Inspection, ModuleRow
+from partwise.assembly.inspection import Inspection, ModuleRow, Uncounted
 from partwise_cli.tree import guides, with_totals
 
 
@@ -140,3 +140,16 @@ def test_a_terminal_of_ascii_gets_a_tree_of_ascii(monkeypatch) -> None:
 def test_guides_draw_the_tree() -> None:
     assert guides([0, 1, 2, 2, 1, 2]) == ["", "├─ ", "│  ├─ ", "│  └─ ", "└─ ", "   └─ "]
     assert guides([0, 1, 2, 3, 2]) == ["", "└─ ", "   ├─ ", "   │  └─ ", "   └─ "]
+
+
+def test_what_cannot_be_counted_is_told_with_its_module_and_the_reason(call, recipe, monkeypatch) -> None:
+    missing = (Uncounted("FLOPs", "blocks.0.mixer", "Mixer", "its work depends on the data"),)
+    found = Inspection(ROWS, 1000, 256, 8, None, 2048.0, 512.0, missing)
+    monkeypatch.setattr(workflow, "inspect", lambda loaded, vocabulary: found)
+    shown = call("inspect", recipe())
+    assert shown.exit_code == 0
+    line = next(line for line in shown.output.splitlines() if line.startswith("compute"))
+    assert line.split(maxsplit=1)[1] == "not counted: blocks.0.mixer (Mixer): its work depends on the data"
+    described = json.loads(call("inspect", recipe(), "--json").output)
+    assert described["flops_per_token"] is None
+    assert described["uncounted"][0]["path"] == "blocks.0.mixer"

@@ -130,8 +130,8 @@ def test_the_schema_can_be_written_to_a_file(call, here) -> None:
 
 def test_a_schema_that_cannot_be_written_is_an_error_in_words(call, here) -> None:
     result = call("schema", "--out", "no/such/folder/recipe.schema.json")
-    assert result.exit_code == 1
-    assert "cannot write" in result.stderr
+    assert result.exit_code == 2
+    assert "cannot write no/such/folder/recipe.schema.json: the directory" in result.stderr
 
 
 def test_recipes_are_listed_with_what_they_are(call) -> None:

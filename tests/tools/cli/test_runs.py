@@ -56,7 +56,7 @@ class Pretended:
         Run.create(place, RESOLVED, RESOLVED, RESOLVED)
         return place
 
-    def reopen(self, directory: Path, device: str, weights: str = "last") -> Any:
+    def reopen(self, directory: Path, device: str, weights: str = "last", data: Path | None = None) -> Any:
         self.calls.append(("reopen", directory, device))
         loaded = load(RESOLVED)
         data = SimpleNamespace(form="examples" if self.data else "stream", examples=lambda split: iter(self.data))

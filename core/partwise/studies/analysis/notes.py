@@ -301,7 +301,7 @@ def _unequal_budgets(results: Results) -> Iterator[Note]:
 
 def _off(variant: Variant, base: Variant, field: str) -> float:
     has, wanted = getattr(variant, field), getattr(base, field)
-    return float(has / wanted - 1) if wanted else 0.0
+    return float(has / wanted - 1) if wanted and has is not None else 0.0
 
 
 def _text_noise(results: Results, contrasts: list[Contrast]) -> Iterator[Note]:

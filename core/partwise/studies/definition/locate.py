@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from partwise.recipe import shipped
-from partwise.recipe.files import read
+from partwise.recipe.files import STANDARD_INPUT, read, read_standard_input
 from partwise.recipe.reader.problems import Problem, RejectedError, cut
 from partwise.recipe.reader.source import Node
 from partwise.recipe.suggestions import did_you_mean, nearest, short_list
@@ -42,7 +42,7 @@ def find_study(given: str | Path) -> Path:
 def holds_study(given: str) -> bool:
     """Whether this is the file or name of a study; also False if there is no such file, or it cannot be read."""
     try:
-        return is_study(read(find_study(given)))
+        return is_study(read_standard_input() if given == STANDARD_INPUT else read(find_study(given)))
     except RejectedError:
         return False
 

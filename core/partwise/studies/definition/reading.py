@@ -9,6 +9,7 @@ from typing import Any
 
 from partwise.parts.part import Path
 from partwise.recipe import LoadedRecipe, Node, Problem, RejectedError, find, read, validate
+from partwise.recipe.files import STANDARD_INPUT, read_standard_input
 from partwise.recipe.load import extended, from_object, validated
 from partwise.recipe.reader.source import marked
 from partwise.recipe.recipe import VERSION
@@ -41,6 +42,8 @@ def load_study(source: str | FilePath | Mapping[str, Any]) -> LoadedStudy:
     """
     if isinstance(source, Mapping):
         path, node = None, from_object(source, "<study>")
+    elif source == STANDARD_INPUT:
+        path, node = None, read_standard_input()
     else:
         path = find_study(source)
         node = read(path)

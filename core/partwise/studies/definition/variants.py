@@ -83,7 +83,7 @@ def changed(loaded: LoadedRecipe, changes: Sequence[Override]) -> LoadedRecipe:
             problems += error.problems
     if problems:
         raise RejectedError(problems)
-    return validated(node, None, loaded.directory)
+    return replace(validated(node, None, loaded.directory), data_directory=loaded.data_directory)
 
 
 def _base_variant(loaded: LoadedStudy, written: list[Levels]) -> LoadedRecipe:

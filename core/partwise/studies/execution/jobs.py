@@ -40,6 +40,8 @@ class Job(_Sent):
     """Resolved, with its seed."""
     directory: Path
     """The directory that relative paths in the recipe start from."""
+    data: Path | None = None
+    """The directory that names of data files are relative to now, if they have moved."""
     metric: Metric
     threads: int | None = None
     """CPU threads it may use; None: its share of the engine's."""

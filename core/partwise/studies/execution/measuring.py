@@ -59,7 +59,7 @@ def _trained(job: Job, directory: Path, reporter: _Reporter) -> Run:
     from partwise import workflow
     from partwise.recipe import load
 
-    loaded = replace(load(job.recipe), directory=job.directory)
+    loaded = replace(load(job.recipe), directory=job.directory).with_data_in(job.data)
     return workflow.train(loaded, directory, report=reporter.report, say=lambda line: print(line, flush=True))
 
 
@@ -73,7 +73,11 @@ def _measured(job: Job, directory: Path) -> tuple[float, list[tuple[int, float]]
 
     metric = job.metric
     figures = workflow.evaluate(
-        workflow.reopen(directory), metric.split, metric.batches, metric.context, metric.name == "accuracy"
+        workflow.reopen(directory, data=job.data),
+        metric.split,
+        metric.batches,
+        metric.context,
+        metric.name == "accuracy",
     )
     value = getattr(figures, metric.name, None)
     if isinstance(value, float | int):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from partwise.workflow import Prepared
 
 Quantity = Literal["parameters", "flops", "tokens"]
+QUANTITIES: tuple[Quantity, ...] = ("parameters", "flops", "tokens")
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,12 @@ class Costs:
     """The budget of a variant."""
 
     parameters: int
-    flops_per_token: float
-    """Forward, in a full context."""
+    flops_per_token: float | None
+    """Forward, in a full context; None if they cannot be counted."""
     tokens: int
     """Training tokens of one run; 0 if its trainer does not say how many updates it makes."""
 
-    def of(self, quantity: Quantity) -> float:
+    def of(self, quantity: Quantity) -> float | None:
         return {"parameters": self.parameters, "flops": self.flops_per_token, "tokens": self.tokens}[quantity]
 
 
@@ -39,7 +40,7 @@ class Ledger:
     def __init__(self, say: Callable[[str], None] = lambda line: None) -> None:
         self._say = say
         self._prepared: dict[str, Prepared] = {}
-        self._figures: dict[str, float] = {}
+        self._figures: dict[str, float | None] = {}
         self._floors: dict[str, float | None] = {}
 
     def prepared(self, loaded: LoadedRecipe) -> Prepared:
@@ -62,16 +63,17 @@ class Ledger:
             RecipeError: a part does not fit its place.
             InputError: the data is not valid.
         """
-        figures = [self.quantity(loaded, quantity) for quantity in ("parameters", "flops", "tokens")]
-        return Costs(round(figures[0]), figures[1], round(figures[2]))
+        parameters, flops, tokens = (self.quantity(loaded, one) for one in QUANTITIES)
+        return Costs(round(parameters or 0), flops, round(tokens or 0))
 
-    def quantity(self, loaded: LoadedRecipe, quantity: Quantity) -> float:
-        """One of the costs, without computing the others; raises what `costs` raises."""
+    def quantity(self, loaded: LoadedRecipe, quantity: Quantity) -> float | None:
+        """One of the costs, without computing the others; None if it cannot be counted. Raises what `costs` raises."""
         recipe = loaded.recipe
         # Weights and FLOPs do not depend on the trainer, and tuning tries many trainers.
         key = _canonical(recipe.data, recipe.tokenizer, recipe.model, recipe.trainer if quantity == "tokens" else None)
         key += f"{loaded.directory_of('data')} {loaded.directory_of('tokenizer')} {quantity}"
         if key not in self._figures:
+            work: Callable[[LoadedRecipe], float | None]
             work = {"parameters": self._parameters, "flops": self._flops, "tokens": self._tokens}[quantity]
             self._figures[key] = work(loaded)
         return self._figures[key]
@@ -86,7 +88,7 @@ class Ledger:
     def _parameters(self, loaded: LoadedRecipe) -> float:
         return sum(parameter.numel() for parameter in self.prepared(loaded).skeleton().parameters())
 
-    def _flops(self, loaded: LoadedRecipe) -> float:
+    def _flops(self, loaded: LoadedRecipe) -> float | None:
         from partwise import workflow
 
         return workflow.inspect(loaded, self.prepared(loaded).tokenizer.vocab_size).flops_per_token

@@ -37,7 +37,11 @@ def match(
     Raises:
         RecipeError: there is no such knob, or no value of it comes near enough; says how near one comes, and where.
     """
-    if _off(ledger.quantity(loaded, matching.quantity), target) <= matching.tolerance:
+    has = ledger.quantity(loaded, matching.quantity)
+    if has is None:
+        told = "its FLOPs cannot be counted, so they cannot be matched (`partwise inspect` says why)"
+        raise RejectedError([Problem(told, knob.mark)])
+    if _off(has, target) <= matching.tolerance:
         return loaded, {}
 
     def with_value(value: Number) -> LoadedRecipe:

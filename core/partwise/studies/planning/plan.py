@@ -21,7 +21,7 @@ from partwise.studies.definition.variants import Candidate, variants
 from partwise.studies.execution.engine import EnginePart
 from partwise.studies.execution.jobs import Job
 
-from .costs import Costs, Ledger, located
+from .costs import QUANTITIES, Costs, Ledger, located
 from .matching import match
 from .refusals import refuse_metric_per_token, refuse_seeds, refuse_too_many, refuse_unmeasurable
 
@@ -41,7 +41,6 @@ class PlannedVariant:
     levels: Mapping[str, str]
     """Factor -> label of its level."""
     loaded: LoadedRecipe
-    costs: Costs
     data_hash: str
     matched: Mapping[str, Any] = field(default_factory=dict)
     """Knob path -> value that was solved for."""
@@ -51,6 +50,12 @@ class PlannedVariant:
     """Hash of the tokenizer; variants that share it mean the same by a token."""
     floor: float | None = None
     """What a model reaches that knows only how frequent each token is, in the metric's unit."""
+    ledger: Ledger = field(default_factory=Ledger, compare=False, repr=False)
+
+    @property
+    def costs(self) -> Costs:
+        """Counted when they are first asked for: what only tells how far a study has got needs none."""
+        return self.ledger.costs(self.loaded)
 
     def identity(self, seed: int) -> str:
         """The identity of the run with `seed`."""
@@ -73,6 +78,7 @@ class PlannedVariant:
             title=f"{self.name}, seed {seed}",
             recipe={**self._resolved, "seed": seed},
             directory=self._directory,
+            data=self.loaded.data_directory,
             metric=metric or study.study.metric.asked(),
             timeout=engine.timeout,
             memory=None if engine.memory is None else round(engine.memory * 1e9),
@@ -137,8 +143,8 @@ class Plan:
 
     def mismatch(self, variant: PlannedVariant) -> dict[str, float]:
         """How much more than the base a variant has of parameters, FLOPs and tokens, as a share of the base's."""
-        pairs = {name: (variant.costs.of(name), self.base.costs.of(name)) for name in ("parameters", "flops", "tokens")}
-        return {name: got / base - 1 if base else 0.0 for name, (got, base) in pairs.items()}
+        pairs = {name: (variant.costs.of(name), self.base.costs.of(name)) for name in QUANTITIES}
+        return {name: got / base - 1 if base and got is not None else 0.0 for name, (got, base) in pairs.items()}
 
 
 def make_plan(study: LoadedStudy, seeds: int | None = None, say: Say = lambda line: None) -> Plan:
@@ -180,10 +186,30 @@ def _planned_variants(study: LoadedStudy, candidates: list[Candidate], ledger: L
         if one is candidates[0]:
             if problems:
                 break  # the others are measured by the base
-            target = planned[0].costs.of(study.study.match.quantity) if study.study.match else None
+            target = _target(study, planned[0])
     if problems:
         raise RejectedError(problems)
     return tuple(planned)
+
+
+def _target(study: LoadedStudy, base: PlannedVariant) -> float | None:
+    """What the others are matched to, if they are.
+
+    Raises:
+        RecipeError: it cannot be counted.
+    """
+    matching = study.study.match
+    if matching is None:
+        return None
+    target = base.costs.of(matching.quantity)
+    if target is None:
+        place = ("match", "quantity")
+        told = (
+            "the base's FLOPs cannot be counted, so nothing can be matched to them (`partwise inspect` says why); "
+            'match "parameters" instead'
+        )
+        raise RejectedError([Problem(told, study.at(place).mark, place)])
+    return target
 
 
 def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: Ledger) -> PlannedVariant:
@@ -193,10 +219,11 @@ def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: L
         loaded, matched = match(loaded, target, study.study.match, study.at(("match", "knob")), ledger)
     prepared = ledger.prepared(loaded) if matched else prepared
     refuse_unmeasurable(study, prepared.batches)
-    costs, tokens = ledger.costs(loaded), _tokens(loaded, prepared.tokenizer)
+    ledger.quantity(loaded, "parameters")  # raises if a part does not fit with the vocabulary that there is
+    tokens = _tokens(loaded, prepared.tokenizer)
     floor = ledger.floor(prepared, tokens, study.study.metric.split, study.study.metric.name)
     labels, data = one.choice.labels, prepared.data_hash
-    return PlannedVariant(one.name, labels, loaded, costs, data, matched, tokens=tokens, floor=floor)
+    return PlannedVariant(one.name, labels, loaded, data, matched, tokens=tokens, floor=floor, ledger=ledger)
 
 
 def _tokens(loaded: LoadedRecipe, tokenizer: Tokenizer) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from partwise.recipe import LoadedRecipe
+from partwise.training.decoration import reason
 
 from .plan import Plan, PlannedVariant
 
@@ -42,17 +43,19 @@ class Speed:
 class Estimate:
     """What the runs that are still to be done will take."""
 
-    seconds: float
-    """Wall time with all slots busy."""
+    seconds: float | None
+    """Wall time with all slots busy; None if no variant could be timed."""
     bytes: int
     """On disk."""
     runs: int
     seconds_per_run: dict[str, float]
     """Variant -> seconds; without variants whose trainer does not say how many updates it makes."""
+    untimed: dict[str, str] = field(default_factory=dict)
+    """Variant -> why it could not be trained even for a few steps; its time is estimated from that of another."""
 
 
 def estimate(plan: Plan, open_runs: dict[str, int], slots: int, threads: int) -> Estimate | None:
-    """Times the variants that have open runs and adds up what these will take; None if no variant can be timed.
+    """Times the variants that have open runs and adds up what these will take; None if no trainer plans its updates.
 
     Args:
         open_runs: variant -> runs that are still to be done; trials count as runs.
@@ -61,24 +64,33 @@ def estimate(plan: Plan, open_runs: dict[str, int], slots: int, threads: int) ->
     """
     per_run: dict[str, float] = {}
     speeds: dict[str, Speed] = {}
+    untimed: dict[str, str] = {}
     begun = perf_counter()
-    for variant in plan.variants:
-        if not open_runs.get(variant.name):
-            continue
-        timed = None if perf_counter() - begun > 3 * LONGEST else time_steps(variant.loaded, threads)
-        timed = timed or _scaled(variant, plan, speeds)
-        seconds = None if timed is None else _whole_run(variant.loaded, timed)
-        if timed is not None and seconds is not None:
-            speeds[variant.name], per_run[variant.name] = timed, seconds
-    if not per_run:
+    waiting = [one for one in plan.variants if open_runs.get(one.name)]
+    for variant in waiting:
+        if perf_counter() - begun > 3 * LONGEST:
+            break
+        try:
+            timed = time_steps(variant.loaded, threads)
+        except Exception as error:  # it diverges at once, say, which is for its runs to show and no reason to stop
+            timed = None
+            untimed[variant.name] = reason(error)
+        if timed is not None:
+            speeds[variant.name] = timed
+    for variant in waiting:
+        speed = speeds.get(variant.name) or _scaled(variant, plan, speeds)
+        seconds = None if speed is None else _whole_run(variant.loaded, speed)
+        if seconds is not None:
+            per_run[variant.name] = seconds
+    if not per_run and not untimed:
         return None
     known = {name: count for name, count in open_runs.items() if name in per_run}
     busy = sum(per_run[name] * count for name, count in known.items())
     runs = sum(open_runs.values())
     size = sum(BYTES_PER_PARAMETER * one.costs.parameters * open_runs.get(one.name, 0) for one in plan.variants)
     # Only one slot works on the last run, however many there are.
-    seconds = max(busy / min(slots, runs), max(per_run.values()))
-    return Estimate(seconds, size, runs, per_run)
+    seconds = max(busy / min(slots, runs), max(per_run.values())) if per_run else None
+    return Estimate(seconds, size, runs, per_run, untimed)
 
 
 def time_steps(loaded: LoadedRecipe, threads: int) -> Speed | None:
@@ -131,7 +143,8 @@ def _scaled(variant: PlannedVariant, plan: Plan, speeds: dict[str, Speed]) -> Sp
     known = next((one for one in plan.variants if one.name in speeds), None)
     if known is None:
         return None
-    factor = variant.costs.flops_per_token / known.costs.flops_per_token if known.costs.flops_per_token else 1.0
+    has, timed = variant.costs.flops_per_token, known.costs.flops_per_token
+    factor = has / timed if has and timed else 1.0
     return Speed(speeds[known.name].step * factor, speeds[known.name].evaluation * factor)
 
 

@@ -63,17 +63,17 @@ def _tried(plan: Plan, variant: PlannedVariant, node: Node, metric: Metric) -> I
     assert tune is not None, "only then are there trials"
     loaded = changed(variant.loaded, [override_at(plan.study.at(("tune", "at")), node)])
     value = node.plain()
-    costs = plan.ledger.costs(loaded)
     matching = plan.study.study.match
     if matching is not None:
-        got, wanted = costs.of(matching.quantity), plan.base.costs.of(matching.quantity)
-        if abs(got - wanted) > matching.tolerance * wanted:
+        got, wanted = (plan.ledger.quantity(one, matching.quantity) for one in (loaded, plan.base.loaded))
+        if got is None or wanted is None or abs(got - wanted) > matching.tolerance * wanted:
+            made = "impossible to count" if got is None else f"{got:,.0f}"
             message = (
                 f"tuning must leave the {matching.quantity} as they were matched, and {_shown(value)} makes them "
-                f"{got:,.0f} instead of {wanted:,.0f}; tune a knob that they do not depend on"
+                f"{made} instead of {wanted or 0:,.0f}; tune a knob that they do not depend on"
             )
             raise RejectedError([Problem(message, node.mark)])
-    tried = replace(variant, loaded=loaded, costs=costs, tuned={tune.at: value})
+    tried = replace(variant, loaded=loaded, tuned={tune.at: value})
     for seed in tune.seeds:
         job = tried.job(seed, plan.study, metric)
         title = f"tuning {variant.name}, {tune.at.rpartition('.')[2]} {_shown(value)}, seed {seed}"

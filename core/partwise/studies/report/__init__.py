@@ -11,7 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partwise.storage.atomic import made, write_text
+from partwise.storage.atomic import made
+from partwise.storage.outputs import write_output
 
 if TYPE_CHECKING:
     from partwise.studies.analysis import Analysis
@@ -42,7 +43,7 @@ def write_report(results: Results, directory: Path, analysis: Analysis | None = 
     paths = []
     for name, text in render(Report(results, analysis or analyse(results))).items():
         paths.append(directory / name)
-        write_text(paths[-1], text)
+        write_output(paths[-1], text)
     return paths
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
+from partwise.studies.planning.costs import Ledger
 from partwise.studies.results import Results
 from partwise_cli.main import cli
 
@@ -126,3 +128,37 @@ def test_a_run_that_another_study_measured_otherwise_is_measured_again_and_not_t
         assert one.metric is not None
         assert one.metric != two.metric
         assert (here / "studies" / "pool" / one.identity / "output.log").read_text().count("this run is finished") == 1
+
+
+def test_a_plan_names_a_variant_that_diverges_while_it_is_timed_and_goes_on(study, here: Path) -> None:
+    rates = {"rate": {"at": "trainer.optimizer.lr", "values": [0.001, 1e30], "baseline": 0.001}}
+    study(factors=rates, run={"use": "local", "slots": 1})
+    planned = call("ablate", "mine.json", "--plan")
+    assert planned.exit_code == 0, planned.output
+    assert "note: rate=1e+30 could not be timed: training diverged at step" in planned.stderr
+    assert "(for rate=1e+30 estimated from another variant)" in planned.stdout
+    described = json.loads(call("ablate", "mine.json", "--plan", "--json").stdout)
+    assert list(described["estimate"]["untimed"]) == ["rate=1e+30"]
+    assert set(described["estimate"]["seconds_per_run"]) == {"base", "rate=1e+30"}
+    study(factors={"rate": {**rates["rate"], "values": [1e29, 1e30], "baseline": 1e29}}, run={"use": "local"})
+    recipe = json.loads((here / "base.json").read_text())
+    recipe["trainer"]["optimizer"] = {"use": "adamw", "lr": 1e29}
+    (here / "base.json").write_text(json.dumps(recipe))
+    planned = call("ablate", "mine.json", "--plan")
+    assert planned.exit_code == 0, planned.output
+    assert "unknown: no variant could be timed" in planned.stdout
+    assert planned.stderr.count("could not be timed") == 2
+
+
+def test_a_status_counts_no_costs(study, monkeypatch: pytest.MonkeyPatch) -> None:
+    study(factors=TWO, run={"use": "local", "slots": 1})
+
+    def counted(*given: object) -> float:
+        raise AssertionError("nothing of it is printed")
+
+    monkeypatch.setattr(Ledger, "costs", counted)
+    monkeypatch.setattr(Ledger, "_flops", counted)
+    monkeypatch.setattr(Ledger, "_tokens", counted)
+    answer = call("ablate", "mine.json", "--status")
+    assert answer.exit_code == 0, answer.output
+    assert [line.split()[1:] for line in answer.stdout.splitlines()[-2:]] == [["0", "0", "0", "3"]] * 2
