@@ -12,8 +12,9 @@ from pydantic import BaseModel
 from partwise.parts.part import Part
 from partwise.parts.plugins import RESTRICTION, Plugin
 from partwise.parts.registry import registry
+from partwise.parts.shapes import shape_of
 
-from .knob_types import in_words, shape_of
+from .knob_types import in_words
 
 _ARTICLE = re.compile(r"\b(a|an) ")
 MOST_LISTED = 12

@@ -14,7 +14,7 @@ from partwise.assembly.build import materialise
 from partwise.modules.filling import filled_by_others
 from partwise.parts.part import Part
 from partwise.testing.cases import family, skeleton_of
-from partwise.testing.probes import build, drawn, probe, shaken
+from partwise.testing.probes import build, drawn, loss_of, probe, shaken, weighted
 from partwise.testing.registering import MODULE, check
 from partwise.testing.violation import close, require, skip, violated
 
@@ -89,9 +89,10 @@ def its_parameters_are_counted_before_they_are_made(part: Part, site: Any) -> No
 def a_gradient_reaches_every_parameter(part: Part, site: Any) -> None:
     """A finite gradient reaches every parameter that is not frozen."""
     module, call = shaken(part, site), probe(part, site).of(lambda x: x.requires_grad_())
-    output = call(module)
-    if output.requires_grad:  # not so where neither input nor weights are numbers
-        (output * torch.randn_like(output)).sum().backward()
+    figures = [weighted(module, call), loss_of(module, call), loss_of(module.train(), call)]
+    for figure in figures:  # some modules in a model are for its loss only, perhaps in training only
+        if figure is not None and figure.requires_grad:  # not so where neither input nor weights are numbers
+            figure.backward()
     for x in call.inputs:
         require(x.grad is None or x.grad.isfinite().all(), "the gradient of the input is not finite")
     for name, parameter in module.named_parameters():
