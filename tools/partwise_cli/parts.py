@@ -166,7 +166,8 @@ def described(entry: RegisteredPart) -> dict[str, Any]:
 
 
 def _described_knob(name: str, field: FieldInfo) -> dict[str, Any]:
-    from partwise.recipe.knob_types import in_words, kind_at, shape_of
+    from partwise.parts.shapes import shape_of
+    from partwise.recipe.knob_types import in_words, kind_at
 
     shape = shape_of(field)
     kind = kind_at(shape)

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from partwise.parts.part import Part
 from partwise.parts.registry import RegisteredPart, registry
-from partwise.recipe.knob_types import bare_of, kind_at, members, shape_of
+from partwise.parts.shapes import bare_of, members, shape_of
+from partwise.recipe.knob_types import kind_at
 from partwise.recipe.recipe import Recipe
 
 

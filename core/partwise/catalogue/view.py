@@ -14,8 +14,9 @@ from pydantic.fields import FieldInfo
 from partwise.parts.part import Part, kinds_of
 from partwise.parts.plugins import Plugin
 from partwise.parts.registry import RegisteredPart, registry
+from partwise.parts.shapes import shape_of
 from partwise.provenance.sources import source_line
-from partwise.recipe.knob_types import in_words, shape_of
+from partwise.recipe.knob_types import in_words
 from partwise.rendering.text import lines, printable
 
 from . import prose

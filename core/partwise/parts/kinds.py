@@ -65,6 +65,7 @@ class EmbeddingPart(Part):
     """Turns token ids into vectors."""
 
     kind = "embedding"
+    builds_module = True
 
     def build(self, site: EmbeddingSite) -> Embedding:
         raise NotImplementedError
@@ -81,6 +82,7 @@ class PositionPart(Part):
     """Encodes the position of a token: added to the embedding, by rotating queries and keys, or as a bias."""
 
     kind = "position"
+    builds_module = True
 
     acts: ClassVar[frozenset[Act]] = frozenset()
     """Which of the three it does."""
@@ -100,6 +102,7 @@ class ScorePart(Part):
     """Scores how well a query matches a key."""
 
     kind = "score"
+    builds_module = True
 
     def build(self, site: HeadSite) -> Score:
         raise NotImplementedError
@@ -113,6 +116,7 @@ class MixerPart(Part):
     """Moves information between positions: an attention, a recurrence, a convolution."""
 
     kind = "mixer"
+    builds_module = True
 
     def build(self, site: LayerSite) -> Mixer:
         raise NotImplementedError
@@ -145,6 +149,7 @@ class FeedForwardPart(Part):
     """Transforms each position on its own."""
 
     kind = "feedforward"
+    builds_module = True
 
     def build(self, site: LayerSite) -> nn.Module:
         raise NotImplementedError
@@ -158,6 +163,7 @@ class NormPart(Part):
     """Brings the features of each position to a common scale."""
 
     kind = "norm"
+    builds_module = True
 
     def build(self, site: WidthSite) -> nn.Module:
         raise NotImplementedError
@@ -171,6 +177,7 @@ class BlockPart(Part):
     """Arranges mixer, feed-forward, norms and residual connections into one layer."""
 
     kind = "block"
+    builds_module = True
 
     keeps_stream: ClassVar[bool] = True
     """Whether it only adds to its input, so that it is the identity if its branches return zeros. False where sums are
@@ -205,6 +212,7 @@ class ModelPart(Part):
     """The whole network, from token ids to logits."""
 
     kind = "model"
+    builds_module = True
 
     reads: ClassVar[Literal["sequence", "pair"]] = "sequence"
     """What it is trained on: running token sequences, or pairs of source and target."""

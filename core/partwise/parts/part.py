@@ -7,6 +7,7 @@ listing, checking and comparing recipes stays fast.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from pydantic import (
 )
 
 from partwise.errors import PartError, PluginError
+from partwise.wording import with_article
 
 from .old_imports import moved
 
@@ -49,6 +51,7 @@ class Part(BaseModel):
         frozen=True,
         strict=True,
         validate_default=True,
+        allow_inf_nan=False,  # JSON has neither
         use_attribute_docstrings=True,
         defer_build=True,  # most commands use few of the parts
     )
@@ -94,7 +97,10 @@ class Part(BaseModel):
         path = () if parent is None else (*parent.path, *_place_of(self, parent.part))
         token = _assembling.set(_Frame(self, path))
         try:
-            return self.build(site)
+            _refuse_no_build(self)
+            built = self.build(site)
+            _refuse_no_product(self, built)
+            return built
         except PartError as error:
             if error.path is None:
                 error.path = path
@@ -137,6 +143,9 @@ class Part(BaseModel):
         """Tensors to call the built module with in contract tests; a kind of your own needs this if it has modules."""
         return None
 
+    builds_module: ClassVar[bool] = False
+    """Whether what its parts build must be a `torch.nn.Module`. Kinds say this, not parts."""
+
     known_failures: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Checks that the part is known to fail, by name or as "check[case]", each with the reason. Strict: see
     `partwise.testing`."""
@@ -145,6 +154,28 @@ class Part(BaseModel):
     def _dump(self, knobs: SerializerFunctionWrapHandler) -> dict[str, Any]:
         head = {"use": _name_of(type(self))}
         return {**head, **({"version": self.version} if self.version > 1 else {}), **knobs(self)}
+
+
+def _refuse_no_build(part: object) -> None:
+    owner = next(base for base in type(part).__mro__ if "build" in vars(base))
+    if owner is Part or (issubclass(owner, Part) and "kind" in vars(owner) and owner is not type(part)):
+        raise PartError(f"{_told(part)} does not say how it is built: its class needs a method build(self, site)")
+
+
+def _refuse_no_product(part: object, built: object) -> None:
+    """What a plugin's author may forget, and what would otherwise go unnoticed until training, or for ever."""
+    if built is None:
+        raise PartError(f"{_told(part)} builds nothing: its build() returns None, and must return what it has made")
+    if isinstance(built, type):
+        raise PartError(f"{_told(part)} builds the class {built.__name__}, and must return an instance of it")
+    torch: Any = sys.modules.get("torch")
+    if getattr(part, "builds_module", False) and torch is not None and not isinstance(built, torch.nn.Module):
+        what = with_article(type(built).__name__)
+        raise PartError(f"{_told(part)} builds {what}, and what it builds must be a torch.nn.Module")
+
+
+def _told(part: object) -> str:
+    return f"{_name_of(type(part))} ({type(part).__name__})" if isinstance(part, Part) else type(part).__name__
 
 
 def _bare_name(part: type[Part]) -> str:

@@ -29,6 +29,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pluggy
+from pydantic import PydanticUserError
 
 from .old_imports import moved
 
@@ -211,11 +212,24 @@ def _failed(plugin: Plugin, error: BaseException, where: str = "") -> Plugin:
     """A plugin whose code raised `error`."""
     told = moved(error, plugin.module.partition(":")[0])
     if told is None:
-        return _broken(plugin, f"{where}{_one_line(error)}", traceback.format_exc())
+        return _broken(plugin, f"{where}{_class_of(error)}{_one_line(error)}", traceback.format_exc())
     shown, everything = told
     return _broken(plugin, shown, f"{everything}\n{traceback.format_exc()}")
 
 
+def _class_of(error: BaseException) -> str:
+    """`part Sinks: `, if the error arose while pydantic made a class, whose name it does not always say."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        name = frame.f_locals.get("cls_name")
+        if isinstance(name, str) and str(frame.f_globals.get("__name__")).startswith("pydantic."):
+            return f"part {name}: "
+    return ""
+
+
 def _one_line(error: BaseException) -> str:
+    if isinstance(error, PydanticUserError) and error.code == "model-field-missing-annotation":
+        return (
+            f"{error.message.partition('. ')[0]}; a knob has a type: heads: int = 4 (and what is none, ClassVar[int])"
+        )
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

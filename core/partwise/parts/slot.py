@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
 
+from partwise.errors import PartError
 from partwise.wording import with_article
 
 from .part import Part
 from .registry import registry
+from .shapes import SlotMark, as_knob, shape_of
+
+_CHECK_FAILED = "{name} cannot check these knobs: a validator of {class} {reason}"
+_MIGRATE_FAILED = "{name}, version {written}: its migrate() {reason}; write the knobs of version {installed} instead"
 
 
-class Slot:
+class Slot(SlotMark):
     """Marks a field as a place for a part of the annotated kind: `Annotated[MixerPart, Slot()]`.
 
     Accepts a built part, a name ("rope", short for {"use": "rope"}) or an object with "use". The name
@@ -63,7 +70,30 @@ def resolve_part(kind: type[Part], value: Any) -> Part:
         return value
     name, knobs = _name_and_knobs(kind, value)
     cls = _find(kind, name)
-    return cls.model_validate({knob: _frozen(item) for knob, item in _migrated(cls, name, knobs).items()})
+    return _validated(cls, name, _migrated(cls, name, knobs))
+
+
+def _validated(cls: type[Part], name: str, knobs: dict[str, Any]) -> Part:
+    """The part with these knobs, as a recipe writes them."""
+    fields = cls.model_fields
+    read = {knob: as_knob(shape_of(fields[knob]) if knob in fields else Any, item) for knob, item in knobs.items()}
+    try:
+        return cls.model_validate(read)
+    except (ValidationError, PydanticCustomError, PydanticKnownError):
+        raise
+    except PartError as error:
+        facts = {"name": repr(name), "reason": error.message}
+        raise PydanticCustomError("knobs_refused", "{name}: {reason}", facts) from error
+    except Exception as error:
+        facts = {"name": repr(name), "reason": _raised(error), "class": cls.__name__}
+        raise PydanticCustomError("knobs_unchecked", _CHECK_FAILED, facts) from error
+
+
+def _raised(error: Exception) -> str:
+    """`raised KeyError: 'heads' (sinks.py:12)`."""
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    text = f"{type(error).__name__}: {error}".strip().splitlines()[0].removesuffix(": ")
+    return f"raised {text} ({Path(frame.f_code.co_filename).name}:{line})"
 
 
 def _name_and_knobs(kind: type[Part], value: Any) -> tuple[Any, dict[str, Any]]:
@@ -92,7 +122,7 @@ def _find(kind: type[Part], name: Any) -> type[Part]:
 def _migrated(cls: type[Part], name: str, knobs: dict[str, Any]) -> dict[str, Any]:
     """The knobs as the installed version of a part takes them."""
     if cls.version == 1:
-        return knobs  # a `version` is then a knob like any other
+        return knobs
     written = knobs.pop("version", 1)
     facts = {"name": repr(name), "written": written, "installed": cls.version}
     if type(written) is not int or written < 1:
@@ -103,12 +133,19 @@ def _migrated(cls: type[Part], name: str, knobs: dict[str, Any]) -> dict[str, An
             "{name} is written for version {written}, but version {installed} is installed; update the plugin",
             facts,
         )
+    if written == cls.version:
+        return knobs
     try:
-        return knobs if written == cls.version else cls.migrate(knobs, written)
-    except ValueError as error:
-        raise PydanticCustomError(
-            "migration", "{name}, version {written}: {reason}", facts | {"reason": str(error)}
-        ) from error
+        migrated: Any = cls.migrate(knobs, written)
+    except (ValueError, PartError) as error:
+        facts["reason"] = str(error)
+        raise PydanticCustomError("migration", "{name}, version {written}: {reason}", facts) from error
+    except Exception as error:
+        raise PydanticCustomError("migration", _MIGRATE_FAILED, facts | {"reason": _raised(error)}) from error
+    if not isinstance(migrated, dict):
+        facts["reason"] = f"returned {migrated!r}, and not the knobs"
+        raise PydanticCustomError("migration", _MIGRATE_FAILED, facts)
+    return {**migrated}
 
 
 def _wrong_kind(name: str, cls: type[Part], kind: type[Part]) -> PydanticCustomError:
@@ -122,8 +159,3 @@ def _wrong_kind(name: str, cls: type[Part], kind: type[Part]) -> PydanticCustomE
             "installed": registry().names(kind),
         },
     )
-
-
-def _frozen(value: Any) -> Any:
-    """Lists as tuples, down to the next slot: strict validation does not accept a list as a tuple."""
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

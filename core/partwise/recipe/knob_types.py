@@ -1,45 +1,19 @@
-"""The types of knobs, and how to say them in words.
-
-A *shape* is a type annotation with its constraints: `Annotated[int, Gt(0)]`.
-"""
+"""The types of knobs in words."""
 
 from __future__ import annotations
 
-import types
-import typing
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Any, Literal, Union, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from partwise.parts.part import Part
+from partwise.parts.shapes import Shape, bare_of, choices, is_enumeration, members, origin_of
 from partwise.wording import with_article
 
-Shape = Any
 ARRAYS = (tuple, list, set, frozenset, Sequence)
-
-
-def origin_of(shape: Shape) -> Any:
-    """The generic type of a shape: `tuple` for `tuple[int, int]`."""
-    return typing.get_origin(shape)
-
-
-def shape_of(field: FieldInfo) -> Shape:
-    """The type of a field with its constraints."""
-    shape: Shape = field.annotation
-    for constraint in field.metadata:
-        shape = Annotated[shape, constraint]
-    return shape
-
-
-def members(shape: Shape) -> list[Shape]:
-    """The alternatives of a union; for any other shape, itself."""
-    bare = bare_of(shape)
-    if origin_of(bare) in (Union, types.UnionType):
-        return [inner for member in get_args(bare) for inner in members(member)]
-    return [shape]
 
 
 def takes_null(shape: Shape) -> bool:
@@ -54,17 +28,6 @@ def kind_at(shape: Shape) -> type[Part] | None:
         if isinstance(bare, type) and issubclass(bare, Part):
             return bare
     return None
-
-
-def bare_of(shape: Shape) -> Shape:
-    """A shape without constraints and aliases."""
-    while True:
-        if origin_of(shape) is Annotated:
-            shape = get_args(shape)[0]
-        elif hasattr(shape, "__value__"):  # an alias made by `type X = ...`
-            shape = shape.__value__
-        else:
-            return shape
 
 
 # --- in words ---------------------------------------------------------------------------------------
@@ -95,8 +58,8 @@ def _one_in_words(shape: Shape) -> str:
     bare = bare_of(shape)
     origin, arguments = origin_of(bare), get_args(bare)
     sizes, lengths = _limits(shape)
-    if origin is Literal:
-        noun = _either(list(map(_as_json, arguments)))
+    if origin is Literal or is_enumeration(bare):
+        noun = _either([_as_json(word) for word, _ in choices(bare)])
     elif origin in ARRAYS and arguments:
         noun = _array_in_words(origin, arguments)
     elif isinstance(bare, type) and issubclass(bare, Part):
@@ -120,9 +83,8 @@ def _as_json(value: Any) -> str:
 
 
 def literals(shape: Shape) -> list[Any]:
-    """The values of the literals among the alternatives."""
-    bares = [bare_of(member) for member in members(shape)]
-    return [value for bare in bares if origin_of(bare) is Literal for value in get_args(bare)]
+    """The words among the alternatives, of literals and enumerations, as a recipe writes them."""
+    return [word for word, _ in choices(shape)]
 
 
 def limits_of(shape: Shape) -> str:

@@ -10,9 +10,9 @@ from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
 from partwise.parts.part import Path
+from partwise.parts.shapes import Shape, members
 
 from . import suggestions as names
-from .knob_types import Shape, members
 from .paths import model_at, shape_below
 from .reader.source import Mark, Node
 

@@ -16,7 +16,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .knob_types import Shape, takes_null
+from partwise.parts.shapes import Shape
+
+from .knob_types import takes_null
 from .paths import default_at, model_at, shape_below
 from .reader.source import Node
 

@@ -18,8 +18,9 @@ from typing import NoReturn
 from pydantic import BaseModel
 
 from partwise.parts.part import Path
+from partwise.parts.shapes import Shape
 
-from .knob_types import Shape, kind_at, takes_null
+from .knob_types import kind_at, takes_null
 from .merge import as_object, merge
 from .paths import default_at, model_at, parse_path, shape_below
 from .reader.parser import parse

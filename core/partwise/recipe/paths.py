@@ -10,8 +10,9 @@ from pydantic_core import PydanticUndefined
 
 from partwise.parts.part import Part
 from partwise.parts.registry import registry
+from partwise.parts.shapes import Shape, bare_of, members, origin_of, shape_of
 
-from .knob_types import ARRAYS, Shape, bare_of, members, origin_of, shape_of
+from .knob_types import ARRAYS
 from .reader.problems import Problem, RejectedError
 from .reader.source import Mark, Node, marked
 

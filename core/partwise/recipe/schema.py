@@ -25,8 +25,8 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from partwise.parts.part import Part
 from partwise.parts.registry import RegisteredPart, registry
+from partwise.parts.shapes import shape_of
 
-from .knob_types import shape_of
 from .recipe import Recipe
 
 Schema = dict[str, Any]

@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from partwise.parts.part import Part
 from partwise.parts.plugins import RESTRICTION, Plugin
 from partwise.parts.registry import registry
+from partwise.parts.shapes import shape_of
 from partwise.wording import with_article
 
-from .knob_types import in_words, shape_of
+from .knob_types import in_words
 
 _ARTICLE = re.compile(r"\b(a|an) ")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ValidationError
 
 from partwise.parts.part import Part
 from partwise.parts.registry import registry
+from partwise.parts.shapes import shape_of
 from partwise.wording import with_article
 
 from . import suggestions as names
-from .knob_types import in_words, kind_at, limits_of, literals, shape_of
+from .knob_types import in_words, kind_at, limits_of, literals
 from .located_errors import LIMITS, OF_PYDANTIC, LocatedError, located, without_echoes
 from .reader.problems import MOST_SHOWN, Problem, RejectedError, cut, in_order
 from .reader.source import Node

@@ -54,6 +54,8 @@ class Probe:
     inputs: tuple[Tensor, ...]
     call: Callable[..., Tensor]
     """From the module and the inputs to one tensor."""
+    batch: Batch | None = None
+    """The batch that the inputs are, for a model, which has a loss."""
 
     def __call__(self, module: nn.Module) -> Tensor:
         return self.call(module, *self.inputs)
@@ -106,6 +108,20 @@ def probe(part: Part, site: Any, rows: int = 3, length: int = 6) -> Probe:
     return _PROBES[kind](part, site, rows, length)
 
 
+def weighted(module: nn.Module, call: Probe) -> Tensor:
+    """The output of a module as one number that depends on each of its elements."""
+    output = call(module)
+    return (output * numbers(*output.shape, seed=4).to(output)).sum()
+
+
+def loss_of(module: Any, call: Probe) -> Tensor | None:
+    """The loss of a model; None for other modules, which have none."""
+    if call.batch is None:
+        return None
+    loss: Tensor = module.loss(call.batch)
+    return loss
+
+
 def in_one(output: Any) -> Tensor:
     """The output of a module as one tensor; several tensors are flattened and joined."""
     if isinstance(output, Tensor):
@@ -154,7 +170,7 @@ def _of_batch(part: Any, site: Any, rows: int, length: int) -> Probe:
     def call(module: nn.Module, *tensors: Tensor) -> Tensor:
         return module(Batch(**dict(zip(inputs, tensors, strict=True))))
 
-    return Probe(tuple(inputs.values()), call)
+    return Probe(tuple(inputs.values()), call, batch)
 
 
 def model_batch(part: Any, site: Any, rows: int, length: int, seed: int = 1) -> Batch:

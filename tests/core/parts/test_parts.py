@@ -238,7 +238,7 @@ def test_a_part_without_build_says_so() -> None:
 
         name = "nothing"
 
-    with pytest.raises(NotImplementedError, match="Nothing does not say how it is built"):
+    with pytest.raises(PartError, match=r"nothing \(Nothing\) does not say how it is built"):
         Nothing().assemble("a tree")
 
 

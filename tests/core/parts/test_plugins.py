@@ -157,6 +157,15 @@ BROKEN = [
         part("name = 'strange'; kind = None", "Part"),
         "part Strange has no kind: derive it from one of the kinds in partwise.parts, or set `kind`",
     ),
+    (
+        part("heads = 4"),
+        "part Strange: A non-annotated attribute was detected: `heads = 4`; a knob has a type: heads: int = 4 (and "
+        "what is none, ClassVar[int])",
+    ),
+    (
+        part("name = 'strange'; aliases = 'older'"),
+        "part Strange has aliases 'older'; write a tuple of names: aliases = (\"old_name\",)",
+    ),
     ("class Skipped(BaseException): pass\nraise Skipped('not here')", "Skipped: not here"),
 ]
 """Sources, and the problem that is reported."""

@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 from partwise.modules.flow import Flow
 from partwise.modules.states import State
-from partwise.parts.kinds import FeedForwardPart, MixerPart
-from partwise.parts.part import Part
+from partwise.parts.kinds import BlockPart, FeedForwardPart, MixerPart
+from partwise.parts.part import Part, parts_within
 from partwise.parts.sites import LayerSite
-from partwise.recipe.knob_types import kind_at, shape_of
 from partwise.testing.probes import build, flow_of, numbers
 from partwise.testing.registering import check
 from partwise.testing.violation import close_at_positions, skip
@@ -51,7 +50,8 @@ class SilentFeedForward(FeedForwardPart):
 @check("block")
 def with_silent_branches_it_is_the_identity(part: Any, site: Any) -> None:
     """With branches that give zeros, a block with a residual stream is the identity."""
-    if not part.keeps_stream:
+    within = [one for _, one in parts_within(part) if isinstance(one, BlockPart)]
+    if not all(one.keeps_stream for one in (part, *within)):
         skip("it changes the residual stream itself, and says so (keeps_stream)")
     block = build(silenced(part), site)
     x = numbers(3, 6, site.width)
@@ -71,13 +71,18 @@ def nothing_moves_but_through_its_mixers(part: Any, site: Any) -> None:
 
 
 def silenced(part: Part) -> Part:
-    """The part with silence in its slots for mixers and feed-forwards."""
-    silent: dict[str, Part] = {}
-    for knob, field in type(part).model_fields.items():
-        kind = kind_at(shape_of(field))
-        if kind is not None and getattr(part, knob) is not None:
-            if issubclass(kind, MixerPart):
-                silent[knob] = SilentMixer()
-            elif issubclass(kind, FeedForwardPart):
-                silent[knob] = SilentFeedForward()
-    return part.model_copy(update=silent)
+    """The part with silence for every mixer and feed-forward in it, however deep: also in blocks that it holds."""
+    return part.model_copy(update={knob: _silent(getattr(part, knob)) for knob in type(part).model_fields})
+
+
+def _silent(value: Any) -> Any:
+    match value:
+        case MixerPart():
+            return SilentMixer()
+        case FeedForwardPart():
+            return SilentFeedForward()
+        case Part():
+            return silenced(value)
+        case tuple():
+            return tuple(map(_silent, value))
+    return value

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import torch
 from pydantic import ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from partwise.assembly.build import materialise
 from partwise.errors import InputError, PartError
 from partwise.parts.part import Part
+from partwise.parts.shapes import choices, shape_of
 from partwise.parts.sites import OptimizerSite, ScheduleSite
-from partwise.recipe.knob_types import members, shape_of
 from partwise.testing import cases
-from partwise.testing.probes import build, drawn, in_one, probe
+from partwise.testing.probes import Probe, build, drawn, in_one, loss_of, probe, weighted
 from partwise.testing.registering import EVERY, check
 from partwise.testing.violation import close, require, skip, violated
 
@@ -31,15 +31,18 @@ from .parts import default_of
 @check(EVERY, per="knob", slow=True)
 def every_knob_makes_a_difference(part: type[Part], knob: str) -> None:
     """For each knob there is an example in which another value makes a difference that can be seen."""
-    tried = 0
+    tried = []
     for one, other in pairs(part, knob):
         seen = _observed(part, cases.examples(part).index(one), drawn(0)), observe(other)
         shared = seen[0].keys() & seen[1].keys()
-        tried += bool(shared)
         if any(not _alike(seen[0][place], seen[1][place]) for place in shared):
             return
+        tried += [(one, other)] * bool(shared)
+    if not tried and not any(True for _ in pairs(part, knob)):
+        violated(f"every example has the same {knob}, and it has no default: give two examples that differ in {knob}")
     require(tried, f"no example can be built with another value of {knob}")
-    violated(f"{knob} changes nothing that can be seen")
+    if all(_alike(_beneath(one), _beneath(other)) for one, other in tried):
+        violated(f"{knob} changes nothing that can be seen")
 
 
 @check(EVERY, per="part")
@@ -69,8 +72,9 @@ def pairs(part: type[Part], knob: str) -> Iterator[tuple[Part, Part]]:
     values = [getattr(example, knob) for example in examples]
     if not part.model_fields[knob].is_required():
         values.append(default_of(part, knob))
-    values += [2 * value for value in values if type(value) is int]
-    values += [option for member in members(shape_of(part.model_fields[knob])) for option in _options(member)]
+    values += [2 * value for value in values if type(value) in (int, float)]
+    values += [not value for value in values if type(value) is bool]
+    values += [option for _, option in choices(shape_of(part.model_fields[knob]))]
     for example in reversed(examples):  # the first is often the largest
         mine = getattr(example, knob)
         for value in values:
@@ -81,11 +85,6 @@ def pairs(part: type[Part], knob: str) -> Iterator[tuple[Part, Part]]:
                 yield example, part.model_validate({**knobs, knob: value})
             except ValidationError:
                 continue
-
-
-def _options(member: Any) -> tuple[Any, ...]:
-    """The choices of a knob that is one of a few words."""
-    return get_args(member) if get_origin(member) is Literal else ()
 
 
 @lru_cache(maxsize=64)
@@ -123,6 +122,32 @@ def _module(part: Part, site: Any, training: bool) -> Any:
     torch.manual_seed(drawn(6))
     weights = {name: one.clone() for name, one in module.state_dict().items()}
     return {**weights, "output": call(module).detach(), "context": getattr(module, "context", None)}
+
+
+def _beneath(part: Part) -> dict[str, Any]:
+    """What a module does besides giving its output in training: its loss, its gradients, and evaluation."""
+    seen: dict[str, Any] = {}
+    if not cases.builds_module(type(part)) or cases.stands_for_others(part):
+        return seen
+    for place, site in part.sites().items():
+        try:
+            module, call = build(part, site, seed=5), probe(part, site, length=9).of(lambda x: x.requires_grad_())
+        except PartError:
+            continue
+        with torch.no_grad():
+            seen[f"{place}, evaluated"] = call(module)
+        for name, total in (("output", weighted), ("loss", loss_of)):
+            torch.manual_seed(drawn(6))
+            figure = total(module.train(), call)
+            if figure is not None:
+                seen[f"{place}, {name}"] = figure.detach()
+                seen[f"{place}, gradients of {name}"] = _gradients(module, call, figure)
+    return seen
+
+
+def _gradients(module: nn.Module, call: Probe, figure: Tensor) -> list[Tensor | None]:
+    tensors = [one for one in (*call.inputs, *module.parameters()) if one.requires_grad]
+    return list(torch.autograd.grad(figure, tensors, allow_unused=True)) if figure.requires_grad and tensors else []
 
 
 def _group(part: Any, site: Any, training: bool) -> Any:
@@ -197,6 +222,8 @@ _OBSERVERS: dict[str, Callable[[Any, Any, bool], Any]] = {
 def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
         return one.shape == other.shape and torch.equal(one, other)
+    if isinstance(one, torch.Tensor) or isinstance(other, torch.Tensor):
+        return False
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_alike(value, other[key]) for key, value in one.items())
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):

@@ -14,7 +14,7 @@ from partwise.assembly.build import materialise
 from partwise.modules.filling import filled_by_others
 from partwise.parts.part import Part
 from partwise.testing.cases import family, skeleton_of
-from partwise.testing.probes import Probe, build, drawn, numbers, probe, shaken
+from partwise.testing.probes import Probe, build, drawn, loss_of, numbers, probe, shaken, weighted
 from partwise.testing.registering import MODULE, check
 from partwise.testing.violation import close, require, skip, violated
 
@@ -91,15 +91,17 @@ def a_gradient_reaches_every_parameter(part: Part, site: Any) -> None:
     for mode in (False, True):
         module, call = shaken(part, site).train(mode), probe(part, site).of(lambda x: x.clone().requires_grad_())
         when = "in training " if mode else ""
-        output = call(module)
-        if output.requires_grad:  # not so where neither input nor weights are numbers
-            (output * torch.randn_like(output)).sum().backward()
+        for figure in (weighted(module, call), loss_of(module, call)):
+            if figure is not None and figure.requires_grad:  # not so where neither input nor weights are numbers
+                figure.backward()
         for x in call.inputs:
             require(x.grad is None or x.grad.isfinite().all(), f"{when}the gradient of the input is not finite")
         for name, parameter in module.named_parameters():
             if parameter.requires_grad:
-                require(parameter.grad is not None, f"{when}no gradient reaches {name}")
-                require(parameter.grad.isfinite().all(), f"{when}the gradient of {name} is not finite")
+                # Some serve the loss in training only.
+                require(parameter.grad is not None or not mode, f"{when}no gradient reaches {name}")
+                finite = parameter.grad is None or parameter.grad.isfinite().all()
+                require(finite, f"{when}the gradient of {name} is not finite")
 
 
 @check(MODULE)

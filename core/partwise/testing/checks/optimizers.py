@@ -42,7 +42,10 @@ def every_trained_parameter_is_updated_once(part: Any) -> None:
     held = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
     trained = [id(parameter) for parameter in network.parameters() if parameter.requires_grad]
     require(sorted(held) == sorted(trained), "what it updates is not what is trained")
-    require(all(group["lr"] == part.lr for group in optimizer.param_groups), "its groups have other rates than `lr`")
+    rates = [group.get("lr") for group in optimizer.param_groups]
+    require(None not in rates, "a group of its parameters has no `lr`, which is what schedules scale")
+    if "lr" in type(part).model_fields:  # a rate may be called otherwise, or be none of its knobs
+        require(part.lr in rates, f"its knob lr is {part.lr:g}, and the rates of its groups are {rates}")
     for update in range(1, 4):
         before = copy.deepcopy(network.state_dict())
         _steps(network, optimizer, 1)

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
 from partwise.parts.part import Part, kinds_of
+from partwise.parts.shapes import shape_of
 from partwise.parts.slot import resolve_part
-from partwise.recipe.knob_types import kind_at, shape_of
+from partwise.recipe.knob_types import kind_at
 from partwise.testing.cases import examples
 from partwise.testing.registering import EVERY, check
 from partwise.testing.violation import require, violated
