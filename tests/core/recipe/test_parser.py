@@ -193,5 +193,6 @@ def test_says_that_a_file_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Mo
     def deny(*_: Any) -> Any:
         raise PermissionError(13, "Permission denied")
 
+    (tmp_path / "secret.json").write_text("{}")
     monkeypatch.setattr("builtins.open", deny)
     assert "secret.json: permission denied" in refused(tmp_path / "secret.json")
