@@ -74,9 +74,7 @@ def test_the_changelog_is_replayed_from_its_end() -> None:
 
 def test_a_name_that_appears_or_goes_is_told_with_the_line_to_add() -> None:
     text = CHANGES.read_text()
-    assert missing(text.replace("+ partwise.machine: cores, ", "+ partwise.machine: ")) == [
-        "+ partwise.machine: cores"
-    ]
+    assert missing(text.replace("+ partwise.machine: cores, ", "+ partwise.machine: ")) == ["+ partwise.machine: cores"]
     assert missing(f"```diff\n+ partwise.foreign: fillable, held\n```\n{text}") == [
         "- partwise.foreign: fillable, held"
     ]

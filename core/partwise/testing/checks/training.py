@@ -144,7 +144,7 @@ def it_can_be_copied(part: Part, site: Any) -> None:
     close(call(twin), exact, "a copy and the original", 0, 0)
     with torch.no_grad():
         for parameter in module.parameters():
-            parameter.mul_(1.5).add_(0.5)
+            parameter.normal_()  # not scaled and shifted: a choice of the largest would stay the same
     close(call(twin), exact, "a copy after the original changed, and before", 0, 0)
     if list(module.parameters()):
         require(gap(call(module), exact) > 0, "a change of all its weights changes nothing")

@@ -45,7 +45,7 @@ def test_the_command_plans_runs_reports_and_tells_how_far_it_is(study, here: Pat
     plan = json.loads(call("ablate", "mine.json", "--plan", "--json").stdout)
     assert [variant["done"] for variant in plan["variants"]] == [3, 3]
     assert plan["estimate"] is None
-    assert plan["spread_from"] == "the spread between seeds found so far"
+    assert plan["spread_from"] == "the spread of the paired differences found so far"
     status = call("ablate", "mine.json", "--status")
     assert [line.split()[1:] for line in status.stdout.splitlines()[-2:]] == [["3", "0", "0", "0"]] * 2
 
