@@ -128,7 +128,7 @@ def test_a_run_that_cannot_be_written_in_is_shown_without_a_picture(place: Path,
     assert shown.exit_code == 0
     assert "the picture failed" in shown.stderr
     assert "--svg" in shown.stderr
-    assert partwise("show", copy, "--svg", copy / "learning-curve.svg" / "x" / "y.svg").exit_code == 1
+    assert partwise("show", copy, "--svg", copy / "learning-curve.svg" / "x" / "y.svg").exit_code == 2
 
 
 def test_showing_a_run_does_not_make_it_younger(place: Path, tmp_path: Path) -> None:
