@@ -84,6 +84,9 @@ def block_interrupts() -> None:
     """
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # In the background it may be ignored, as shells have it. Whoever forks the processes of jobs would have each
+        # ignore it once more at its start, which throws away a signal that is waiting.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     else:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
