@@ -7,6 +7,8 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from partwise.metric_names import LOSS, VALID_ACCURACY, VALID_BITS_PER_BYTE, VALID_LOSS
+
 from .recipes import AnyRecipe, change, load
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 EVERY = 10.0
 """Seconds from one line of progress to the next, at least, where nothing is evaluated in between."""
-SHOWN = ("loss", "valid_loss", "valid_bits_per_byte", "valid_accuracy")
+SHOWN = (LOSS, VALID_LOSS, VALID_BITS_PER_BYTE, VALID_ACCURACY)
 
 
 def train(
@@ -180,7 +182,7 @@ class _Lines:
 
     def after(self, progress: Progress) -> None:
         now, figures = monotonic(), progress.metrics
-        if "valid_loss" in figures or progress.step == progress.steps or now - self._last >= EVERY:
+        if VALID_LOSS in figures or progress.step == progress.steps or now - self._last >= EVERY:
             self._last = now
             known = ((name, figures.get(name)) for name in SHOWN)
             told = [f"{name.replace('_', ' ')} {value:.3f}" for name, value in known if isinstance(value, float)]

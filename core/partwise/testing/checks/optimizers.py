@@ -84,12 +84,7 @@ def it_resumes_exactly(part: Part) -> None:
 @check("optimizer", per="example")
 def only_matrices_decay(part: Part) -> None:
     """Where the gradient is zero, only matrices may shrink: weight decay leaves biases and gains alone."""
-    network = _network()
-    optimizer: Any = part.assemble(OptimizerSite(network))
-    before = copy.deepcopy(network.state_dict())
-    for parameter in network.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    optimizer.step()
+    network, before = _decayed(part)
     for name, parameter in network.named_parameters():
         still = parameter.ndim > 1 or parameter.equal(before[name])
         require(still, f"without a gradient {name} moved by {gap(parameter, before[name]):.2g}")
@@ -111,12 +106,7 @@ def a_rate_of_zero_moves_nothing(part: Part) -> None:
 @check("optimizer", per="example")
 def weight_decay_leaves_no_matrix_out(part: Part) -> None:
     """Where the gradient is zero, either every matrix that is trained shrinks, or none does."""
-    network = _network()
-    optimizer: Any = part.assemble(OptimizerSite(network))
-    before = copy.deepcopy(network.state_dict())
-    for parameter in network.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    optimizer.step()
+    network, before = _decayed(part)
     matrices = {name: one for name, one in network.named_parameters() if one.ndim > 1 and one.requires_grad}
     still = [name for name, one in matrices.items() if one.equal(before[name])]
     require(len(still) in (0, len(matrices)), f"weight decay leaves out {', '.join(still)}")
@@ -138,3 +128,14 @@ def gradients_are_only_read(part: Part) -> None:
         for name, parameter in network.named_parameters():
             same = name not in before or (parameter.grad is not None and parameter.grad.equal(before[name]))
             require(same, f"an update changes the gradient of {name} in place")
+
+
+def _decayed(part: Part) -> tuple[nn.Module, dict[str, Any]]:
+    """A network after one update with gradients of zero, which only weight decay moves; and its weights before."""
+    network = _network()
+    optimizer: Any = part.assemble(OptimizerSite(network))
+    before = copy.deepcopy(network.state_dict())
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    return network, before
