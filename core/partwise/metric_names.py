@@ -22,6 +22,9 @@ DATA_WAIT = "data_wait"
 PEAK_MEMORY = "peak_memory"
 """Most bytes held so far."""
 
+OF_TRAINING = frozenset({"step", *OF_EVERY_UPDATE, FLOPS_UTILISATION, DATA_WAIT, PEAK_MEMORY})
+"""All of these: names that no module may give to a figure of its own."""
+
 # --- of an evaluation on the valid split
 
 EVALUATED = "valid_"

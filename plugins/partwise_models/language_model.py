@@ -40,7 +40,7 @@ class LanguageModel(nn.Module):
         return self._logits(x[:, -1]), start_decoding(prompt, states, room)
 
     def step(self, tokens: Tensor, decoding: Decoding) -> Tensor:
-        x = self.stack(self.input(tokens[:, None]), decode_step_flow(decoding, tokens.device), decoding.states)
+        x = self.stack(self.input(tokens[:, None]), decode_step_flow(decoding, tokens), decoding.states)
         decoding.advance()
         return self._logits(x[:, -1])
 

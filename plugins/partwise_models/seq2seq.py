@@ -58,7 +58,7 @@ class Seq2Seq(nn.Module):
             raise ValueError("a seq2seq model reads a source, and this batch has none")
         padding = batch.source_padding
         positions = token_positions(batch.source, padding)
-        return self.encoder(self.encoder_input(batch.source), Flow(positions, padding=padding))
+        return self.encoder(self.encoder_input(batch.source), Flow(positions, padding=padding, tokens=batch.source))
 
     def forward(self, batch: Batch) -> Tensor:
         return self._logits(self._read(batch))
@@ -75,9 +75,7 @@ class Seq2Seq(nn.Module):
         return self._logits(x[:, -1]), start_decoding(prompt, states, room, memory)
 
     def step(self, tokens: Tensor, decoding: Decoding) -> Tensor:
-        x = self.decoder(
-            self.decoder_input(tokens[:, None]), decode_step_flow(decoding, tokens.device), decoding.states
-        )
+        x = self.decoder(self.decoder_input(tokens[:, None]), decode_step_flow(decoding, tokens), decoding.states)
         decoding.advance()
         return self._logits(x[:, -1])
 

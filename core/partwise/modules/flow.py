@@ -6,6 +6,7 @@ memory, C width, H heads, D head width.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .bias import Bias
+from .carried import Carried
 from .masks import Mask, Visibility
 from .properties import cached_property
 
@@ -45,6 +47,10 @@ class Flow:
     """`encoder.angles` of these positions, computed once per pass."""
     bias: Bias | None = None
     """What `encoder` adds to attention scores, computed once per pass."""
+    tokens: Tensor | None = None
+    """[B, T], the ids of this pass; None where a module is tried without any."""
+    carried: Carried = field(default_factory=Carried, repr=False, compare=False)
+    """What the modules of this pass leave behind; `share`, `add_term` and `report` write it."""
     _masks: dict[Visibility, Mask] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -56,6 +62,36 @@ class Flow:
     def end(self) -> int:
         """S, the tokens so far, those of this pass included."""
         return self.start + self.length
+
+    @property
+    def shared(self) -> Mapping[str, Tensor]:
+        """What earlier layers of this pass have shared, by name."""
+        return self.carried.shared
+
+    def share(self, name: str, value: Tensor) -> None:
+        """Hands `value` to later layers of this pass, as `shared[name]`; a later value takes its place.
+
+        In cached decoding it holds the positions of this pass only: whoever needs earlier ones keeps them in its state.
+        """
+        self.carried.shared[name] = value
+
+    def add_term(self, name: str, value: Tensor, weight: float) -> None:
+        """Adds `weight * value` to the training loss; `value`, a scalar, is a mean in nats per token.
+
+        Evaluation leaves terms out. Layers may add terms of one name: all of them count, and their mean is logged.
+
+        Raises:
+            ValueError: `value` is no scalar, or the name is that of a figure of training.
+        """
+        self.carried.add_term(name, value, weight)
+
+    def report(self, name: str, value: Tensor) -> None:
+        """Logs `value`, a scalar, with the figures of an update, as a mean over layers and tokens; it teaches nothing.
+
+        Raises:
+            ValueError: `value` is no scalar, or the name is that of a figure of training.
+        """
+        self.carried.report(name, value)
 
     def placed_by(self, encoder: PositionEncoder) -> Flow:
         """The same pass with `encoder` acting inside attention: its angles and bias computed for these positions."""

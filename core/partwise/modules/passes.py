@@ -48,6 +48,7 @@ def batch_flow(batch: Batch, memory: Tensor | None = None) -> Flow:
         documents=batch.documents,
         memory=memory,
         memory_padding=batch.source_padding,
+        tokens=batch.tokens,
     )
 
 
@@ -69,9 +70,9 @@ def start_decoding(prompt: Batch, states: list[State], room: int, memory: Tensor
     return Decoding(states, length, room, padding, positions, memory, prompt.source_padding)
 
 
-def decode_step_flow(decoding: Decoding, device: torch.device) -> Flow:
-    """The flow of one more token per row: T is 1, and the tokens of `decoding` come before."""
-    start = decoding.length
+def decode_step_flow(decoding: Decoding, tokens: Tensor) -> Flow:
+    """The flow of one more token per row, tokens [B]: T is 1, and the tokens of `decoding` come before."""
+    start, device = decoding.length, tokens.device
     positions = torch.tensor([start], device=device) if decoding.positions is None else decoding.positions[:, None]
     padding = None if decoding.padding is None else decoding.padding[:, : start + 1]
     return Flow(
@@ -80,4 +81,5 @@ def decode_step_flow(decoding: Decoding, device: torch.device) -> Flow:
         padding=padding,
         memory=decoding.memory,
         memory_padding=decoding.memory_padding,
+        tokens=tokens[:, None],
     )

@@ -85,7 +85,7 @@ def decoded(prompt: Batch, room: int, steps: int) -> tuple[Decoding, list[Flow]]
     """A decoding after so many steps, and the flow of each."""
     decoding, flows = start_decoding(prompt, [], room), []
     for _ in range(steps):
-        flows.append(decode_step_flow(decoding, torch.device("cpu")))
+        flows.append(decode_step_flow(decoding, torch.tensor([5])))
         decoding.advance()
     return decoding, flows
 
@@ -109,7 +109,7 @@ def test_decode_steps_have_the_facts_of_a_text_read_at_once(name: str) -> None:
 def test_decode_steps_see_the_memory_of_the_prompt() -> None:
     tokens, memory, source_padding = torch.zeros(2, 1, dtype=torch.int64), torch.randn(2, 3, 4), mask(["xx.", "xxx"])
     prompt = Batch(tokens, tokens, source=tokens.expand(2, 3), source_padding=source_padding)
-    flow = decode_step_flow(start_decoding(prompt, [], 4, memory), torch.device("cpu"))
+    flow = decode_step_flow(start_decoding(prompt, [], 4, memory), torch.tensor([5]))
     assert flow.memory is memory
     assert flow.memory_padding is source_padding
 
@@ -127,7 +127,7 @@ def test_a_reordered_decoding_goes_on_with_the_facts_of_the_other_rows() -> None
     decoding = start_decoding(prompt, [state], 4, torch.tensor([[[1.0]], [[2.0]]]))
     decoding.reorder(torch.tensor([1, 0, 1]))
     assert decoding.states[0]["mixer"]["keys"].tolist() == [[2.0], [1.0], [2.0]]
-    flow = decode_step_flow(decoding, torch.device("cpu"))
+    flow = decode_step_flow(decoding, torch.tensor([5]))
     assert flow.positions.tolist() == [[3], [1], [3]]
     assert flow.padding is not None
     assert flow.padding.equal(mask(["xxxx", "..xx", "xxxx"]))
