@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from partwise.modules import Flow, Mixer, State
+from partwise.modules import Flow, Mixer, Residual, State
 
 from .branches import dropped, mixer_states
 
@@ -16,20 +16,28 @@ class ParallelBlock(nn.Module):
     """
 
     def __init__(
-        self, mixer: Mixer, feedforward: nn.Module, norm: nn.Module, feedforward_norm: nn.Module | None, dropout: float
+        self,
+        mixer: Mixer,
+        feedforward: nn.Module,
+        norm: nn.Module,
+        feedforward_norm: nn.Module | None,
+        join: Residual,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.mixer = mixer
         self.feedforward = feedforward
         self.norm = norm
         self.feedforward_norm = feedforward_norm
+        self.join = join
         self.dropout = dropout
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
-        h = self.norm(x)
-        g = h if self.feedforward_norm is None else self.feedforward_norm(x)
-        mixed = self.mixer(h, flow, state and state["mixer"])
-        return x + dropped(self, mixed) + dropped(self, self.feedforward(g))
+        read = self.join.read(x)
+        h = self.norm(read)
+        g = h if self.feedforward_norm is None else self.feedforward_norm(read)
+        mixed = dropped(self, self.mixer(h, flow, state and state["mixer"]))
+        return self.join.write(x, mixed + dropped(self, self.feedforward(g)))
 
     def empty_state(self, batch: int, length: int, memory_length: int, like: Tensor) -> State:
         return mixer_states(self.mixer, None, batch, length, memory_length, like)

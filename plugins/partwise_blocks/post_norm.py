@@ -13,9 +13,12 @@ class PostNormBlock(Branches):
     """norm(x + dropout(f(x))) for each branch f."""
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
-        x = self.mixer_norm(x + dropped(self, self.mixer(x, flow, state and state["mixer"])))
+        h = self.mixer(self.mixer_join.read(x), flow, state and state["mixer"])
+        x = self.mixer_norm(self.mixer_join.write(x, dropped(self, h)))
         if self.cross is not None:
-            x = self.cross_norm(x + dropped(self, self.cross(x, flow, state and state["cross"])))
+            h = self.cross(self.cross_join.read(x), flow, state and state["cross"])
+            x = self.cross_norm(self.cross_join.write(x, dropped(self, h)))
         if self.feedforward is not None:
-            x = self.feedforward_norm(x + dropped(self, self.feedforward(x)))
+            h = self.feedforward(self.feedforward_join.read(x))
+            x = self.feedforward_norm(self.feedforward_join.write(x, dropped(self, h)))
         return x

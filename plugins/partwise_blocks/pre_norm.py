@@ -13,9 +13,12 @@ class PreNormBlock(Branches):
     """x + dropout(f(norm(x))) for each branch f."""
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
-        x = x + dropped(self, self.mixer(self.mixer_norm(x), flow, state and state["mixer"]))
+        h = self.mixer(self.mixer_norm(self.mixer_join.read(x)), flow, state and state["mixer"])
+        x = self.mixer_join.write(x, dropped(self, h))
         if self.cross is not None:
-            x = x + dropped(self, self.cross(self.cross_norm(x), flow, state and state["cross"]))
+            h = self.cross(self.cross_norm(self.cross_join.read(x)), flow, state and state["cross"])
+            x = self.cross_join.write(x, dropped(self, h))
         if self.feedforward is not None:
-            x = x + dropped(self, self.feedforward(self.feedforward_norm(x)))
+            h = self.feedforward(self.feedforward_norm(self.feedforward_join.read(x)))
+            x = self.feedforward_join.write(x, dropped(self, h))
         return x

@@ -1,4 +1,4 @@
-"""A language model: one stack, in which each position predicts the next token."""
+"""A language model: one stack of layers."""
 
 from __future__ import annotations
 
@@ -7,32 +7,46 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from partwise.data import Batch
-from partwise.modules import Decoding, Initializer, State, batch_flow, decode_step_flow, start_decoding
+from partwise.modules import Decoding, Flow, Hidden, Initializer, State, batch_flow, decode_step_flow, start_decoding
 
 from .stack import Head, Input, Stack
 
 
 class LanguageModel(nn.Module):
-    """Tokens [B, T] to logits [B, T, V]."""
+    """Tokens [B, T] to logits [B, T, V]. `causal` says whether a position sees itself and earlier ones only."""
 
     def __init__(
-        self, input: Input, stack: Stack, head: Head, context: int, vocabulary: int, initializer: Initializer
+        self,
+        input: Input,
+        stack: Stack,
+        head: Head,
+        width: int,
+        context: int,
+        vocabulary: int,
+        initializer: Initializer,
+        causal: bool = True,
     ) -> None:
         super().__init__()
         self.input = input
         self.stack = stack
         self.head = head
+        self.width = width
         self.context = context
         self.vocabulary = vocabulary
         self.initializer = initializer
+        self.causal = causal
 
     def forward(self, batch: Batch) -> Tensor:
-        return self._logits(self._read(batch))
+        return self._logits(self._read(batch)[0])
+
+    def hidden(self, batch: Batch) -> Hidden:
+        # Training rows are padded on the right, where a causal model never looks: the fast path stays open.
+        x, flow = self._read(replace(batch, padding=None) if self.causal else batch)
+        return Hidden(x, flow, self.head.over(self.input.embedding.weight_for_head()), self.input)
 
     def loss(self, batch: Batch) -> Tensor:
-        # Training rows are padded on the right, where a causal model never looks: the fast path stays open.
-        x = self._read(replace(batch, padding=None))
-        return self.head.loss(x, self.input.embedding.weight_for_head(), batch.targets)
+        hidden = self.hidden(batch)
+        return hidden.head.cross_entropy(hidden.states, batch.targets)
 
     def begin(self, prompt: Batch, room: int) -> tuple[Tensor, Decoding]:
         states = self.empty_states(len(prompt.tokens), room)
@@ -47,9 +61,9 @@ class LanguageModel(nn.Module):
     def empty_states(self, batch: int, length: int, memory_length: int = 0) -> list[State]:
         return self.stack.empty_states(batch, length, memory_length, like=next(self.parameters()))
 
-    def _read(self, batch: Batch) -> Tensor:
-        x: Tensor = self.stack(self.input(batch.tokens), batch_flow(batch))
-        return x
+    def _read(self, batch: Batch) -> tuple[Tensor, Flow]:
+        flow = batch_flow(batch)
+        return self.stack(self.input(batch.tokens), flow), flow
 
     def _logits(self, x: Tensor) -> Tensor:
         return self.head(x, self.input.embedding.weight_for_head())

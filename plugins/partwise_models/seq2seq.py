@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from partwise.data import Batch
 from partwise.modules import (
+    Carried,
     Decoding,
     Flow,
+    Hidden,
     Initializer,
     State,
     batch_flow,
@@ -34,6 +36,7 @@ class Seq2Seq(nn.Module):
         decoder_input: Input,
         decoder: Stack,
         head: Head,
+        width: int,
         context: int,
         vocabulary: int,
         initializer: Initializer,
@@ -44,12 +47,13 @@ class Seq2Seq(nn.Module):
         self.decoder_input = decoder_input
         self.decoder = decoder
         self.head = head
+        self.width = width
         self.context = context
         self.vocabulary = vocabulary
         self.initializer = initializer
 
-    def encode(self, batch: Batch) -> Tensor:
-        """The encoder's output [B, M, C] for the sources of a batch.
+    def encode(self, batch: Batch, carried: Carried | None = None) -> Tensor:
+        """The encoder's output [B, M, C] for the sources of a batch; terms and reports of its layers go to `carried`.
 
         Raises:
             ValueError: the batch has none.
@@ -58,15 +62,22 @@ class Seq2Seq(nn.Module):
             raise ValueError("a seq2seq model reads a source, and this batch has none")
         padding = batch.source_padding
         positions = token_positions(batch.source, padding)
-        return self.encoder(self.encoder_input(batch.source), Flow(positions, padding=padding, tokens=batch.source))
+        flow = Flow(positions, padding=padding, tokens=batch.source)
+        if carried is not None:  # what layers share stays within their stack
+            flow = replace(flow, carried=carried.of_another_stack())
+        return self.encoder(self.encoder_input(batch.source), flow)
 
     def forward(self, batch: Batch) -> Tensor:
-        return self._logits(self._read(batch))
+        return self._logits(self._read(batch)[0])
+
+    def hidden(self, batch: Batch) -> Hidden:
+        # Targets are padded on the right, where the causal decoder never looks.
+        x, flow = self._read(replace(batch, padding=None))
+        return Hidden(x, flow, self.head.over(self.decoder_input.embedding.weight_for_head()), self.decoder_input)
 
     def loss(self, batch: Batch) -> Tensor:
-        # Targets are padded on the right, where the causal decoder never looks.
-        x = self._read(replace(batch, padding=None))
-        return self.head.loss(x, self.decoder_input.embedding.weight_for_head(), batch.targets)
+        hidden = self.hidden(batch)
+        return hidden.head.cross_entropy(hidden.states, batch.targets)
 
     def begin(self, prompt: Batch, room: int) -> tuple[Tensor, Decoding]:
         memory = self.encode(prompt)
@@ -82,10 +93,10 @@ class Seq2Seq(nn.Module):
     def empty_states(self, batch: int, length: int, memory_length: int = 0) -> list[State]:
         return self.decoder.empty_states(batch, length, memory_length, like=next(self.parameters()))
 
-    def _read(self, batch: Batch) -> Tensor:
-        memory = self.encode(batch)
-        x: Tensor = self.decoder(self.decoder_input(batch.tokens), batch_flow(batch, memory))
-        return x
+    def _read(self, batch: Batch) -> tuple[Tensor, Flow]:
+        carried = Carried()
+        flow = batch_flow(batch, self.encode(batch, carried), carried)
+        return self.decoder(self.decoder_input(batch.tokens), flow), flow
 
     def _logits(self, x: Tensor) -> Tensor:
         return self.head(x, self.decoder_input.embedding.weight_for_head())

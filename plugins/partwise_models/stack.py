@@ -5,13 +5,14 @@ Shapes: B batch, T positions, C width, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from partwise.data import IGNORED
-from partwise.modules import Block, Embedding, Flow, PositionEncoder, State
-
-from .cross_entropy import MOST_LOGITS, chunked_cross_entropy
+from partwise.modules import Block, Embedding, Flow, LinearHead, PositionEncoder, State, StreamEnds
 
 
 class Input(nn.Module):
@@ -31,23 +32,45 @@ class Input(nn.Module):
         return x if self.scale == 1.0 else x * self.scale
 
 
+@dataclass(frozen=True)
+class Positions:
+    """The position encoders of a stack."""
+
+    first: PositionEncoder
+    """The one that acts on the embedding."""
+    inside: Mapping[tuple[int, int], PositionEncoder]
+    """Those that act inside attention, by heads and head width: one for each shape that there is."""
+
+
 class Stack(nn.Module):
     """x [B, T, C] through positions, dropout, every block and the final norm, to [B, T, C].
 
-    `position` acts on the embedding and, if `acts_inside`, in every attention without a position of its own.
+    The position encoder acts on the embedding and, for each shape of heads, in every attention without a position of
+    its own. `order` says which block is passed when: a block that is passed twice uses the same weights, and has two
+    states. `ends` open and close a residual stream that is wider than the vectors.
 
     Raises:
         ValueError: from `forward`, if there are more tokens than the position encoder knows positions.
     """
 
     def __init__(
-        self, blocks: list[Block], position: PositionEncoder, acts_inside: bool, final_norm: nn.Module, dropout: float
+        self,
+        blocks: list[Block],
+        order: list[int],
+        positions: Positions,
+        ends: StreamEnds | None,
+        final_norm: nn.Module,
+        dropout: float,
     ) -> None:
         super().__init__()
-        self.position = position
-        self.acts_inside = acts_inside
+        self.position = positions.first
+        others = list(positions.inside.values())[1:]
+        self.other_positions = nn.ModuleList(others) if others else None  # type: ignore[arg-type]
+        self.shapes = list(positions.inside)
+        self.ends = ends
         self.dropout = dropout
         self.blocks = nn.ModuleList(blocks)  # type: ignore[arg-type]
+        self.order = order
         self.final_norm = final_norm
 
     def forward(self, x: Tensor, flow: Flow, states: list[State] | None = None) -> Tensor:
@@ -55,31 +78,41 @@ class Stack(nn.Module):
         if limit is not None and flow.end > limit:
             raise ValueError(f"{flow.end} positions asked of a position encoder that knows {limit}")
         x = self.position.embed(x, flow.positions)
-        if self.acts_inside:
-            flow = flow.placed_by(self.position)
+        if self.shapes:
+            flow = flow.placed_by_all(dict(zip(self.shapes, self._encoders(), strict=True)))
         if self.dropout and self.training:
             x = nn.functional.dropout(x, self.dropout)
-        for index, block in enumerate(self.blocks):
-            x = block(x, flow, None if states is None else states[index])
+        if self.ends is not None:
+            x = self.ends.open(x)
+        for index, place in enumerate(self.order):
+            x = self.blocks[place](x, flow, None if states is None else states[index])
+        if self.ends is not None:
+            x = self.ends.close(x)
         return self.final_norm(x)
 
+    def _encoders(self) -> list[Any]:
+        return [self.position, *(self.other_positions or ())]
+
     def empty_states(self, batch: int, length: int, memory_length: int, like: Tensor) -> list[State]:
-        """One empty state per block."""
-        return [block.empty_state(batch, length, memory_length, like) for block in self.blocks]  # type: ignore[operator]
+        """One empty state for each time that a block is passed."""
+        return [self.blocks[place].empty_state(batch, length, memory_length, like) for place in self.order]  # type: ignore[operator]
 
 
 class Head(nn.Module):
     """Vectors [..., C] to logits [..., V].
 
-    A tied head has no weights of its own: `forward` is given the embedding's `table` [V, C] instead (Press & Wolf
-    2017). `cap` bounds logits to (-cap, cap) by cap * tanh(logit / cap).
+    A tied head has no weights of its own: it is given the embedding's `table` [V, C] instead (Press & Wolf 2017).
+    `cap` bounds logits to (-cap, cap) by cap * tanh(logit / cap); `scale` is a factor of them before that.
     """
 
-    def __init__(self, width: int, vocabulary: int, tied: bool, bias: bool, cap: float | None) -> None:
+    def __init__(
+        self, width: int, vocabulary: int, tied: bool, bias: bool, cap: float | None, scale: float = 1.0
+    ) -> None:
         super().__init__()
         self.linear = None if tied else nn.Linear(width, vocabulary, bias=bias)
         self.bias = nn.Parameter(torch.zeros(vocabulary)) if tied and bias else None
         self.cap = cap
+        self.scale = scale
 
     def reset_parameters(self) -> None:
         if self.bias is not None:
@@ -87,21 +120,17 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor, table: Tensor | None) -> Tensor:
         if self.linear is not None:
-            logits = self.linear(x)
-        else:
-            assert table is not None
-            logits = nn.functional.linear(x, table, self.bias)
+            return self._bounded(self.linear(x))
+        assert table is not None
+        return self._bounded(nn.functional.linear(x, table, self.bias))
+
+    def _bounded(self, logits: Tensor) -> Tensor:
+        if self.scale != 1.0:
+            logits = logits * self.scale
         return logits if self.cap is None else self.cap * torch.tanh(logits / self.cap)
 
-    def loss(self, x: Tensor, table: Tensor | None, targets: Tensor) -> Tensor:
-        """Cross-entropy in nats of the logits of x [B, T, C] against targets [B, T], summed over the scored ones.
-
-        Computed in chunks if the logits would take too much memory: 16 rows of 1024 tokens at a vocabulary of 50,000
-        have 3.3 GB of them, and their gradient takes as much again.
-        """
+    def over(self, table: Tensor | None) -> LinearHead:
+        """The same as its weights and numbers alone, which a loss is computed from."""
         weight, bias = (table, self.bias) if self.linear is None else (self.linear.weight, self.linear.bias)
         assert weight is not None
-        x, targets = x.flatten(0, -2), targets.flatten()
-        if len(x) * len(weight) > MOST_LOGITS:
-            return chunked_cross_entropy(x, weight, bias, self.cap, targets, max(1, MOST_LOGITS // len(weight)))
-        return nn.functional.cross_entropy(self(x, table), targets, ignore_index=IGNORED, reduction="sum")
+        return LinearHead(weight, bias, self.cap, self.scale)

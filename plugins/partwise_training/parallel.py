@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from partwise.data import Batch
-from partwise.modules import Model
+from partwise.modules import Model, TrainingLoss
 from partwise.parts import OptimizerSite
 from partwise.runs import OptimizerState, fill_model, fill_optimizer, model_tensors, optimizer_state
 from partwise.training import Processes
@@ -32,21 +32,11 @@ if TYPE_CHECKING:
     from .parts.trainer import Standard
 
 
+Figures = dict[str, Tensor]
 Loss = Callable[[Batch], Tensor]
+LossAndFigures = Callable[[Batch], tuple[Tensor, Figures]]
 MakeOptimizer = Callable[[nn.Module], Optimizer]
 Compiler = Literal["inductor", "eager"]
-
-
-class Objective(nn.Module):
-    """A model's loss as the `forward` of a module, which DDP, FSDP and the compiler take hold of."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.model = cast(nn.Module, model)
-
-    def forward(self, batch: Batch) -> Tensor:
-        loss: Tensor = self.model.loss(batch)  # type: ignore[operator]
-        return loss
 
 
 class Parallel(Protocol):
@@ -55,8 +45,8 @@ class Parallel(Protocol):
     optimizer: Optimizer
 
     @property
-    def loss(self) -> Loss:
-        """Of this process's share of a batch, for training."""
+    def loss(self) -> LossAndFigures:
+        """Of this process's share of a batch, for training: see `TrainingLoss`."""
         ...
 
     @property
@@ -87,8 +77,9 @@ class Alone:
     def __init__(self, model: Model, make_optimizer: MakeOptimizer, compiler: Compiler | None) -> None:
         self.model = cast(nn.Module, model)
         self.optimizer = make_optimizer(self.model)
-        self.plain_loss: Loss = model.loss
-        self.loss: Loss = _compiled(Objective(model), compiler) if compiler else model.loss
+        plain = TrainingLoss(model)
+        self.plain_loss: Loss = lambda batch: plain(batch)[0]
+        self.loss: LossAndFigures = _compiled(plain, compiler) if compiler else plain
 
     def accumulating(self) -> AbstractContextManager[Any]:
         return nullcontext()
@@ -111,7 +102,9 @@ class Replicated(Alone):
         with warnings.catch_warnings():
             # The newer name of `broadcast_buffers` is not there in all versions we support.
             warnings.simplefilter("ignore", FutureWarning)
-            self.ddp = DistributedDataParallel(Objective(model), broadcast_buffers=False, gradient_as_bucket_view=True)
+            self.ddp = DistributedDataParallel(
+                TrainingLoss(model), broadcast_buffers=False, gradient_as_bucket_view=True
+            )
         self.loss = _compiled(self.ddp, compiler) if compiler else self.ddp
 
     def accumulating(self) -> AbstractContextManager[Any]:
@@ -137,9 +130,10 @@ class Sharded:
                 with _quiet():
                     layer.compile(backend=compiler)
             fully_shard(layer, mesh=mesh)
-        self.fsdp: Any = fully_shard(Objective(model), mesh=mesh)
+        self.fsdp: Any = fully_shard(TrainingLoss(model), mesh=mesh)
         self.optimizer = make_optimizer(self.model)
-        self.loss = self.plain_loss = cast(Loss, self.fsdp)
+        self.loss: LossAndFigures = lambda batch: self.fsdp(batch)
+        self.plain_loss: Loss = lambda batch: self.fsdp(batch)[0]
 
     @contextmanager
     def accumulating(self) -> Iterator[None]:
@@ -188,14 +182,14 @@ def layers_of(model: nn.Module) -> Iterator[nn.Module]:
                     yield layer
 
 
-def _compiled(module: nn.Module, compiler: Compiler) -> Loss:
+def _compiled(module: nn.Module, compiler: Compiler) -> LossAndFigures:
     """Compiled twice at most, but for what it breaks into: once for the first length of a batch, and at another
     length, such as batches of examples have, once more for all lengths."""
     torch.compiler.reset()  # models that this process has trained before do not count against the limit
     with _quiet():
-        compiled: Loss = torch.compile(module, backend=compiler)
+        compiled: LossAndFigures = torch.compile(module, backend=compiler)
 
-    def loss(batch: Batch) -> Tensor:
+    def loss(batch: Batch) -> tuple[Tensor, Figures]:
         with _quiet():
             return compiled(batch)
 

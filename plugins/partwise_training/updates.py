@@ -11,7 +11,7 @@ these between them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from time import perf_counter
@@ -24,6 +24,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from partwise.assembly import seed_for
 from partwise.data import Batch
 from partwise.metric_names import GRAD_NORM, LOSS, LR
+from partwise.modules import objective_of
 from partwise.training import Processes, Schedule, Training
 
 from .parallel import Parallel
@@ -47,10 +48,12 @@ class Update:
     """Seconds spent waiting for its batches."""
     sound: bool
     """Whether loss and gradient are finite; if not, nothing was changed."""
+    others: Mapping[str, float]
+    """Terms of the loss, and what modules reported, per scored token; rates of further groups of parameters."""
 
     @property
     def figures(self) -> dict[str, float]:
-        return {LOSS: self.loss, LR: self.lr, GRAD_NORM: self.grad_norm}
+        return {LOSS: self.loss, LR: self.lr, GRAD_NORM: self.grad_norm, **self.others}
 
 
 @dataclass(frozen=True)
@@ -76,21 +79,30 @@ class Updates:
         micros = self.batches(step)
         waited = perf_counter() - begun
         tokens = self.processes.total(sum(int(batch.scored) for batch in micros))
-        total = self.backward(micros, tokens)
+        totals, names = self.backward(micros, tokens)
         self.precision.unscale(optimizer)
         parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
         norm_of_all = _whole(get_total_norm([weight.grad for weight in parameters if weight.grad is not None]))
         # The only wait for the device in an update, before the weights change, so that they stay finite.
-        loss, norm = torch.stack((total, norm_of_all.float())).tolist()
-        lr = optimizer.param_groups[0]["lr"]
-        if not math.isfinite(loss) or not (math.isfinite(norm) or self.precision.forgives()):
-            return Update(loss, lr, norm, tokens, waited, sound=False)
+        norm, whole, *values = torch.cat((norm_of_all.float()[None], totals)).tolist()
+        figures = dict(zip(names, values, strict=True))
+        loss, lr = figures.pop(LOSS, whole), optimizer.param_groups[0]["lr"]
+        others = figures | self._other_rates()
+        if not math.isfinite(whole) or not (math.isfinite(norm) or self.precision.forgives()):
+            return Update(whole, lr, norm, tokens, waited, False, others)
         longest = self.settings.clip
         if longest is not None and longest < norm < math.inf:
             clip_grads_with_norm_(parameters, longest, torch.tensor(norm))
         self.precision.step(optimizer)
         optimizer.zero_grad()
-        return Update(loss, lr, norm, tokens, waited, sound=True)
+        return Update(loss, lr, norm, tokens, waited, True, others)
+
+    def _other_rates(self) -> dict[str, float]:
+        """The learning rates of groups that have one of their own, by the groups' names."""
+        groups = self.parallel.optimizer.param_groups
+        if all(group["lr"] == groups[0]["lr"] for group in groups):
+            return {}
+        return {f"{LR}_{group.get('name', index)}": group["lr"] for index, group in enumerate(groups)}
 
     def seed(self, step: int) -> None:
         """Seeds the random state for an update; each process has a stream of its own."""
@@ -98,26 +110,41 @@ class Updates:
         _seed(self.training.device, seed_for(self.training.seed, "step", step, *stream))
 
     def batches(self, step: int) -> list[Batch]:
-        """This process's share of the update's batches."""
+        """This process's share of the update's batches, as the model is to read them."""
         rank, count = self.processes.rank, self.processes.count
         rows, seed = self.settings.batch_size // count, self.training.seed
         micros = range(self.settings.accumulate)
-        return [self.training.batches.train(step, rows, seed, micro * count + rank) for micro in micros]
+        batches = [self.training.batches.train(step, rows, seed, micro * count + rank) for micro in micros]
+        objective = objective_of(self.training.model)
+        if objective is None:
+            return batches
+        salt = seed_for(seed, "objective", step)
+        return [objective.pose(batch, salt) for batch in batches]
 
-    def backward(self, micros: list[Batch], tokens: int) -> Tensor:
-        """Adds the gradients of the mean loss over all `tokens` scored in the update; returns that loss."""
+    def backward(self, micros: list[Batch], tokens: int) -> tuple[Tensor, list[str]]:
+        """Adds the gradients of the mean loss over all `tokens` scored in the update.
+
+        Returns:
+            That loss, and figures of the update beside it, in one tensor; and the names of the figures.
+        """
         # Divided by the tokens of the whole update, so that rows weigh the same whichever batch they are in. DDP gives
         # several processes the mean of their gradients, where the sum is wanted.
         share = self.processes.count / max(tokens, 1)
         total = torch.zeros((), device=self.training.device)
+        sums: dict[str, Tensor] = {}
         for index, batch in enumerate(micros):
             last = index == len(micros) - 1
             with nullcontext() if last else self.parallel.accumulating():
                 with self.precision.cast():
-                    loss = self.parallel.loss(batch.to(self.training.device)).float() * share
+                    loss, figures = self.parallel.loss(batch.to(self.training.device))
+                loss = loss.float() * share
                 self.precision.backward(loss)
             total += loss.detach()
-        return self.processes.sum(total) / self.processes.count
+            for name, figure in figures.items():
+                sums[name] = sums.get(name, 0.0) + figure.float() * share
+        names = sorted(sums)  # the same order in every process
+        totals = torch.stack([total, *(sums[name] for name in names)])
+        return self.processes.sum(totals) / self.processes.count, names
 
 
 def _whole(norm: Tensor) -> Tensor:

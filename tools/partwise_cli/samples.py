@@ -37,8 +37,14 @@ class Sample:
 
 
 def samples(reopened: Reopened) -> Iterator[Sample]:
-    """Answers to the first prompts of the valid split if the data has any; else one text without a prompt."""
+    """Answers to the first prompts of the valid split if the data has any; else one text without a prompt.
+
+    Nothing of a model that was trained to see both ways, and so cannot write.
+    """
     from partwise import workflow
+
+    if not reopened.recipe.objective.causal:
+        return
 
     prompts = list(islice(_prompts(reopened), ANSWERS))
     seed = reopened.recipe.seed

@@ -89,7 +89,8 @@ def command(
         prompt = prompt or sample.prompt
         write(f"{sample}")
     asking = f" --prompt {quote(visible(prompt))}" if prompt else ""
-    write(f"\nrun:  {run.directory}\nnext: partwise generate {quote(str(run.directory))}{asking}")
+    verb = "generate" if loaded.recipe.objective.causal else "evaluate"
+    write(f"\nrun:  {run.directory}\nnext: partwise {verb} {quote(str(run.directory))}{asking}")
 
 
 def _train(

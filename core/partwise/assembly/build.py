@@ -25,7 +25,7 @@ from partwise.machine import free_memory
 from partwise.modules.filling import filled_by_others
 from partwise.modules.protocols import Model
 from partwise.parts.kinds import ModelPart
-from partwise.parts.sites import ModelSite
+from partwise.parts.sites import ModelSite, ObjectiveFacts, ObjectiveSite
 from partwise.wording import size_in_words
 
 
@@ -37,6 +37,8 @@ def skeleton(part: ModelPart, site: ModelSite) -> Model:
     """
     with torch.device("meta"), _NothingToFill():
         built = part.assemble(site)
+        if isinstance(part, ModelPart) and site.objective is not None:
+            _give_objective(built, site.objective, part, site)
     if isinstance(built, nn.Module):
         others_fill = filled_by_others(built)
         for path, module in built.named_modules():
@@ -45,6 +47,50 @@ def skeleton(part: ModelPart, site: ModelSite) -> Model:
     elif isinstance(part, ModelPart):
         raise PartError(f"model {part.name!r} builds a {type(built).__name__}, and a model is a torch.nn.Module")
     return built
+
+
+def _give_objective(model: Any, objective: ObjectiveFacts, part: ModelPart, site: ModelSite) -> None:
+    """Gives a model the recipe's objective, as the child `objective`: what it learns is kept with the model.
+
+    Raises:
+        PartError: the objective does not suit the model; its path leads out of the model, to the recipe's objective.
+    """
+    try:
+        if not callable(getattr(model, "hidden", None)):
+            raise PartError(
+                f"the model {part.name!r} does not offer what an objective reads; it needs a method hidden(batch), "
+                "which gives the vectors before its head"
+            )
+        if part.reads not in objective.reads:
+            raise PartError(
+                f"the objective {objective.name!r} is for a model that reads {_FORMS[objective.reads]}, and "
+                f"{part.name!r} reads {_FORMS[frozenset({part.reads})]}"
+            )
+        count = len(objective.reserves())
+        model.objective = objective.assemble(
+            ObjectiveSite(
+                width=model.width,
+                context=model.context,
+                depth=_layers(model),
+                vocabulary=site.vocabulary,
+                reserved=tuple(range(site.vocabulary - count, site.vocabulary)),
+            )
+        )
+    except PartError as error:
+        error.path = ("..", "objective", *(error.path or ()))
+        raise
+
+
+_FORMS = {
+    frozenset({"sequence"}): "running sequences",
+    frozenset({"pair"}): "pairs of source and target",
+    frozenset({"sequence", "pair"}): "sequences or pairs",
+}
+
+
+def _layers(model: nn.Module) -> int:
+    """The modules that stand in lists, which is how layers are kept."""
+    return max(1, sum(len(child) for child in model.modules() if isinstance(child, nn.ModuleList)))
 
 
 @contextmanager

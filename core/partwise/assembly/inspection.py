@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -143,7 +143,8 @@ def _run(
     module = cast(nn.Module, model)
     within: list[str] = []
     handles = [handle for path, child in module.named_modules() for handle in _recorder(path, child, shapes, within)]
-    handles += [handle for first, copies in repeats for handle in _run_once(module.get_submodule(first), copies)]
+    times: dict[nn.Module, int] = {}
+    handles += [handle for first, copies in repeats for handle in _run_once(module.get_submodule(first), copies, times)]
     try:
         with torch.no_grad(), warnings.catch_warnings(), FlopCounterMode(display=False) as counter:
             warnings.simplefilter("ignore")
@@ -159,7 +160,9 @@ def _run(
     flops = counter.get_total_flops()
     by_module = counter.get_flop_counts()
     for first, copies in repeats:
-        flops += len(copies) * sum(by_module.get(f"{type(module).__name__}.{first}", {}).values())
+        once = sum(by_module.get(f"{type(module).__name__}.{first}", {}).values())
+        used = sum(times.get(copy, 0) for copy in copies)
+        flops += once * used // max(1, times.get(module.get_submodule(first), 0))  # layers may be passed several times
     return flops, None
 
 
@@ -209,12 +212,25 @@ def _repeats(module: nn.Module) -> Iterator[tuple[str, list[nn.Module]]]:
     return within(module, "")
 
 
-def _run_once(first: nn.Module, copies: list[nn.Module]) -> list[Any]:
-    """Makes `copies` return what `first` returned; gives the hooks to remove afterwards."""
+def _run_once(first: nn.Module, copies: list[nn.Module], times: dict[nn.Module, int]) -> list[Any]:
+    """Makes `copies` return what `first` returned, and counts in `times` how often each is called; gives the hooks to
+    remove afterwards."""
     given: list[Any] = []
+
+    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+        times[module] = times.get(module, 0) + 1
+        given.append(output)
+
+    def standing_in(copy: nn.Module) -> Callable[..., Any]:
+        def forward(*inputs: Any, **named: Any) -> Any:
+            times[copy] = times.get(copy, 0) + 1
+            return given[-1]
+
+        return forward
+
     for copy in copies:
-        copy.forward = lambda *inputs, **named: given[0]
-    return [first.register_forward_hook(lambda module, inputs, output: given.append(output))]
+        copy.forward = standing_in(copy)
+    return [first.register_forward_hook(keep)]
 
 
 def _grouped(module: nn.Module) -> Iterator[tuple[str, list[nn.Module]]]:
@@ -259,7 +275,14 @@ def _collect(module: nn.Module, path: str, level: int, count: int, shapes: Shape
     kind, detail = type(module).__name__, module.extra_repr()
     rows.append(ModuleRow(path, level, count, kind, detail, shapes.get(path), own, below * count))
     for name, group in _grouped(module):
-        _collect(group[0], f"{path}.{name}" if path else name, level + 1, len(group), shapes, rows)
+        inner = f"{path}.{name}" if path else name
+        if (
+            not any(True for _ in group[0].parameters())
+            and inner not in shapes
+            and not any(True for _ in group[0].buffers())
+        ):
+            continue  # a helper that is never called as a module, such as one that adds a branch to the stream
+        _collect(group[0], inner, level + 1, len(group), shapes, rows)
 
 
 def _same(one: nn.Module, other: nn.Module) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from partwise.metric_names import EVALUATED, OF_TRAINING
@@ -20,6 +21,10 @@ class Carried:
     reports: dict[str, list[Tensor]] = field(default_factory=dict)
     """Scalars to be logged, by name."""
 
+    def of_another_stack(self) -> Carried:
+        """The same terms and reports, for layers that share nothing with those of this stack."""
+        return Carried(terms=self.terms, reports=self.reports)
+
     def add_term(self, name: str, value: Tensor, weight: float) -> None:
         _refuse_unfit(name, value)
         self.terms.setdefault(name, []).append((value, weight))
@@ -30,7 +35,7 @@ class Carried:
 
     def weighted(self) -> Tensor | None:
         """The sum of all terms by their weights, a scalar in nats per token; None if there is none."""
-        weighted = [weight * value.float() for terms in self.terms.values() for value, weight in terms]
+        weighted = [weight * _at_least_float32(value) for terms in self.terms.values() for value, weight in terms]
         return sum(weighted[1:], weighted[0]) if weighted else None
 
     def figures(self) -> dict[str, Tensor]:
@@ -39,9 +44,12 @@ class Carried:
         for name, values in self.reports.items():
             told[name] = told.get(name, []) + values
         return {
-            name: sum((value.float() for value in values[1:]), values[0].float()) / len(values)
-            for name, values in told.items()
+            name: torch.stack([_at_least_float32(value) for value in values]).mean() for name, values in told.items()
         }
+
+
+def _at_least_float32(value: Tensor) -> Tensor:
+    return value.to(torch.promote_types(value.dtype, torch.float32))
 
 
 def _refuse_unfit(name: str, value: Tensor) -> None:

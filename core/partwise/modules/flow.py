@@ -49,6 +49,8 @@ class Flow:
     """What `encoder` adds to attention scores, computed once per pass."""
     tokens: Tensor | None = None
     """[B, T], the ids of this pass; None where a module is tried without any."""
+    by_shape: Mapping[tuple[int, int], Flow] = field(default_factory=dict, repr=False, compare=False)
+    """This flow for each shape of heads, by heads and head width, where several share one position part."""
     carried: Carried = field(default_factory=Carried, repr=False, compare=False)
     """What the modules of this pass leave behind; `share`, `add_term` and `report` write it."""
     _masks: dict[Visibility, Mask] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -99,6 +101,16 @@ class Flow:
         table = encoder.bias_table(torch.arange(1 - self.end, self.length, device=self.positions.device))
         bias = None if table is None else Bias(table, self.length)
         return replace(self, encoder=encoder, angles=encoder.angles(self.positions), bias=bias)
+
+    def placed_by_all(self, encoders: Mapping[tuple[int, int], PositionEncoder]) -> Flow:
+        """The same pass with an encoder for each shape of heads, by heads and head width."""
+        placed = {shape: self.placed_by(encoder) for shape, encoder in encoders.items()}
+        first = next(iter(placed.values()))
+        return first if len(placed) == 1 else replace(first, by_shape=placed)
+
+    def for_heads(self, heads: int, head_width: int) -> Flow:
+        """This flow for an attention of that shape, which uses the position part of the model."""
+        return self.by_shape.get((heads, head_width), self)
 
     def mask(self, visibility: Visibility) -> Mask:
         """Which of the tokens so far each token of this pass sees: [T, S]. Layers of equal visibility share it."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from partwise.data.batch import Batch
 
+from .carried import Carried
 from .flow import Flow
 from .states import Decoding, State
 
@@ -36,11 +37,12 @@ def token_positions(tokens: Tensor, padding: Tensor | None = None, documents: Te
     return positions
 
 
-def batch_flow(batch: Batch, memory: Tensor | None = None) -> Flow:
+def batch_flow(batch: Batch, memory: Tensor | None = None, carried: Carried | None = None) -> Flow:
     """The flow of a batch that is read from its beginning: in training, in evaluation, and for the prefill.
 
     Args:
         memory: [B, M, C], an encoder's output for `batch.source`.
+        carried: what an encoder's layers have left behind for the loss; None begins with nothing.
     """
     return Flow(
         positions=token_positions(batch.tokens, batch.padding, batch.documents),
@@ -49,6 +51,7 @@ def batch_flow(batch: Batch, memory: Tensor | None = None) -> Flow:
         memory=memory,
         memory_padding=batch.source_padding,
         tokens=batch.tokens,
+        carried=carried or Carried(),
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from partwise.data.batch import Batch
 
     from .flow import Flow
+    from .hidden import Hidden
     from .states import Decoding, State
 
 
@@ -68,11 +69,36 @@ class Attention(Mixer, Protocol):
     and values from `flow.memory` instead of x."""
 
 
+class Residual(Protocol):
+    """An `nn.Module`: how one branch joins the residual stream, [B, T, C] or, where it is wide, [B, T, N, C]."""
+
+    def read(self, stream: Tensor) -> Tensor:
+        """What the branch reads, [B, T, C], before the block's norm."""
+        ...
+
+    def write(self, stream: Tensor, branch: Tensor) -> Tensor:
+        """The stream after the branch has given [B, T, C]."""
+        ...
+
+
+class StreamEnds(Protocol):
+    """An `nn.Module`: the two ends of a stream that is wider than the vectors."""
+
+    def open(self, x: Tensor) -> Tensor:
+        """The stream below the first layer, from the embedding [B, T, C]."""
+        ...
+
+    def close(self, stream: Tensor) -> Tensor:
+        """[B, T, C], what the final norm reads, from the stream above the last layer."""
+        ...
+
+
 class Block(Protocol):
     """An `nn.Module`: one layer."""
 
     def __call__(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
-        """x [B, T, C] to [B, T, C], with a state as for a mixer."""
+        """The residual stream, [B, T, C] or whatever form the model's residual gives it, to the same; with a state as
+        for a mixer."""
         ...
 
     def empty_state(self, batch: int, length: int, memory_length: int, like: Tensor) -> State:
@@ -94,6 +120,11 @@ class Model(Protocol):
     """An `nn.Module` that reads a `Batch` and predicts the next token at each position."""
 
     @property
+    def width(self) -> int:
+        """C, features of the vectors before its head."""
+        ...
+
+    @property
     def context(self) -> int:
         """Longest sequence it is trained on."""
         ...
@@ -112,8 +143,12 @@ class Model(Protocol):
         """Logits [B, T, V] for the next token at each position of `batch.tokens`."""
         ...
 
+    def hidden(self, batch: Batch) -> Hidden:
+        """The vectors before its head, and what the pass that made them carries: what an objective reads."""
+        ...
+
     def loss(self, batch: Batch) -> Tensor:
-        """Cross-entropy in nats, summed over the scored targets: a scalar."""
+        """Cross-entropy in nats, summed over the scored targets: a scalar, without any term. Evaluation is by it."""
         ...
 
     def begin(self, prompt: Batch, room: int) -> tuple[Tensor, Decoding]:

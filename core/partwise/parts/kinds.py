@@ -19,8 +19,10 @@ from .sites import (
     HeadSite,
     LayerSite,
     ModelSite,
+    ObjectiveSite,
     OptimizerSite,
     PositionSite,
+    ResidualSite,
     ScheduleSite,
     TokenizerSite,
     WidthSite,
@@ -32,7 +34,19 @@ if TYPE_CHECKING:
 
     from partwise.data import Data, Tokenizer
     from partwise.decoding import Sampler
-    from partwise.modules import Attention, Block, Embedding, Initializer, Mixer, Model, PositionEncoder, Score
+    from partwise.modules import (
+        Attention,
+        Block,
+        Embedding,
+        Initializer,
+        Mixer,
+        Model,
+        Objective,
+        PositionEncoder,
+        Residual,
+        Score,
+        StreamEnds,
+    )
     from partwise.training import Schedule, Tracker, Trainer
 
 _LAYER = LayerSite(width=16, layer=1, depth=2, context=16)
@@ -173,6 +187,34 @@ class NormPart(Part):
         return {"layer": WidthSite(16)}
 
 
+class ResidualPart(Part):
+    """Says how a branch joins the residual stream.
+
+    A model has one for all of its branches. `build` makes what stands at a branch; where the stream is more than one
+    vector per position, `build_ends` makes what opens and closes it.
+    """
+
+    kind = "residual"
+    builds_module = True
+
+    wide: ClassVar[bool] = False
+    """Whether the stream is more than one vector per position; a norm of the sum (post-norm) then has no meaning."""
+
+    adds: ClassVar[bool] = False
+    """Whether it only adds, so that layers without a residual stream may stand beside those that have one."""
+
+    def build(self, site: ResidualSite) -> Residual:
+        raise NotImplementedError
+
+    def build_ends(self, site: WidthSite) -> StreamEnds | None:
+        """What opens the stream below the first layer and closes it above the last; None if it is the vectors."""
+        return None
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"branch": ResidualSite(width=16, layer=1, depth=3, branch=2)}
+
+
 class BlockPart(Part):
     """Arranges mixer, feed-forward, norms and residual connections into one layer."""
 
@@ -187,8 +229,12 @@ class BlockPart(Part):
         raise NotImplementedError
 
     def unrolled(self) -> tuple[BlockPart, ...]:
-        """The layers that it represents: itself, unless it is a group."""
+        """The layers that it represents, each with weights of its own: itself, unless it is a group."""
         return (self,)
+
+    def order(self) -> tuple[int, ...]:
+        """Which of these are passed, one after the other: each once, unless some are used again."""
+        return tuple(range(len(self.unrolled())))
 
     @classmethod
     def sites(cls) -> Mapping[str, Any]:
@@ -226,6 +272,32 @@ class ModelPart(Part):
     @classmethod
     def sites(cls) -> Mapping[str, Any]:
         return {"recipe": ModelSite(vocabulary=13)}
+
+
+class ObjectivePart(Part):
+    """Says what a model learns to predict, and how that is scored in training."""
+
+    kind = "objective"
+    builds_module = True
+
+    causal: ClassVar[bool] = True
+    """Whether a position may see itself and earlier ones only. If not, the stack sees both ways, and nothing can be
+    written with the model."""
+    likelihood: ClassVar[bool] = True
+    """Whether it scores all of a text, each token by what stands before, so that there are bits per byte."""
+    reads: ClassVar[frozenset[Literal["sequence", "pair"]]] = frozenset({"sequence", "pair"})
+    """The models it suits: those of running sequences, those of pairs, or both."""
+
+    def build(self, site: ObjectiveSite) -> Objective:
+        raise NotImplementedError
+
+    def reserves(self) -> tuple[str, ...]:
+        """Names of the special tokens that it adds to the vocabulary, such as a mask."""
+        return ()
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"model": ObjectiveSite(width=16, context=16, depth=2, vocabulary=13, reserved=(12,))}
 
 
 class DataPart(Part):

@@ -15,6 +15,8 @@ from partwise.errors import PartError
 if TYPE_CHECKING:
     from torch import nn
 
+    from partwise.modules import Residual
+
 
 @dataclass(frozen=True)
 class WidthSite:
@@ -37,28 +39,46 @@ class SharedPosition:
     """A model's one position part, used by all attentions that have none of their own.
 
     Rotations and biases work inside attention, and the model does not know the shape of its heads. So each
-    attention registers its shape while it is built, and the model builds the encoder afterwards.
+    attention registers its shape while it is built, and the model builds an encoder for each shape afterwards.
     """
 
     def __init__(self, part: ActingPosition) -> None:
         self.part = part
-        self.shape: tuple[int, int] | None = None
+        self.shapes: list[tuple[int, int]] = []
+        """Heads and head width of the attentions that use it, each once."""
 
     def serve(self, heads: int, head_width: int) -> None:
-        """Called by an attention that uses the shared encoder.
+        """Called by an attention that uses the shared encoder."""
+        if self.part.acts & {"rotate", "bias"} and (heads, head_width) not in self.shapes:
+            self.shapes.append((heads, head_width))
 
-        Raises:
-            PartError: an earlier attention has heads of another shape.
-        """
-        if not self.part.acts & {"rotate", "bias"}:
-            return
-        if self.shape not in (None, (heads, head_width)):
-            raise PartError(
-                f"{heads} heads of width {head_width} cannot share the model's position with "
-                f"{self.shape[0]} heads of width {self.shape[1]} in another layer; "
-                "give these mixers a position of their own"
-            )
-        self.shape = (heads, head_width)
+
+class JoiningResidual(Protocol):
+    """What a shared residual needs; every `ResidualPart` has it."""
+
+    @property
+    def wide(self) -> bool:
+        """Whether the stream is more than one vector per position."""
+        ...
+
+    def assemble(self, site: Any) -> Any:
+        """The module of one branch."""
+        ...
+
+
+class SharedResidual:
+    """A model's one residual part: every block asks it for the joint of each of its branches."""
+
+    def __init__(self, part: JoiningResidual) -> None:
+        self.part = part
+        self.branches = 0
+        """Joints made so far, in order from the bottom."""
+
+    def join(self, site: LayerSite) -> Residual:
+        """How the next branch of the block that is built at `site` joins the stream."""
+        self.branches += 1
+        built: Residual = self.part.assemble(ResidualSite(site.width, site.layer, site.depth, self.branches - 1))
+        return built
 
 
 class MemoryReaders:
@@ -88,6 +108,21 @@ class LayerSite(WidthSite):
     """Whether the mixer here reads the encoder's states (cross-attention)."""
     position: SharedPosition | None = None
     """The model's position part, for attentions that have none of their own."""
+    residual: SharedResidual | None = None
+    """How branches join the stream; None where a block is built by itself, and adds them."""
+
+    def join(self) -> Residual:
+        """How the next branch of the block here joins the residual stream; to be asked once per branch, in order."""
+        if self.residual is not None:
+            return self.residual.join(self)
+        from partwise.modules import Add
+
+        return Add()
+
+    @property
+    def wide_stream(self) -> bool:
+        """Whether the residual stream here is more than one vector per position."""
+        return self.residual is not None and self.residual.part.wide
 
     def over_memory(self) -> LayerSite:
         """The same site for a mixer that reads the encoder's states.
@@ -102,6 +137,18 @@ class LayerSite(WidthSite):
         if self.memory_readers is not None:
             self.memory_readers.count += 1
         return replace(self, reads_memory=True, causal=False, position=None)
+
+
+@dataclass(frozen=True)
+class ResidualSite(WidthSite):
+    """The site of a residual connection: where one branch of a layer joins the stream."""
+
+    layer: int
+    """Index of the layer in its stack, from 0."""
+    depth: int
+    """Layers in the stack."""
+    branch: int
+    """Index of the branch among all of the stack, from 0."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +195,52 @@ class ModelSite:
     """Number of token ids, V."""
     end: int = 0
     """Id of the token that ends a text and, unless the tokenizer has another for that, begins one."""
+    objective: ObjectiveFacts | None = None
+    """The recipe's objective; None where a model is built by itself, to predict the next token."""
+
+    @property
+    def causal(self) -> bool:
+        """Whether a position may see only itself and earlier ones: the objective says so."""
+        return self.objective is None or self.objective.causal
+
+
+class ObjectiveFacts(Protocol):
+    """What a model's site tells of its objective; every `ObjectivePart` has it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def causal(self) -> bool:
+        """Whether a position may see only itself and earlier ones."""
+        ...
+
+    @property
+    def reads(self) -> frozenset[Any]:
+        """The models that it suits: "sequence", "pair" or both."""
+        ...
+
+    def reserves(self) -> tuple[str, ...]:
+        """Names of the special tokens that it adds to the vocabulary."""
+        ...
+
+    def assemble(self, site: Any) -> Any:
+        """Its module."""
+        ...
+
+
+@dataclass(frozen=True)
+class ObjectiveSite(WidthSite):
+    """The site of an objective: at the top of a model."""
+
+    context: int
+    """Positions that the model is built for, T."""
+    depth: int
+    """Layers of the model."""
+    vocabulary: int
+    """Number of token ids, V, those that the objective reserves included."""
+    reserved: tuple[int, ...] = ()
+    """Ids of the special tokens that the objective reserves, in its order."""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ class Recipe(BaseModel):
     """How text becomes tokens."""
     model: slots.Model
     """The network."""
+    objective: slots.Objective = use("next_token")
+    """What it learns to predict, and how that is scored in training."""
     trainer: slots.Trainer
     """How it is trained."""
     sampler: slots.Sampler = use("temperature")
@@ -67,7 +69,7 @@ class Recipe(BaseModel):
     def fingerprint(self) -> str:
         """Ten hexadecimal digits that change whenever what is trained changes.
 
-        A hash of data, tokenizer, model and trainer with every default written out, so neither the order of
+        A hash of data, tokenizer, model, objective and trainer with every default written out, so neither the order of
         keys nor whether a default is spelt out matters. Name and about are left out because they are labels;
         the sampler because it acts after training, the trackers because they only watch it; the seed because runs
         that differ only in it are repetitions of one experiment, and a study finds them by their common fingerprint.

@@ -14,8 +14,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-TRAINED = ("data", "tokenizer", "model", "trainer")
+TRAINED = ("data", "tokenizer", "model", "objective", "trainer")
 """The choices that decide what is trained."""
+USUAL_OBJECTIVE = {"use": "next_token", "label_smoothing": 0.0, "z_loss": 0.0}
+"""What was trained before there was a choice: runs that are trained by it keep the names they have."""
 REPEATED = ("partwise", "seed")
 """What tells one repetition of an experiment from another, and the format that says so."""
 UNTRAINED = ("name", "about", "sampler", "trackers")
@@ -24,7 +26,10 @@ UNTRAINED = ("name", "about", "sampler", "trackers")
 
 def trained(recipe: Mapping[str, Any], *also: str) -> dict[str, Any]:
     """What of a recipe is trained, and what stands under the keys `also`."""
-    return {key: recipe[key] for key in (*TRAINED, *also) if key in recipe}
+    chosen = {key: recipe[key] for key in (*TRAINED, *also) if key in recipe}
+    if chosen.get("objective") == USUAL_OBJECTIVE:
+        del chosen["objective"]
+    return chosen
 
 
 def fingerprint(recipe: Mapping[str, Any]) -> str:
@@ -53,4 +58,13 @@ def _hash(value: Any, compact: bool = False) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=separators).encode()).hexdigest()
 
 
-__all__ = ["REPEATED", "TRAINED", "UNTRAINED", "fingerprint", "result_identity", "run_identity", "trained"]
+__all__ = [
+    "REPEATED",
+    "TRAINED",
+    "UNTRAINED",
+    "USUAL_OBJECTIVE",
+    "fingerprint",
+    "result_identity",
+    "run_identity",
+    "trained",
+]

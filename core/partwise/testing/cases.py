@@ -22,7 +22,11 @@ from partwise.recipe.suggestions import did_you_mean, plugin_notes
 from .registering import Per
 from .violation import require
 
-MODULE_KINDS = frozenset({"embedding", "position", "score", "mixer", "feedforward", "norm", "block", "model"})
+MODULE_KINDS = frozenset(
+    {
+        "embedding", "position", "score", "mixer", "feedforward", "norm", "residual", "block", "model", "objective",
+    }
+)  # fmt: skip
 """Kinds of the core whose parts build an `nn.Module`."""
 OTHER_KINDS = frozenset(
     {"tokenizer", "initializer", "data", "optimizer", "schedule", "trainer", "sampler", "tracker", "engine"}

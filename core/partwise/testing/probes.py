@@ -17,7 +17,10 @@ from torch import Tensor, nn
 
 from partwise.assembly.build import materialise
 from partwise.data.batch import IGNORED, Batch
+from partwise.modules.cross_entropy import LinearHead
 from partwise.modules.flow import Flow, causal_flow
+from partwise.modules.hidden import Hidden
+from partwise.modules.passes import batch_flow
 from partwise.parts.part import Part
 from partwise.wording import with_article
 
@@ -173,6 +176,32 @@ def _of_batch(part: Any, site: Any, rows: int, length: int) -> Probe:
     return Probe(tuple(inputs.values()), call, batch)
 
 
+def _of_stream(part: Any, site: Any, rows: int, length: int) -> Probe:
+    def call(module: Any, stream: Tensor, branch: Tensor) -> Tensor:
+        read, written = module.read(stream), module.write(stream, branch)
+        return torch.cat([read[..., None, :], written if written.ndim == 4 else written[..., None, :]], dim=-2)
+
+    ends = part.build_ends(site)
+    opened = torch.zeros(rows, length, site.width) if ends is None else ends.open(torch.zeros(rows, length, site.width))
+    return Probe((numbers(*opened.shape), numbers(rows, length, site.width, seed=2)), call)
+
+
+def _of_hidden(part: Any, site: Any, rows: int, length: int) -> Probe:
+    ids = tokens(rows, length + 1, below=site.vocabulary - len(site.reserved))
+    posed = build(part, site).pose(Batch(ids[:, :-1], ids[:, 1:]), 0)
+    weights = numbers(site.vocabulary, site.width, seed=3)
+
+    def call(module: Any, x: Tensor, read: Tensor, targets: Tensor) -> Tensor:
+        batch, table = Batch(read, targets), weights.to(x)
+        flow = batch_flow(batch)
+        loss = module(Hidden(x, flow, LinearHead(table), lambda ids: table[ids]), batch)
+        terms = flow.carried.weighted()
+        total = loss if terms is None else loss + terms * batch.scored
+        return torch.stack((total.to(x.dtype), table[read].sum()))  # the loss, and what a model would read
+
+    return Probe((numbers(rows, length, site.width), posed.tokens, posed.targets), call)
+
+
 def model_batch(part: Any, site: Any, rows: int, length: int, seed: int = 1) -> Batch:
     """Token ids with targets, and sources of unequal length if the model reads pairs. First tokens differ."""
     ids = tokens(rows, length + 1, below=site.vocabulary, seed=seed)
@@ -192,6 +221,8 @@ _PROBES: dict[str, Callable[[Any, Any, int, int], Probe]] = {
     "mixer": _of_flow,
     "feedforward": _of_x,
     "norm": _of_x,
+    "residual": _of_stream,
+    "objective": _of_hidden,
     "block": _of_flow,
     "model": _of_batch,
 }

@@ -14,6 +14,7 @@ from torch import Tensor
 from partwise.data.protocols import Split
 from partwise.errors import InputError
 from partwise.modules.modes import evaluating
+from partwise.modules.objective import objective_of
 from partwise.modules.protocols import Model
 
 from .distributed import current_processes
@@ -35,7 +36,8 @@ class Metrics:
     perplexity: float
     """exp(loss): as unsure as if choosing among this many tokens."""
     bits_per_byte: float | None
-    """Bits the model needs per byte of text; None where the tokenizer loses text, or cannot spell an unknown."""
+    """Bits the model needs per byte of text; None where the tokenizer loses text or cannot spell an unknown, and where
+    the objective predicts only some of the tokens."""
     tokens: int
     """Scored tokens."""
     accuracy: float | None = None
@@ -82,13 +84,14 @@ def evaluate(
         InputError: the split holds no scored token.
     """
     rows: list[Tensor] = []
-    processes = current_processes()
+    processes, objective = current_processes(), objective_of(model)
     # Not inference_mode: a table that a module computes once and keeps must still serve training afterwards.
     with evaluating(model), torch.no_grad():
         for group in _in_groups(batches.evaluation(split, size, limit), processes.count):
             # All processes take part in every round, as a sharded model needs. One that has no batch of its own left
             # computes another's, which does not count.
-            batch = group[min(processes.rank, len(group) - 1)].to(device)
+            batch = group[min(processes.rank, len(group) - 1)]
+            batch = (batch if objective is None else objective.pose(batch, None)).to(device)
             nats = (loss or model.loss)(batch)
             right = (model(batch).argmax(-1) == batch.targets).sum() if accuracy else torch.zeros_like(nats)
             figures = torch.stack([nats.float(), batch.scored.float(), right.float()])
@@ -104,8 +107,9 @@ def evaluate(
     mean = math.fsum(table[..., 0].flatten().tolist()) / scored
     share = float(table[..., 2].sum()) / scored if accuracy else None
     encoded = batches.encoded[split]
-    parts = tuple(_stretches(table.flatten(0, 1), encoded.bits_per_byte, accuracy))
-    return Metrics(mean, perplexity(mean), encoded.bits_per_byte(mean), scored, share, parts)
+    bits = encoded.bits_per_byte if objective is None or objective.likelihood else lambda nats: None
+    parts = tuple(_stretches(table.flatten(0, 1), bits, accuracy))
+    return Metrics(mean, perplexity(mean), bits(mean), scored, share, parts)
 
 
 def _stretches(table: Tensor, bits_per_byte: Callable[[float], float | None], accuracy: bool) -> Iterator[Stretch]:

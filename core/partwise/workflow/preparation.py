@@ -66,7 +66,7 @@ class Prepared:
     @property
     def site(self) -> ModelSite:
         """Where the model is built."""
-        return ModelSite(self.tokenizer.vocab_size, self.tokenizer.end)
+        return model_site(self.loaded, self.tokenizer)
 
     @property
     def data_hash(self) -> str:
@@ -100,7 +100,7 @@ def check(loaded: LoadedRecipe) -> Assembled:
     Raises:
         RecipeError: a part does not fit its place; the message shows where in the file.
     """
-    site = ModelSite(planned_vocabulary(loaded.recipe)[0])
+    site = _planned_site(loaded)
     data, model = data_of(loaded), skeleton(loaded, site)
     with at(loaded, "trainer"):
         trainer = loaded.recipe.trainer.assemble(None)
@@ -231,6 +231,18 @@ def skeleton(loaded: LoadedRecipe, site: ModelSite) -> Model:
         return assembly.skeleton(loaded.recipe.model, site)
 
 
+def model_site(loaded: LoadedRecipe, tokenizer: Tokenizer) -> ModelSite:
+    """Where the recipe's model is built."""
+    objective = loaded.recipe.objective
+    return ModelSite(tokenizer.vocab_size + len(objective.reserves()), tokenizer.end, objective)
+
+
+def _planned_site(loaded: LoadedRecipe, vocabulary: int | None = None) -> ModelSite:
+    """The same, before there is a tokenizer."""
+    objective, planned = loaded.recipe.objective, vocabulary or planned_vocabulary(loaded.recipe)[0]
+    return ModelSite(planned + len(objective.reserves()), objective=objective)
+
+
 def _trackers(loaded: LoadedRecipe) -> Iterator[tuple[str, Tracker]]:
     for index, part in enumerate(loaded.recipe.trackers):
         with at(loaded, "trackers", index):
@@ -250,7 +262,7 @@ def inspect(loaded: LoadedRecipe, vocabulary: int | None = None) -> Inspection:
         RecipeError: a part does not fit its place.
     """
     with at(loaded, "model"):
-        return inspect_model(loaded.recipe.model, ModelSite(vocabulary or planned_vocabulary(loaded.recipe)[0]))
+        return inspect_model(loaded.recipe.model, _planned_site(loaded, vocabulary))
 
 
 @contextmanager
@@ -259,4 +271,10 @@ def at(loaded: LoadedRecipe, *place: str | int) -> Iterator[None]:
     try:
         yield
     except PartError as error:
-        raise locate(loaded, PartError(error.message, (*place, *(error.path or ())))) from error
+        path = [*place]
+        for step in error.path or ():  # an objective is assembled with the model, and stands beside it
+            if step == "..":
+                path.pop()
+            else:
+                path.append(step)
+        raise locate(loaded, PartError(error.message, tuple(path))) from error

@@ -17,14 +17,13 @@ from partwise.errors import InputError, PartwiseError
 from partwise.machine import torch_device
 from partwise.modules.protocols import Model
 from partwise.parts.kinds import SamplerPart
-from partwise.parts.sites import ModelSite
 from partwise.provenance.lock import changes, data_places, lock
 from partwise.recipe import LoadedRecipe, Recipe, RejectedError, load
 from partwise.runs.run import Run
 from partwise.training.evaluation import Metrics
 from partwise.training.evaluation import evaluate as evaluate_model
 
-from .preparation import Prepared, at, data_of, prepare, restored, skeleton
+from .preparation import Prepared, at, data_of, model_site, prepare, restored, skeleton
 
 Weights = Literal["last", "best"]
 
@@ -109,7 +108,7 @@ def reopen(directory: Path, device: str = "auto", weights: Weights = "last", dat
     chosen = torch_device(device)
     with at(loaded, "tokenizer"):
         tokenizer = restored(loaded.recipe.tokenizer, run.tokenizer)
-    model = skeleton(loaded, ModelSite(tokenizer.vocab_size, tokenizer.end))
+    model = skeleton(loaded, model_site(loaded, tokenizer))
     assembly.make_room(model, loaded.recipe.seed, chosen)
     run.load_weights(cast(nn.Module, model), best=weights == "best")
     model.eval()
@@ -150,7 +149,17 @@ def evaluate(
 def generate(
     reopened: Reopened, prompt: str, limit: int, seed: int = 0, sampler: SamplerPart | None = None
 ) -> Iterator[str]:
-    """Text that a run's model writes, piece by piece: it continues `prompt`; a seq2seq model answers it."""
+    """Text that a run's model writes, piece by piece: it continues `prompt`; a seq2seq model answers it.
+
+    Raises:
+        InputError: the model was trained to see both ways, and cannot write.
+    """
+    objective = reopened.recipe.objective
+    if not objective.causal:
+        raise InputError(
+            f"this model cannot write: its objective {objective.name!r} taught it to fill in tokens from both sides, "
+            "and not to continue a text"
+        )
     chosen = (sampler or reopened.recipe.sampler).assemble(None)
     pairs = reopened.recipe.model.reads == "pair"
     return generate_text(reopened.model, reopened.tokenizer, prompt, chosen, limit, seed, pairs, reopened.device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Self
 
-from partwise import use
+from partwise import PartError, use
 from partwise.parts import BlockPart, LayerSite, slots
 
 from .shared import MULTI_HEAD, Probability, fails_around_recurrence
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from partwise.modules import Mixer
-    from partwise_blocks.branches import NewNorm
+    from partwise_blocks.branches import NewJoint, NewNorm
     from partwise_blocks.parallel import ParallelBlock
     from partwise_blocks.post_norm import PostNormBlock
     from partwise_blocks.pre_norm import PreNormBlock
     from partwise_blocks.sandwich import SandwichBlock
 
-    Pieces = tuple[Mixer, Mixer | None, nn.Module | None, NewNorm, float]
+    Pieces = tuple[Mixer, Mixer | None, nn.Module | None, NewNorm, NewJoint, float]
 
 
 class _Residual(BlockPart):
@@ -45,6 +45,7 @@ class _Residual(BlockPart):
             self.cross.assemble(site.over_memory()) if self.cross is not None else None,
             self.feedforward.assemble(site) if self.feedforward is not None else None,
             lambda: self.norm.assemble(site),
+            site.join,
             self.dropout,
         )
 
@@ -78,6 +79,11 @@ class PostNorm(_Residual):
     def build(self, site: LayerSite) -> PostNormBlock:
         from partwise_blocks.post_norm import PostNormBlock
 
+        if site.wide_stream:
+            raise PartError(
+                "post_norm normalises the sum of stream and branch, and the model's residual keeps several streams; "
+                'use pre_norm or sandwich, or a residual of one stream such as "add"'
+            )
         return PostNormBlock(*self._pieces(site))
 
 
@@ -118,6 +124,7 @@ class Parallel(BlockPart):
             feedforward=self.feedforward.assemble(site),
             norm=self.norm.assemble(site),
             feedforward_norm=None if self.shared_norm else self.norm.assemble(site),
+            join=site.join(),
             dropout=self.dropout,
         )
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class LanguageModelPart(Network):
-    """A stack of layers in which each position predicts the next token (Bengio et al. 2003; Radford et al. 2018)."""
+    """A stack of layers in which each position predicts the next token (Bengio et al. 2003; Radford et al. 2018).
+
+    Where the objective sees both ways, so does the stack: an encoder (Devlin et al. 2019).
+    """
 
     name = "language_model"
     known_failures = fails_around_recurrence("[1]")
@@ -40,11 +43,14 @@ class LanguageModelPart(Network):
     def build(self, site: ModelSite) -> LanguageModel:
         from partwise_models.language_model import LanguageModel
 
-        place = LayerSite(width=self.width, context=self.context)
+        place = LayerSite(width=self.width, context=self.context, causal=site.causal)
         input = self._input(site)
         stack = self._stack(self.blocks, self.depth, place)
         initializer: Initializer = self.initializer.assemble(replace(place, depth=max(1, len(stack.blocks))))
-        return LanguageModel(input, stack, self._head(site, input), self.context, site.vocabulary, initializer)
+        head = self._head(site, input)
+        return LanguageModel(
+            input, stack, head, self.width, self.context, site.vocabulary, initializer, causal=site.causal
+        )
 
     @classmethod
     def examples(cls) -> Iterable[Self]:

@@ -18,13 +18,14 @@ from partwise.parts import (
     ModelSite,
     PositionSite,
     SharedPosition,
+    SharedResidual,
     WidthSite,
     slots,
 )
 
 if TYPE_CHECKING:
-    from partwise.modules import Embedding, PositionEncoder
-    from partwise_models.stack import Head, Input, Stack
+    from partwise.modules import Block, Embedding
+    from partwise_models.stack import Head, Input, Positions, Stack
 
 Probability = Annotated[float, Ge(0), Lt(1)]
 Layers = Annotated[int, Ge(1), Le(10_000)]
@@ -36,6 +37,7 @@ UNUSUAL: Mapping[str, Any] = {
     "tie": False,
     "head_bias": True,
     "logit_cap": 5.0,
+    "logit_factor": 0.5,
     "final_norm": "none",
     "initializer": "xavier",
     "embedding_scale": "sqrt_width",
@@ -66,6 +68,8 @@ class Network(ModelPart):
     """Factor of the embedding: a number, or the square root of the width (Vaswani et al. 2017)."""
     position: slots.Position = use("none")
     """How the model knows where a token stands; an attention may have a position of its own instead."""
+    residual: slots.Residual = use("add")
+    """How the branches of every layer join the residual stream."""
     dropout: Probability = 0.0
     """Probability that a feature of the embedding is dropped in training."""
     final_norm: slots.Norm = use("layer_norm")
@@ -74,6 +78,8 @@ class Network(ModelPart):
     """Whether the output layer shares the embedding's table (Press & Wolf 2017)."""
     head_bias: bool = False
     """Whether the output layer has a bias."""
+    logit_factor: PositiveFloat = 1.0
+    """Factor of the logits, before their cap."""
     logit_cap: PositiveFloat | None = None
     """Bounds logits to (-cap, cap) by cap * tanh(logit / cap), as Gemma 2 does; null means no bound."""
     initializer: slots.Initializer = use("normal")
@@ -94,26 +100,71 @@ class Network(ModelPart):
                 f"tie shares the embedding's table with the output, and embedding {self.embedding.name!r} has no "
                 f'table of {self.width} features per token to share; set "tie": false'
             )
-        return Head(self.width, site.vocabulary, self.tie, self.head_bias, self.logit_cap)
+        return Head(self.width, site.vocabulary, self.tie, self.head_bias, self.logit_cap, self.logit_factor)
 
     def _stack(self, blocks: tuple[BlockPart, ...], depth: int | None, site: LayerSite) -> Stack:
         from partwise_models.stack import Stack
 
-        pattern = [layer for block in blocks for layer in block.unrolled()]
+        pattern = _pattern(blocks)
         depth = depth or len(pattern)
-        shared = SharedPosition(self.position)
-        places = [replace(site, layer=index, depth=depth, position=shared) for index in range(depth)]
-        built = [pattern[index % len(pattern)].assemble(place) for index, place in enumerate(places)]
-        position = self._position(shared, site)
-        acts_inside = bool(self.position.acts & {"rotate", "bias"})
-        return Stack(built, position, acts_inside, self.final_norm.assemble(WidthSite(self.width)), self.dropout)
+        position, residual = SharedPosition(self.position), SharedResidual(self.residual)
+        site = replace(site, depth=depth, position=position, residual=residual)
+        built: list[Block] = []
+        places: dict[tuple[int, int], int] = {}
+        order = []
+        for index in range(depth):
+            time, (number, part) = index // len(pattern), pattern[index % len(pattern)]
+            if (time, number) not in places:
+                places[time, number] = len(built)
+                built.append(self._layer(part, replace(site, layer=index)))
+            order.append(places[time, number])
+        return Stack(
+            built,
+            order,
+            self._positions(position, site),
+            self.residual.build_ends(site),
+            self.final_norm.assemble(WidthSite(self.width)),
+            self.dropout,
+        )
 
-    def _position(self, shared: SharedPosition, site: LayerSite) -> PositionEncoder:
+    def _layer(self, part: BlockPart, site: LayerSite) -> Block:
+        """
+        Raises:
+            PartError: the layer has no residual stream for the model's residual to act on.
+        """
+        assert site.residual is not None
+        before = site.residual.branches
+        layer = part.assemble(site)
+        if site.residual.branches == before and not self.residual.adds:
+            raise PartError(
+                f"residual {self.residual.name!r} acts where branches join a stream, and the layer {part.name!r} has "
+                'none; use another layer such as "pre_norm", or the residual "add"'
+            )
+        return layer
+
+    def _positions(self, shared: SharedPosition, site: LayerSite) -> Positions:
+        from partwise_models.stack import Positions
+
         part = self.position
-        if part.acts & {"rotate", "bias"} and shared.shape is None:
+        acts_inside = bool(part.acts & {"rotate", "bias"})
+        if acts_inside and not shared.shapes:
             raise PartError(
                 f"position {part.name!r} acts inside attention, and no layer here has an attention that uses it; "
                 "use learned, sinusoidal or none"
             )
-        heads, head_width = shared.shape or (1, 0)
-        return part.assemble(PositionSite(site.width, site.context, heads, head_width, site.causal))
+        encoders = [
+            part.assemble(PositionSite(site.width, site.context, heads, head_width, site.causal))
+            for heads, head_width in shared.shapes or [(1, 0)]
+        ]
+        return Positions(encoders[0], dict(zip(shared.shapes, encoders, strict=True)) if acts_inside else {})
+
+
+def _pattern(blocks: tuple[BlockPart, ...]) -> list[tuple[int, BlockPart]]:
+    """The layers passed in one repetition of the pattern, each with the number of its weights."""
+    pattern: list[tuple[int, BlockPart]] = []
+    count = 0
+    for block in blocks:
+        layers = block.unrolled()
+        pattern += [(count + index, layers[index]) for index in block.order()]
+        count += len(layers)
+    return pattern

@@ -61,6 +61,7 @@ class Seq2SeqPart(Network):
             decoder_input,
             decoder,
             self._head(site, decoder_input),
+            self.width,
             self.context,
             site.vocabulary,
             self.initializer.assemble(replace(place, depth=layers)),

@@ -12,7 +12,8 @@ def test_terms_of_one_name_add_up_by_their_weights_and_are_logged_as_their_mean(
     flow.add_term("balance", torch.tensor(4.0), 0.25)
     flow.add_term("z", torch.tensor(1.0), 2.0)
     weighted = flow.carried.weighted()
-    assert weighted is not None and weighted.item() == 0.5 * 2 + 0.25 * 4 + 2 * 1
+    assert weighted is not None
+    assert weighted.item() == 0.5 * 2 + 0.25 * 4 + 2 * 1
     assert {name: value.item() for name, value in flow.carried.figures().items()} == {"balance": 3.0, "z": 1.0}
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from partwise import PartError
 from partwise.assembly.build import materialise, skeleton
-from partwise.modules import Flow, State, causal_flow
+from partwise.modules import Add, Flow, State, causal_flow
 from partwise.parts import BlockPart, LayerSite, resolve_part
 from partwise_blocks.parallel import ParallelBlock
 from partwise_blocks.parts import Parallel, PostNorm, PreNorm, Recurrent, Repeat, Sandwich
@@ -69,7 +69,7 @@ def flow() -> Flow:
 def test_pre_norm_is_x_plus_f_of_norm() -> None:
     make, (made) = norms()
     feedforward = nn.Linear(C, C)
-    block = PreNormBlock(Shift(2.0), Recall(), feedforward, make, 0.0)
+    block = PreNormBlock(Shift(2.0), Recall(), feedforward, make, Add, 0.0)
     n1, n2, n3 = made
     x, here = torch.randn(B, T, C), flow()
     h = x + 2 * shifted(n1(x))
@@ -81,7 +81,7 @@ def test_pre_norm_is_x_plus_f_of_norm() -> None:
 def test_post_norm_is_norm_of_x_plus_f() -> None:
     make, made = norms()
     feedforward = nn.Linear(C, C)
-    block = PostNormBlock(Shift(2.0), Recall(), feedforward, make, 0.0)
+    block = PostNormBlock(Shift(2.0), Recall(), feedforward, make, Add, 0.0)
     n1, n2, n3 = made
     x, here = torch.randn(B, T, C), flow()
     h = n1(x + 2 * shifted(x))
@@ -93,7 +93,7 @@ def test_post_norm_is_norm_of_x_plus_f() -> None:
 def test_sandwich_is_x_plus_norm_of_f_of_norm() -> None:
     make, _ = norms()
     feedforward = nn.Linear(C, C)
-    block = SandwichBlock(Shift(2.0), Recall(), feedforward, make, 0.0)
+    block = SandwichBlock(Shift(2.0), Recall(), feedforward, make, Add, 0.0)
     x, here = torch.randn(B, T, C), flow()
     h = x + block.mixer_output_norm(2 * shifted(block.mixer_norm(x)))
     recalled = torch.tanh(block.cross_norm(h)) + here.memory.mean(1, keepdim=True)
@@ -106,7 +106,7 @@ def test_sandwich_is_x_plus_norm_of_f_of_norm() -> None:
 def test_parallel_is_x_plus_both_branches_of_the_same_x(shared: bool) -> None:
     make, made = norms()
     feedforward = nn.Linear(C, C)
-    block = ParallelBlock(Shift(2.0), feedforward, make(), None if shared else make(), 0.0)
+    block = ParallelBlock(Shift(2.0), feedforward, make(), None if shared else make(), Add(), 0.0)
     x = torch.randn(B, T, C)
     expected = x + 2 * shifted(made[0](x)) + feedforward(made[-1](x))
     torch.testing.assert_close(block(x, causal_flow(T)), expected)

@@ -7,8 +7,10 @@ import torch
 import torch.nn.functional as F
 
 from partwise import PartError
+from partwise.assembly import Inspection, inspect_model
 from partwise.data import IGNORED, Batch
 from partwise.modules import causal_flow
+from partwise.parts import ModelSite
 
 from .building import ATTENTION, LAYER, RECURRENCE, C, T, V, batch, built, language_model, shaken
 
@@ -69,13 +71,42 @@ def test_a_position_that_no_layer_can_use_is_refused() -> None:
             built(language_model(blocks=[RECURRENCE], position=position))
 
 
-def test_attentions_of_other_shapes_need_positions_of_their_own() -> None:
-    other = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": 4}}
-    with pytest.raises(PartError, match="give these mixers a position of their own") as caught:
-        built(language_model(blocks=[LAYER, other], position="rope"))
-    assert caught.value.path == ("blocks", 1, "mixer")
-    other["mixer"] = {"use": "multi_head", "heads": 4, "position": "rope"}
-    assert built(language_model(blocks=[LAYER, other], position="rope"))
+@pytest.mark.parametrize("position", ["rope", "alibi"])
+def test_attentions_of_several_shapes_share_one_position_part(position: str) -> None:
+    mixers = [{"use": "multi_head", "heads": 2}, {"use": "multi_head", "heads": 4}]
+    blocks = [{"use": "pre_norm", "mixer": mixer} for mixer in mixers]
+    own = [{"use": "pre_norm", "mixer": {**mixer, "position": position}} for mixer in mixers]
+    sharing, apart = shaken(language_model(blocks=blocks, position=position)), shaken(language_model(blocks=own))
+    apart.load_state_dict(sharing.state_dict())
+    tokens = torch.randint(V, (B, T))
+    torch.testing.assert_close(sharing(batch(tokens)), apart(batch(tokens)))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_layers_that_share_weights_compute_what_copies_of_them_do(shared: bool) -> None:
+    group = {"use": "repeat", "times": 3, "blocks": [LAYER, RECURRENCE], "shared": shared}
+    looped = shaken(language_model(blocks=[group, LAYER]))
+    assert len(looped.stack.blocks) == (3 if shared else 7)
+    copies = shaken(language_model(blocks=[LAYER, RECURRENCE] * 3 + [LAYER]))
+    weights = looped.state_dict()
+    for index, place in enumerate(looped.stack.order):
+        for name in [name for name in copies.state_dict() if name.startswith(f"stack.blocks.{index}.")]:
+            weights[name] = looped.state_dict()[name.replace(f".{index}.", f".{place}.", 1)]
+    copies.load_state_dict(weights)
+    tokens = torch.randint(V, (B, T))
+    torch.testing.assert_close(looped(batch(tokens)), copies(batch(tokens)))
+    assert len(looped.empty_states(B, T)) == 7
+
+
+def test_flops_are_counted_at_every_use_of_a_layer() -> None:
+    def figures(**group: Any) -> Inspection:
+        blocks = [{"use": "repeat", "times": 3, "blocks": [LAYER], **group}, LAYER]
+        return inspect_model(language_model(blocks=blocks), ModelSite(V))
+
+    shared, copied = figures(shared=True), figures()
+    assert shared.flops_per_token == copied.flops_per_token
+    assert shared.state_bytes_per_token == copied.state_bytes_per_token
+    assert shared.parameters < copied.parameters
 
 
 def test_a_table_of_biases_is_shared_by_all_layers() -> None:

@@ -35,6 +35,7 @@ def recipe(place: Path, **trainer: Any) -> Path:
         "tokenizer": "char",
         "model": {"use": "language_model", "width": 16, "depth": 2, "context": 40, "position": "learned",
                   "blocks": [layer]},
+        "objective": {"use": "multi_token", "form": "chained", "block": layer, "weight": 0.5},
         "trainer": {"use": "standard", "steps": STEPS, "batch_size": 4, "accumulate": 2, "evaluate_every": 4,
                     "evaluate_batches": 3, "checkpoint_every": 5, "clip": 0.5,
                     "optimizer": {"use": "adamw", "lr": 0.01}, **trainer},

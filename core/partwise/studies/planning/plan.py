@@ -23,7 +23,13 @@ from partwise.studies.execution.jobs import Job
 
 from .costs import QUANTITIES, Costs, Ledger, located
 from .matching import match
-from .refusals import refuse_metric_per_token, refuse_seeds, refuse_too_many, refuse_unmeasurable
+from .refusals import (
+    refuse_metric_per_token,
+    refuse_other_questions,
+    refuse_seeds,
+    refuse_too_many,
+    refuse_unmeasurable,
+)
 
 if TYPE_CHECKING:
     from partwise.data import Tokenizer
@@ -161,6 +167,7 @@ def make_plan(study: LoadedStudy, seeds: int | None = None, say: Say = lambda li
     found = variants(study)
     tokenizers = [one.loaded.recipe.tokenizer.model_dump(mode="json") for one in found.candidates]
     refuse_metric_per_token(study, any(one != tokenizers[0] for one in tokenizers))
+    refuse_other_questions(study, [one.loaded.recipe for one in found.candidates])
     refuse_too_many(study.study.seeds if seeds is None else seeds)
     chosen = study.study.every_seed if seeds is None else tuple(range(seeds))
     refuse_seeds(study, chosen)
@@ -218,7 +225,7 @@ def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: L
     if study.study.match is not None and target is not None:
         loaded, matched = match(loaded, target, study.study.match, study.at(("match", "knob")), ledger)
     prepared = ledger.prepared(loaded) if matched else prepared
-    refuse_unmeasurable(study, prepared.batches)
+    refuse_unmeasurable(study, prepared.batches, loaded.recipe.objective)
     ledger.quantity(loaded, "parameters")  # raises if a part does not fit with the vocabulary that there is
     tokens = _tokens(loaded, prepared.tokenizer)
     floor = ledger.floor(prepared, tokens, study.study.metric.split, study.study.metric.name)

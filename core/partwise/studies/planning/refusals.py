@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from partwise.errors import InputError
@@ -12,6 +14,8 @@ from partwise.studies.validity import comparable, why_not_comparable
 
 if TYPE_CHECKING:
     from partwise.data import Batches, EncodedSplit, Split
+    from partwise.parts import ObjectivePart
+    from partwise.recipe import Recipe
 
 
 def refuse_too_many(seeds: int | tuple[int, ...]) -> None:
@@ -47,11 +51,27 @@ def refuse_metric_per_token(study: LoadedStudy, tokenizer_varies: bool) -> None:
         raise RejectedError([Problem(why_not_comparable(name), study.at(place).mark, place)])
 
 
-def refuse_unmeasurable(study: LoadedStudy, batches: Batches) -> None:
+def refuse_other_questions(study: LoadedStudy, recipes: Sequence[Recipe]) -> None:
+    """
+    Raises:
+        RecipeError: the variants are scored on different tokens, so that their figures cannot be compared.
+    """
+    found = {json.dumps(one.objective.model_dump(mode="json"), sort_keys=True): one.objective for one in recipes}
+    apart = next((one for one in found.values() if not one.likelihood), None)
+    if len(found) > 1 and apart is not None:
+        told = (
+            f"the variants differ in their objective, and {apart.name!r} scores other tokens than the rest of them, so "
+            "their figures cannot be compared; compare variants of one objective, or objectives that score every token"
+        )
+        place = ("metric", "name")
+        raise RejectedError([Problem(told, study.at(place).mark, place)])
+
+
+def refuse_unmeasurable(study: LoadedStudy, batches: Batches, objective: ObjectivePart) -> None:
     """
     Raises:
         RecipeError: a split that is measured is empty, the metric's context does not suit the texts, or the tokenizer
-            rules the metric out.
+            or the objective rules the metric out.
     """
     metric = study.study.metric
     tuned_on: tuple[Split, ...] = ("valid",) if study.study.tune else ()
@@ -61,6 +81,11 @@ def refuse_unmeasurable(study: LoadedStudy, batches: Batches) -> None:
         for split in dict.fromkeys((metric.split, *tuned_on)):
             batches.evaluation(split, 1)
             _refuse_metric(metric.name, batches.encoded[split])
+        if metric.name == "bits_per_byte" and not objective.likelihood:
+            raise InputError(
+                f"there are no bits per byte: the objective {objective.name!r} scores only some of the tokens; "
+                "compare the loss"
+            )
     except InputError as error:
         raise RejectedError([Problem(str(error), study.at(("metric",)).mark, ("metric",))]) from error
 
@@ -80,4 +105,10 @@ def _refuse_metric(name: str, split: EncodedSplit) -> None:
         )
 
 
-__all__ = ["refuse_metric_per_token", "refuse_seeds", "refuse_too_many", "refuse_unmeasurable"]
+__all__ = [
+    "refuse_metric_per_token",
+    "refuse_other_questions",
+    "refuse_seeds",
+    "refuse_too_many",
+    "refuse_unmeasurable",
+]

@@ -34,9 +34,10 @@ def the_models_position_is_used(part: Part, site: Any) -> None:
             module = shaken(part, replace(site, position=shared))
         except PartError:
             continue  # it says that it does not take such a position
-        if shared.shape is not None:
+        if shared.shapes:
             asked = True
-            _uses(part, site, module, Places(act, shared.shape[0]))
+            _uses(part, site, module, Places(act, shared.shapes[0][0]))
+            _uses_its_own(module, site, act, shared.shapes[0])
     if not asked:
         skip("it does not ask for the model's position; `site.position.serve(heads, head_width)` in `build` would")
 
@@ -52,6 +53,16 @@ def _uses(part: Part, site: Any, module: Any, places: Places) -> None:
         state = empty_state(part, module, site, B, T)
         pieces = [module(x[:, t : t + 1], flow_of(t, t + 1).placed_by(places), state) for t in range(T)]
         close_at_positions(torch.cat(pieces, 1), placed, f"with a position {how.partition(':')[0]}, decoded and in one")
+
+
+def _uses_its_own(module: Any, site: Any, act: Act, shape: tuple[int, int]) -> None:
+    """Beside attentions of another shape, which share the position, it uses the encoder that is made for its own."""
+    x, (heads, width) = numbers(B, T, site.width), shape
+    own, others = Places(act, heads), Places(act, heads + 1)
+    alone = module(x, flow_of(0, T).placed_by(own))
+    beside = module(x, flow_of(0, T).placed_by_all({(heads + 1, width + 2): others, shape: own}))
+    how = "with a position that attentions of another shape share (see flow.for_heads), and without those"
+    close_at_positions(beside, alone, how)
 
 
 class Places:

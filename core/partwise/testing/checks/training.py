@@ -35,7 +35,8 @@ def under(seed: int, call: Callable[[], ResultT]) -> ResultT:
 def random_in_training(module: nn.Module, call: Callable[[], Tensor]) -> bool:
     """Whether the passes of a module in training mode differ from seed to seed."""
     with torch.no_grad():
-        return not under(1, call).equal(under(2, call))
+        first = under(1, call)
+        return any(not under(seed, call).equal(first) for seed in (2, 3, 4))  # what is rare may not come at once
 
 
 @check(MODULE)

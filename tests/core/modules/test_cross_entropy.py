@@ -8,11 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from partwise.data import IGNORED, Batch
-from partwise_models import stack
-from partwise_models.cross_entropy import chunked_cross_entropy
-
-from .building import V, batch, language_model, seq2seq, shaken
+from partwise.data import IGNORED
+from partwise.modules import LinearHead, Scoring
+from partwise.modules.cross_entropy import PLAIN, chunked_cross_entropy
 
 N, C, VOCABULARY = 23, 6, 17
 
@@ -26,6 +24,19 @@ def case(bias: bool, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor
     targets = torch.randint(VOCABULARY, (N,), generator=generator)
     targets[::4] = IGNORED
     return x, weight, offsets if bias else None, targets
+
+
+def chunked(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    cap: float | None,
+    targets: Tensor,
+    rows: int,
+    scoring: Scoring = PLAIN,
+    scale: float = 1.0,
+) -> Tensor:
+    return chunked_cross_entropy(LinearHead(weight, bias, cap, scale), x, targets, rows, scoring)
 
 
 def whole(x: Tensor, weight: Tensor, bias: Tensor | None, cap: float | None, targets: Tensor) -> Tensor:
@@ -42,7 +53,7 @@ def test_chunks_have_the_loss_and_the_gradients_of_the_whole(rows: int, bias: bo
     x, weight, offsets, targets = case(bias)
     wanted = [one for one in (x, weight, offsets) if one is not None]
     expected = whole(x, weight, offsets, cap, targets)
-    found = chunked_cross_entropy(x, weight, offsets, cap, targets, rows)
+    found = chunked(x, weight, offsets, cap, targets, rows)
     assert found.item() == pytest.approx(expected.item(), rel=1e-6)
     for ours, theirs in zip(
         torch.autograd.grad(found / 7, wanted), torch.autograd.grad(expected / 7, wanted), strict=True
@@ -53,7 +64,7 @@ def test_chunks_have_the_loss_and_the_gradients_of_the_whole(rows: int, bias: bo
 def test_in_double_precision_the_gradients_are_those_of_finite_differences() -> None:
     x, weight, offsets, targets = case(bias=True, dtype=torch.float64)
     assert torch.autograd.gradcheck(
-        lambda x, weight, bias: chunked_cross_entropy(x, weight, bias, 2.0, targets, 4), (x, weight, offsets)
+        lambda x, weight, bias: chunked(x, weight, bias, 2.0, targets, 4), (x, weight, offsets)
     )
 
 
@@ -61,7 +72,7 @@ def test_in_double_precision_the_gradients_are_those_of_finite_differences() -> 
 def test_without_gradients_the_loss_is_the_same(cap: float | None) -> None:
     x, weight, offsets, targets = case(bias=True)
     with torch.no_grad():
-        found = chunked_cross_entropy(x, weight, offsets, cap, targets, 4)
+        found = chunked(x, weight, offsets, cap, targets, 4)
     assert not found.requires_grad
     assert found.item() == pytest.approx(whole(x, weight, offsets, cap, targets).item(), rel=1e-6)
 
@@ -70,7 +81,7 @@ def test_under_autocast_products_are_in_bfloat16_and_sums_in_float32() -> None:
     x, weight, _, targets = case(bias=False)
     exact = whole(x, weight, None, None, targets)
     with torch.autocast("cpu", torch.bfloat16):
-        found = chunked_cross_entropy(x, weight, None, None, targets, 4)
+        found = chunked(x, weight, None, None, targets, 4)
         expected = whole(x, weight, None, None, targets)
     assert found.dtype == torch.float32
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
@@ -84,7 +95,7 @@ def test_under_autocast_products_are_in_bfloat16_and_sums_in_float32() -> None:
 
 def test_gradients_may_be_taken_twice_and_of_a_multiple() -> None:
     x, weight, _, targets = case(bias=False)
-    loss = chunked_cross_entropy(x, weight, None, None, targets, 4)
+    loss = chunked(x, weight, None, None, targets, 4)
     once = torch.autograd.grad(loss, [x, weight], retain_graph=True)
     thrice = torch.autograd.grad(3 * loss, [x, weight])
     for one, three in zip(once, thrice, strict=True):
@@ -96,7 +107,7 @@ def test_rows_that_are_not_scored_have_no_gradient_even_where_their_logits_are_i
     with torch.no_grad():
         x[0] = 1e38
     assert targets[0] == IGNORED
-    loss = chunked_cross_entropy(x, weight, None, None, targets, 4)
+    loss = chunked(x, weight, None, None, targets, 4)
     assert loss.isfinite()
     assert not torch.autograd.grad(loss, x)[0][0].any()
 
@@ -124,49 +135,37 @@ def test_no_tensor_is_as_large_as_all_logits() -> None:
     x, weight, _, targets = case(bias=False)
     largest = Largest()
     with largest.watching:
-        chunked_cross_entropy(x, weight, None, None, targets, 2).backward()
+        chunked(x, weight, None, None, targets, 2).backward()
     assert largest.elements == N * C
     with largest.watching:
         whole(x, weight, None, None, targets).backward()
     assert largest.elements == N * VOCABULARY
 
 
-@pytest.mark.parametrize(
-    "part",
-    [
-        language_model(tie=True),
-        language_model(tie=False),
-        language_model(tie=True, head_bias=True, logit_cap=2.0),
-        language_model(tie=False, head_bias=True),
-        seq2seq(),
-    ],
-    ids=["tied", "untied", "tied, bias, cap", "untied, bias", "seq2seq"],
-)
-def test_a_model_trains_the_same_in_chunks(part: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = shaken(part)
-    tokens = torch.randint(V, (3, 7), generator=torch.Generator().manual_seed(1))
-    given = Batch(tokens, tokens.roll(-1, 1), source=tokens if part.reads == "pair" else None)
-
-    def loss_and_gradients() -> list[Tensor]:
-        model.zero_grad()
-        loss = model.loss(given)
-        loss.backward()
-        return [loss.detach(), *(parameter.grad.clone() for parameter in model.parameters())]
-
-    at_once = loss_and_gradients()
-    pieces: list[int] = []
-
-    def chunked(*given: Any) -> Tensor:
-        pieces.append(given[-1])
-        return chunked_cross_entropy(*given)
-
-    monkeypatch.setattr(stack, "MOST_LOGITS", 4 * V)
-    monkeypatch.setattr(stack, "chunked_cross_entropy", chunked)
-    for ours, theirs in zip(loss_and_gradients(), at_once, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
-    assert pieces == [4]
-
-
-def test_a_small_vocabulary_is_computed_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stack, "chunked_cross_entropy", None)
-    assert shaken(language_model()).loss(batch(torch.zeros(2, 3, dtype=torch.int64))).item() == 0.0
+@pytest.mark.parametrize("scoring", [Scoring(0.1), Scoring(0.0, 0.02), Scoring(0.2, 0.01)], ids=["smooth", "z", "both"])
+@pytest.mark.parametrize("cap", [None, 1.5])
+def test_smoothing_and_z_loss_are_those_of_the_formulas_in_one_piece_and_in_chunks(
+    scoring: Scoring, cap: float | None
+) -> None:
+    x, weight, offsets, targets = case(bias=True, dtype=torch.float64)
+    assert offsets is not None
+    logits = 0.7 * nn.functional.linear(x, weight, offsets)
+    if cap is not None:
+        logits = cap * torch.tanh(logits / cap)
+    scored = targets != IGNORED
+    log_partition = logits.logsumexp(-1)[scored]
+    share = torch.full((int(scored.sum()), VOCABULARY), scoring.label_smoothing / VOCABULARY, dtype=torch.float64)
+    share[torch.arange(len(share)), targets[scored]] += 1 - scoring.label_smoothing
+    expected = -(share * logits.log_softmax(-1)[scored]).sum() + scoring.z_loss * log_partition.square().sum()
+    wanted = [x, weight, offsets]
+    for found in (
+        chunked(x, weight, offsets, cap, targets, 4, scoring, 0.7),
+        LinearHead(weight, offsets, cap, 0.7).cross_entropy(x, targets, scoring),
+    ):
+        torch.testing.assert_close(found, expected)
+        for ours, theirs in zip(
+            torch.autograd.grad(found, wanted, retain_graph=True),
+            torch.autograd.grad(expected, wanted, retain_graph=True),
+            strict=True,
+        ):
+            torch.testing.assert_close(ours, theirs)

@@ -1,0 +1,120 @@
+"""What every objective must do: what it hides and scores, and its loss."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from partwise.data.batch import IGNORED, Batch
+from partwise.modules import cross_entropy
+from partwise.testing.probes import build, probe, shaken, tokens
+from partwise.testing.registering import check
+from partwise.testing.violation import close, require
+
+B, T = 4, 24
+
+
+@check("objective")
+def what_it_draws_depends_on_the_row_alone(part: Any, site: Any) -> None:
+    """A row is posed the same in any batch and at every call; padding and the order of rows play no part."""
+    objective, batch = build(part, site), _batch(site)
+    for salt in (None, 5):
+        whole = objective.pose(batch, salt)
+        _same(objective.pose(batch, salt), whole, "a batch that is posed twice")
+        rows = [objective.pose(_row(batch, row), salt) for row in range(B)]
+        _same(_stacked(rows), whole, "rows that are posed alone, and in a batch")
+        longer = replace(
+            batch,
+            tokens=_longer(batch.tokens, 0),
+            targets=_longer(batch.targets, IGNORED),
+            padding=_longer(torch.ones(B, T, dtype=torch.bool), False),
+        )
+        padded = objective.pose(longer, salt)
+        cut = replace(padded, tokens=padded.tokens[:, :T], targets=padded.targets[:, :T], padding=None)
+        _same(cut, whole, "rows with padding, and without")
+        require(bool((padded.targets[:, T:] == IGNORED).all()), "it scores padding")
+
+
+@check("objective")
+def it_scores_something_in_every_row_and_changes_no_batch(part: Any, site: Any) -> None:
+    """In every row something is scored, in training and in evaluation, and the given batch stays as it was."""
+    objective, batch = build(part, site), _batch(site)
+    before = batch.tokens.clone(), batch.targets.clone()
+    for salt in (None, 1, 2, 3):
+        posed = objective.pose(batch, salt)
+        require(bool((posed.targets != IGNORED).any(1).all()), "in some row nothing is scored")
+        known = (posed.tokens >= 0) & (posed.tokens < site.vocabulary)
+        require(bool(known.all()), "it makes ids that are beyond the vocabulary")
+    require(batch.tokens.equal(before[0]) and batch.targets.equal(before[1]), "it changes the given batch in place")
+
+
+@check("objective")
+def nothing_scored_can_be_read(part: Any, site: Any) -> None:
+    """What sees the past only is scored on what follows; what sees both ways has hidden most of what is scored."""
+    objective, batch = build(part, site), _batch(site)
+    for salt in (None, 1, 2):
+        posed = objective.pose(batch, salt)
+        scored = posed.targets != IGNORED
+        if part.causal:
+            require(posed.tokens.equal(batch.tokens), "it changes what a causal model reads, which predicts the rest")
+            right = posed.targets[scored].equal(batch.targets[scored])
+            require(right, "a causal model predicts what follows, and it scores something else")
+        else:
+            require(posed.targets[scored].equal(batch.tokens[scored]), "it does not score what stood there")
+            hidden = (posed.tokens != batch.tokens)[scored].float().mean().item()
+            require(hidden > 0.25, f"of the scored tokens, only {hidden:.0%} are hidden; the others can be read")
+
+
+@check("objective")
+def its_likelihood_is_that_of_all_tokens(part: Any, site: Any) -> None:
+    """`likelihood` says of part and module whether every token is scored, each from what stands before it."""
+    objective, batch = build(part, site), _batch(site)
+    require(objective.likelihood == part.likelihood, "`likelihood` of the part and of its module disagree")
+    everything = objective.pose(batch, None).targets.equal(batch.targets) and part.causal
+    told = "every token is scored" if everything else "not every token is scored"
+    require(everything == part.likelihood, f"`likelihood` is {part.likelihood}, and {told}")
+
+
+@check("objective")
+def in_chunks_its_loss_is_the_same(part: Any, site: Any) -> None:
+    """Its loss and gradient are the same if logits are made a few rows at a time."""
+    objective, call = shaken(part, site).train(), probe(part, site, 3, 6)
+    most = cross_entropy.MOST_LOGITS
+    try:
+        whole = _with_gradient(objective, call)
+        cross_entropy.MOST_LOGITS = 4 * site.vocabulary
+        chunked = _with_gradient(objective, call)
+    finally:
+        cross_entropy.MOST_LOGITS = most
+    for ours, theirs in zip(chunked, whole, strict=True):
+        close(ours, theirs, "the loss in chunks, and in one piece")
+
+
+def _with_gradient(objective: Any, call: Any) -> list[Tensor]:
+    x = call.inputs[0].clone().requires_grad_()
+    loss = call.call(objective, x, *call.inputs[1:])[0]
+    return [loss.detach(), *torch.autograd.grad(loss, x)]
+
+
+def _batch(site: Any) -> Batch:
+    ids = tokens(B, T + 1, below=site.vocabulary - len(site.reserved))
+    return Batch(ids[:, :-1].contiguous(), ids[:, 1:].contiguous())
+
+
+def _row(batch: Batch, row: int) -> Batch:
+    return Batch(batch.tokens[row : row + 1], batch.targets[row : row + 1])
+
+
+def _stacked(rows: list[Batch]) -> Batch:
+    return Batch(torch.cat([row.tokens for row in rows]), torch.cat([row.targets for row in rows]))
+
+
+def _longer(values: Tensor, fill: float) -> Tensor:
+    return torch.cat((values, values.new_full((B, 3), fill)), dim=1)
+
+
+def _same(one: Batch, other: Batch, what: str) -> None:
+    require(one.tokens.equal(other.tokens) and one.targets.equal(other.targets), f"{what}, read or score other tokens")

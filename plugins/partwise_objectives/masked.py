@@ -1,0 +1,45 @@
+"""Masked language modelling.
+
+Shapes: B batch, T positions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from partwise.data import IGNORED, Batch
+from partwise.modules import NextToken
+
+from .drawing import uniform_per_row
+
+
+class MaskedObjective(NextToken):
+    """Hides tokens, and scores the prediction of what stood there, at the position itself.
+
+    Of the tokens drawn, a share `kept` is left as it is, a share `random` replaced by any token below `mask`, and the
+    rest by `mask`. One token of a row at least is drawn.
+    """
+
+    likelihood = False
+
+    def __init__(self, mask: int, rate: float, random: float, kept: float) -> None:
+        super().__init__()
+        self.mask, self.rate, self.random, self.kept = mask, rate, random, kept
+
+    def pose(self, batch: Batch, salt: int | None) -> Batch:
+        tokens = batch.tokens
+        there = torch.ones_like(tokens, dtype=torch.bool) if batch.padding is None else batch.padding
+        length = tokens.shape[1]
+        # Three numbers for each token of a row, counted without the padding: which are drawn, how, and for what.
+        drawn = uniform_per_row(batch, salt, "masked", 3 * length).view(-1, length, 3)
+        place = (there.cumsum(1) - 1).clamp_min(0)[..., None].expand(-1, -1, 3)
+        which, how, what = drawn.gather(1, place).unbind(-1)
+        which = which.masked_fill(~there, 2.0)
+        least = which.min(1, keepdim=True).values
+        chosen = ((which < self.rate) | (which == least)) & there
+        others = (what * self.mask).long()
+        read = torch.where(how < self.random, others, self.mask)
+        read = torch.where(how >= 1 - self.kept, tokens, read)
+        return replace(batch, tokens=torch.where(chosen, read, tokens), targets=torch.where(chosen, tokens, IGNORED))
