@@ -2,7 +2,6 @@ from .add import Add as Add
 from .bias import Bias as Bias
 from .carried import Carried as Carried
 from .cross_entropy import LinearHead as LinearHead
-from .cross_entropy import Scoring as Scoring
 from .filling import fillable as fillable
 from .flow import Flow as Flow
 from .flow import causal_flow as causal_flow

@@ -24,19 +24,6 @@ MOST_LOGITS = 2**25
 
 
 @dataclass(frozen=True)
-class Scoring:
-    """How logits are scored against targets."""
-
-    label_smoothing: float = 0.0
-    """Share of each target that is spread evenly over the vocabulary (Szegedy et al. 2016)."""
-    z_loss: float = 0.0
-    """Weight of the squared log of the softmax's partition, which it keeps near 1 (Chowdhery et al. 2022, PaLM)."""
-
-
-PLAIN = Scoring()
-
-
-@dataclass(frozen=True)
 class LinearHead:
     """The last step of a model, from hidden states to logits: `scale * (x weight^T + bias)`, and a cap."""
 
@@ -56,26 +43,33 @@ class LinearHead:
             logits = logits * self.scale
         return logits if self.cap is None else self.cap * torch.tanh(logits / self.cap)
 
-    def cross_entropy(self, x: Tensor, targets: Tensor, scoring: Scoring = PLAIN) -> Tensor:
+    def cross_entropy(self, x: Tensor, targets: Tensor, label_smoothing: float = 0.0, z_loss: float = 0.0) -> Tensor:
         """Cross-entropy in nats of the logits of x [..., C] against targets [...], summed over the scored ones.
 
         Computed in chunks if the logits would take too much memory: 16 rows of 1024 tokens at a vocabulary of 50,000
         have 3.3 GB of them, and their gradient takes as much again.
+
+        Args:
+            label_smoothing: share of each target that is spread evenly over the vocabulary (Szegedy et al. 2016).
+            z_loss: weight of the squared log of the softmax's partition, which is added (Chowdhery et al. 2022, PaLM).
         """
         x, targets = x.flatten(0, -2), targets.flatten()
         if len(x) * len(self.weight) > MOST_LOGITS:
-            return chunked_cross_entropy(self, x, targets, max(1, MOST_LOGITS // len(self.weight)), scoring)
+            rows = max(1, MOST_LOGITS // len(self.weight))
+            return chunked_cross_entropy(self, x, targets, rows, label_smoothing, z_loss)
         logits = self.logits(x)
         loss = nn.functional.cross_entropy(
-            logits, targets, ignore_index=IGNORED, reduction="sum", label_smoothing=scoring.label_smoothing
+            logits, targets, ignore_index=IGNORED, reduction="sum", label_smoothing=label_smoothing
         )
-        if not scoring.z_loss:
+        if not z_loss:
             return loss
         partition = logits.to(_summing(logits.dtype)).logsumexp(-1)
-        return loss + scoring.z_loss * partition.square().where(targets != IGNORED, 0.0).sum()
+        return loss + z_loss * partition.square().where(targets != IGNORED, 0.0).sum()
 
 
-def chunked_cross_entropy(head: LinearHead, x: Tensor, targets: Tensor, rows: int, scoring: Scoring = PLAIN) -> Tensor:
+def chunked_cross_entropy(
+    head: LinearHead, x: Tensor, targets: Tensor, rows: int, label_smoothing: float = 0.0, z_loss: float = 0.0
+) -> Tensor:
     """`head.cross_entropy` of x [N, C] against targets [N], in chunks of `rows`."""
     if head.scale != 1.0:  # of the input, which is smaller than the logits
         x = x * head.scale
@@ -87,12 +81,14 @@ def chunked_cross_entropy(head: LinearHead, x: Tensor, targets: Tensor, rows: in
     with torch.autocast(device, enabled=False):
         if torch.is_grad_enabled():
             loss: Tensor = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-                x.to(product), weight, bias, cap, targets, rows, scoring
+                x.to(product), weight, bias, cap, targets, rows, label_smoothing, z_loss
             )
             return loss
         weight = weight.to(product)
         chunks = zip(x.to(product).split(rows), targets.split(rows), strict=True)
-        pieces = [_nats(_logits(some, weight, bias, cap), wanted, scoring)[0] for some, wanted in chunks]
+        pieces = [
+            _nats(_logits(some, weight, bias, cap), wanted, label_smoothing, z_loss)[0] for some, wanted in chunks
+        ]
         return torch.stack(pieces).sum()
 
 
@@ -106,7 +102,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         cap: float | None,
         targets: Tensor,
         rows: int,
-        scoring: Scoring,
+        smoothing: float,
+        z_loss: float,
     ) -> Tensor:
         table = weight.to(x.dtype)
         total = torch.zeros((), device=x.device, dtype=_summing(x.dtype))
@@ -116,9 +113,9 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         for start in range(0, len(x), rows):
             place = slice(start, start + rows)
             logits = _logits(x[place], table, bias, cap)
-            nats, partition, scored, wanted = _nats(logits, targets[place], scoring)
+            nats, partition, scored, wanted = _nats(logits, targets[place], smoothing, z_loss)
             total += nats
-            grad = _gradient(logits, partition, scored, wanted, cap, scoring)
+            grad = _gradient(logits, partition, scored, wanted, cap, smoothing, z_loss)
             if grad_bias is not None:
                 grad_bias += grad.sum(0)
             grad = grad.to(x.dtype)
@@ -141,6 +138,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             None,
             None,
             None,
+            None,
         )
 
 
@@ -156,22 +154,28 @@ def _logits(x: Tensor, weight: Tensor, bias: Tensor | None, cap: float | None) -
     return logits if cap is None else logits.div_(cap).tanh_().mul_(cap)
 
 
-def _nats(logits: Tensor, targets: Tensor, scoring: Scoring) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _nats(logits: Tensor, targets: Tensor, smoothing: float, z_loss: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The loss summed over the scored rows, the log of each row's partition, which rows are scored, their targets."""
     scored = targets != IGNORED
     wanted = targets.where(scored, 0)[:, None]
     partition = logits.logsumexp(1, keepdim=True)
     nats = (partition - logits.gather(1, wanted))[:, 0]
-    if scoring.label_smoothing:
+    if smoothing:
         even = partition[:, 0] - logits.mean(1)
-        nats = torch.lerp(nats, even, scoring.label_smoothing)
-    if scoring.z_loss:
-        nats = nats + scoring.z_loss * partition[:, 0].square()
+        nats = torch.lerp(nats, even, smoothing)
+    if z_loss:
+        nats = nats + z_loss * partition[:, 0].square()
     return nats.where(scored, 0.0).sum(), partition, scored, wanted
 
 
 def _gradient(
-    logits: Tensor, partition: Tensor, scored: Tensor, wanted: Tensor, cap: float | None, scoring: Scoring
+    logits: Tensor,
+    partition: Tensor,
+    scored: Tensor,
+    wanted: Tensor,
+    cap: float | None,
+    smoothing: float,
+    z_loss: float,
 ) -> Tensor:
     """The gradient of the loss with respect to the logits before the cap: softmax, less the target's distribution.
 
@@ -179,11 +183,11 @@ def _gradient(
     """
     slope = None if cap is None else 1 - (logits / cap).square_()
     grad = logits.sub_(partition).exp_()
-    if scoring.z_loss:
-        grad.mul_(1 + 2 * scoring.z_loss * partition)
-    if scoring.label_smoothing:
-        grad.sub_(scoring.label_smoothing / grad.shape[1])
-    grad.scatter_add_(1, wanted, torch.full_like(partition, scoring.label_smoothing - 1.0))
+    if z_loss:
+        grad.mul_(1 + 2 * z_loss * partition)
+    if smoothing:
+        grad.sub_(smoothing / grad.shape[1])
+    grad.scatter_add_(1, wanted, torch.full_like(partition, smoothing - 1.0))
     grad.masked_fill_(~scored[:, None], 0.0)
     return grad if slope is None else grad.mul_(slope)
 

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from partwise.data.batch import Batch
 
-from .cross_entropy import PLAIN, Scoring
 from .hidden import Hidden
 from .protocols import Model
 
@@ -42,19 +41,19 @@ class Objective(Protocol):
 
 
 class NextToken(nn.Module):
-    """Every position predicts the token that follows."""
+    """Every position predicts the token that follows; for the two numbers see `LinearHead.cross_entropy`."""
 
     likelihood = True
 
-    def __init__(self, scoring: Scoring = PLAIN) -> None:
+    def __init__(self, label_smoothing: float = 0.0, z_loss: float = 0.0) -> None:
         super().__init__()
-        self.scoring = scoring
+        self.label_smoothing, self.z_loss = label_smoothing, z_loss
 
     def pose(self, batch: Batch, salt: int | None) -> Batch:
         return batch
 
     def forward(self, hidden: Hidden, batch: Batch) -> Tensor:
-        return hidden.head.cross_entropy(hidden.states, batch.targets, self.scoring)
+        return hidden.head.cross_entropy(hidden.states, batch.targets, self.label_smoothing, self.z_loss)
 
 
 def objective_of(model: Model) -> Objective | None:

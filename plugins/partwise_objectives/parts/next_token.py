@@ -27,9 +27,9 @@ class NextTokenPart(ObjectivePart):
     et al. 2022, PaLM, section 5: 1e-4)."""
 
     def build(self, site: ObjectiveSite) -> NextToken:
-        from partwise.modules import NextToken, Scoring
+        from partwise.modules import NextToken
 
-        return NextToken(Scoring(self.label_smoothing, self.z_loss))
+        return NextToken(self.label_smoothing, self.z_loss)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from partwise.data import IGNORED
-from partwise.modules import LinearHead, Scoring
-from partwise.modules.cross_entropy import PLAIN, chunked_cross_entropy
+from partwise.modules import LinearHead
+from partwise.modules.cross_entropy import chunked_cross_entropy
 
 N, C, VOCABULARY = 23, 6, 17
 
@@ -33,10 +33,11 @@ def chunked(
     cap: float | None,
     targets: Tensor,
     rows: int,
-    scoring: Scoring = PLAIN,
+    smooth: float = 0.0,
+    z: float = 0.0,
     scale: float = 1.0,
 ) -> Tensor:
-    return chunked_cross_entropy(LinearHead(weight, bias, cap, scale), x, targets, rows, scoring)
+    return chunked_cross_entropy(LinearHead(weight, bias, cap, scale), x, targets, rows, smooth, z)
 
 
 def whole(x: Tensor, weight: Tensor, bias: Tensor | None, cap: float | None, targets: Tensor) -> Tensor:
@@ -142,10 +143,10 @@ def test_no_tensor_is_as_large_as_all_logits() -> None:
     assert largest.elements == N * VOCABULARY
 
 
-@pytest.mark.parametrize("scoring", [Scoring(0.1), Scoring(0.0, 0.02), Scoring(0.2, 0.01)], ids=["smooth", "z", "both"])
+@pytest.mark.parametrize(("smooth", "z"), [(0.1, 0.0), (0.0, 0.02), (0.2, 0.01)])
 @pytest.mark.parametrize("cap", [None, 1.5])
 def test_smoothing_and_z_loss_are_those_of_the_formulas_in_one_piece_and_in_chunks(
-    scoring: Scoring, cap: float | None
+    smooth: float, z: float, cap: float | None
 ) -> None:
     x, weight, offsets, targets = case(bias=True, dtype=torch.float64)
     assert offsets is not None
@@ -154,13 +155,13 @@ def test_smoothing_and_z_loss_are_those_of_the_formulas_in_one_piece_and_in_chun
         logits = cap * torch.tanh(logits / cap)
     scored = targets != IGNORED
     log_partition = logits.logsumexp(-1)[scored]
-    share = torch.full((int(scored.sum()), VOCABULARY), scoring.label_smoothing / VOCABULARY, dtype=torch.float64)
-    share[torch.arange(len(share)), targets[scored]] += 1 - scoring.label_smoothing
-    expected = -(share * logits.log_softmax(-1)[scored]).sum() + scoring.z_loss * log_partition.square().sum()
+    share = torch.full((int(scored.sum()), VOCABULARY), smooth / VOCABULARY, dtype=torch.float64)
+    share[torch.arange(len(share)), targets[scored]] += 1 - smooth
+    expected = -(share * logits.log_softmax(-1)[scored]).sum() + z * log_partition.square().sum()
     wanted = [x, weight, offsets]
     for found in (
-        chunked(x, weight, offsets, cap, targets, 4, scoring, 0.7),
-        LinearHead(weight, offsets, cap, 0.7).cross_entropy(x, targets, scoring),
+        chunked(x, weight, offsets, cap, targets, 4, smooth, z, 0.7),
+        LinearHead(weight, offsets, cap, 0.7).cross_entropy(x, targets, smooth, z),
     ):
         torch.testing.assert_close(found, expected)
         for ours, theirs in zip(
