@@ -77,8 +77,17 @@ class GeneratedTask:
 
     form: Literal["stream", "examples"] = "examples"
 
-    def __init__(self, task: Task, sizes: Sizes, seed: int) -> None:
-        wanted = sizes.train + sizes.valid + sizes.test
+    def __init__(self, task: Task, sizes: Sizes, seed: int, test_task: Task | None = None) -> None:
+        """
+        Args:
+            test_task: what the test split is drawn from; None: the task itself.
+        """
+        if test_task is not None and 2 * sizes.test > test_task.sources:
+            raise PartError(
+                f"test {sizes.test} makes as many different examples, and these settings allow at most "
+                f"{test_task.sources // 2} to test on; lower it, or allow more variety"
+            )
+        wanted = sizes.train + sizes.valid + (sizes.test if test_task is None else 0)
         if 2 * wanted > task.sources:
             raise PartError(
                 f"size {sizes.train}, valid {sizes.valid} and test {sizes.test} make {wanted} different examples, "
@@ -87,24 +96,26 @@ class GeneratedTask:
         self.task = task
         self.sizes = sizes
         self.seed = seed
+        self.test_task = test_task
 
     def examples(self, split: Split) -> Iterator[Example]:
         return iter(self._drawn[split])
 
     def identity(self) -> str:
-        return digest(type(self.task).__name__, 1, asdict(self.task), asdict(self.sizes), self.seed)
+        other = () if self.test_task is None else (asdict(self.test_task),)
+        return digest(type(self.task).__name__, 1, asdict(self.task), asdict(self.sizes), self.seed, *other)
 
     @cached_property
     def _drawn(self) -> Mapping[Split, list[Example]]:
         draw, seen = Draw(self.seed), set[str]()
-        valid = self._distinct(self.sizes.valid, draw, seen)
-        test = self._distinct(self.sizes.test, draw, seen)
-        return {"valid": valid, "test": test, "train": self._distinct(self.sizes.train, draw, seen)}
+        valid = self._distinct(self.task, self.sizes.valid, draw, seen)
+        test = self._distinct(self.test_task or self.task, self.sizes.test, draw, seen)
+        return {"valid": valid, "test": test, "train": self._distinct(self.task, self.sizes.train, draw, seen)}
 
-    def _distinct(self, count: int, draw: Draw, seen: set[str]) -> list[Example]:
+    def _distinct(self, task: Task, count: int, draw: Draw, seen: set[str]) -> list[Example]:
         examples: list[Example] = []
         while len(examples) < count:
-            pieces = self.task.draw(draw)
+            pieces = task.draw(draw)
             if pieces[0].text not in seen:
                 seen.add(pieces[0].text)
                 examples.append(Example(pieces))

@@ -6,13 +6,14 @@ study differ in their weights and batches, and learn from the same data.
 
 from __future__ import annotations
 
+from .formal_languages import FormalLanguages
 from .grammar import Grammar
 from .pair_tasks import Copy, Dates, Reverse, Sort
 from .probes import AddingProblem, Modular, Recall
 from .shared import SAMPLES, Generated
 from .texts import Library, Pairs, Text
 
-PARTS = (Library, Text, Pairs, Dates, Copy, Reverse, Sort, Recall, AddingProblem, Modular, Grammar)
+PARTS = (Library, Text, Pairs, Dates, Copy, Reverse, Sort, Recall, AddingProblem, Modular, FormalLanguages, Grammar)
 
 __all__ = [
     "PARTS",
@@ -20,6 +21,7 @@ __all__ = [
     "AddingProblem",
     "Copy",
     "Dates",
+    "FormalLanguages",
     "Generated",
     "Grammar",
     "Library",

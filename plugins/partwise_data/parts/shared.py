@@ -50,8 +50,12 @@ class Generated(DataPart):
     def build(self, site: DataSite) -> GeneratedTask:
         from partwise_data.drawing import GeneratedTask, Sizes
 
-        return GeneratedTask(self.task(), Sizes(self.size, self.valid, self.test), self.seed)
+        return GeneratedTask(self.task(), Sizes(self.size, self.valid, self.test), self.seed, self.test_task())
 
     def task(self) -> Task:
         """What is to be learned."""
         raise NotImplementedError
+
+    def test_task(self) -> Task | None:
+        """What is tested, where that is not what is learned: longer examples of it, say."""
+        return None

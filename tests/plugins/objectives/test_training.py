@@ -85,7 +85,13 @@ def test_in_bfloat16_it_trains_about_the_same(tmp_path: Path) -> None:
 
 def test_a_masked_model_learns_to_fill_in_and_cannot_write(tmp_path: Path) -> None:
     run = trained(
-        tmp_path, "masked", {"use": "masked", "rate": 0.25}, {"width": 32}, steps=150, evaluate_every=150, batch_size=16
+        tmp_path,
+        "masked",
+        {"use": "masked", "rate": 0.25},
+        model={"width": 32},
+        steps=150,
+        evaluate_every=150,
+        batch_size=16,
     )
     before, after = rows(run, "valid_loss")
     assert after < 0.75 * before

@@ -1,0 +1,69 @@
+"""Formal languages against other ways to the same answers: regular expressions, Python's own arithmetic, matrices."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from partwise.parts import DataPart, DataSite, resolve_part
+
+
+def words(language: str, split: Any = "train", **knobs: Any) -> list[tuple[str, str]]:
+    part = resolve_part(DataPart, {"use": "formal_language", "language": language, "size": 400, "valid": 50, "test": 50,
+                                   "min_length": 5, "max_length": 15, "test_min_length": 16, "test_max_length": 31,
+                                   **knobs})  # fmt: skip
+    found = []
+    for example in part.assemble(DataSite()).examples(split):  # type: ignore[attr-defined]
+        asked, answer, _ = (piece.text for piece in example.pieces)
+        found.append((asked.removesuffix("="), answer))
+    return found
+
+
+def test_even_pairs_are_words_that_end_as_they_begin() -> None:
+    assert all((word[0] == word[-1]) == (answer == "y") for word, answer in words("even_pairs"))
+
+
+def test_parity_is_that_of_a_regular_expression() -> None:
+    even = re.compile("(a*ba*b)*a*")
+    assert all(bool(even.fullmatch(word)) == (answer == "y") for word, answer in words("parity"))
+
+
+def test_a_cycle_is_walked_step_by_step() -> None:
+    for word, answer in words("cycle_navigation"):
+        place = 0
+        for step in word:
+            place = [4, 0, 1, 2, 3][place] if step == "-" else [1, 2, 3, 4, 0][place] if step == "+" else place
+        assert answer == str(place)
+
+
+def test_expressions_have_the_value_that_python_gives_them() -> None:
+    found = words("modular_arithmetic")
+    assert all(answer == str(eval(word) % 5) for word, answer in found)
+    assert {len(word) % 2 for word, _ in found} == {1}
+
+
+@pytest.mark.parametrize(("group", "order"), [("s5", 120), ("a5", 60)])
+def test_products_of_permutations_are_those_of_their_matrices(group: str, order: int) -> None:
+    single = dict(words(group, min_length=1, max_length=1, size=25, valid=0, test=0))
+    assert all(word == answer for word, answer in single.items()), "one element is its own product"
+    pairs = words(group, min_length=2, max_length=4, size=3000)
+    symbols = sorted({symbol for word, _ in pairs for symbol in word})
+    assert len(symbols) == order
+    from itertools import permutations
+
+    elements = [p for p in permutations(range(5)) if group == "s5" or np.linalg.det(np.eye(5)[list(p)]) > 0]
+    matrices = [np.eye(5)[list(one)] for one in elements]
+    for word, answer in pairs[:300]:
+        product = np.eye(5)
+        for symbol in word:
+            product = product @ matrices[symbols.index(symbol)]
+        assert np.array_equal(product, matrices[symbols.index(answer)])
+
+
+def test_the_test_split_is_longer_than_the_others() -> None:
+    lengths = {split: {len(word) for word, _ in words("parity", split)} for split in ("train", "valid", "test")}
+    assert max(lengths["train"] | lengths["valid"]) <= 15 < min(lengths["test"])
+    assert max(lengths["test"]) <= 31
