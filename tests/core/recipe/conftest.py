@@ -178,6 +178,16 @@ class Plain(kinds.TrainerPart):
         return self
 
 
+class NextToken(kinds.ObjectivePart):
+    """Predicts what follows."""
+
+    name = "next_token"
+    label_smoothing: float = 0.0
+    """How much a target is spread."""
+    z_loss: float = 0.0
+    """Weight of a term."""
+
+
 class Temperature(kinds.SamplerPart):
     """Draws."""
 
@@ -207,7 +217,7 @@ class Experts(kinds.MixerPart):
 
 
 BUILT_IN = [
-    Lines, Chars, Pairs, Learned, Rope, Layer, Rms, Gru, Heads, Pre, Group, Stack, Plain, Temperature,
+    Lines, Chars, Pairs, Learned, Rope, Layer, Rms, Gru, Heads, Pre, Group, Stack, Plain, Temperature, NextToken,
 ]  # fmt: skip
 
 

@@ -70,6 +70,17 @@ class Drill(kinds.TrainerPart):
     name = "drill"
 
 
+class Next(kinds.ObjectivePart):
+    """A toy objective."""
+
+    name = "next_token"
+
+    label_smoothing: float = 0.0
+    """How much a target is spread."""
+    z_loss: float = 0.0
+    """Weight of a term."""
+
+
 class Warm(kinds.SamplerPart):
     """A toy sampler."""
 
@@ -79,7 +90,7 @@ class Warm(kinds.SamplerPart):
     """How warm."""
 
 
-BUILT_IN = (Spin, Still, Letters, Poem, Net, Drill, Warm)
+BUILT_IN = (Spin, Still, Letters, Poem, Net, Drill, Warm, Next)
 
 
 def plugin(
