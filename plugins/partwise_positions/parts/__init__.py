@@ -8,19 +8,35 @@ from __future__ import annotations
 
 from .absolute import Learned, NoPosition, Sinusoidal
 from .biases import Alibi, T5Bias
-from .rotary import LinearRope, Llama3Rope, Rope, RopeScalingPart
+from .rotary import Rope
+from .scaling import DynamicRope, LinearRope, Llama3Rope, LongRope, RopeScalingPart, YarnRope
 
-PARTS = (NoPosition, Learned, Sinusoidal, LinearRope, Llama3Rope, Rope, Alibi, T5Bias)
+PARTS = (
+    NoPosition,
+    Learned,
+    Sinusoidal,
+    LinearRope,
+    Llama3Rope,
+    YarnRope,
+    LongRope,
+    DynamicRope,
+    Rope,
+    Alibi,
+    T5Bias,
+)
 
 __all__ = [
     "PARTS",
     "Alibi",
+    "DynamicRope",
     "Learned",
     "LinearRope",
     "Llama3Rope",
+    "LongRope",
     "NoPosition",
     "Rope",
     "RopeScalingPart",
     "Sinusoidal",
     "T5Bias",
+    "YarnRope",
 ]
