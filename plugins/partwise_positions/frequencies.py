@@ -10,9 +10,13 @@ import torch
 from torch import Tensor
 
 
-def frequencies(width: int, base: float) -> Tensor:
-    """f_i for every pair of `width` features, half as many, rounded up: radians per position, float32."""
-    exponents = torch.arange(0, width, 2, dtype=torch.float32) / width
+def frequencies(width: int, base: float, inclusive: bool = False) -> Tensor:
+    """f_i for every pair of `width` features, half as many, rounded up: radians per position, float32.
+
+    `inclusive` has the last of n pairs turn by 1 / base exactly: f_i = base^(-i / (n - 1)).
+    """
+    steps = torch.arange(0, width, 2, dtype=torch.float32)
+    exponents = steps / max(1, 2 * (len(steps) - 1)) if inclusive else steps / width
     ladder: Tensor = 1.0 / base**exponents
     return ladder
 

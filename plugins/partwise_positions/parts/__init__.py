@@ -1,13 +1,13 @@
 """The built-in positions: how a model learns where a token stands.
 
 They act in three places: on the embedding (learned, sinusoidal), by rotating queries and keys (rope), or as a
-bias on attention's scores (alibi, t5_bias).
+bias on attention's scores (alibi, hard_alibi, kerple, t5_bias).
 """
 
 from __future__ import annotations
 
 from .absolute import Learned, NoPosition, Sinusoidal
-from .biases import Alibi, T5Bias
+from .biases import Alibi, HardAlibi, Kerple, T5Bias
 from .rotary import Rope
 from .scaling import DynamicRope, LinearRope, Llama3Rope, LongRope, RopeScalingPart, YarnRope
 
@@ -22,6 +22,8 @@ PARTS = (
     DynamicRope,
     Rope,
     Alibi,
+    HardAlibi,
+    Kerple,
     T5Bias,
 )
 
@@ -29,6 +31,8 @@ __all__ = [
     "PARTS",
     "Alibi",
     "DynamicRope",
+    "HardAlibi",
+    "Kerple",
     "Learned",
     "LinearRope",
     "Llama3Rope",
