@@ -60,7 +60,7 @@ class HardAlibi(PositionPart):
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
-        return cls(), cls(masked_heads=3)
+        return cls(), cls(masked_heads=1)
 
 
 class Kerple(PositionPart):
