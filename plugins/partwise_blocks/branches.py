@@ -3,9 +3,10 @@
     PreNormBlock     x + f(norm(x))
     PostNormBlock    norm(x + f(x))
     SandwichBlock    x + norm(f(norm(x)))
+    OutputNormBlock  x + norm(f(x))
     ParallelBlock    x + f(norm(x)) + g(norm(x))
 
-The first three take their branches in turn: the mixer, a mixer over the encoder's states if there is one,
+The first four take their branches in turn: the mixer, a mixer over the encoder's states if there is one,
 a feed-forward if there is one. Everything is [B, T, C]. Where the formulas add, the model's residual part decides: it
 reads a branch's input from the stream, and writes its output there.
 """

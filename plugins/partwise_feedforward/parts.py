@@ -16,6 +16,23 @@ if TYPE_CHECKING:
     from .gated import GatedFeedForward
 
 GeluForm = Literal["exact", "tanh"]
+ActivationName = Literal[
+    "identity",
+    "relu",
+    "relu_squared",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "gelu",
+    "gelu_tanh",
+    "gelu_sigmoid",
+    "silu",
+    "mish",
+    "softplus",
+    "sigmoid",
+    "tanh",
+    "sine",
+]
 
 
 class _FeedForward(FeedForwardPart):
@@ -28,8 +45,8 @@ class _FeedForward(FeedForwardPart):
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Probability that a hidden feature is dropped in training."""
 
-    def activation(self) -> Activation:
-        """The function of each hidden feature."""
+    def function(self) -> Activation:
+        """What is applied to each hidden feature, or to each feature of the gate."""
         raise NotImplementedError
 
 
@@ -46,7 +63,7 @@ class _Plain(_FeedForward):
     def build(self, site: LayerSite) -> FeedForward:
         from .feedforward import FeedForward
 
-        return FeedForward(site.width, self.hidden_width(site.width), self.activation(), self.bias, self.dropout)
+        return FeedForward(site.width, self.hidden_width(site.width), self.function(), self.bias, self.dropout)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
@@ -71,7 +88,7 @@ class _Gated(_FeedForward):
     def build(self, site: LayerSite) -> GatedFeedForward:
         from .gated import GatedFeedForward
 
-        return GatedFeedForward(site.width, self.hidden_width(site.width), self.activation(), self.bias, self.dropout)
+        return GatedFeedForward(site.width, self.hidden_width(site.width), self.function(), self.bias, self.dropout)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
@@ -83,7 +100,7 @@ class Relu(_Plain):
 
     name = "relu"
 
-    def activation(self) -> Activation:
+    def function(self) -> Activation:
         import torch.nn.functional as F
 
         return F.relu
@@ -94,7 +111,7 @@ class ReluSquared(_Plain):
 
     name = "relu_squared"
 
-    def activation(self) -> Activation:
+    def function(self) -> Activation:
         from .feedforward import relu_squared
 
         return relu_squared
@@ -108,7 +125,7 @@ class Gelu(_Plain):
     form: GeluForm = "exact"
     """exact: the distribution function itself. tanh: an approximation of it (GPT-2)."""
 
-    def activation(self) -> Activation:
+    def function(self) -> Activation:
         from .feedforward import gelu
 
         return gelu(self.form)
@@ -124,7 +141,7 @@ class SwiGlu(_Gated):
 
     name = "swiglu"
 
-    def activation(self) -> Activation:
+    def function(self) -> Activation:
         import torch.nn.functional as F
 
         return F.silu
@@ -138,7 +155,7 @@ class GeGlu(_Gated):
     form: GeluForm = "exact"
     """exact: the normal distribution function itself. tanh: an approximation of it (Gemma)."""
 
-    def activation(self) -> Activation:
+    def function(self) -> Activation:
         from .feedforward import gelu
 
         return gelu(self.form)
@@ -149,4 +166,43 @@ class GeGlu(_Gated):
         return first, second.model_copy(update={"form": "tanh"}), third
 
 
-PARTS = (Relu, ReluSquared, Gelu, SwiGlu, GeGlu)
+class Mlp(_Plain):
+    """Two layers with any activation between: f(x W1 + b1) W2 + b2 (Vaswani et al. 2017 with another f)."""
+
+    name = "mlp"
+
+    activation: ActivationName = "silu"
+    """The function f of each hidden feature. gelu_tanh and gelu_sigmoid approximate gelu; identity is linear."""
+
+    def function(self) -> Activation:
+        from .activations import ACTIVATIONS
+
+        return ACTIVATIONS[self.activation]
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        first, second, third = super().examples()
+        return first, second.model_copy(update={"activation": "tanh"}), third
+
+
+class Glu(_Gated):
+    """A gated linear unit with any activation: (f(x Wg) * x Wu) Wd (Dauphin et al. 2017; Shazeer 2020)."""
+
+    name = "glu"
+
+    activation: ActivationName = "sigmoid"
+    """The function f of each feature of the gate: sigmoid as first published, relu for ReGLU, identity for the bilinear
+    layer; silu and gelu are `swiglu` and `geglu`."""
+
+    def function(self) -> Activation:
+        from .activations import ACTIVATIONS
+
+        return ACTIVATIONS[self.activation]
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        first, second, third = super().examples()
+        return first, second.model_copy(update={"activation": "identity"}), third
+
+
+PARTS = (Relu, ReluSquared, Gelu, SwiGlu, GeGlu, Mlp, Glu)

@@ -43,7 +43,7 @@ class Positions:
 
 
 class Stack(nn.Module):
-    """x [B, T, C] through positions, dropout, every block and the final norm, to [B, T, C].
+    """x [B, T, C] through positions, a norm if there is one, dropout, every block and the final norm, to [B, T, C].
 
     The position encoder acts on the embedding and, for each shape of heads, in every attention without a position of
     its own. `order` says which block is passed when: a block that is passed twice uses the same weights, and has two
@@ -61,12 +61,14 @@ class Stack(nn.Module):
         ends: StreamEnds | None,
         final_norm: nn.Module,
         dropout: float,
+        embedding_norm: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.position = positions.first
         others = list(positions.inside.values())[1:]
         self.other_positions = nn.ModuleList(others) if others else None  # type: ignore[arg-type]
         self.shapes = list(positions.inside)
+        self.embedding_norm = embedding_norm
         self.ends = ends
         self.dropout = dropout
         self.blocks = nn.ModuleList(blocks)  # type: ignore[arg-type]
@@ -78,6 +80,8 @@ class Stack(nn.Module):
         if limit is not None and flow.end > limit:
             raise ValueError(f"{flow.end} positions asked of a position encoder that knows {limit}")
         x = self.position.embed(x, flow.positions)
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
         if self.shapes:
             flow = flow.placed_by_all(dict(zip(self.shapes, self._encoders(), strict=True)))
         if self.dropout and self.training:

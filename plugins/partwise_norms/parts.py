@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Self
 
-from pydantic import PositiveFloat
+from pydantic import PositiveFloat, PositiveInt
 
 from partwise import PartError
 from partwise.parts import NormPart, WidthSite
@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from torch import nn
 
     from .dynamic_tanh import DynamicTanh
+    from .group_rms_norm import GroupRMSNorm
+    from .layer_norm import OffsetLayerNorm
     from .rms_norm import RMSNorm
     from .scale_norm import ScaleNorm
+
+_NOTHING_TO_OFFSET = 'without a gain there is nothing to offset: with "affine": false, leave "unit_offset" out'
 
 
 class LayerNorm(NormPart):
@@ -32,17 +36,27 @@ class LayerNorm(NormPart):
     """Learn a gain per feature."""
     bias: bool = True
     """Learn an offset per feature as well; needs `affine`."""
+    unit_offset: bool = False
+    """Learn the gain as its difference from 1, so that weight decay pulls it to 1, not 0 (LayerNorm1P of Nemotron);
+    needs `affine`."""
 
-    def build(self, site: WidthSite) -> nn.LayerNorm:
+    def build(self, site: WidthSite) -> nn.LayerNorm | OffsetLayerNorm:
         from torch import nn
 
         if self.bias and not self.affine:
             raise PartError('an offset goes with a gain: with "affine": false, set "bias" to false too')
+        if self.unit_offset and not self.affine:
+            raise PartError(_NOTHING_TO_OFFSET)
+        if self.unit_offset:
+            from .layer_norm import OffsetLayerNorm
+
+            return OffsetLayerNorm(site.width, self.eps, self.bias)
         return nn.LayerNorm(site.width, eps=self.eps, elementwise_affine=self.affine, bias=self.bias)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
-        return cls(), cls(eps=0.1), cls(bias=False), cls(affine=False, bias=False)
+        yield from (cls(), cls(eps=0.1), cls(bias=False), cls(affine=False, bias=False))
+        yield from (cls(unit_offset=True), cls(unit_offset=True, eps=0.1, bias=False))
 
 
 class RmsNorm(NormPart):
@@ -61,12 +75,36 @@ class RmsNorm(NormPart):
         from .rms_norm import RMSNorm
 
         if self.unit_offset and not self.affine:
-            raise PartError('without a gain there is nothing to offset: with "affine": false, leave "unit_offset" out')
+            raise PartError(_NOTHING_TO_OFFSET)
         return RMSNorm(site.width, self.eps, self.affine, self.unit_offset)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
         return cls(), cls(eps=0.1), cls(affine=False), cls(unit_offset=True)
+
+
+class GroupRmsNorm(NormPart):
+    """Brings the root mean square of each group of features to 1, as the mixers of Mamba-2 do (Dao & Gu 2024)."""
+
+    name = "group_rms_norm"
+
+    groups: PositiveInt = 4
+    """Groups of adjacent features, equally large; 1 is `rms_norm`."""
+    eps: PositiveFloat = 1e-6
+    """Added to the mean square, under the root."""
+    affine: bool = True
+    """Learn a gain per feature."""
+
+    def build(self, site: WidthSite) -> GroupRMSNorm:
+        from .group_rms_norm import GroupRMSNorm
+
+        if site.width % self.groups:
+            raise PartError(f"groups {self.groups} does not divide width {site.width}; make it a divisor of the width")
+        return GroupRMSNorm(site.width, self.groups, self.eps, self.affine)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(groups=2, eps=0.1), cls(affine=False)
 
 
 class Scale(NormPart):
@@ -116,4 +154,4 @@ class NoNorm(NormPart):
         return nn.Identity()
 
 
-PARTS = (LayerNorm, RmsNorm, Scale, Dyt, NoNorm)
+PARTS = (LayerNorm, RmsNorm, GroupRmsNorm, Scale, Dyt, NoNorm)

@@ -10,7 +10,6 @@ that is, x' = x * cos + partner(x) * sin, where `partner` swaps a and b, and the
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Literal
 
 import torch
@@ -18,7 +17,8 @@ from torch import Tensor
 
 from .constant import Constant
 from .encoder import Encoder
-from .frequencies import Scaling, frequencies, turns
+from .frequencies import frequencies, turns
+from .scaling import Scaling
 
 Layout = Literal["half", "interleaved"]
 
@@ -28,6 +28,8 @@ class RotaryPositions(Encoder):
 
     `layout` says which features are pairs: "half" takes i and i + width / 2 (Llama, GPT-NeoX), "interleaved"
     2i and 2i + 1 (the paper, GPT-J). Weights trained with one layout are useless with the other.
+
+    A scaling that depends on the length of a text takes the position after the last of each row for it.
     """
 
     def __init__(self, width: int, base: float, layout: Layout = "half", scaling: Scaling | None = None) -> None:
@@ -36,12 +38,28 @@ class RotaryPositions(Encoder):
         self.base = base
         self.layout = layout
         self.scaling = scaling
-        self.frequencies = Constant(partial(frequencies, width, base, scaling))
+        self.by_length = scaling is not None and scaling.by_length
+        self.frequencies = Constant(self._frequencies)
+        with torch.device("cpu"):  # as for a `Constant`
+            self.factor = 1.0 if scaling is None else float(scaling(frequencies(width, base), torch.ones(())).factor)
+
+    def _frequencies(self) -> Tensor:
+        """Scaled, unless that has to wait for the length of a text."""
+        ladder = frequencies(self.width, self.base)
+        if self.scaling is None or self.by_length:
+            return ladder
+        return self.scaling(ladder, torch.ones(())).frequencies
 
     def angles(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Cosine and signed sine for every feature turned, float32: [T, width], or [B, 1, T, width] for [B, T]."""
-        angles = turns(positions if positions.ndim == 1 else positions.unsqueeze(1), self.frequencies.values)
+        rows = positions if positions.ndim == 1 else positions.unsqueeze(1)
+        ladder = self.frequencies.values
+        if self.scaling is not None and self.by_length:
+            ladder = self.scaling(ladder, rows.amax(-1, keepdim=True) + 1).frequencies
+        angles = turns(rows, ladder)
         cos, sin = angles.cos(), angles.sin()
+        if self.factor != 1:
+            cos, sin = cos * self.factor, sin * self.factor
         if self.layout == "half":
             return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
         return torch.stack((cos, cos), dim=-1).flatten(-2), torch.stack((-sin, sin), dim=-1).flatten(-2)

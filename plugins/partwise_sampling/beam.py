@@ -17,7 +17,8 @@ class BeamSearch:
     """Keeps the `width` likeliest beginnings of each row, and yields the best text when the search is over.
 
     The score of a text of n tokens, its end token included, is its log-probability divided by ((5 + n) / 6) ** alpha.
-    A text is complete when its end token is among the `width` best continuations. The search of a row is over when
+    A text is complete when its end token, or the token that completes a stop string, is among the `width` best
+    continuations. The search of a row is over when
     `width` texts are complete, or when no beginning can still become better than the best of them. At the limit,
     beginnings count as texts, too.
     """
@@ -48,13 +49,14 @@ class BeamSearch:
         for n in range(1, limit + 1):
             log_probabilities = decoder.logits.log_softmax(-1, torch.float32).view(B, W, V)
             continued = (scores[:, :, None] + log_probabilities).flatten(1)
-            # A beam has E ways to end, so at most E W of these end, and at least W go on.
+            # A beam has E ways to end, so at most E W of these end, and at least W go on. (Any number may stop for
+            # another reason; an impossible beam then takes the place of one that would have gone on.)
             candidates, index = continued.topk(min((E + 1) * W, W * V))
             parents, tokens = index // V, index % V
             grown = beams[rows, parents]
             grown[:, :, n - 1] = tokens
 
-            ends = decoder.ended(tokens)
+            ends = decoder.ended(tokens) | decoder.stopped(grown[:, :, :n])
             counted = ends | (n == limit)
             counted[:, W:] = False
             worth = (candidates / self._penalty(n)).masked_fill(~counted, -torch.inf)

@@ -1,16 +1,16 @@
 """The built-in samplers: how a model's logits become tokens.
 
-`temperature`, `top_k`, `top_p` and `min_p` each draw at random from what they leave of the distribution;
-`chain` applies several before it draws.
+`temperature`, `top_k`, `top_p`, `min_p`, `typical` and `repetition_penalty` each draw at random from what they leave
+of the distribution; `chain` applies several before it draws.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from pydantic_core import PydanticCustomError
 
 from partwise import PartError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from partwise.decoding import Sampler
 
     from .beam import BeamSearch
-    from .stepwise import Drawing, Greedy
+    from .stepwise import Drawing, DrawingAfter, Greedy
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -116,6 +116,53 @@ class MinP(SamplerPart):
         yield cls(p=0.3)
 
 
+class Typical(SamplerPart):
+    """Draws from the tokens whose surprise is about what is expected of the next one (Meister et al. 2022).
+
+    Locally typical sampling, arXiv:2202.00666.
+    """
+
+    name = "typical"
+    known_failures: ClassVar[Mapping[str, str]] = {
+        "its_filter_keeps_the_likeliest": "the likeliest token may be far less surprising than is typical"
+    }
+
+    p: Share = 0.95
+    """Probability that the tokens which may be drawn reach together, most typical first; 1 allows all."""
+
+    def build(self, site: None) -> Drawing:
+        from . import filters, stepwise
+
+        return stepwise.Drawing(partial(filters.typical, p=self.p))
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(p=0.3)
+
+
+class RepetitionPenalty(SamplerPart):
+    """Draws tokens of the text so far, prompt included, less often than the model would (CTRL, Keskar et al. 2019).
+
+    Penalised sampling, arXiv:1909.05858, section 4.1; the paper takes the likeliest token after it, which here is a
+    `chain` with `top_k` and `k` 1. The text is as much of it as the model reads: what has left its context is not
+    penalised.
+    """
+
+    name = "repetition_penalty"
+
+    penalty: PositiveFloat = 1.2
+    """What positive logits of those tokens are divided by, and negative ones multiplied by; 1 changes nothing."""
+
+    def build(self, site: None) -> DrawingAfter:
+        from . import filters, stepwise
+
+        return stepwise.DrawingAfter(partial(filters.repetition_penalty, penalty=self.penalty))
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(penalty=1.1)
+
+
 class Chain(SamplerPart):
     """Applies the filters of several samplers in order, then draws."""
 
@@ -125,16 +172,25 @@ class Chain(SamplerPart):
         Temperature(temperature=0.8),
         TopP(p=0.95),
     )
-    """Samplers that filter: temperature, top_k, top_p, min_p; each sees what the one before has left."""
+    """Samplers that filter: temperature, top_k, top_p, min_p, typical, repetition_penalty; each sees what the one
+    before has left."""
 
-    def build(self, site: None) -> Drawing:
-        from .stepwise import Drawing, FilterChain
+    def build(self, site: None) -> Drawing | DrawingAfter:
+        from . import stepwise
 
-        return Drawing(FilterChain([_filter_of(part.name, part.assemble(None)) for part in self.samplers]))
+        samplers = [_filtering(part.name, part.assemble(None)) for part in self.samplers]
+        if all(hasattr(sampler, "filter") for sampler in samplers):
+            return stepwise.Drawing(stepwise.FilterChain([sampler.filter for sampler in samplers]))
+        filters = [
+            stepwise.whatever_the_text(sampler.filter) if hasattr(sampler, "filter") else sampler.filter_after
+            for sampler in samplers
+        ]
+        return stepwise.DrawingAfter(stepwise.FilterChainAfter(filters))
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(samplers=(Temperature(temperature=0.8), TopK(k=5), TopP(p=0.9), MinP(p=0.01)))
+        yield cls(samplers=(RepetitionPenalty(penalty=1.1), TopK(k=3)))
 
 
 class Beam(SamplerPart):
@@ -157,15 +213,14 @@ class Beam(SamplerPart):
         yield cls(width=2, length_penalty=1.0)
 
 
-def _filter_of(name: str, sampler: Sampler) -> Any:
-    """What a sampler of anyone's does to logits: its `filter`, if it has one."""
-    try:
-        return sampler.filter  # type: ignore[attr-defined]
-    except AttributeError:
-        raise PartError(
-            f"sampler {name!r} does not filter logits, so it cannot be part of a chain; "
-            "those that do are temperature, top_k, top_p and min_p"
-        ) from None
+def _filtering(name: str, sampler: Sampler) -> Any:
+    """A sampler of anyone's, if it filters logits: alone, or after the text so far."""
+    if hasattr(sampler, "filter") or hasattr(sampler, "filter_after"):
+        return sampler
+    raise PartError(
+        f"sampler {name!r} does not filter logits, so it cannot be part of a chain; "
+        "those that do are temperature, top_k, top_p, min_p, typical and repetition_penalty"
+    )
 
 
-PARTS = (Beam, Chain, GreedyChoice, MinP, Temperature, TopK, TopP)
+PARTS = (Beam, Chain, GreedyChoice, MinP, RepetitionPenalty, Temperature, TopK, TopP, Typical)

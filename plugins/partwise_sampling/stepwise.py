@@ -12,6 +12,9 @@ from partwise.decoding import Decoder
 Filter = Callable[[Tensor], Tensor]
 """From logits [B, V] to logits that are -inf for tokens that must not be drawn."""
 
+FilterAfter = Callable[[Tensor, Tensor], Tensor]
+"""The same, if it depends on the text so far: from logits [B, V] and `decoder.text` [B, n]."""
+
 
 class Greedy:
     """Always takes the likeliest token."""
@@ -30,6 +33,16 @@ class Drawing:
         return write(decoder, limit, lambda logits: draw(self.filter(logits), generator))
 
 
+class DrawingAfter:
+    """Draws each token from the model's distribution after a filter that depends on the text so far."""
+
+    def __init__(self, filter_after: FilterAfter) -> None:
+        self.filter_after = filter_after
+
+    def generate(self, decoder: Decoder, limit: int, generator: Generator) -> Iterator[Tensor]:
+        return write(decoder, limit, lambda logits: draw(self.filter_after(logits, decoder.text), generator))
+
+
 class FilterChain:
     """Applies filters one after the other; each sees what the one before has left."""
 
@@ -40,6 +53,23 @@ class FilterChain:
         for apply in self.filters:
             logits = apply(logits)
         return logits
+
+
+class FilterChainAfter:
+    """A chain for filters of which some depend on the text so far."""
+
+    def __init__(self, filters: Sequence[FilterAfter]) -> None:
+        self.filters = filters
+
+    def __call__(self, logits: Tensor, text: Tensor) -> Tensor:
+        for apply in self.filters:
+            logits = apply(logits, text)
+        return logits
+
+
+def whatever_the_text(filter: Filter) -> FilterAfter:
+    """A filter of logits alone, called as one that depends on the text."""
+    return lambda logits, text: filter(logits)
 
 
 def write(decoder: Decoder, limit: int, choose: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:

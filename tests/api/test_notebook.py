@@ -127,6 +127,15 @@ def test_another_sampler_is_chosen_as_by_the_command(trained: Path) -> None:
     assert text.startswith("sampler: unknown sampler 'gredy', did you mean 'greedy'?")
 
 
+def test_a_text_ends_before_a_stop_string(trained: Path) -> None:
+    seed, text = next(
+        (seed, text) for seed in range(99) if len(text := partwise.generate(trained, "a", tokens=40, seed=seed)) > 4
+    )
+    for stop in (text[2:4], ["\0", text[2:4]]):
+        assert partwise.generate(trained, "a", tokens=40, seed=seed, stop=stop) == text[: text.index(text[2:4])]
+    assert told(lambda: partwise.generate(trained, stop="")).startswith("a stop string is empty")
+
+
 def test_a_directory_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no run"):
         partwise.open(tmp_path)

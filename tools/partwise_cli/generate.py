@@ -42,6 +42,13 @@ if TYPE_CHECKING:
     help="Seed of the sampler: another seed, another text.",
 )
 @click.option("--sampler", metavar="NAME|JSON", help="How to choose tokens, in place of the recipe's sampler.")
+@click.option(
+    "--stop",
+    "stops",
+    multiple=True,
+    metavar="TEXT",
+    help="End the text before this string, of which nothing is shown. May be repeated.",
+)
 @options.weights
 @options.device
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per prompt, once it is answered.")
@@ -51,6 +58,7 @@ def command(
     tokens: int,
     seed: int,
     sampler: str | None,
+    stops: tuple[str, ...],
     weights: Weights,
     device: str,
     as_json: bool,
@@ -66,6 +74,7 @@ def command(
     Examples:
       partwise generate runs/gpt-1f0c2d3e4b-s0 --prompt "def "
       partwise generate runs/gpt-1f0c2d3e4b-s0 --sampler '{"use": "top_k", "k": 20}'
+      partwise generate runs/gpt-1f0c2d3e4b-s0 --prompt "def " --stop "return" --stop $'\\n\\n'
       partwise generate runs/transformer-9a8b7c6d5e-s0 --prompt "3 May 2021" --sampler greedy
     """
     from partwise import workflow
@@ -81,7 +90,10 @@ def command(
         )
     asked = list(_asked(prompts, answers)) or [_Prompt("", "--prompt")]
     # All of them are looked at before the first is answered.
-    written = [_written(reopened, prompt, tokens, seed, chosen) for prompt in asked]
+    strings = [_as_text(stop, "--stop") for stop in stops]
+    if not all(strings):
+        raise InputError("--stop is empty, and would end every text before it begins; leave it out")
+    written = [_written(reopened, prompt, tokens, seed, chosen, strings) for prompt in asked]
     for prompt, pieces in zip(asked, written, strict=True):
         text = prompt.text
         if as_json:
@@ -106,13 +118,9 @@ class _Prompt:
 
 
 def _asked(prompts: tuple[str, ...], answers: bool) -> Iterator[_Prompt]:
-    from partwise.storage import decode_text
-
     for prompt in prompts:
         if prompt != "-":
-            # The shell passes bytes that are not UTF-8 on as halves of characters.
-            given = prompt.isascii() or not any("\ud800" <= char <= "\udfff" for char in prompt)
-            yield _Prompt(prompt if given else decode_text(os.fsencode(prompt), "--prompt"), "--prompt")
+            yield _Prompt(_as_text(prompt, "--prompt"), "--prompt")
         elif answers:
             for number, line in enumerate(_standard_input().removesuffix("\n").split("\n"), start=1):
                 yield _Prompt(line, f"standard input, line {number}", blank=not line)
@@ -120,13 +128,27 @@ def _asked(prompts: tuple[str, ...], answers: bool) -> Iterator[_Prompt]:
             yield _Prompt(_standard_input().removesuffix("\n"), "standard input")
 
 
-def _written(reopened: Reopened, prompt: _Prompt, tokens: int, seed: int, sampler: SamplerPart | None) -> Iterator[str]:
+def _as_text(given: str, option: str) -> str:
+    """The shell passes bytes that are not UTF-8 on as halves of characters.
+
+    Raises:
+        InputError: it has done so.
+    """
+    from partwise.storage import decode_text
+
+    whole = given.isascii() or not any("\ud800" <= char <= "\udfff" for char in given)
+    return given if whole else decode_text(os.fsencode(given), option)
+
+
+def _written(
+    reopened: Reopened, prompt: _Prompt, tokens: int, seed: int, sampler: SamplerPart | None, stops: list[str]
+) -> Iterator[str]:
     from partwise import workflow
 
     if prompt.blank:
         return iter(())
     try:
-        return workflow.generate(reopened, prompt.text, tokens, seed, sampler)
+        return workflow.generate(reopened, prompt.text, tokens, seed, sampler, stops)
     except InputError as error:
         raise InputError(f"{prompt.place}: {error}") from error
 

@@ -5,7 +5,7 @@ Shapes: B rows, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -24,7 +24,15 @@ class Decoder:
     a source would forget how much of it is written, so it must end: from then on the end token is certain.
     """
 
-    def __init__(self, model: Model, prompt: Batch, end: int, room: int, ends: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        model: Model,
+        prompt: Batch,
+        end: int,
+        room: int,
+        ends: Sequence[int] = (),
+        stops: Callable[[Sequence[int]], bool] | None = None,
+    ) -> None:
         """
         Args:
             model: in evaluation mode.
@@ -32,6 +40,7 @@ class Decoder:
             end: id of the token that ends a text.
             room: number of tokens that the states can hold; usually `model.context`, beyond which no model is trained.
             ends: all ids that end a text; `end` alone unless given.
+            stops: whether a text ends with the last of the ids written, for another reason than an end token.
 
         Raises:
             InputError: there is no room, or no token to begin with.
@@ -42,6 +51,7 @@ class Decoder:
         """Id of the token that stands after a text that has ended."""
         self.ends = tuple(ends) or (end,)
         """Ids of all tokens that end a text; a family may have several."""
+        self._stops = stops
         self._model = model
         self._room = room
         self._has_source = prompt.source is not None
@@ -81,6 +91,25 @@ class Decoder:
     def ended(self, tokens: Tensor) -> Tensor:
         """Which of these tokens end a text."""
         return torch.isin(tokens, torch.tensor(self.ends, device=tokens.device))
+
+    def stopped(self, texts: Tensor) -> Tensor:
+        """Which of these texts stop with their last token, as a stop string is complete: written tokens [..., n] to
+        [...]. Only a search needs to ask, as what has stopped must not go on in place of what has not."""
+        stops = self._stops
+        if stops is None:
+            return torch.zeros(texts.shape[:-1], dtype=torch.bool, device=texts.device)
+        found = [stops(text) for text in texts.flatten(0, -2).tolist()]
+        return torch.tensor(found, device=texts.device).view(texts.shape[:-1])
+
+    @property
+    def text(self) -> Tensor:
+        """[B, n]: what the model has read and not forgotten, prompt and all; IGNORED where it is padding."""
+        text = self._window[:, : self._length]
+        if self._padding is None:
+            return text
+        text = text.clone()
+        text[:, : self._padding.shape[1]].masked_fill_(~self._padding, IGNORED)
+        return text
 
     def _last_half(self, tokens: Tensor) -> Batch:
         """The newest `room // 2` tokens (at least one), of which `tokens` are the last, as a prompt."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -17,6 +16,7 @@ from partwise.modules.protocols import Model
 from .decoder import Decoder
 from .prompts import source_prompt, text_prompt
 from .sampler import Sampler
+from .stops import Row, StopStrings
 
 
 def generate_text(
@@ -28,6 +28,7 @@ def generate_text(
     seed: int = 0,
     pairs: bool = False,
     device: torch.device | str = "cpu",
+    stop: Sequence[str] = (),
 ) -> Iterator[str]:
     """The text that a model writes after a prompt, in pieces that come as soon as their characters are complete.
 
@@ -38,14 +39,15 @@ def generate_text(
         limit: most tokens to write.
         pairs: whether the prompt is a source and the text its target.
         device: where the model is.
+        stop: strings before the first of which the text ends; nothing of it is shown. The prompt may contain them.
 
     Raises:
-        InputError: a source is empty, or longer than the model's context.
+        InputError: a source is empty, or longer than the model's context; a stop string is empty.
     """
     begin = source_prompt if pairs else text_prompt
     # A tokenizer of words puts a space before each word; at the beginning of a text it does not belong there.
     at_beginning = (pairs or not prompt) and not tokenizer.lossless
-    pieces = generate_texts(model, tokenizer, begin(tokenizer, [prompt]), sampler, limit, seed, device)
+    pieces = generate_texts(model, tokenizer, begin(tokenizer, [prompt]), sampler, limit, seed, device, stop)
     return _without_spaces_first((piece for (piece,) in pieces), at_beginning)
 
 
@@ -65,6 +67,7 @@ def generate_texts(
     limit: int,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    stop: Sequence[str] = (),
 ) -> Iterator[list[str]]:
     """`generate_text` for a batch: yields one piece per row, which may be empty.
 
@@ -72,13 +75,13 @@ def generate_texts(
         prompt: from `text_prompt` or `source_prompt`.
 
     Raises:
-        InputError: a source is longer than the model's context.
+        InputError: a source is longer than the model's context; a stop string is empty.
     """
     if prompt.source is not None and prompt.source.shape[1] > model.context:
         raise InputError(
             f"a source of {prompt.source.shape[1]} tokens is too long for this model, whose context is {model.context}"
         )
-    return _pieces(model, tokenizer, prompt, sampler, limit, seed, device)
+    return _pieces(model, tokenizer, prompt, sampler, limit, seed, device, StopStrings(stop, tokenizer))
 
 
 def _pieces(
@@ -89,23 +92,27 @@ def _pieces(
     limit: int,
     seed: int,
     device: torch.device | str,
+    stops: StopStrings,
 ) -> Iterator[list[str]]:
     generator = torch.Generator(device).manual_seed(seed)
     with evaluating(model):
         # A short text needs no states for a whole context.
         room = min(model.context, prompt.tokens.shape[1] + limit)
-        decoder = Decoder(model, prompt.to(device), tokenizer.end, room, marks_of(tokenizer).ends)
-        rows = [codecs.getincrementaldecoder("utf-8")("replace") for _ in prompt.tokens]
+        completed = stops.completed if stops else None
+        decoder = Decoder(model, prompt.to(device), tokenizer.end, room, marks_of(tokenizer).ends, completed)
+        rows = [Row(stops) for _ in prompt.tokens]
         ended = [False] * len(rows)
         for tokens in sampler.generate(decoder, limit, generator):
+            ids = tokens.tolist()
             # A sampler of a plugin may know of one end token only, and write on after another.
-            ended = [over or token in decoder.ends for over, token in zip(ended, tokens.tolist(), strict=True)]
+            ended = [over or token in decoder.ends for over, token in zip(ended, ids, strict=True)]
             yield [
-                "" if over else row.decode(tokenizer.token_bytes(token))
-                for row, token, over in zip(rows, tokens.tolist(), ended, strict=True)
+                "" if over else row.add(tokenizer.token_bytes(token))
+                for row, token, over in zip(rows, ids, ended, strict=True)
             ]
+            ended = [over or row.ended for over, row in zip(ended, rows, strict=True)]
             if all(ended):
                 break
-    rest = [row.decode(b"", final=True) for row in rows]
+    rest = [row.rest() for row in rows]
     if any(rest):
         yield rest

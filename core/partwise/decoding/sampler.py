@@ -20,7 +20,11 @@ class Sampler(Protocol):
 
         It calls `decoder.advance` with the tokens that it yields, except for the last. A row has ended when its token
         is one of `decoder.ends`; from then on it yields `decoder.end`. A search, which cannot decide token by token,
-        yields all of them once it has decided.
+        yields all of them once it has decided; where `decoder.stopped`, a text has ended, too. (Whoever shows the text
+        cuts it there, and stops asking for more.)
+
+        A sampler that only changes logits may be part of a `chain` if it offers `filter(logits)`, from logits [B, V] to
+        logits, or `filter_after(logits, text)` if that depends on `decoder.text`.
 
         Args:
             generator: the only source of randomness; on the decoder's device.

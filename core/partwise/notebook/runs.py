@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -110,6 +110,7 @@ def generate(
     tokens: int = 200,
     seed: int = 0,
     sampler: str | Mapping[str, Any] | None = None,
+    stop: str | Sequence[str] = (),
 ) -> str:
     """What a run's model writes after the prompt or, for a seq2seq model, in answer to it.
 
@@ -118,9 +119,10 @@ def generate(
         tokens: most tokens to write.
         seed: another seed, another text.
         sampler: how tokens are chosen, in place of the recipe's sampler.
+        stop: a string, or several; the text ends before the first of them that the model writes.
 
     Raises:
-        PartwiseError: there is no such run or sampler.
+        PartwiseError: there is no such run or sampler, or a string to stop at is empty.
 
     >>> partwise.generate("runs/tiny", "the ", tokens=10)
     '...'
@@ -131,7 +133,8 @@ def generate(
 
     reopened = _opened(run)
     chosen = None if sampler is None else change(reopened.loaded, {"sampler": sampler}).recipe.sampler
-    return "".join(workflow.generate(reopened, prompt, tokens, seed, chosen))
+    stops = (stop,) if isinstance(stop, str) else stop
+    return "".join(workflow.generate(reopened, prompt, tokens, seed, chosen, stops))
 
 
 def evaluate(

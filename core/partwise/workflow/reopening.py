@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
@@ -147,12 +147,21 @@ def evaluate(
 
 
 def generate(
-    reopened: Reopened, prompt: str, limit: int, seed: int = 0, sampler: SamplerPart | None = None
+    reopened: Reopened,
+    prompt: str,
+    limit: int,
+    seed: int = 0,
+    sampler: SamplerPart | None = None,
+    stop: Sequence[str] = (),
 ) -> Iterator[str]:
     """Text that a run's model writes, piece by piece: it continues `prompt`; a seq2seq model answers it.
 
+    Args:
+        stop: strings before the first of which the text ends.
+
     Raises:
-        InputError: the model was trained to see both ways, and cannot write.
+        InputError: the model was trained to see both ways, and cannot write; the prompt cannot be answered; a stop
+            string is empty.
     """
     objective = reopened.recipe.objective
     if not objective.causal:
@@ -162,4 +171,4 @@ def generate(
         )
     chosen = (sampler or reopened.recipe.sampler).assemble(None)
     pairs = reopened.recipe.model.reads == "pair"
-    return generate_text(reopened.model, reopened.tokenizer, prompt, chosen, limit, seed, pairs, reopened.device)
+    return generate_text(reopened.model, reopened.tokenizer, prompt, chosen, limit, seed, pairs, reopened.device, stop)

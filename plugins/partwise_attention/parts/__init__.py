@@ -5,14 +5,15 @@ from __future__ import annotations
 from .ladder import Causal, Linear, Raw, Simple, Wrapper
 from .last_state import LastState
 from .multi_head import MultiHead
-from .scores import Additive, Dot, ScaledDot
+from .scores import Additive, Cope, Dot, ScaledDot, Xpos
 
-PARTS = (Dot, ScaledDot, Additive, MultiHead, Simple, Raw, Linear, Causal, Wrapper, LastState)
+PARTS = (Dot, ScaledDot, Additive, Cope, Xpos, MultiHead, Simple, Raw, Linear, Causal, Wrapper, LastState)
 
 __all__ = [
     "PARTS",
     "Additive",
     "Causal",
+    "Cope",
     "Dot",
     "LastState",
     "Linear",
@@ -21,4 +22,5 @@ __all__ = [
     "ScaledDot",
     "Simple",
     "Wrapper",
+    "Xpos",
 ]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import PositiveFloat
+from pydantic import PositiveFloat, PositiveInt
 
+from partwise import PartError
 from partwise.parts import HeadSite, ScorePart
 
 if TYPE_CHECKING:
+    from partwise_attention.cope import ContextualScore
     from partwise_attention.scores import AdditiveScore, DotScore
+    from partwise_attention.xpos import DecayingScore
 
 
 class Dot(ScorePart):
@@ -51,3 +54,54 @@ class Additive(ScorePart):
         from partwise_attention.scores import AdditiveScore
 
         return AdditiveScore(site.heads, site.head_width)
+
+
+class Cope(ScorePart):
+    """Scaled dot product plus a learned position that depends on what stands between (CoPE, Golovneva et al. 2024).
+
+    For attention that looks back, in place of another position. arXiv:2405.18719.
+    """
+
+    name = "cope"
+
+    positions: PositiveInt = 64
+    """Learned positions; what is further away, as the gates count, has the last of them."""
+    scale: PositiveFloat | None = None
+    """Factor of the dot product; null means 1 / sqrt(head width)."""
+
+    def build(self, site: HeadSite) -> ContextualScore:
+        from partwise_attention.cope import ContextualScore
+
+        return ContextualScore(site.head_width, self.positions, self.scale or site.head_width**-0.5)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(positions=3, scale=0.3)
+
+
+class Xpos(ScorePart):
+    """Scaled dot product that decays with distance, fastest where rotary positions turn fastest (Sun et al. 2022).
+
+    With `rope` as the position (all features turning, in the same layout) this is xPos, arXiv:2212.10554. For attention
+    that looks back.
+    """
+
+    name = "xpos"
+
+    base: PositiveFloat = 512.0
+    """Distance after which a pair has decayed by its full rate: the fastest to 0.29, the slowest hardly at all."""
+    layout: Literal["half", "interleaved"] = "half"
+    """Which features make a pair; the same as that of `rope`."""
+    scale: PositiveFloat | None = None
+    """Factor of the dot product; null means 1 / sqrt(head width)."""
+
+    def build(self, site: HeadSite) -> DecayingScore:
+        from partwise_attention.xpos import DecayingScore
+
+        if site.head_width % 2:
+            raise PartError(f"xpos takes features in pairs, and a head has {site.head_width}; make it an even number")
+        return DecayingScore(self.base, self.scale or site.head_width**-0.5, self.layout)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(base=8.0, layout="interleaved", scale=0.3)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from .recurrent import Recurrent
 from .repeat import Repeat
-from .residual import Parallel, PostNorm, PreNorm, Sandwich
+from .residual import OutputNorm, Parallel, PostNorm, PreNorm, Sandwich
 
-PARTS = (PreNorm, PostNorm, Sandwich, Parallel, Recurrent, Repeat)
+PARTS = (PreNorm, PostNorm, Sandwich, OutputNorm, Parallel, Recurrent, Repeat)
 
-__all__ = ["PARTS", "Parallel", "PostNorm", "PreNorm", "Recurrent", "Repeat", "Sandwich"]
+__all__ = ["PARTS", "OutputNorm", "Parallel", "PostNorm", "PreNorm", "Recurrent", "Repeat", "Sandwich"]

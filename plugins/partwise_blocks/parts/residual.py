@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from partwise.modules import Mixer
     from partwise_blocks.branches import NewJoint, NewNorm
+    from partwise_blocks.output_norm import OutputNormBlock
     from partwise_blocks.parallel import ParallelBlock
     from partwise_blocks.post_norm import PostNormBlock
     from partwise_blocks.pre_norm import PreNormBlock
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _Residual(BlockPart):
-    """Base of pre_norm, post_norm and sandwich."""
+    """Base of pre_norm, post_norm, sandwich and output_norm."""
 
     mixer: slots.Mixer
     """What moves information between positions, such as an attention."""
@@ -96,6 +97,17 @@ class Sandwich(_Residual):
         from partwise_blocks.sandwich import SandwichBlock
 
         return SandwichBlock(*self._pieces(site))
+
+
+class OutputNorm(_Residual):
+    """Residual layer that normalises what each branch adds, and nothing else, x + norm(f(x)) (OLMo 2, 2024)."""
+
+    name = "output_norm"
+
+    def build(self, site: LayerSite) -> OutputNormBlock:
+        from partwise_blocks.output_norm import OutputNormBlock
+
+        return OutputNormBlock(*self._pieces(site))
 
 
 class Parallel(BlockPart):

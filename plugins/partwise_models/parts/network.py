@@ -41,6 +41,7 @@ UNUSUAL: Mapping[str, Any] = {
     "final_norm": "none",
     "initializer": "xavier",
     "embedding_scale": "sqrt_width",
+    "embedding_norm": "layer_norm",
     "dropout": 0.2,
 }
 """For examples: every knob of `Network` but `position` at another value than its default."""
@@ -68,6 +69,8 @@ class Network(ModelPart):
     """Factor of the embedding: a number, or the square root of the width (Vaswani et al. 2017)."""
     position: slots.Position = use("none")
     """How the model knows where a token stands; an attention may have a position of its own instead."""
+    embedding_norm: slots.Norm | None = None
+    """Norm of the embedding, after positions that are added to it (BERT, BLOOM); null means none."""
     residual: slots.Residual = use("add")
     """How the branches of every layer join the residual stream."""
     dropout: Probability = 0.0
@@ -125,6 +128,7 @@ class Network(ModelPart):
             self.residual.build_ends(site),
             self.final_norm.assemble(WidthSite(self.width)),
             self.dropout,
+            None if self.embedding_norm is None else self.embedding_norm.assemble(WidthSite(self.width)),
         )
 
     def _layer(self, part: BlockPart, site: LayerSite) -> Block:

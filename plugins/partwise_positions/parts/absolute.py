@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import PositiveFloat
+from pydantic import NonNegativeInt, PositiveFloat
 
 from partwise.parts import PositionPart, PositionSite
 
@@ -46,12 +46,19 @@ class Sinusoidal(PositionPart):
 
     base: PositiveFloat = 10_000.0
     """Pair i of n has base^(-i/n) radians per position: wavelengths rise from 2 pi towards 2 pi base."""
+    layout: Literal["interleaved", "half"] = "interleaved"
+    """Where the features of a pair are: interleaved has sine and cosine side by side, as in the paper; half has all
+    sines before all cosines (Marian, M2M100)."""
+    offset: NonNegativeInt = 0
+    """Number of the first position (M2M100: 2)."""
+    inclusive: bool = False
+    """Have pair i of n turn by base^(-i/(n-1)), so that the longest wavelength is 2 pi base (tensor2tensor, M2M100)."""
 
     def build(self, site: PositionSite) -> SinusoidalPositions:
         from partwise_positions.sinusoidal import SinusoidalPositions
 
-        return SinusoidalPositions(site.width, self.base)
+        return SinusoidalPositions(site.width, self.base, self.layout, self.offset, self.inclusive)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
-        return cls(), cls(base=100.0)
+        return cls(), cls(base=100.0), cls(layout="half", offset=2, inclusive=True)

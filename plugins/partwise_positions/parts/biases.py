@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from annotated_types import Ge
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
 from partwise import PartError
 from partwise.parts import PositionPart, PositionSite
 
 if TYPE_CHECKING:
     from partwise_positions.alibi import LinearBiases
+    from partwise_positions.hard_alibi import HardLinearBiases
+    from partwise_positions.kerple import KernelBiases
     from partwise_positions.t5_bias import BucketBiases
 
 
@@ -22,10 +24,65 @@ class Alibi(PositionPart):
     name = "alibi"
     acts = frozenset({"bias"})
 
+    factor: PositiveFloat = 1.0
+    """What every slope is multiplied by; with 1 they are those of the paper, from 2^(-8/n) to 2^-8 for n heads."""
+
     def build(self, site: PositionSite) -> LinearBiases:
         from partwise_positions.alibi import LinearBiases
 
-        return LinearBiases(site.heads)
+        return LinearBiases(site.heads, self.factor)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(factor=0.5)
+
+
+class HardAlibi(PositionPart):
+    """Some heads see the nearest tokens only, each another number; the others see all (Jelassi et al. 2024).
+
+    Hard-ALiBi, arXiv:2402.01032: the first head sees its own token, the second one more, and so on. With it, models
+    copied texts much longer than those that they had been trained on.
+    """
+
+    name = "hard_alibi"
+    acts = frozenset({"bias"})
+
+    masked_heads: PositiveInt | None = None
+    """Heads that do not see all; null means half of them, rounded up."""
+
+    def build(self, site: PositionSite) -> HardLinearBiases:
+        from partwise_positions.hard_alibi import HardLinearBiases
+
+        masked = self.masked_heads or (site.heads + 1) // 2
+        if masked > site.heads:
+            raise PartError(f"masked_heads {masked} is more than the {site.heads} heads there are")
+        return HardLinearBiases(site.heads, masked)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(masked_heads=1)
+
+
+class Kerple(PositionPart):
+    """Scores fall with distance along a curve that each head learns (KERPLE, Chi et al. 2022).
+
+    arXiv:2205.09921: conditionally positive definite kernels, in the logarithmic and in the power variant.
+    """
+
+    name = "kerple"
+    acts = frozenset({"bias"})
+
+    kernel: Literal["log", "power"] = "log"
+    """log: -p log(1 + a d) for a distance d; power: -a d^p with p up to 2. Each head learns an a and a p."""
+
+    def build(self, site: PositionSite) -> KernelBiases:
+        from partwise_positions.kerple import KernelBiases
+
+        return KernelBiases(site.heads, self.kernel)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(kernel="power")
 
 
 class T5Bias(PositionPart):

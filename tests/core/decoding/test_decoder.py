@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 
 from partwise import InputError
-from partwise.data import Batch
+from partwise.data import IGNORED, Batch
 from partwise.decoding import Decoder, left_padded
 
 from .writing import END, Summing, V
@@ -118,3 +120,24 @@ def test_nothing_is_recorded_for_gradients(model: Summing) -> None:
     decoder.advance(torch.tensor([1]))
     assert not decoder.logits.requires_grad
     assert torch.is_grad_enabled()
+
+
+def test_the_text_is_what_was_read_and_written_without_padding_and_without_what_was_forgotten(model: Summing) -> None:
+    decoder = Decoder(model, left_padded([[1], [2, 3, 4]], END), END, 4)
+    assert decoder.text.tolist() == [[IGNORED, IGNORED, 1], [2, 3, 4]]
+    decoder.advance(torch.tensor([5, 6]))
+    assert decoder.text.tolist() == [[IGNORED, IGNORED, 1, 5], [2, 3, 4, 6]]
+    decoder.advance(torch.tensor([1, 2]))
+    assert decoder.text.tolist() == [[5, 1], [6, 2]], "a window that was full begins anew with its last half"
+    decoder.reorder(torch.tensor([1, 1, 0]))
+    assert decoder.text.tolist() == [[6, 2], [6, 2], [5, 1]]
+
+
+def test_a_text_stops_where_it_is_told_to(model: Summing) -> None:
+    def repeats(text: Sequence[int]) -> bool:
+        return list(text[-2:-1]) == list(text[-1:])
+
+    texts = torch.tensor([[[1, 2, 2], [2, 2, 1]], [[4, 4, 4], [1, 2, 3]]])
+    decoder = Decoder(model, left_padded([[1]], END), END, 4, stops=repeats)
+    assert decoder.stopped(texts).tolist() == [[True, False], [True, False]]
+    assert not Decoder(model, left_padded([[1]], END), END, 4).stopped(texts).any()

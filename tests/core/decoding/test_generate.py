@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from partwise import InputError
 from partwise.data import Batch
 from partwise.decoding import Decoder, generate_text, generate_texts, left_padded
+from partwise.decoding.stops import StopStrings
 from partwise.modules import Decoding
 
 from .writing import END, ByteTokenizer, Summing
@@ -87,3 +90,93 @@ def test_states_are_no_longer_than_the_text_and_never_than_the_context() -> None
     list(generate_text(Asked(), ByteTokenizer(), "a", Script([[1]]), 2))
     list(generate_text(Asked(), ByteTokenizer(), "a", Script([[1]]), 200))
     assert rooms == [4, 6]
+
+
+# --- stop strings
+
+
+def stopped(columns: list[list[int]], *stop: str) -> list[list[str]]:
+    prompt = left_padded([[1]] * len(columns[0]), END)
+    return list(generate_texts(Summing(), ByteTokenizer(), prompt, Script(columns), 99, stop=stop))
+
+
+def test_a_text_ends_before_a_stop_string_of_which_nothing_is_shown() -> None:
+    assert stopped([[1], [2], [1], [6], [2]], "a c") == [[""], ["ab"], [""], [""]]
+
+
+def test_what_only_began_like_a_stop_string_is_shown_after_all() -> None:
+    assert stopped([[1], [1], [2], [1], [END]], "aab c") == [[""], [""], [""], ["aab"], [""], ["a"]]
+    assert stopped([[1], [1], [1], [2]], "aab") == [[""], [""], ["a"], [""]]
+
+
+def test_a_stop_string_may_begin_and_end_within_tokens_and_characters() -> None:
+    assert stopped([[1], [3], [4], [6], [2]], "€ ") == [["a"], [""], [""], [""]]
+    assert stopped([[2], [6], [6]], "c c") == [["b"], [" "], [""]]
+    assert stopped([[3], [1], [3], [4]], "€") == [[""], ["�a"], [""], [""]], "half a character is none"
+
+
+def test_the_stop_string_that_is_complete_first_ends_the_text_and_of_two_the_longer() -> None:
+    assert stopped([[1], [2], [1]], "bab", "ba", "aba") == [[""], [""], [""]]
+    assert stopped([[1], [2], [6], [1]], "b", "ab c") == [[""], ["a"]]
+
+
+def test_each_row_stops_by_itself_and_all_of_them_end_the_writing() -> None:
+    columns = [[1, 2], [2, 2], [1, 1], [1, 2], [1, 1]]
+    assert stopped(columns, "ab") == [["", "b"], ["", "b"], ["", ""], ["", ""]]
+
+
+def test_after_a_stop_string_nothing_is_written() -> None:
+    script = Script([[1], [2], [1]])
+    text = generate_text(Summing(), ByteTokenizer(), "ab", script, 10, stop=("b",))
+    assert list(text) == ["a"]
+
+
+def test_the_prompt_may_hold_stop_strings() -> None:
+    assert "".join(generate_text(Summing(), ByteTokenizer(), "ab", Script([[2], [1]]), 9, stop=("ab",))) == "ba"
+
+
+def test_an_empty_stop_string_is_an_input_error_at_once() -> None:
+    with pytest.raises(InputError, match="a stop string is empty"):
+        generate_text(Summing(), ByteTokenizer(), "ab", Script([[1]]), 9, stop=("a", ""))
+
+
+def naive(columns: list[int], stop: list[str]) -> str:
+    """Byte by byte: the text up to the first place at which it ends with a stop string, without that."""
+    text = b""
+    for byte in b"".join(ByteTokenizer.bytes_of[token] for token in columns):
+        text += bytes([byte])
+        ends = [string.encode() for string in stop if text.endswith(string.encode())]
+        if ends:
+            return text[: -max(map(len, ends))].decode("utf-8", "replace")
+    return text.decode("utf-8", "replace")
+
+
+@given(
+    st.lists(st.sampled_from([1, 2, 3, 4, 6]), min_size=1, max_size=12),
+    st.lists(st.text("ab c€", min_size=1, max_size=4), min_size=1, max_size=3),
+)
+def test_stopping_equals_looking_at_the_text_byte_by_byte(tokens: list[int], stop: list[str]) -> None:
+    columns = [[token] for token in tokens]
+    assert "".join(piece for (piece,) in stopped(columns, *stop)) == naive(tokens, stop)
+
+
+def test_it_stops_where_transformers_does() -> None:
+    """transformers looks at the tail of all ids, prompt included; here the prompt has no part in any stop string."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, StopStringCriteria
+
+    pieces = ["<s>", "a", "b", "ab", "ba", "c", "Ġ", "Ġa", "bc", "aba"]
+    bpe = Tokenizer(models.WordLevel({piece: i for i, piece in enumerate(pieces)}, unk_token="<s>"))
+    bpe.pre_tokenizer, bpe.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    theirs = PreTrainedTokenizerFast(tokenizer_object=bpe)
+
+    class Ours(ByteTokenizer):
+        bytes_of = (b"", *(piece.replace("Ġ", " ").encode() for piece in pieces[1:]))
+
+    generator = torch.Generator().manual_seed(0)
+    for stop in (["abc"], ["bab", " a"], ["a a"], ["cab", "bb"]):
+        criteria, ours = StopStringCriteria(theirs, stop), StopStrings(stop, Ours())
+        texts = torch.randint(1, len(pieces), (60, 12), generator=generator)
+        for n in range(1, 13):
+            ids = torch.cat((torch.zeros(60, 1, dtype=torch.int64), texts[:, :n]), 1)
+            assert criteria(ids, None).tolist() == [ours.completed(row) for row in texts[:, :n].tolist()]

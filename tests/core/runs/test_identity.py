@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from partwise.recipe import Recipe, load
@@ -24,9 +27,14 @@ def test_every_key_of_a_recipe_is_trained_or_repeated_or_neither() -> None:
     assert sorted([*TRAINED, *REPEATED, *UNTRAINED]) == sorted(Recipe.model_fields)
 
 
-def test_names_from_before_this_module_are_unchanged(recipe: Recipe) -> None:
-    resolved = recipe.resolved()
-    assert fingerprint(resolved) == recipe.fingerprint() == "9e39fa3496"
+def test_a_recipe_has_the_fingerprint_of_its_resolved_form(recipe: Recipe) -> None:
+    assert recipe.fingerprint() == fingerprint(recipe.resolved())
+
+
+def test_names_from_before_this_module_are_unchanged() -> None:
+    """Of a recipe as it was then: its parts have more knobs by now."""
+    resolved = json.loads((Path(__file__).parent / "gpt_of_then.json").read_text())
+    assert fingerprint(resolved) == "9e39fa3496"
     assert run_identity(resolved, "d") == "ebc2d982a4f37880327fdf289bf4da454d4f9da401a5ba96a0db52f601643a46"
     assert result_identity(resolved, 3, "d", [["a b", "c"]]) == "516dc43f90634340d61e"
 

@@ -13,8 +13,9 @@ from partwise import PartError
 from partwise.assembly.build import materialise, skeleton
 from partwise.modules import Add, Flow, State, causal_flow
 from partwise.parts import BlockPart, LayerSite, resolve_part
+from partwise_blocks.output_norm import OutputNormBlock
 from partwise_blocks.parallel import ParallelBlock
-from partwise_blocks.parts import Parallel, PostNorm, PreNorm, Recurrent, Repeat, Sandwich
+from partwise_blocks.parts import OutputNorm, Parallel, PostNorm, PreNorm, Recurrent, Repeat, Sandwich
 from partwise_blocks.post_norm import PostNormBlock
 from partwise_blocks.pre_norm import PreNormBlock
 from partwise_blocks.recurrent import RecurrentBlock
@@ -102,6 +103,36 @@ def test_sandwich_is_x_plus_norm_of_f_of_norm() -> None:
     torch.testing.assert_close(block(x, here), h)
 
 
+def test_output_norm_is_x_plus_norm_of_f() -> None:
+    make, made = norms()
+    feedforward = nn.Linear(C, C)
+    block = OutputNormBlock(Shift(2.0), Recall(), feedforward, make, Add, 0.0)
+    n1, n2, n3 = made
+    x, here = torch.randn(B, T, C), flow()
+    h = x + n1(2 * shifted(x))
+    h = h + n2(torch.tanh(h) + here.memory.mean(1, keepdim=True))
+    h = h + n3(feedforward(h))
+    torch.testing.assert_close(block(x, here), h)
+
+
+def test_output_norm_arranges_its_branches_as_olmo_2_does() -> None:
+    from transformers.models.olmo2.modeling_olmo2 import Olmo2Config, Olmo2DecoderLayer
+
+    class Attention(nn.Module):
+        def forward(self, hidden_states: Tensor, **others: Any) -> tuple[Tensor, None]:
+            return 2 * shifted(hidden_states), None
+
+    theirs = Olmo2DecoderLayer(Olmo2Config(hidden_size=C, num_attention_heads=2, intermediate_size=C), 0)
+    theirs.self_attn = Attention()
+    for norm in (theirs.post_attention_layernorm, theirs.post_feedforward_layernorm):
+        nn.init.uniform_(norm.weight, 0.5, 1.5)
+    given = iter((theirs.post_attention_layernorm, theirs.post_feedforward_layernorm))
+    block = OutputNormBlock(Shift(2.0), None, theirs.mlp, lambda: next(given), Add, 0.0)
+    x = torch.randn(B, T, C)
+    expected = theirs(x)
+    torch.testing.assert_close(block(x, causal_flow(T)), expected if torch.is_tensor(expected) else expected[0])
+
+
 @pytest.mark.parametrize("shared", [True, False])
 def test_parallel_is_x_plus_both_branches_of_the_same_x(shared: bool) -> None:
     make, made = norms()
@@ -140,7 +171,7 @@ def silenced(block: Any) -> Any:
     return block
 
 
-@pytest.mark.parametrize("cls", [PreNorm, Sandwich])
+@pytest.mark.parametrize("cls", [PreNorm, Sandwich, OutputNorm])
 @pytest.mark.parametrize("cross", [None, ATTENTION])
 def test_without_its_branches_a_residual_block_is_the_identity(cls: type[PreNorm], cross: Any) -> None:
     part = cls.model_validate({"mixer": ATTENTION, "cross": cross})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import pytest
 import torch
@@ -12,22 +13,29 @@ from transformers.models.gemma.modeling_gemma import GemmaMLP
 from transformers.models.llama.modeling_llama import LlamaMLP
 
 from partwise.parts import FeedForwardPart, LayerSite
-from partwise_feedforward.parts import PARTS, GeGlu, Gelu, Relu, ReluSquared, SwiGlu
+from partwise_feedforward.activations import ACTIVATIONS
+from partwise_feedforward.parts import PARTS, ActivationName, GeGlu, Gelu, Glu, Mlp, Relu, ReluSquared, SwiGlu
 
 SITE = LayerSite(width=6)
 EXAMPLES = [
     pytest.param(example, id=f"{part.name}{index}") for part in PARTS for index, example in enumerate(part.examples())
 ]
-GATED = (SwiGlu, GeGlu)
+GATED = (SwiGlu, GeGlu, Glu)
 
 
 def activation(part: FeedForwardPart, x: float) -> float:
     match part:
+        case Mlp(activation="tanh"):
+            return math.tanh(x)
+        case Glu(activation="identity"):
+            return x
+        case Glu():
+            return 1 / (1 + math.exp(-x))
         case Relu():
             return max(0.0, x)
         case ReluSquared():
             return max(0.0, x) ** 2
-        case SwiGlu():
+        case SwiGlu() | Mlp():
             return x / (1 + math.exp(-x))
         case Gelu(form="tanh") | GeGlu(form="tanh"):
             return x / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
@@ -146,3 +154,51 @@ def test_built_on_meta_and_filled_later_it_is_the_same(part: FeedForwardPart) ->
 def test_layers_with_different_activations_print_differently() -> None:
     parts = [Relu(), ReluSquared(), Gelu(), Gelu(form="tanh"), SwiGlu(hidden=24), GeGlu(hidden=24)]
     assert len({str(part.assemble(SITE)) for part in parts}) == len(parts)
+    names = [str(Mlp(activation=name).assemble(SITE)) for name in ACTIVATIONS]
+    assert len(set(names)) == len(names)
+
+
+# --- any activation
+
+
+def test_the_knob_offers_every_activation_there_is() -> None:
+    assert get_args(ActivationName) == tuple(ACTIVATIONS)
+
+
+@pytest.mark.parametrize("name", get_args(ActivationName))
+def test_activations_are_those_of_transformers_and_torch(name: str) -> None:
+    from transformers.activations import ACT2FN
+
+    theirs = {"identity": "linear", "relu_squared": "relu2", "gelu_tanh": "gelu_new", "gelu_sigmoid": "quick_gelu"}
+    modules = {"elu": nn.ELU(), "selu": nn.SELU(), "softplus": nn.Softplus(), "sine": torch.sin}
+    other = modules[name] if name in modules else ACT2FN[theirs.get(name, name)]
+    x = torch.linspace(-30, 30, 601, dtype=torch.float64)
+    torch.testing.assert_close(ACTIVATIONS[name](x), other(x), atol=1e-12, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Mlp(activation="relu"), Relu()),
+        (Mlp(activation="relu_squared"), ReluSquared()),
+        (Mlp(activation="gelu"), Gelu()),
+        (Mlp(activation="gelu_tanh"), Gelu(form="tanh")),
+        (Glu(activation="silu"), SwiGlu()),
+        (Glu(activation="gelu_tanh"), GeGlu(form="tanh")),
+    ],
+)
+def test_a_layer_that_has_a_name_of_its_own_is_the_same_by_its_activation(
+    one: FeedForwardPart, other: FeedForwardPart
+) -> None:
+    ones, others = one.assemble(SITE), other.assemble(SITE)
+    others.load_state_dict(ones.state_dict())
+    x = torch.randn(2, 5, 6)
+    assert torch.equal(ones(x), others(x))
+    assert str(ones) == str(others)
+
+
+def test_a_gate_of_a_sigmoid_is_that_of_torch() -> None:
+    module = Glu(hidden=10).assemble(SITE)
+    x = torch.randn(2, 5, 6)
+    hidden = nn.functional.glu(torch.cat((module.up(x), module.gate(x)), -1))
+    torch.testing.assert_close(module(x), module.down(hidden))

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
+from transformers.models.nemotron.modeling_nemotron import NemotronLayerNorm1P
 
 from partwise import PartError
 from partwise.parts import NormPart, WidthSite
-from partwise_norms.parts import PARTS, Dyt, LayerNorm, NoNorm, RmsNorm, Scale
+from partwise_norms.parts import PARTS, Dyt, GroupRmsNorm, LayerNorm, NoNorm, RmsNorm, Scale
 
 SITE = WidthSite(width=12)
 EXAMPLES = [
@@ -35,9 +36,13 @@ def reference(part: NormPart, module: nn.Module, x: Tensor) -> Tensor:
         case LayerNorm():
             mean = sum(x) / len(x)
             variance = sum((value - mean) ** 2 for value in x) / len(x)
-            return (x - mean) / (variance + part.eps) ** 0.5 * gain + offset
+            return (x - mean) / (variance + part.eps) ** 0.5 * (part.unit_offset + gain) + offset
         case RmsNorm():
             return x / (sum(value**2 for value in x) / len(x) + part.eps) ** 0.5 * (part.unit_offset + gain)
+        case GroupRmsNorm():
+            groups = x.split(len(x) // part.groups)
+            roots = [(sum(value**2 for value in group) / len(group) + part.eps) ** 0.5 for group in groups]
+            return torch.cat([group / root for group, root in zip(groups, roots, strict=True)]) * gain
         case Scale():
             return weight["length"] * x / max(sum(value**2 for value in x) ** 0.5, torch.tensor(part.eps))
         case Dyt():
@@ -64,7 +69,7 @@ def test_a_new_norm_has_neutral_weights(part: NormPart) -> None:
         case LayerNorm():
             torch.testing.assert_close(y.mean(-1), torch.zeros(5), atol=1e-6, rtol=0)
             torch.testing.assert_close(y.std(-1, correction=0), torch.ones(5), atol=1e-2, rtol=0)
-        case RmsNorm():
+        case RmsNorm() | GroupRmsNorm():
             torch.testing.assert_close(y.square().mean(-1), torch.ones(5), atol=2e-2, rtol=0)
         case Scale(eps=eps) if eps < 1:
             torch.testing.assert_close(y.square().mean(-1), torch.ones(5))
@@ -81,7 +86,9 @@ def test_a_new_norm_has_neutral_weights(part: NormPart) -> None:
         (LayerNorm(bias=False), {"weight"}),
         (LayerNorm(affine=False, bias=False), set()),
         (RmsNorm(), {"weight"}),
+        (LayerNorm(bias=False, unit_offset=True), {"weight"}),
         (RmsNorm(affine=False), set()),
+        (GroupRmsNorm(affine=False), set()),
         (NoNorm(), set()),
     ],
 )
@@ -95,6 +102,14 @@ def test_rms_norm_equals_hugging_face_llama(shape: tuple[int, ...]) -> None:
     theirs.load_state_dict(ours.state_dict())
     x = torch.randn(shape)
     torch.testing.assert_close(ours(x), theirs(x), atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_layer_norm_with_unit_offset_equals_hugging_face_nemotron(dtype: torch.dtype) -> None:
+    ours, theirs = randomised(LayerNorm(unit_offset=True).assemble(SITE)).to(dtype), NemotronLayerNorm1P(12).to(dtype)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(4, 7, 12).to(dtype)
+    assert torch.equal(ours(x), theirs(x))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +133,10 @@ def test_the_two_cast_orders_are_told_apart_in_bfloat16() -> None:
     assert (plain(x) != offset(x)).float().mean() > 0.1
 
 
-@pytest.mark.parametrize("part", [RmsNorm(), RmsNorm(unit_offset=True), Scale(), LayerNorm()])
+@pytest.mark.parametrize(
+    "part",
+    [RmsNorm(), RmsNorm(unit_offset=True), GroupRmsNorm(groups=2), Scale(), LayerNorm(), LayerNorm(unit_offset=True)],
+)
 def test_half_precision_is_computed_in_float32(part: NormPart) -> None:
     module = part.assemble(WidthSite(width=256))
     x = torch.full((1, 256), 3e4, dtype=torch.float16)
@@ -157,7 +175,12 @@ def test_a_vector_of_zeros_stays_finite() -> None:
 
 @pytest.mark.parametrize(
     ("part", "fix"),
-    [(LayerNorm(affine=False), 'set "bias" to false'), (RmsNorm(affine=False, unit_offset=True), "unit_offset")],
+    [
+        (LayerNorm(affine=False), 'set "bias" to false'),
+        (LayerNorm(affine=False, bias=False, unit_offset=True), "unit_offset"),
+        (RmsNorm(affine=False, unit_offset=True), "unit_offset"),
+        (GroupRmsNorm(groups=5), "groups 5 does not divide width 12"),
+    ],
 )
 def test_knobs_that_contradict_each_other_are_refused(part: NormPart, fix: str) -> None:
     with pytest.raises(PartError, match=fix):

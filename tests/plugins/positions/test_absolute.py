@@ -7,6 +7,8 @@ import math
 import pytest
 import torch
 from torch import Tensor
+from transformers.models.m2m_100.modeling_m2m_100 import M2M100SinusoidalPositionalEmbedding
+from transformers.models.marian.modeling_marian import MarianSinusoidalPositionalEmbedding
 
 from partwise.parts import PositionSite
 from partwise_positions.parts import Learned, Sinusoidal
@@ -29,6 +31,35 @@ def test_sinusoidal_follows_the_paper_in_even_and_odd_widths_and_beyond_the_cont
     x = torch.randn(2, 50, width)
     expected = x + waves(50, width, base)
     torch.testing.assert_close(encoder.embed(x, torch.arange(50)), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("width", [8, 7, 1])
+def test_halves_have_the_same_waves_in_another_order(width: int) -> None:
+    site, positions = PositionSite(width=width, context=8), torch.arange(20)
+    order = [*range(0, width, 2), *range(1, width, 2)]
+    interleaved, half = (Sinusoidal(layout=layout).assemble(site) for layout in ("interleaved", "half"))
+    x = torch.zeros(1, 20, width)
+    assert torch.equal(half.embed(x, positions), interleaved.embed(x, positions)[..., order])
+
+
+@pytest.mark.parametrize("width", [8, 9])
+def test_halves_equal_hugging_face_marian(width: int) -> None:
+    theirs = MarianSinusoidalPositionalEmbedding(30, width)
+    encoder = Sinusoidal(layout="half").assemble(PositionSite(width=width, context=8))
+    expected = theirs.create_weight()
+    torch.testing.assert_close(encoder.embed(torch.zeros(30, width), torch.arange(30)), expected, atol=1e-6, rtol=0)
+
+
+def test_an_offset_and_inclusive_wavelengths_equal_hugging_face_m2m100() -> None:
+    encoder = Sinusoidal(layout="half", offset=2, inclusive=True).assemble(PositionSite(width=8, context=8))
+    expected = M2M100SinusoidalPositionalEmbedding(30, 8, padding_idx=1)(torch.full((1, 30), 5))
+    torch.testing.assert_close(encoder.embed(torch.zeros(1, 30, 8), torch.arange(30)), expected, atol=1e-6, rtol=0)
+
+
+def test_a_single_pair_has_one_wavelength_inclusive_or_not() -> None:
+    ones, others = (Sinusoidal(inclusive=how).assemble(PositionSite(width=2, context=8)) for how in (True, False))
+    x = torch.zeros(1, 5, 2)
+    assert torch.equal(ones.embed(x, torch.arange(5)), others.embed(x, torch.arange(5)))
 
 
 def test_sinusoidal_keeps_the_dtype_of_embeddings_and_its_own_precision() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import torch
@@ -39,8 +39,10 @@ class Bigram(nn.Module):
         last.copy_(tokens)
         return logits
 
-    def decoder(self, prompts: list[int], room: int = 64) -> Decoder:
-        return Decoder(self, left_padded([[prompt] for prompt in prompts], END), END, room)
+    def decoder(
+        self, prompts: list[int], room: int = 64, stops: Callable[[Sequence[int]], bool] | None = None
+    ) -> Decoder:
+        return Decoder(self, left_padded([[prompt] for prompt in prompts], END), END, room, stops=stops)
 
     def texts(self, prompt: int, limit: int) -> Iterator[tuple[tuple[int, ...], float]]:
         """Every text after a one-token prompt with its log-probability: those that end, and those of full length."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -109,3 +110,37 @@ def test_text_beyond_the_window_is_remembered(bigram: Callable[..., Any]) -> Non
     model.table[..., END] = -9.0
     search = BeamSearch(3, 0.6)
     assert written(search, model.decoder([1], room=4), 12) == written(search, model.decoder([1], room=64), 12)
+
+
+def repeats(text: Sequence[int]) -> bool:
+    """A text stops with a token that it has twice in a row."""
+    return len(text) > 1 and text[-1] == text[-2]
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_text_that_stops_counts_as_a_whole_one(bigram: Callable[..., Any], seed: int, alpha: float) -> None:
+    """Against every text there is: those that stop or end, and those of full length; none goes on after a stop."""
+    model = bigram(3, seed=seed)
+    log_probabilities = model.table.log_softmax(-1)
+    for prompt, row in zip(
+        (1, 2), written(BeamSearch(200, alpha), model.decoder([1, 2], stops=repeats), 5), strict=True
+    ):
+        worth: dict[tuple[int, ...], float] = {}
+        for length in range(1, 6):
+            for text in itertools.product(range(3), repeat=length):
+                over = [END in text[:n] or repeats(text[:n]) for n in range(1, length + 1)]
+                if not any(over[:-1]) and (over[-1] or length == 5):
+                    path = (prompt, prompt, *text)
+                    steps = zip(path, path[1:], path[2:], strict=False)
+                    score = sum(float(log_probabilities[step]) for step in steps)
+                    worth[text] = score / ((5 + length) / 6) ** alpha
+        best = max(worth, key=worth.__getitem__)
+        assert row[: len(best)] == list(best)
+        assert set(row[len(best) :]) <= {END}
+
+
+def test_where_all_stop_at_once_the_search_is_over(bigram: Callable[..., Any]) -> None:
+    model = bigram(5, seed=2)
+    rows = written(BeamSearch(2, 0.6), model.decoder([1, 2], stops=lambda text: True), 9)
+    assert [len(row) for row in rows] == [1, 1]

@@ -91,18 +91,29 @@ def test_filters_leave_their_input_as_it_was() -> None:
     logits = torch.randn(2, 9)
     before = logits.clone()
     filters.temperature(logits, 0.5), filters.top_k(logits, 2), filters.top_p(logits, 0.3), filters.min_p(logits, 0.5)
+    filters.typical(logits, 0.5), filters.repetition_penalty(logits, torch.tensor([[1], [2]]), 1.3)
     assert torch.equal(logits, before)
 
 
 def test_rows_are_filtered_on_their_own() -> None:
     logits = torch.randn(4, 9)
-    for apply in (lambda x: filters.top_k(x, 3), lambda x: filters.top_p(x, 0.5), lambda x: filters.min_p(x, 0.3)):
+    for apply in (
+        lambda x: filters.top_k(x, 3),
+        lambda x: filters.top_p(x, 0.5),
+        lambda x: filters.min_p(x, 0.3),
+        lambda x: filters.typical(x, 0.4),
+    ):
         assert torch.equal(apply(logits), torch.cat([apply(row[None]) for row in logits]))
 
 
 def test_what_was_filtered_out_before_stays_out() -> None:
     logits = torch.tensor([[3.0, 2.0, -torch.inf, 0.0]])
-    for filtered in (filters.top_k(logits, 4), filters.top_p(logits, 1.0), filters.min_p(logits, 1e-9)):
+    for filtered in (
+        filters.top_k(logits, 4),
+        filters.top_p(logits, 1.0),
+        filters.min_p(logits, 1e-9),
+        filters.typical(logits, 0.999999),
+    ):
         assert kept(logits, filtered) == {0, 1, 3}
 
 
@@ -112,3 +123,56 @@ def test_however_cold_the_likeliest_is_left_and_no_number_overflows(cold: float)
     assert torch.equal(
         filters.temperature(logits, cold).softmax(-1), torch.tensor([[0.0, 0.0, 1.0, 0.0], [0.5, 0.5, 0.0, 0.0]])
     )
+
+
+# --- against transformers
+
+
+def random_logits(rows: int = 12, vocabulary: int = 40, spread: float = 3.0) -> torch.Tensor:
+    logits = spread * torch.randn(rows, vocabulary, generator=torch.Generator().manual_seed(7))
+    logits[:, 5] = -torch.inf
+    return logits
+
+
+@pytest.mark.parametrize("p", [0.05, 0.3, 0.7, 0.95])
+@pytest.mark.parametrize("spread", [0.3, 3.0])
+def test_typical_keeps_what_transformers_keeps(p: float, spread: float) -> None:
+    from transformers import TypicalLogitsWarper
+
+    logits = random_logits(spread=spread)
+    theirs = TypicalLogitsWarper(mass=p)(torch.zeros(12, 1, dtype=torch.int64), logits.clone())
+    assert torch.equal(filters.typical(logits, p), theirs)
+
+
+@given(ROWS, st.floats(0.01, 0.99))
+def test_typical_keeps_those_whose_more_typical_ones_do_not_reach_p(row: list[float], p: float) -> None:
+    logits, chances = torch.tensor([row]), probabilities(row)
+    expected_surprise = -math.fsum(chance * math.log(chance) for chance in chances)
+    apart = [abs(-math.log(chance) - expected_surprise) for chance in chances]
+    sums = [math.fsum(b for b, near in zip(chances, apart, strict=True) if near < at - 1e-6) for at in apart]
+    gaps = [abs(a - b) for a in apart for b in apart if a != b]
+    if any(abs(total - p) < 1e-5 for total in sums) or any(gap < 1e-5 for gap in gaps):
+        return  # within rounding of the edge either answer is right
+    assert kept(logits, filters.typical(logits, p)) == {i for i, total in enumerate(sums) if total < p}
+
+
+def test_typical_may_drop_the_likeliest_token_and_of_1_keeps_all() -> None:
+    logits = torch.tensor([[0.3, *[0.7 / 60] * 60]]).log()
+    assert 0 not in kept(logits, filters.typical(logits, 0.2))
+    assert len(kept(logits, filters.typical(logits, 1.0))) == 61
+
+
+@pytest.mark.parametrize("penalty", [0.8, 1.0, 1.2, 5.0])
+def test_a_repetition_penalty_is_that_of_transformers(penalty: float) -> None:
+    from transformers import RepetitionPenaltyLogitsProcessor
+
+    logits, text = random_logits(), torch.randint(40, (12, 9), generator=torch.Generator().manual_seed(2))
+    theirs = RepetitionPenaltyLogitsProcessor(penalty)(text, logits.clone())
+    assert torch.equal(filters.repetition_penalty(logits, text, penalty), theirs)
+
+
+def test_padding_is_not_penalised() -> None:
+    logits = random_logits(2, 6)
+    text = torch.tensor([[-100, -100, 3], [1, 2, 2]])
+    penalised = filters.repetition_penalty(logits, text, 1.5)
+    assert (penalised != logits).nonzero().tolist() == [[0, 3], [1, 1], [1, 2]]

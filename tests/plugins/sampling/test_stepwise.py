@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from scipy.stats import chisquare
 
 from partwise import PartError
+from partwise.decoding import Decoder, left_padded
 from partwise.parts import SamplerPart
 from partwise_sampling import parts
 from partwise_sampling.stepwise import Drawing, Greedy, draw
@@ -47,7 +48,10 @@ def test_what_is_filtered_out_is_never_drawn() -> None:
     assert fits(counts(logits), logits.softmax(0))
 
 
-@pytest.mark.parametrize("part", [*parts.TopK.examples(), *parts.MinP.examples(), *parts.Chain.examples()])
+@pytest.mark.parametrize(
+    "part",
+    [*parts.TopK.examples(), *parts.MinP.examples(), *parts.Typical.examples(), next(iter(parts.Chain.examples()))],
+)
 def test_samplers_draw_from_what_their_filter_leaves(part: SamplerPart) -> None:
     logits = torch.randn(1, 12)
     sampler: Any = part.build(None)
@@ -72,6 +76,38 @@ def test_a_chain_refuses_what_does_not_filter_and_says_where_it_stands() -> None
     chain = parts.Chain(samplers=(parts.TopK(), parts.Beam()))
     with pytest.raises(PartError, match="sampler 'beam' does not filter"):
         chain.assemble(None)
+
+
+def test_a_chain_may_penalise_repetitions_between_other_filters() -> None:
+    chain: Any = parts.Chain(
+        samplers=(
+            parts.Temperature(temperature=0.5),
+            parts.Chain(samplers=(parts.RepetitionPenalty(penalty=4.0),)),
+            parts.TopK(k=2),
+        )
+    ).build(None)
+    logits, text = torch.tensor([[3.0, 2.0, 1.0, -1.0]]), torch.tensor([[0, 3]])
+    assert chain.filter_after(logits, text).tolist() == [[-torch.inf, 4.0, 2.0, -torch.inf]]
+
+
+def test_penalised_repetitions_are_written_as_transformers_would(bigram: Callable[..., Any]) -> None:
+    """Greedily, as in the paper; each row with the ids of its own text, prompt included."""
+    from transformers import RepetitionPenaltyLogitsProcessor
+
+    model, limit = bigram(9, seed=3), 8
+    model.table[..., END] = -30.0
+    sampler = parts.Chain(samplers=(parts.RepetitionPenalty(penalty=1.7), parts.TopK(k=1))).build(None)
+    decoder = Decoder(model, left_padded([[1, 2, 3], [4]], END), END, 64)
+    rows = torch.stack(list(sampler.generate(decoder, limit, seeded())), 1)
+    process = RepetitionPenaltyLogitsProcessor(1.7)
+    for row, prompt in zip(rows.tolist(), ([1, 2, 3], [4]), strict=True):
+        text = list(prompt)
+        before = END if len(prompt) == 1 else 1  # what `Bigram` takes for the last but one of a prompt: its first id
+        for _ in range(limit):
+            logits = process(torch.tensor([text]), model.table[before, text[-1]][None].clone())
+            before = text[-1]
+            text.append(int(logits.argmax()))
+        assert row == text[len(prompt) :]
 
 
 def test_a_temperature_of_zero_names_greedy() -> None:

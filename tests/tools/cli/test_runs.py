@@ -64,8 +64,10 @@ class Pretended:
         run = SimpleNamespace(directory=directory, recipe=RESOLVED)
         return SimpleNamespace(run=run, loaded=loaded, recipe=recipe, changes=list, data=lambda: data)
 
-    def generate(self, reopened, prompt: str, limit: int, seed: int = 0, sampler: Any = None) -> Iterator[str]:
-        self.calls.append(("generate", prompt, limit, seed, sampler))
+    def generate(
+        self, reopened, prompt: str, limit: int, seed: int = 0, sampler: Any = None, stop: Any = ()
+    ) -> Iterator[str]:
+        self.calls.append(("generate", prompt, limit, seed, sampler, *([stop] if stop else [])))
         yield from (self.text[:5], self.text[5:])
 
     def evaluate(self, reopened, split: str, limit: int | None) -> Metrics:
@@ -215,6 +217,15 @@ def test_generate_passes_on_tokens_seed_sampler_and_device(call, run, pretended)
     ((prompt, limit, seed, sampler),) = asked(pretended, "generate")
     assert (prompt, limit, seed, sampler.heat) == ("", 7, 9, 3)
     assert asked(pretended, "reopen") == [(Path(run), "cpu")]
+
+
+def test_generate_passes_on_stop_strings_and_refuses_what_is_no_text_or_nothing(call, run, pretended) -> None:
+    call("generate", run, "--stop", "\n\n", "--stop", "def ")
+    assert asked(pretended, "generate")[0][4] == ["\n\n", "def "]
+    for stop, told in (("", "--stop is empty"), ("caf\udce9", "--stop is not UTF-8 text: byte 3 is 0xe9")):
+        result = call("generate", run, "--stop", stop)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert told in result.stderr
 
 
 def test_a_name_means_that_sampler_with_its_defaults_whatever_the_recipe_has(call, run, pretended) -> None:

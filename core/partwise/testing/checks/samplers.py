@@ -181,7 +181,7 @@ def _filtering(part: Part, otherwise: str) -> Any:
 @check("sampler", per="example")
 def what_its_filter_keeps_keeps_its_proportions(part: Part) -> None:
     """`filter` sets some logits to -inf, and changes the log odds of the others by one common factor, if at all."""
-    sampler = _filtering(part, "it has no filter, and so cannot be part of a chain")
+    sampler = _filtering(part, "it has no filter of logits alone")
     logits = table(end=-1.0)
     before = logits.clone()
     filtered = sampler.filter(logits)
@@ -203,7 +203,7 @@ def what_its_filter_keeps_keeps_its_proportions(part: Part) -> None:
 @check("sampler", per="example")
 def its_filter_keeps_the_likeliest(part: Part) -> None:
     """`filter` keeps the likeliest token; a part whose method removes it declares that."""
-    sampler = _filtering(part, "it has no filter, and so cannot be part of a chain")
+    sampler = _filtering(part, "it has no filter of logits alone")
     logits = table(end=-1.0)
     kept = sampler.filter(logits).isfinite()
     for row in range(V):
@@ -213,9 +213,12 @@ def its_filter_keeps_the_likeliest(part: Part) -> None:
 @check("sampler", per="example")
 def it_draws_as_often_as_its_filter_says(part: Part) -> None:
     """Over many draws each token comes up as often as the softmax of the filtered logits has it."""
-    sampler = _filtering(part, "it has no filter to compare with")
+    sampler: Any = part.assemble(None)
     logits, count = table(end=-torch.inf), 4000
-    expected = sampler.filter(logits[[3]]).softmax(-1)[0]
+    if hasattr(sampler, "filter_after"):
+        expected = sampler.filter_after(logits[[3]], torch.tensor([[3]])).softmax(-1)[0]
+    else:
+        expected = _filtering(part, "it has no filter to compare with").filter(logits[[3]]).softmax(-1)[0]
     drawn_tokens = written(part, logits, [3] * count, 1)[:, 0]
     shares = torch.bincount(drawn_tokens, minlength=V) / count
     token = int((shares - expected).abs().argmax())
