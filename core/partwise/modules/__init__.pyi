@@ -1,4 +1,5 @@
 from .bias import Bias as Bias
+from .convolution import CausalConvolution as CausalConvolution
 from .filling import fillable as fillable
 from .flow import Flow as Flow
 from .flow import causal_flow as causal_flow
