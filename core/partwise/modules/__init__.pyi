@@ -20,6 +20,7 @@ from .protocols import Initializer as Initializer
 from .protocols import Mixer as Mixer
 from .protocols import Model as Model
 from .protocols import Score as Score
+from .recurrence import linear_recurrence as linear_recurrence
 from .states import Decoding as Decoding
 from .states import State as State
 from .states import reordered as reordered
