@@ -12,6 +12,8 @@ from .passes import decode_step_flow as decode_step_flow
 from .passes import start_decoding as start_decoding
 from .passes import token_positions as token_positions
 from .position import PositionEncoder as PositionEncoder
+from .precision import exact_dtype as exact_dtype
+from .precision import in_float32 as in_float32
 from .properties import cached_property as cached_property
 from .protocols import Attention as Attention
 from .protocols import Block as Block

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .precision import exact_dtype
+
 _PIECE = 32
 """Positions of a piece, where pieces are read side by side."""
 _BUSY = 4096
@@ -29,7 +31,7 @@ def linear_recurrence(a: Tensor, b: Tensor, initial: Tensor | None = None) -> Te
         b: of the shape of a.
         initial: [B, ...], the state before the first position; None: zeros.
     """
-    dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
+    dtype = exact_dtype(torch.promote_types(a.dtype, b.dtype))
     a, b = a.to(dtype), b.to(dtype)
     initial = None if initial is None else initial.to(dtype)
     if a.shape[1] == 1 and initial is not None:  # a decode step
