@@ -39,7 +39,7 @@ class _StateSpace(MixerPart):
                 f"most_step {self.most_step:g} is smaller than least_step {self.least_step:g}; exchange them"
             )
         features = round(self.expand * site.width)
-        if features != self.expand * site.width:
+        if features < 1 or abs(features - self.expand * site.width) > 1e-6 * features:
             raise PartError(
                 f"expand {self.expand:g} times width {site.width} is no whole number of features; choose another expand"
             )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from partwise.modules import Flow, State, tensors_of
+from partwise.modules import Flow, State, tensors_of, token_positions
 
 Loop = Callable[[Any, Tensor], Tensor]
 """From the module and one text [T, C] to what the equations say of it."""
@@ -32,8 +32,9 @@ def shaken(module: Any) -> Any:
 
 
 def flow(start: int, end: int, padding: Tensor | None = None, documents: Tensor | None = None) -> Flow:
+    """That of positions `start` to `end` of a text."""
     seen = [None if given is None else given[:, :end] for given in (padding, documents)]
-    return Flow(torch.arange(start, end), start, *seen)
+    return Flow(token_positions(torch.empty(1, end), *seen)[..., start:], start, *seen)
 
 
 def in_pieces(
