@@ -1,6 +1,7 @@
 from .add import Add as Add
 from .bias import Bias as Bias
 from .carried import Carried as Carried
+from .convolution import CausalConvolution as CausalConvolution
 from .cross_entropy import LinearHead as LinearHead
 from .filling import fillable as fillable
 from .flow import Flow as Flow
@@ -19,6 +20,8 @@ from .passes import decode_step_flow as decode_step_flow
 from .passes import start_decoding as start_decoding
 from .passes import token_positions as token_positions
 from .position import PositionEncoder as PositionEncoder
+from .precision import exact_dtype as exact_dtype
+from .precision import in_float32 as in_float32
 from .properties import cached_property as cached_property
 from .protocols import Attention as Attention
 from .protocols import Block as Block
@@ -29,6 +32,7 @@ from .protocols import Model as Model
 from .protocols import Residual as Residual
 from .protocols import Score as Score
 from .protocols import StreamEnds as StreamEnds
+from .recurrence import linear_recurrence as linear_recurrence
 from .states import Decoding as Decoding
 from .states import State as State
 from .states import reordered as reordered

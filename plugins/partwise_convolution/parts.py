@@ -1,0 +1,167 @@
+"""The built-in convolutions over time, short and long, as mixers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Self
+
+from annotated_types import Ge
+from pydantic import PositiveFloat, PositiveInt
+
+from partwise import PartError
+from partwise.parts import LayerSite, MixerPart, slots
+
+if TYPE_CHECKING:
+    from partwise.modules import CausalConvolution
+
+    from .hyena import Hyena as HyenaModule
+    from .short import Canon as CanonModule
+    from .short import GatedConvolution
+
+Kernel = Annotated[int, Ge(2)]
+
+
+class ShortConvolution(MixerPart):
+    """A convolution over the last few positions, feature by feature, with a gate before it and one behind it (LFM2).
+
+        b_t, c_t, v_t = W_i x_t
+        y_t = W_o (c_t * conv(b * v)_t)
+
+    As in LFM2 (Amini et al. 2025, arXiv:2511.23404), whose convolutions see 3 positions. Without gates, the projections
+    go as well: y = conv(x), which leaves it to the feed-forward layer to mix features.
+    """
+
+    name = "short_convolution"
+
+    kernel: Kernel = 4
+    """Positions that the convolution sees, the present one included."""
+    gated: bool = True
+    """Project the input to a value and two gates, and the output back. False: the convolution alone."""
+    bias: bool = False
+    """Learn a bias for the convolution and the projections."""
+
+    def build(self, site: LayerSite) -> GatedConvolution | CausalConvolution:
+        from partwise.modules import CausalConvolution
+
+        from .short import GatedConvolution
+
+        _refuse_memory(self, site)
+        form = GatedConvolution if self.gated else CausalConvolution
+        return form(site.width, self.kernel, self.bias)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(kernel=2, bias=True), cls(gated=False, kernel=3), cls(gated=False, bias=True)
+
+
+class Canon(MixerPart):
+    """Any mixer, to whose input a short convolution of itself is added: a Canon layer (Allen-Zhu 2025).
+
+        y = mixer(x + conv(x))
+
+    "Physics of Language Models: Part 4.1, Architecture Design and the Magic of Canon Layers". Behind a block's norm,
+    this is the paper's Canon-A.
+    """
+
+    name = "canon"
+
+    mixer: slots.Mixer
+    """What reads the sum."""
+    kernel: Kernel = 4
+    """Positions that the convolution sees, the present one included."""
+    bias: bool = False
+    """Learn a bias for the convolution."""
+
+    def build(self, site: LayerSite) -> CanonModule:
+        from .short import Canon
+
+        _refuse_memory(self, site)
+        return Canon(self.mixer.assemble(site), site.width, self.kernel, self.bias)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return (
+            cls.model_validate({"mixer": {"use": "multi_head", "heads": 2}}),
+            cls.model_validate({"mixer": {"use": "short_convolution", "gated": False}, "kernel": 2, "bias": True}),
+        )
+
+
+class Hyena(MixerPart):
+    """Convolutions as long as the text, whose filters a network computes, between gates (Poli et al. 2023).
+
+        v, x^1, ..., x^N = conv(W_in u)
+        z^1 = v
+        z^{n+1}_t = x^n_t * (sum over s <= t of h^n_{t-s} * z^n_s + d^n * z^n_t)
+        y_t = W_out z^{N+1}_t
+        h^n_t = exp(-decay * t / context) * network(features of t)
+
+    arXiv:2302.10866, definition 3.1, algorithms 1 to 3 and section 3.3. The authors' code has N - 1 long convolutions
+    for order N; here, as in the paper, there are N. The long convolutions go by Fourier transforms of pieces. Such a
+    filter is no finite recurrence: a decode step reads all that was read before, as attention does, and the state
+    grows with the text. FLOPs count the matrix products, of the projections, the network and short pieces, not the
+    transforms.
+    """
+
+    name = "hyena"
+
+    order: PositiveInt = 2
+    """Long convolutions, N, each with a gate."""
+    kernel: PositiveInt = 3
+    """Positions that the short convolution sees, the present one included."""
+    filter_layers: PositiveInt = 3
+    """Layers with sines in the network that computes the filters; a linear one follows."""
+    filter_width: PositiveInt = 64
+    """Width of that network."""
+    bands: PositiveInt = 16
+    """Frequencies of the sines and cosines of the distance that it is given, beside the distance itself."""
+    frequency: PositiveFloat = 14.0
+    """First factor in the network's sines: the larger, the less smooth filters begin."""
+    short_reach: PositiveFloat = 0.3
+    """The filter that decays fastest is down to 1/100 after this share of the context."""
+    long_reach: PositiveFloat = 1.5
+    """The filter that decays slowest is down to 1/100 after this share of the context."""
+
+    def build(self, site: LayerSite) -> HyenaModule:
+        from .filters import FilterShape
+        from .hyena import Hyena
+
+        _refuse_memory(self, site)
+        if self.short_reach > self.long_reach:
+            raise PartError(
+                f"short_reach {self.short_reach:g} is larger than long_reach {self.long_reach:g}; exchange them"
+            )
+        shape = FilterShape(
+            site.context,
+            self.filter_layers,
+            self.filter_width,
+            self.bands,
+            self.frequency,
+            self.short_reach,
+            self.long_reach,
+        )
+        return Hyena(site.width, self.order, self.kernel, shape)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return (
+            cls(filter_width=8, bands=2),
+            cls(
+                order=1,
+                kernel=1,
+                filter_layers=2,
+                filter_width=6,
+                bands=3,
+                frequency=5.0,
+                short_reach=0.5,
+                long_reach=1.0,
+            ),
+            cls(order=3, filter_layers=1, filter_width=6, bands=1),
+        )
+
+
+def _refuse_memory(part: MixerPart, site: LayerSite) -> None:
+    if site.reads_memory:
+        raise PartError(f"{part.name} cannot read an encoder's states; put an attention here")
+
+
+PARTS = (ShortConvolution, Canon, Hyena)
