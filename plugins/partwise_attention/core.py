@@ -1,4 +1,4 @@
-"""Attention written out: scores, cap, bias, mask, softmax, dropout, weighted sum. And the cache of keys and values.
+"""Attention written out: scores, cap, bias, mask, weights, dropout, weighted sum. And the cache of keys and values.
 
 This is the reference that the fused kernels must equal, and the fallback for what they cannot do.
 """
@@ -11,6 +11,8 @@ from torch import Tensor
 
 from partwise.modules import Flow, Score, State
 
+from .weighing import SOFTMAX, Weigher
+
 
 def attend(
     queries: Tensor,
@@ -21,8 +23,9 @@ def attend(
     bias: Tensor | None = None,
     soft_cap: float | None = None,
     dropout: float = 0.0,
+    weigher: Weigher = SOFTMAX,
 ) -> Tensor:
-    """Explicit attention: queries [B, H, T, D], keys and values [B, H, S, D] to [B, H, T, D].
+    """Explicit attention: queries and keys of D features and values of E, [B, H, T or S, ...], to [B, H, T, E].
 
     `soft_cap` c bounds the scores to (-c, c) by c tanh(s / c), before bias and mask (Gemma 2). A query that
     may see nothing at all gets zeros.
@@ -32,12 +35,7 @@ def attend(
         scores = soft_cap * torch.tanh(scores / soft_cap)
     if bias is not None:
         scores = scores + bias.to(scores.dtype)
-    if mask is not None:
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    weights = scores.softmax(dim=-1)
-    if mask is not None:
-        weights = weights.masked_fill(~mask, 0.0)
-    return F.dropout(weights, dropout) @ values
+    return F.dropout(weigher(scores, mask), dropout) @ values
 
 
 def split_heads(x: Tensor, width: int) -> Tensor:

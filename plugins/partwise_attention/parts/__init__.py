@@ -6,8 +6,24 @@ from .ladder import Causal, Linear, Raw, Simple, Wrapper
 from .last_state import LastState
 from .multi_head import MultiHead
 from .scores import Additive, Dot, ScaledDot
+from .weighing import Sigmoid, Sinks, Softmax, TalkingHeads
 
-PARTS = (Dot, ScaledDot, Additive, MultiHead, Simple, Raw, Linear, Causal, Wrapper, LastState)
+PARTS = (
+    Dot,
+    ScaledDot,
+    Additive,
+    Softmax,
+    Sinks,
+    Sigmoid,
+    TalkingHeads,
+    MultiHead,
+    Simple,
+    Raw,
+    Linear,
+    Causal,
+    Wrapper,
+    LastState,
+)
 
 __all__ = [
     "PARTS",
@@ -19,6 +35,10 @@ __all__ = [
     "MultiHead",
     "Raw",
     "ScaledDot",
+    "Sigmoid",
     "Simple",
+    "Sinks",
+    "Softmax",
+    "TalkingHeads",
     "Wrapper",
 ]
