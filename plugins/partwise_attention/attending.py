@@ -28,12 +28,10 @@ class Attending(nn.Module):
         cap, dropout = self.weighing.soft_cap, self.weighing.dropout if self.training else 0.0
         sinks = self.weigher.sinks
         backend = self.weighing.backend_for(self.fuses, query, mask, bias)
-        one_more_key = sinks is not None and query.shape[2] == 1  # which a decode step would copy all others for
-        if backend == "eager" or one_more_key or self.scale is None or not self.fuses:
+        # For one more key or feature, the fused kernel would copy all keys in every decode step.
+        copies = query.shape[2] == 1 and (sinks is not None or key.shape[-1] != value.shape[-1])
+        if backend == "eager" or copies or self.scale is None or not self.fuses:
             added = None if bias is None else bias.dense
-            groups = query.shape[1] // key.shape[1]
-            if groups > 1:
-                key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
             return attend(query, key, value, self.score, mask.dense, added, cap, dropout, self.weigher)
         if backend == "flex":
             return flex(query, key, value, self.scale, mask, bias, cap, sinks)

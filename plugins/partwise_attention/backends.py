@@ -12,7 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 import torch
@@ -159,12 +159,12 @@ def flex(
     changes = adjusted if bias is not None or soft_cap is not None else None
     grouped = query.shape[1] != key.shape[1]
     query, key = query.to(value.dtype), key.to(value.dtype)  # under autocast a norm may have left them in float32
-    kernel = _flex_kernel(query.device)
+    kernel = _flex_kernel(query.device, {} if sinks is None else _with_total())
     mixed: Tensor
     if sinks is None:
         mixed = kernel(query, key, value, changes, mask.blocks, scale, grouped)
         return mixed
-    mixed, total = kernel(query, key, value, changes, mask.blocks, scale, grouped, **_with_total())
+    mixed, total = kernel(query, key, value, changes, mask.blocks, scale, grouped)
     total = getattr(total, "lse", total)
     # exp(s) / (exp(sink) + sum exp(s)) is the softmax times the sum's share of the denominator.
     return mixed * torch.sigmoid(total - sinks[:, None]).unsqueeze(-1).to(mixed.dtype)
@@ -187,12 +187,12 @@ def _refuse_training(query: Tensor) -> None:
         )
 
 
-def _flex_kernel(device: torch.device) -> Callable[..., Any]:
+def _flex_kernel(device: torch.device, asked: dict[str, Any]) -> Callable[..., Any]:
     from torch.nn.attention.flex_attention import flex_attention
 
     if torch.compiler.is_compiling():
-        return flex_attention
-    return _compiled_flex() if device.type == "cuda" else _unfused_flex
+        return partial(flex_attention, **asked)
+    return partial(_compiled_flex(), **asked) if device.type == "cuda" else _unfused(partial(flex_attention, **asked))
 
 
 @cache
@@ -202,10 +202,12 @@ def _compiled_flex() -> Callable[..., Any]:
     return torch.compile(flex_attention)
 
 
-def _unfused_flex(*inputs: Any, **asked: Any) -> Any:
+def _unfused(kernel: Callable[..., Any]) -> Callable[..., Any]:
     """On a CPU, FlexAttention only checks a GPU's results or runs its models now and then: compiling takes longer."""
-    from torch.nn.attention.flex_attention import flex_attention
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="flex_attention called without torch.compile")
-        return flex_attention(*inputs, **asked)
+    def run(*inputs: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="flex_attention called without torch.compile")
+            return kernel(*inputs)
+
+    return run

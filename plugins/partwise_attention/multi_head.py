@@ -38,6 +38,8 @@ class QueryKeyNorms:
     query: nn.Module
     key: nn.Module
     over_all_heads: bool = False
+    after_rotation: bool = False
+    """Whether they act on queries and keys that are already rotated."""
 
 
 class MultiHeadAttention(Attending):
@@ -46,6 +48,8 @@ class MultiHeadAttention(Attending):
         query, key, value = projections of x (self) or of x and the memory (cross)
         heads = weigher(score(query, key) + bias) value, per head; the weigher is a softmax unless another is given
         y = output(heads side by side)
+
+    If given, `values` changes the values by what else the pass carries, and `gate` scales the heads by what x asks for.
 
     Self-attention keeps one fused projection `project` (rows: query, key, value); cross-attention, chosen
     by a `memory_width`, has `query` over x and `project` (rows: key, value) over the memory. `biased` names the
@@ -64,6 +68,8 @@ class MultiHeadAttention(Attending):
         norms: QueryKeyNorms | None = None,
         weighing: Weighing = AUTO,
         weigher: Weigher = SOFTMAX,
+        gate: nn.Module | None = None,
+        values: nn.Module | None = None,
     ) -> None:
         super().__init__(score, weighing, weigher)
         self.heads, self.visibility = heads, visibility
@@ -82,27 +88,42 @@ class MultiHeadAttention(Attending):
         self.query_norm = norms.query if norms else None
         self.key_norm = norms.key if norms else None
         self.norm_over_all_heads = norms is not None and norms.over_all_heads
+        self.norm_after_rotation = norms is not None and norms.after_rotation
+        self.gate, self.values = gate, values
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         if self.reads_memory:
-            query = self._heads(self.query(x), self.query_norm)
+            query = self._normed(split_heads(self.query(x), self.heads.width), self.query_norm)
             key, value = self._memory(flow, state)
-            return self.output(join_heads(self.weigh(query, key, value, flow.memory_mask, None)))
+            return self._end(self.weigh(query, key, value, flow.memory_mask, None), x)
         shape = (self.heads.query, self.heads.width)
         placed = flow.for_heads(*shape) if self.position is None else flow.placed_by(self.position)
-        queries, keys, values = self.project(x)
-        query = placed.rotate(self._heads(queries, self.query_norm))
-        key = placed.rotate(self._heads(keys, self.key_norm))
-        key, value = remember(key, split_heads(values, self.heads.width), flow, state)
-        return self.output(join_heads(self.weigh(query, key, value, flow.mask(self.visibility), placed.bias)))
+        queries, keys, values = (split_heads(part, self.heads.width) for part in self.project(x))
+        if self.values is not None:
+            values = self.values(values, flow)
+        query, key = self._placed(queries, self.query_norm, placed), self._placed(keys, self.key_norm, placed)
+        key, value = remember(key, values, flow, state)
+        return self._end(self.weigh(query, key, value, flow.mask(self.visibility), placed.bias), x)
 
-    def _heads(self, x: Tensor, norm: nn.Module | None) -> Tensor:
-        """[B, T, H * D] to normalised heads [B, H, T, D]."""
+    def _placed(self, heads: Tensor, norm: nn.Module | None, flow: Flow) -> Tensor:
+        """Queries or keys [B, H, T, D], normalised and rotated."""
+        if self.norm_after_rotation:
+            return self._normed(flow.rotate(heads), norm)
+        return flow.rotate(self._normed(heads, norm))
+
+    def _normed(self, heads: Tensor, norm: nn.Module | None) -> Tensor:
         if norm is None:
-            return split_heads(x, self.heads.width)
+            return heads
         if self.norm_over_all_heads:
-            return split_heads(norm(x), self.heads.width)
-        return norm(split_heads(x, self.heads.width))
+            return split_heads(norm(join_heads(heads)), self.heads.width)
+        normed: Tensor = norm(heads)
+        return normed
+
+    def _end(self, heads: Tensor, x: Tensor) -> Tensor:
+        """Mixed values [B, H, T, D] to [B, T, C]."""
+        gated = heads if self.gate is None else self.gate(heads, x)
+        y: Tensor = self.output(join_heads(gated))
+        return y
 
     def _memory(self, flow: Flow, state: State | None) -> tuple[Tensor, Tensor]:
         """Keys and values of the memory; with a state to keep them, they are projected once, in the first pass."""
@@ -110,7 +131,8 @@ class MultiHeadAttention(Attending):
             return state["keys"], state["values"]
         assert flow.memory is not None, "the decoder's flow carries the encoder's states"
         keys, values = self.project(flow.memory)
-        key, value = self._heads(keys, self.key_norm), split_heads(values, self.heads.width)
+        key, value = (split_heads(part, self.heads.width) for part in (keys, values))
+        key = self._normed(key, self.key_norm)
         if state is not None:
             state["keys"].copy_(key)
             state["values"].copy_(value)

@@ -74,7 +74,7 @@ class SinkWeigher(nn.Module):
 class SigmoidWeigher(nn.Module):
     """sigma(s_ij + b): each key is weighed by itself, and weights need not add up to one.
 
-    Ramapuram et al. (2024, arXiv:2409.04431), equation 3, with b = -log n for texts of n tokens.
+    Ramapuram et al. (2024, arXiv:2409.04431), section 2, with b = -log n for texts of n tokens.
     """
 
     fuses = False
@@ -97,7 +97,7 @@ class TalkingWeigher(nn.Module):
 
         weights = after softmax(before scores), at each pair of query and key
 
-    Shazeer et al. (2020, arXiv:2003.02436), section 3. Both begin as the identity, where heads do not talk.
+    Shazeer et al. (2020, arXiv:2003.02436). Both begin as the identity, where heads do not talk.
     """
 
     fuses = False

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from .differential import Differential
+from .gating import SigmoidGate
+from .hybrid import Hybrid
 from .ladder import Causal, Linear, Raw, Simple, Wrapper
 from .last_state import LastState
+from .latent import Latent
 from .multi_head import MultiHead
 from .scores import Additive, Dot, ScaledDot
+from .values import ValueResidual
 from .weighing import Sigmoid, Sinks, Softmax, TalkingHeads
 
 PARTS = (
@@ -16,7 +21,12 @@ PARTS = (
     Sinks,
     Sigmoid,
     TalkingHeads,
+    SigmoidGate,
+    ValueResidual,
     MultiHead,
+    Differential,
+    Latent,
+    Hybrid,
     Simple,
     Raw,
     Linear,
@@ -29,16 +39,21 @@ __all__ = [
     "PARTS",
     "Additive",
     "Causal",
+    "Differential",
     "Dot",
+    "Hybrid",
     "LastState",
+    "Latent",
     "Linear",
     "MultiHead",
     "Raw",
     "ScaledDot",
     "Sigmoid",
+    "SigmoidGate",
     "Simple",
     "Sinks",
     "Softmax",
     "TalkingHeads",
+    "ValueResidual",
     "Wrapper",
 ]
