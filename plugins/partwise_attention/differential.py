@@ -72,7 +72,8 @@ class DifferentialAttention(MultiHeadAttention):
 
     def _strength(self) -> Tensor:
         """lambda, a scalar."""
-        query_1, key_1, query_2, key_2 = self.lambdas.float().unbind()
+        precise = torch.promote_types(self.lambdas.dtype, torch.float32)
+        query_1, key_1, query_2, key_2 = self.lambdas.to(precise).unbind()
         return torch.exp(query_1 @ key_1) - torch.exp(query_2 @ key_2) + self.lambda_init
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Self
 
 from annotated_types import Ge, Lt
@@ -22,6 +23,9 @@ class Differential(MultiHeaded):
     """Differential attention: weights are the difference of two softmaxes, so that noise cancels (Ye et al. 2024)."""
 
     name = "differential"
+    known_failures = MappingProxyType(
+        {"training_means_what_evaluation_does[1]": "heads are normalised after weights are dropped"}
+    )
 
     heads: PositiveInt
     """Number of heads, each with two queries; about half of what a multi-head attention of equal width would have."""
@@ -59,4 +63,23 @@ class Differential(MultiHeaded):
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
-        return cls(heads=2), cls(heads=4, kv_heads=2, lambda_init=0.3, norm=use("layer_norm"), position=use("rope"))
+        return (
+            cls(heads=2),
+            cls(heads=4, kv_heads=2, lambda_init=0.3, norm=use("layer_norm"), dropout=0.2),
+            cls(
+                heads=2,
+                head_width=12,
+                bias=False,
+                mask="causal",
+                window=3,
+                position=use("rope"),
+                score=use("additive"),
+                soft_cap=5.0,
+                query_key_norm=use("rms_norm"),
+                query_key_norm_over="width",
+                query_key_norm_place="after_rotation",
+                gate=use("sigmoid_gate"),
+                backend="eager",
+            ),
+            cls(heads=2, weighing=use("sinks"), values=use("value_residual")),
+        )

@@ -53,8 +53,7 @@ def test_it_is_the_difference_of_two_softmaxes_written_out(kv_heads: int, window
             heads[b, t, h] += (one - strength * other) * torch.cat((values[b, s, 0, shared], values[b, s, 1, shared]))
     normed = heads / (heads.square().mean(-1, keepdim=True) + 1e-6).sqrt() * module.norm.weight
     expected = (normed * (1 - start)).flatten(2) @ module.output.weight.T + module.output.bias
-    # lambda and cached tables are float32.
-    torch.testing.assert_close(module(x, causal_flow(T)), expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(module(x, causal_flow(T)), expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("kv_heads", [2, 4])
