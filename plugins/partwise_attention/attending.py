@@ -11,6 +11,9 @@ from .backends import AUTO, Weighing, flex, sdpa
 from .core import attend
 from .weighing import SOFTMAX, Weigher
 
+BLOCK = 128
+"""Queries that are written out at once."""
+
 
 class Attending(nn.Module):
     """Base of attentions: a score, a weigher (see `weighing`), and how the two are computed."""
@@ -31,8 +34,7 @@ class Attending(nn.Module):
         # For one more key or feature, the fused kernel would copy all keys in every decode step.
         copies = query.shape[2] == 1 and (sinks is not None or key.shape[-1] != value.shape[-1])
         if backend == "eager" or copies or self.scale is None or not self.fuses:
-            added = None if bias is None else bias.dense
-            return attend(query, key, value, self.score, mask.dense, added, cap, dropout, self.weigher)
+            return self._written_out(query, key, value, mask, None if bias is None else bias.dense, dropout)
         if backend == "flex":
             return flex(query, key, value, self.scale, mask, bias, cap, sinks)
         if value.dtype == torch.bfloat16 and value.device.type == "cpu" and torch.is_grad_enabled():
@@ -42,3 +44,19 @@ class Attending(nn.Module):
                     query.float(), key.float(), value.float(), self.scale, mask, bias, dropout, sinks
                 ).bfloat16()
         return sdpa(query, key, value, self.scale, mask, bias, dropout, sinks)
+
+    def _written_out(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Mask, bias: Tensor | None, dropout: float
+    ) -> Tensor:
+        """By `attend`, in blocks of queries where each sees only what comes before: that is half of the work."""
+        cap, dense, T = self.weighing.soft_cap, mask.dense, query.shape[2]
+        whole = torch.compiler.is_compiling() or query.is_meta or mask.hides != "future" or T <= BLOCK
+        if whole or dense is None:
+            return attend(query, key, value, self.score, dense, bias, cap, dropout, self.weigher)
+        pieces = []
+        for start in range(0, T, BLOCK):
+            end = min(start + BLOCK, T)
+            seen, added = dense[start:end, :end], None if bias is None else bias[:, start:end, :end]
+            q, k, v = query[:, :, start:end], key[:, :, :end], value[:, :, :end]
+            pieces.append(attend(q, k, v, self.score, seen, added, cap, dropout, self.weigher))
+        return torch.cat(pieces, dim=2)
