@@ -98,7 +98,8 @@ class LatentAttention(Attending):
             kept = self._memory(flow, state)
             heads = self._mixed(self._query(x, flow), kept, flow.memory_mask, None, state)
         else:
-            placed = flow if self.position is None else flow.placed_by(self.position)
+            turning = (self.shape.heads, self.shape.rotary or self.shape.plain)
+            placed = flow.for_heads(*turning) if self.position is None else flow.placed_by(self.position)
             kept = self._kept(self._entries(x, placed), flow, state)
             heads = self._mixed(self._query(x, placed), kept, flow.mask(self.visibility), placed.bias, state)
         y: Tensor = self.output(join_heads(heads))
