@@ -31,9 +31,11 @@ class Attending(nn.Module):
         cap, dropout = self.weighing.soft_cap, self.weighing.dropout if self.training else 0.0
         sinks = self.weigher.sinks
         backend = self.weighing.backend_for(self.fuses, query, mask, bias)
-        # For one more key or feature, the fused kernel would copy all keys in every decode step.
-        copies = query.shape[2] == 1 and (sinks is not None or key.shape[-1] != value.shape[-1])
-        if backend == "eager" or copies or self.scale is None or not self.fuses:
+        # For sinks and values of another width, fused kernels get copies of all keys with more features. These cost a
+        # decode step more than they save it, and a count of operations should not see them.
+        copies = sinks is not None or key.shape[-1] != value.shape[-1]
+        plainly = backend == "eager" or (copies and (query.shape[2] == 1 or query.is_meta))
+        if plainly or self.scale is None or not self.fuses:
             return self._written_out(query, key, value, mask, None if bias is None else bias.dense, dropout)
         if backend == "flex":
             return flex(query, key, value, self.scale, mask, bias, cap, sinks)

@@ -14,10 +14,9 @@ from transformers.models.deepseek_v3.modeling_deepseek_v3 import (
 )
 
 from partwise import PartError, use
-from partwise.assembly.inspection import inspect_model
+from partwise.assembly import inspect_model
 from partwise.modules import Flow, causal_flow
-from partwise.parts import LayerSite, ModelSite, SharedPosition, resolve_part
-from partwise.parts.kinds import ModelPart
+from partwise.parts import LayerSite, ModelPart, ModelSite, SharedPosition, resolve_part
 from partwise_attention.latent import LatentAttention
 from partwise_attention.parts import Latent
 
@@ -103,6 +102,16 @@ def test_the_form_for_decoding_equals_the_plain_one(name: str) -> None:
     torch.testing.assert_close(torch.cat(pieces, 1), full, rtol=1e-6, atol=1e-7)
 
 
+@torch.no_grad()
+def test_a_decode_step_makes_keys_and_values_of_no_token() -> None:
+    module, x = built(position="rope"), torch.randn(B, T, C)
+    state, made = module.empty_state(B, T, x), []
+    module.up.register_forward_hook(lambda up, inputs, output: made.append(inputs[0].shape[1]))
+    module(x[:, :-1], Flow(torch.arange(T - 1)), state)
+    module(x[:, -1:], Flow(torch.tensor([T - 1]), T - 1), state)
+    assert made == [T - 1]
+
+
 @pytest.mark.parametrize("name", [name for name in PASSES if name != "sigmoid"])
 @torch.no_grad()
 def test_all_kernels_give_the_same(name: str) -> None:
@@ -127,13 +136,11 @@ def test_decoding_keeps_one_latent_and_one_key_per_token() -> None:
 
 
 def test_the_operations_counted_are_those_of_its_products() -> None:
-    def count(**knobs: object) -> float:
-        layer = {"use": "pre_norm", "mixer": {"use": "latent", **WIDTHS, **knobs}, "feedforward": None}
-        part = resolve_part(ModelPart, {"use": "language_model", "width": C, "context": T, "blocks": [layer]})
-        return inspect_model(part, ModelSite(vocabulary=9)).flops_per_token
-
+    layer = {"use": "pre_norm", "mixer": {"use": "latent", **WIDTHS}, "feedforward": None}
+    part = resolve_part(ModelPart, {"use": "language_model", "width": C, "context": T, "blocks": [layer]})
+    counted = inspect_model(part, ModelSite(vocabulary=9)).flops_per_token
     query, down, up, output = C * H * 12, C * 14, 10 * H * 14, H * 6 * C
-    assert count(backend="eager") == 2 * (query + down + up + output + T * H * (12 + 6) + C * 9)
+    assert counted == 2 * (query + down + up + output + T * H * (12 + 6) + C * 9)
 
 
 @torch.no_grad()

@@ -13,8 +13,9 @@ from torch.nn.attention import flex_attention as torchs_flex
 from transformers.models.gpt_oss.modeling_gpt_oss import GptOssAttention, GptOssConfig
 
 from partwise import PartError, use
+from partwise.assembly import inspect_model
 from partwise.modules import Flow, causal_flow
-from partwise.parts import LayerSite
+from partwise.parts import LayerSite, ModelPart, ModelSite, resolve_part
 from partwise_attention import attending, backends
 from partwise_attention.multi_head import MultiHeadAttention
 from partwise_attention.parts import MultiHead
@@ -253,3 +254,13 @@ def test_kernels_with_sinks_write_out_nothing_per_head(monkeypatch: pytest.Monke
         (None, True),
         ((B, 1, T, T + 1), False),
     ]
+
+
+@pytest.mark.parametrize("weighing", ["sinks", "sigmoid"])
+def test_the_operations_counted_are_those_of_a_softmax(weighing: str) -> None:
+    def count(**knobs: object) -> float | None:
+        layer = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": H, **knobs}}
+        part = resolve_part(ModelPart, {"use": "language_model", "width": C, "context": T, "blocks": [layer]})
+        return inspect_model(part, ModelSite(vocabulary=9)).flops_per_token
+
+    assert count(weighing=weighing) == count()
