@@ -1,16 +1,18 @@
 """The kernels that compute attention, and the choice between them. Each gives what `core.attend` gives.
 
-eager   written out: every score, cap and mask; holds B x H x T x S numbers
+eager   written out: every score, cap, mask and weight; holds B x H x T x S numbers
 sdpa    torch's scaled_dot_product_attention: scaled dot products, with any bias and mask written out
 flex    torch's FlexAttention: cap, bias and mask inside the kernel, nothing of size T x S; trains on a GPU only
+
+The last two compute a softmax, with a sink in its denominator or without. Values may be wider or narrower than keys.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 import torch
@@ -40,15 +42,15 @@ class Weighing:
     soft_cap: float | None = None
     dropout: float = 0.0
 
-    def backend_for(self, scaled_dot: bool, query: Tensor, mask: Mask, bias: Bias | None) -> Backend:
-        """The kernel for one pass of queries [B, H, T, D], whose score is a scaled dot product or is not.
+    def backend_for(self, fuses: bool, query: Tensor, mask: Mask, bias: Bias | None) -> Backend:
+        """The kernel for one pass of queries [B, H, T, D], whose weights are a softmax of scaled dot products or not.
 
         FlexAttention is used neither for a single new token nor on the meta device.
         """
         if self.backend in ("eager", "sdpa"):
             return self.backend
-        plain: Backend = "sdpa" if scaled_dot and self.soft_cap is None else "eager"
-        if not scaled_dot or query.shape[2] == 1 or query.is_meta:
+        plain: Backend = "sdpa" if fuses and self.soft_cap is None else "eager"
+        if not fuses or query.shape[2] == 1 or query.is_meta:
             return plain
         if self.backend == "flex":
             return "flex"
@@ -68,25 +70,79 @@ def _reproducible(bias: Bias | None) -> bool:
 
 
 def sdpa(
-    query: Tensor, key: Tensor, value: Tensor, scale: float, mask: Mask, bias: Bias | None, dropout: float
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scale: float,
+    mask: Mask,
+    bias: Bias | None,
+    dropout: float,
+    sinks: Tensor | None = None,
 ) -> Tensor:
-    """Queries [B, H, T, D], keys and values [B, K, S, D] to [B, H, T, D]; K divides H."""
+    """Queries [B, H, T, D], keys [B, K, S, D] and values [B, K, S, E] to [B, H, T, E]; K divides H."""
     causal = bias is None and mask.hides == "future"
-    added = mask.dense if bias is None else bias.masked(mask).to(query.dtype)
-    return F.scaled_dot_product_attention(
+    added = None if causal else mask.dense if bias is None else bias.masked(mask).to(query.dtype)
+    width = value.shape[-1]
+    if sinks is not None:
+        return _sdpa_with_sinks(query, key, value, scale, added, causal, dropout, sinks)
+    alike = width == key.shape[-1]
+    if not alike:  # the fused kernels take one width only
+        query, key, value = _as_wide(max(width, key.shape[-1]), query, key, value)
+    mixed = F.scaled_dot_product_attention(
         query,
         key,
         value,
-        attn_mask=None if causal else added,
+        attn_mask=added,
         dropout_p=dropout,
         is_causal=causal,
         scale=scale,
         enable_gqa=query.shape[1] != key.shape[1],
     )
+    return mixed if alike else mixed[..., :width]
+
+
+def _sdpa_with_sinks(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scale: float,
+    added: Tensor | None,
+    causal: bool,
+    dropout: float,
+    sinks: Tensor,
+) -> Tensor:
+    """As `sdpa`, with one more key in front whose score is the sink and whose value is zero.
+
+    Its score comes from one more feature, which is 1 in that key and 0 in all others, and sink / scale in queries; so
+    nothing of size H x T x S is written out. In a causal pass, a query that is not asked for keeps the diagonal.
+    """
+    D, width = key.shape[-1], value.shape[-1]
+    query, key, value = _as_wide(max(D + 1, width), query, key, value)
+    own = F.pad((sinks / scale).to(query.dtype)[:, None, None], (D, query.shape[-1] - D - 1))
+    query = F.pad(query + own, (0, 0, int(causal), 0))
+    key, value = F.pad(key, (0, 0, 1, 0)), F.pad(value, (0, 0, 1, 0))
+    key = key + F.pad(key.new_ones(1, 1), (D, key.shape[-1] - D - 1, 0, key.shape[-2] - 1))
+    if added is not None:
+        added = F.pad(added, (1, 0), value=added.dtype == torch.bool)
+    grouped = query.shape[1] != key.shape[1]
+    mixed = F.scaled_dot_product_attention(query, key, value, added, dropout, causal, scale=scale, enable_gqa=grouped)
+    return mixed[:, :, int(causal) :, :width]
+
+
+def _as_wide(width: int, *heads: Tensor) -> Iterator[Tensor]:
+    """Heads with zeros after their features, up to the next multiple of 8 from `width`, as GPU kernels want it."""
+    return (F.pad(one, (0, (width + 7) // 8 * 8 - one.shape[-1])) for one in heads)
 
 
 def flex(
-    query: Tensor, key: Tensor, value: Tensor, scale: float, mask: Mask, bias: Bias | None, soft_cap: float | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scale: float,
+    mask: Mask,
+    bias: Bias | None,
+    soft_cap: float | None,
+    sinks: Tensor | None = None,
 ) -> Tensor:
     """As `sdpa`, with the cap and without dropout.
 
@@ -103,8 +159,24 @@ def flex(
     changes = adjusted if bias is not None or soft_cap is not None else None
     grouped = query.shape[1] != key.shape[1]
     query, key = query.to(value.dtype), key.to(value.dtype)  # under autocast a norm may have left them in float32
-    mixed: Tensor = _flex_kernel(query.device)(query, key, value, changes, mask.blocks, scale, grouped)
-    return mixed
+    kernel = _flex_kernel(query.device, {} if sinks is None else _with_total())
+    mixed: Tensor
+    if sinks is None:
+        mixed = kernel(query, key, value, changes, mask.blocks, scale, grouped)
+        return mixed
+    mixed, total = kernel(query, key, value, changes, mask.blocks, scale, grouped)
+    total = getattr(total, "lse", total)
+    # exp(s) / (exp(sink) + sum exp(s)) is the softmax times the sum's share of the denominator.
+    return mixed * torch.sigmoid(total - sinks[:, None]).unsqueeze(-1).to(mixed.dtype)
+
+
+def _with_total() -> dict[str, Any]:
+    """What asks FlexAttention for the logarithm of each softmax's denominator, which PyTorch 2.9 renamed."""
+    from torch.nn.attention import flex_attention
+
+    if hasattr(flex_attention, "AuxRequest"):
+        return {"return_aux": flex_attention.AuxRequest(lse=True)}
+    return {"return_lse": True}
 
 
 def _refuse_training(query: Tensor) -> None:
@@ -115,12 +187,12 @@ def _refuse_training(query: Tensor) -> None:
         )
 
 
-def _flex_kernel(device: torch.device) -> Callable[..., Any]:
+def _flex_kernel(device: torch.device, asked: dict[str, Any]) -> Callable[..., Any]:
     from torch.nn.attention.flex_attention import flex_attention
 
     if torch.compiler.is_compiling():
-        return flex_attention
-    return _compiled_flex() if device.type == "cuda" else _unfused_flex
+        return partial(flex_attention, **asked)
+    return partial(_compiled_flex(), **asked) if device.type == "cuda" else _unfused(partial(flex_attention, **asked))
 
 
 @cache
@@ -130,11 +202,12 @@ def _compiled_flex() -> Callable[..., Any]:
     return torch.compile(flex_attention)
 
 
-def _unfused_flex(*inputs: Any) -> Tensor:
+def _unfused(kernel: Callable[..., Any]) -> Callable[..., Any]:
     """On a CPU, FlexAttention only checks a GPU's results or runs its models now and then: compiling takes longer."""
-    from torch.nn.attention.flex_attention import flex_attention
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="flex_attention called without torch.compile")
-        mixed: Tensor = flex_attention(*inputs)
-        return mixed
+    def run(*inputs: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="flex_attention called without torch.compile")
+            return kernel(*inputs)
+
+    return run

@@ -1,4 +1,4 @@
-"""Attention written out: scores, cap, bias, mask, softmax, dropout, weighted sum. And the cache of keys and values.
+"""Attention written out: scores, cap, bias, mask, weights, dropout, weighted sum. And the cache of keys and values.
 
 This is the reference that the fused kernels must equal, and the fallback for what they cannot do.
 """
@@ -11,6 +11,8 @@ from torch import Tensor
 
 from partwise.modules import Flow, Score, State
 
+from .weighing import SOFTMAX, Weigher
+
 
 def attend(
     queries: Tensor,
@@ -21,23 +23,34 @@ def attend(
     bias: Tensor | None = None,
     soft_cap: float | None = None,
     dropout: float = 0.0,
+    weigher: Weigher = SOFTMAX,
 ) -> Tensor:
-    """Explicit attention: queries [B, H, T, D], keys and values [B, H, S, D] to [B, H, T, D].
+    """Explicit attention: queries [B, H, T, D], keys [B, K, S, D] and values [B, K, S, E] to [B, H, T, E].
 
-    `soft_cap` c bounds the scores to (-c, c) by c tanh(s / c), before bias and mask (Gemma 2). A query that
-    may see nothing at all gets zeros.
+    K divides H: each key and value serves H / K query heads. `soft_cap` c bounds the scores to (-c, c) by
+    c tanh(s / c), before bias and mask (Gemma 2). A query that may see nothing at all gets zeros.
     """
-    scores = score(queries, keys)
+    H, K = queries.shape[1], keys.shape[1]
+    if score.scale is None and H > K:  # it may know heads from each other
+        keys = keys.repeat_interleave(H // K, 1)
+    scores = _ungrouped(score(_grouped(queries, keys.shape[1]), keys), H)
     if soft_cap is not None:
         scores = soft_cap * torch.tanh(scores / soft_cap)
     if bias is not None:
         scores = scores + bias.to(scores.dtype)
-    if mask is not None:
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    weights = scores.softmax(dim=-1)
-    if mask is not None:
-        weights = weights.masked_fill(~mask, 0.0)
-    return F.dropout(weights, dropout) @ values
+    weights = F.dropout(weigher(scores, mask), dropout)
+    return _ungrouped(_grouped(weights, K) @ values, H)
+
+
+def _grouped(x: Tensor, heads: int) -> Tensor:
+    """[B, H, T, N] to [B, K, H / K * T, N]: the queries that share a key head, one after another."""
+    return x if x.shape[1] == heads else x.unflatten(1, (heads, -1)).flatten(2, 3)
+
+
+def _ungrouped(x: Tensor, heads: int) -> Tensor:
+    """[B, K, H / K * T, N] to [B, H, T, N]."""
+    K = x.shape[1]
+    return x if heads == K else x.unflatten(2, (heads // K, -1)).flatten(1, 2)
 
 
 def split_heads(x: Tensor, width: int) -> Tensor:

@@ -1,6 +1,6 @@
 """Multi-head attention (Vaswani et al. 2017), with grouped key/value heads (Ainslie et al. 2023).
 
-One module for self- and cross-attention. Its pieces (score, position, norms of queries and keys) arrive
+One module for self- and cross-attention. Its pieces (score, weigher, position, norms of queries and keys) arrive
 built, so that a new one needs no change here.
 """
 
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
-from partwise.modules import CAUSAL, Bias, Flow, Mask, PositionEncoder, Score, State, Visibility
+from partwise.modules import CAUSAL, Flow, PositionEncoder, Score, State, Visibility
 
-from .backends import AUTO, Weighing, flex, sdpa
-from .core import attend, empty_cache, join_heads, remember, split_heads
+from .attending import Attending
+from .backends import AUTO, Weighing
+from .core import empty_cache, join_heads, remember, split_heads
 from .projections import FusedLinear
+from .weighing import SOFTMAX, Weigher
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,18 @@ class QueryKeyNorms:
     query: nn.Module
     key: nn.Module
     over_all_heads: bool = False
+    after_rotation: bool = False
+    """Whether they act on queries and keys that are already rotated."""
 
 
-class MultiHeadAttention(nn.Module):
+class MultiHeadAttention(Attending):
     """x [B, T, C] to [B, T, C] by H heads of width D over K key/value heads.
 
         query, key, value = projections of x (self) or of x and the memory (cross)
-        heads = softmax(score(query, key) + bias) value, per head
+        heads = weigher(score(query, key) + bias) value, per head; the weigher is a softmax unless another is given
         y = output(heads side by side)
+
+    If given, `values` changes the values by what else the pass carries, and `gate` scales the heads by what x asks for.
 
     Self-attention keeps one fused projection `project` (rows: query, key, value); cross-attention, chosen
     by a `memory_width`, has `query` over x and `project` (rows: key, value) over the memory. `biased` names the
@@ -62,9 +67,12 @@ class MultiHeadAttention(nn.Module):
         position: PositionEncoder | None = None,
         norms: QueryKeyNorms | None = None,
         weighing: Weighing = AUTO,
+        weigher: Weigher = SOFTMAX,
+        gate: nn.Module | None = None,
+        values: nn.Module | None = None,
     ) -> None:
-        super().__init__()
-        self.heads, self.visibility, self.weighing = heads, visibility, weighing
+        super().__init__(score, weighing, weigher)
+        self.heads, self.visibility = heads, visibility
         self.reads_memory = memory_width is not None
         key_value = heads.key_value * heads.width
         sizes = {"query": heads.query * heads.width, "key": key_value, "value": key_value}
@@ -76,33 +84,46 @@ class MultiHeadAttention(nn.Module):
             self.project = FusedLinear(memory_width, [sizes[n] for n in pair], [n in biased for n in pair])
         self.output = nn.Linear(sizes["query"], width, bias="output" in biased)
         self.output.ends_residual_branch = True  # type: ignore[assignment]
-        self.score = score
-        self.scale = score.scale
         self.position = position
         self.query_norm = norms.query if norms else None
         self.key_norm = norms.key if norms else None
         self.norm_over_all_heads = norms is not None and norms.over_all_heads
+        self.norm_after_rotation = norms is not None and norms.after_rotation
+        self.gate, self.values = gate, values
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         if self.reads_memory:
-            query = self._heads(self.query(x), self.query_norm)
+            query = self._normed(split_heads(self.query(x), self.heads.width), self.query_norm)
             key, value = self._memory(flow, state)
-            return self.output(join_heads(self._weigh(query, key, value, flow.memory_mask, None)))
+            return self._end(self.weigh(query, key, value, flow.memory_mask, None), x)
         shape = (self.heads.query, self.heads.width)
         placed = flow.for_heads(*shape) if self.position is None else flow.placed_by(self.position)
-        queries, keys, values = self.project(x)
-        query = placed.rotate(self._heads(queries, self.query_norm))
-        key = placed.rotate(self._heads(keys, self.key_norm))
-        key, value = remember(key, split_heads(values, self.heads.width), flow, state)
-        return self.output(join_heads(self._weigh(query, key, value, flow.mask(self.visibility), placed.bias)))
+        queries, keys, values = (split_heads(part, self.heads.width) for part in self.project(x))
+        if self.values is not None:
+            values = self.values(values, flow)
+        query, key = self._placed(queries, self.query_norm, placed), self._placed(keys, self.key_norm, placed)
+        key, value = remember(key, values, flow, state)
+        return self._end(self.weigh(query, key, value, flow.mask(self.visibility), placed.bias), x)
 
-    def _heads(self, x: Tensor, norm: nn.Module | None) -> Tensor:
-        """[B, T, H * D] to normalised heads [B, H, T, D]."""
+    def _placed(self, heads: Tensor, norm: nn.Module | None, flow: Flow) -> Tensor:
+        """Queries or keys [B, H, T, D], normalised and rotated."""
+        if self.norm_after_rotation:
+            return self._normed(flow.rotate(heads), norm)
+        return flow.rotate(self._normed(heads, norm))
+
+    def _normed(self, heads: Tensor, norm: nn.Module | None) -> Tensor:
         if norm is None:
-            return split_heads(x, self.heads.width)
+            return heads
         if self.norm_over_all_heads:
-            return split_heads(norm(x), self.heads.width)
-        return norm(split_heads(x, self.heads.width))
+            return split_heads(norm(join_heads(heads)), self.heads.width)
+        normed: Tensor = norm(heads)
+        return normed
+
+    def _end(self, heads: Tensor, x: Tensor) -> Tensor:
+        """Mixed values [B, H, T, D] to [B, T, C]."""
+        gated = heads if self.gate is None else self.gate(heads, x)
+        y: Tensor = self.output(join_heads(gated))
+        return y
 
     def _memory(self, flow: Flow, state: State | None) -> tuple[Tensor, Tensor]:
         """Keys and values of the memory; with a state to keep them, they are projected once, in the first pass."""
@@ -110,29 +131,12 @@ class MultiHeadAttention(nn.Module):
             return state["keys"], state["values"]
         assert flow.memory is not None, "the decoder's flow carries the encoder's states"
         keys, values = self.project(flow.memory)
-        key, value = self._heads(keys, self.key_norm), split_heads(values, self.heads.width)
+        key, value = (split_heads(part, self.heads.width) for part in (keys, values))
+        key = self._normed(key, self.key_norm)
         if state is not None:
             state["keys"].copy_(key)
             state["values"].copy_(value)
         return key, value
-
-    def _weigh(self, query: Tensor, key: Tensor, value: Tensor, mask: Mask, bias: Bias | None) -> Tensor:
-        """Queries [B, H, T, D] over keys and values [B, K, S, D] to [B, H, T, D]."""
-        cap, dropout = self.weighing.soft_cap, self.weighing.dropout if self.training else 0.0
-        backend = self.weighing.backend_for(self.scale is not None, query, mask, bias)
-        if backend == "eager" or self.scale is None:
-            added = None if bias is None else bias.dense
-            groups = self.heads.query // self.heads.key_value
-            if groups > 1:
-                key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-            return attend(query, key, value, self.score, mask.dense, added, cap, dropout)
-        if backend == "flex":
-            return flex(query, key, value, self.scale, mask, bias, cap)
-        if value.dtype == torch.bfloat16 and value.device.type == "cpu" and torch.is_grad_enabled():
-            # PyTorch's fused backward pass in bfloat16 on a CPU is some seven times slower than in float32.
-            with torch.autocast("cpu", enabled=False):
-                return sdpa(query.float(), key.float(), value.float(), self.scale, mask, bias, dropout).bfloat16()
-        return sdpa(query, key, value, self.scale, mask, bias, dropout)
 
     def extra_repr(self) -> str:
         heads, visibility = self.heads, self.visibility

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from .position import PositionEncoder
 
 
+def _nothing_carried() -> Carried:
+    # A class as the factory of a field is more than torch.compile can trace.
+    return Carried()
+
+
 @dataclass(frozen=True)
 class Flow:
     """The facts of one forward pass: where its tokens stand, and what they may look at.
@@ -52,7 +57,7 @@ class Flow:
     """[B, T], the ids of this pass; None where a module is tried without any."""
     by_shape: Mapping[tuple[int, int], Flow] = field(default_factory=dict, repr=False, compare=False)
     """This flow for each shape of heads, by heads and head width, where several share one position part."""
-    carried: Carried = field(default_factory=Carried, repr=False, compare=False)
+    carried: Carried = field(default_factory=_nothing_carried, repr=False, compare=False)
     """What the modules of this pass leave behind; `share`, `add_term` and `report` write it."""
     _masks: dict[Visibility, Mask] = field(default_factory=dict, init=False, repr=False, compare=False)
 

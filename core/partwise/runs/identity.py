@@ -16,8 +16,6 @@ from typing import Any
 
 TRAINED = ("data", "tokenizer", "model", "objective", "trainer")
 """The choices that decide what is trained."""
-USUAL_OBJECTIVE = {"use": "next_token", "label_smoothing": 0.0, "z_loss": 0.0}
-"""What was trained before there was a choice: runs that are trained by it keep the names they have."""
 REPEATED = ("partwise", "seed")
 """What tells one repetition of an experiment from another, and the format that says so."""
 UNTRAINED = ("name", "about", "sampler", "trackers")
@@ -26,10 +24,7 @@ UNTRAINED = ("name", "about", "sampler", "trackers")
 
 def trained(recipe: Mapping[str, Any], *also: str) -> dict[str, Any]:
     """What of a recipe is trained, and what stands under the keys `also`."""
-    chosen = {key: recipe[key] for key in (*TRAINED, *also) if key in recipe}
-    if chosen.get("objective") == USUAL_OBJECTIVE:
-        del chosen["objective"]
-    return chosen
+    return {key: recipe[key] for key in (*TRAINED, *also) if key in recipe}
 
 
 def fingerprint(recipe: Mapping[str, Any]) -> str:

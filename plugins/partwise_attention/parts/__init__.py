@@ -2,25 +2,62 @@
 
 from __future__ import annotations
 
+from .differential import Differential
+from .gating import SigmoidGate
+from .hybrid import Hybrid
 from .ladder import Causal, Linear, Raw, Simple, Wrapper
 from .last_state import LastState
+from .latent import Latent
 from .multi_head import MultiHead
 from .scores import Additive, Cope, Dot, ScaledDot, Xpos
+from .values import ValueResidual
+from .weighing import Sigmoid, Sinks, Softmax, TalkingHeads
 
-PARTS = (Dot, ScaledDot, Additive, Cope, Xpos, MultiHead, Simple, Raw, Linear, Causal, Wrapper, LastState)
+PARTS = (
+    Dot,
+    ScaledDot,
+    Additive,
+    Cope,
+    Xpos,
+    Softmax,
+    Sinks,
+    Sigmoid,
+    TalkingHeads,
+    SigmoidGate,
+    ValueResidual,
+    MultiHead,
+    Differential,
+    Latent,
+    Hybrid,
+    Simple,
+    Raw,
+    Linear,
+    Causal,
+    Wrapper,
+    LastState,
+)
 
 __all__ = [
     "PARTS",
     "Additive",
     "Causal",
     "Cope",
+    "Differential",
     "Dot",
+    "Hybrid",
     "LastState",
+    "Latent",
     "Linear",
     "MultiHead",
     "Raw",
     "ScaledDot",
+    "Sigmoid",
+    "SigmoidGate",
     "Simple",
+    "Sinks",
+    "Softmax",
+    "TalkingHeads",
+    "ValueResidual",
     "Wrapper",
     "Xpos",
 ]
