@@ -1,6 +1,7 @@
 from .add import Add as Add
 from .bias import Bias as Bias
 from .carried import Carried as Carried
+from .convolution import CausalConvolution as CausalConvolution
 from .cross_entropy import LinearHead as LinearHead
 from .filling import fillable as fillable
 from .flow import Flow as Flow

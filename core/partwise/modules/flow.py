@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from .bias import Bias
 from .carried import Carried
@@ -94,6 +95,31 @@ class Flow:
             ValueError: `value` is no scalar, or the name is that of a figure of training.
         """
         self.carried.report(name, value)
+
+    @cached_property
+    def present(self) -> Tensor | None:
+        """[B, T] bool, True where this pass has a token and False where it has padding; None: no padding."""
+        return None if self.padding is None else self.padding[:, self.start :]
+
+    @cached_property
+    def begins(self) -> Tensor | None:
+        """[B, T] bool, True where a packed document begins: nothing before it may be remembered. None: no documents."""
+        if self.documents is None:
+            return None
+        changes = self.documents[:, 1:] != self.documents[:, :-1]
+        return pad(changes, (1, 0), value=True)[:, self.start : self.end]
+
+    @cached_property
+    def segments(self) -> Tensor | None:
+        """[B, T] int64, how many documents have begun in this pass up to here; 0: the one in the state goes on. None:
+        no documents."""
+        return None if self.begins is None else self.begins.cumsum(1)
+
+    def clear_padding(self, x: Tensor) -> Tensor:
+        """x [B, T, ...] with zeros where there is padding; nothing of the padding gets through, not even NaN."""
+        if self.present is None:
+            return x
+        return torch.where(self.present.view(*self.present.shape, *[1] * (x.ndim - 2)), x, 0)
 
     def placed_by(self, encoder: PositionEncoder) -> Flow:
         """The same pass with `encoder` acting inside attention: its angles and bias computed for these positions."""
