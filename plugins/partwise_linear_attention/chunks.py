@@ -77,15 +77,36 @@ def only(x: Tensor, where: Tensor | None) -> Tensor:
     return x if where is None else x.masked_fill(~where, 0.0)
 
 
-def kept(log_decay: Tensor, meeting: Meeting) -> Tensor:
-    """How much of what position j wrote is left at position i: exp(decay_i - decay_j), 0 where j > i: [.., N, L, L].
+@dataclass(frozen=True)
+class Fade:
+    """What is left of what was written, where each step fades by one number. Nothing of another document is."""
 
-    Args:
-        log_decay: Sums of the logarithms of decays from the chunk's beginning, [B, H, N, L, 1].
+    pairs: Tensor
+    """[B, H, N, L, L]: at position i, of what position j <= i wrote; 0 where j > i."""
+    from_before: Tensor
+    """[B, H, N, L, 1]: at each position, of the state before the chunk."""
+    to_end: Tensor
+    """[B, H, N, L, 1]: at the chunk's end, of what each position wrote."""
+    through: Tensor
+    """[B, H, N, 1, 1]: at the chunk's end, of the state before the chunk."""
+
+
+def fade(log_decay: Tensor, meeting: Meeting) -> Fade:
+    """From the logarithms of each step's decay, [B, H, N, L, 1].
+
+    They are summed from each position on. Differences of sums from the chunk's beginning would be cheaper, and off
+    after a step that has cleared nearly all.
     """
     place = torch.arange(log_decay.shape[-2], device=log_decay.device)
-    exponents = (log_decay - log_decay.mT).masked_fill(place[:, None] < place, float("-inf"))
-    return only(exponents.exp(), meeting.pairs)
+    later, sooner = place[:, None] > place, place[:, None] < place
+    sums = only(log_decay.expand(*log_decay.shape[:-1], len(place)), later).cumsum(-2)
+    all_sums = log_decay.cumsum(-2)
+    return Fade(
+        only(sums.masked_fill(sooner, float("-inf")).exp(), meeting.pairs),
+        only(all_sums.exp(), meeting.sees_before),
+        only(sums[..., -1:, :].mT.exp(), meeting.reaches_end),
+        only(all_sums[..., -1:, :].exp(), meeting.passes),
+    )
 
 
 def states_before(transitions: Tensor, updates: Tensor, first: Tensor) -> Tensor:

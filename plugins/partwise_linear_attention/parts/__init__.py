@@ -6,9 +6,11 @@ v_t and q_t are columns, and a memory is read as S_t^T q_t.
 
 from __future__ import annotations
 
+from .delta_net import DeltaNet, GatedDeltaNet
 from .gated_linear_attention import GatedLinearAttention
 from .retention import Retention
+from .rwkv7 import Rwkv7
 
-PARTS = (GatedLinearAttention, Retention)
+PARTS = (GatedLinearAttention, Retention, DeltaNet, GatedDeltaNet, Rwkv7)
 
-__all__ = ["PARTS", "GatedLinearAttention", "Retention"]
+__all__ = ["PARTS", "DeltaNet", "GatedDeltaNet", "GatedLinearAttention", "Retention", "Rwkv7"]

@@ -70,4 +70,59 @@ def retention(w: Weights, x: Tensor, heads: int, keys: int, values: int, turning
     return torch.cat(outputs, 1) @ w["output.weight"].T
 
 
+def delta_net(
+    w: Weights, x: Tensor, heads: int, keys: int, values: int, largest: float = 1.0, gated: bool = False
+) -> Tensor:
+    """Yang et al. 2024: S_t = S_{t-1} (alpha_t (I - beta_t k_t k_t^T)) + beta_t v_t k_t^T, o_t = S_t q_t."""
+    memories, outputs = torch.zeros(heads, values, keys, dtype=x.dtype), []
+    projected, identity = x @ w["inputs.project.weight"].T, torch.eye(keys, dtype=x.dtype)
+    for t, now in enumerate(x):
+        mixed = projected[t]
+        if "inputs.convolution.weight" in w:
+            taps = w["inputs.convolution.weight"][:, 0]
+            mixed = sum(taps[:, -1 - back] * projected[t - back] for back in range(min(t + 1, taps.shape[1])))
+        query, key, value = silu(mixed).split([heads * keys, heads * keys, heads * values])
+        beta = largest * torch.sigmoid(w["beta.weight"] @ now)
+        alpha = torch.ones(heads, dtype=x.dtype)
+        if gated:
+            step = torch.log(1 + torch.exp(w["alpha.weight"] @ now + w["offset"]))
+            alpha = torch.exp(-w["log_rate"].exp() * step)
+        read = []
+        for h in range(heads):
+            q, k = (side[h * keys : (h + 1) * keys] for side in (query, key))
+            q, k = (vector / (vector @ vector + 1e-6).sqrt() for vector in (q, k))
+            v = value[h * values : (h + 1) * values]
+            erased = memories[h] @ (alpha[h] * (identity - beta[h] * torch.outer(k, k)))
+            memories[h] = erased + beta[h] * torch.outer(v, k)
+            read.append(rms(memories[h] @ q, w["norm.weight"]))
+        o = torch.cat(read)
+        outputs.append(w["output.weight"] @ (silu(w["gate.weight"] @ now) * o if gated else o))
+    return torch.stack(outputs)
+
+
+def rwkv7(w: Weights, x: Tensor, heads: int, keys: int, values: int) -> Tensor:
+    """Peng et al. 2025, equations 3 to 16: wkv_t = wkv_{t-1} (diag(w_t) - c_t^T (a_t * c_t)) + v_t^T k_t."""
+    memories, outputs, before = torch.zeros(heads, values, keys, dtype=x.dtype), [], torch.zeros_like(x[0])
+    for now in x:
+        r, d, k, v, a, g = (now + (before - now) * share for share in w["shares"])
+        receptance, key, value = w["receptance.weight"] @ r, w["key.weight"] @ k, w["value.weight"] @ v
+        rate = torch.sigmoid(w["rate.2.weight"] @ (w["rate.0.weight"] @ a) + w["rate_offset"])
+        logit = w["decay.2.weight"] @ torch.tanh(w["decay.0.weight"] @ d) + w["decay_offset"]
+        decay = torch.exp(-torch.exp(torch.tensor(-0.5, dtype=x.dtype)) * torch.sigmoid(logit))
+        gate = w["gate.2.weight"] @ torch.sigmoid(w["gate.0.weight"] @ g)
+        replacement = key * (1 + (rate - 1) * w["replacement"])
+        read = []
+        for h in range(heads):
+            K, V = slice(h * keys, (h + 1) * keys), slice(h * values, (h + 1) * values)
+            removed = (key * w["direction"])[K]
+            removed = removed / removed.norm()
+            kept = torch.diag(decay[K]) - torch.outer(removed, rate[K] * removed)
+            memories[h] = memories[h] @ kept + torch.outer(value[V], replacement[K])
+            bonus = (receptance[K] * w["bonus"][K] * replacement[K]).sum() * value[V]
+            read.append(layer_norm(memories[h] @ receptance[K], w["norm.weight"], w["norm.bias"]) + bonus)
+        outputs.append(w["output.weight"] @ (torch.cat(read) * gate))
+        before = now
+    return torch.stack(outputs)
+
+
 Loop = Callable[[Weights, Tensor], Tensor]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from partwise import PartError, use
 from partwise.modules import Flow, causal_flow
 from partwise.parts import LayerSite, MixerPart
-from partwise_linear_attention.parts import GatedLinearAttention, Retention
+from partwise_linear_attention.parts import DeltaNet, GatedDeltaNet, GatedLinearAttention, Retention, Rwkv7
 
 from . import loops
 
@@ -61,6 +61,16 @@ CASES = {
     "retention without position": Case(
         Retention(heads=4, value_ratio=1.0, position=None),
         partial(loops.retention, heads=4, keys=2, values=2, turning=False),
+    ),
+    "delta_net": Case(DeltaNet(heads=2), partial(loops.delta_net, heads=2, keys=4, values=4)),
+    "delta_net with any eigenvalues": Case(
+        DeltaNet(heads=1, key_ratio=0.5, convolution=0, eigenvalues="any"),
+        partial(loops.delta_net, heads=1, keys=4, values=8, largest=2.0),
+    ),
+    "gated_delta_net": Case(GatedDeltaNet(heads=2), partial(loops.delta_net, heads=2, keys=3, values=6, gated=True)),
+    "rwkv7": Case(
+        Rwkv7(heads=2, value_ratio=0.5, decay_rank=3, rate_rank=3, gate_rank=3),
+        partial(loops.rwkv7, heads=2, keys=4, values=2),
     ),
 }
 every_case = pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in CASES.items()])
