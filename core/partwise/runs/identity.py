@@ -57,7 +57,6 @@ __all__ = [
     "REPEATED",
     "TRAINED",
     "UNTRAINED",
-    "USUAL_OBJECTIVE",
     "fingerprint",
     "result_identity",
     "run_identity",
