@@ -21,10 +21,11 @@ from pydantic import (
     model_serializer,
 )
 
-from partwise.errors import PartError, PluginError
+from partwise.errors import BuildError, PartError, PartwiseError, PluginError
 from partwise.wording import with_article
 
 from .old_imports import moved
+from .raised import is_of_the_machine, told_as_raised
 
 SiteT = TypeVar("SiteT", contravariant=True)
 BuiltT = TypeVar("BuiltT", covariant=True)
@@ -91,6 +92,7 @@ class Part(BaseModel):
 
         Raises:
             PartError: the part does not fit its site; `path` is its place in the recipe.
+            BuildError: it broke.
             PluginError: its plugin was written for an earlier partwise.
         """
         parent = _assembling.get()
@@ -101,7 +103,7 @@ class Part(BaseModel):
             built = self.build(site)
             _refuse_no_product(self, built)
             return built
-        except PartError as error:
+        except (PartError, BuildError) as error:
             if error.path is None:
                 error.path = path
             raise
@@ -110,6 +112,13 @@ class Part(BaseModel):
             if told is None:
                 raise
             raise PluginError(f"{type(self).__name__} cannot be built: {told[0]}") from error
+        except PartwiseError:
+            raise
+        except Exception as error:
+            if is_of_the_machine(error):
+                raise
+            what = told_as_raised(error, type(self).__module__)
+            raise BuildError(f"{_told(self)}: its build() {what}", path) from error
         finally:
             _assembling.reset(token)
 
