@@ -110,15 +110,14 @@ class Part(BaseModel):
         except ImportError as error:
             told = moved(error, type(self).__module__)
             if told is None:
-                raise
+                raise _broken(self, error, path) from error
             raise PluginError(f"{type(self).__name__} cannot be built: {told[0]}") from error
         except PartwiseError:
             raise
         except Exception as error:
             if is_of_the_machine(error):
                 raise
-            what = told_as_raised(error, type(self).__module__)
-            raise BuildError(f"{_told(self)}: its build() {what}", path) from error
+            raise _broken(self, error, path) from error
         finally:
             _assembling.reset(token)
 
@@ -181,6 +180,11 @@ def _refuse_no_product(part: object, built: object) -> None:
     if getattr(part, "builds_module", False) and torch is not None and not isinstance(built, torch.nn.Module):
         what = with_article(type(built).__name__)
         raise PartError(f"{_told(part)} builds {what}, and what it builds must be a torch.nn.Module")
+
+
+def _broken(part: object, error: Exception, path: Path) -> BuildError:
+    what = told_as_raised(error, type(part).__module__)
+    return BuildError(f"{_told(part)}: its build() {what}", path)
 
 
 def _told(part: object) -> str:

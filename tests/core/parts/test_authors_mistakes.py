@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import re
+from importlib import import_module
 from typing import Any, ClassVar, Literal
 
 import pytest
@@ -100,6 +101,8 @@ class Breaking(NormPart):
             return [][1]
         if self.how == "type":
             return 1 + self.how  # type: ignore[operator]
+        if self.how == "import":
+            import_module("there_is_none")
         if self.how == "torch":
             return nn.Linear(-7, 3)
         raise {"memory": MemoryError(), "disk": OSError(28, "No space left on device"),
@@ -201,6 +204,7 @@ def test_what_builds_no_module_is_told_with_its_place(width: int, said: str) -> 
         ("key", "KeyError: 'heads'"),
         ("index", "IndexError: list index out of range"),
         ("type", "TypeError: unsupported operand type(s) for +: 'int' and 'str'"),
+        ("import", "ModuleNotFoundError: No module named 'there_is_none'"),
         ("torch", "RuntimeError: Trying to create tensor with negative dimension -7: [3, -7]"),
     ],
 )
