@@ -27,10 +27,8 @@ class RecipeError(InputError):
     """A recipe that does not hold; the message is the rendered list of all its problems."""
 
 
-class PartError(InputError):
-    """A part cannot be built at its place; raise it from `build` with what was given and what is allowed.
-
-    `path` is filled in on the way up with the part's place in the recipe, for example
+class _PlacedError(InputError):
+    """`path` is filled in on the way up with the part's place in the recipe, for example
     `("model", "blocks", 0, "mixer")`.
     """
 
@@ -43,6 +41,14 @@ class PartError(InputError):
         if not self.path:
             return self.message
         return f"at {'.'.join(map(str, self.path))}: {self.message}"
+
+
+class PartError(_PlacedError):
+    """A part cannot be built at its place; raise it from `build` with what was given and what is allowed."""
+
+
+class BuildError(_PlacedError):
+    """A part broke while it was built: its `build` raised an error that it did not mean to raise."""
 
 
 class PluginError(InputError):

@@ -139,18 +139,20 @@ def _show_status(plan: Plan, where: StudyDirectories, as_json: bool) -> None:
     from partwise.studies.results_book import ResultsBook
     from partwise.studies.stamp import runs_told, stamp_of
 
-    book, stamp = ResultsBook(plan, where), stamp_of(where.out)
-    told = None
-    if stamp is not None or as_json:  # what the figures cost is counted only where they are asked for
+    stamp, told = stamp_of(where.out), None
+    if stamp is None and not as_json:  # what the figures cost is counted only where they are asked for
+        outcomes = ResultsBook(plan, where).outcomes()
+    else:
         earlier = earlier_results(where, plan.study.study.name)
         results = ResultsBook(plan, where, earlier, {} if earlier is None else earlier.provenance).results()
+        outcomes = results.outcomes
         told = None if stamp is None else {"results": stamp.digest, "current": stamp.tells(results)}
     if as_json:
         print_json({**results.model_dump(mode="json"), "report": told})
         return
     heading(f"{plan.study.study.name} in {where.out}")
     header = ("variant", "done", "diverged", "failed", "waiting")
-    show_columns(_states(plan, book.outcomes()), header=header, right=(1, 2, 3, 4), wraps=0)
+    show_columns(_states(plan, outcomes), header=header, right=(1, 2, 3, 4), wraps=0)
     if stamp is not None and not stamp.tells(results):
         paragraph(
             f"\nreport: out of date: {where.out / 'report.html'} tells {stamp.words}; now there are results "

@@ -10,7 +10,7 @@ import click
 from partwise.errors import PartwiseError
 
 from . import options
-from .failures import unexpected
+from .failures import told, unexpected
 from .output import print_json, write
 from .text import visible
 
@@ -34,7 +34,7 @@ def command(
 
     Each is given as a file, recipes and studies also by the name of a shipped one. Every model is assembled, without
     memory for its weights; for a study, that of every variant; for a weight map, that of every case of its choices.
-    All files are reported; the exit code is 2 if any is wrong, and 1 if a part breaks while it is assembled.
+    All files are reported; the exit code is 2 if any is wrong.
 
     \b
     Examples:
@@ -107,7 +107,7 @@ def _check_study(file: str, overrides: tuple[str, ...], data: Path | None, schem
 
 
 def _text(error: Exception) -> str:
-    return str(error) if isinstance(error, PartwiseError) else unexpected(error)
+    return told(error) if isinstance(error, PartwiseError) else unexpected(error)
 
 
 def described(file: str, error: Exception | None) -> dict[str, Any]:

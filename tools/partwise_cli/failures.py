@@ -10,6 +10,8 @@ from typing import NoReturn
 
 import click
 
+from partwise.errors import PartwiseError
+
 from .output import write
 from .text import visible
 
@@ -21,6 +23,19 @@ def fail(message: str, exit_code: int) -> NoReturn:
     """Ends the command with a message and an exit code."""
     write(visible(message), err=True)
     raise click.exceptions.Exit(exit_code)
+
+
+def told(error: PartwiseError) -> str:
+    """What to say of an error that is meant for the user; if an error of other code led to it, where that arose."""
+    text = str(error)
+    if not os.environ.get(TRACEBACK):
+        return text
+    causes = [error.__cause__]
+    while causes[-1] is not None:
+        causes.append(causes[-1].__cause__)
+    if all(cause is None or isinstance(cause, PartwiseError) for cause in causes):
+        return text
+    return "".join(traceback.format_exception(causes[-2])).rstrip() + f"\n\n{text}"
 
 
 def unexpected(error: Exception) -> str:

@@ -21,7 +21,8 @@ def command(checkpoint: Path, out: Path | None, as_json: bool) -> None:
     The directory holds config.json, model.safetensors (or shards with their index) and tokenizer.json,
     or what `partwise export` wrote. Its settings become the run's recipe, whose parts you can then replace; its
     tensors become the run's weights. A setting that the family's weight map does not name is an error, unless it never
-    changes what a model computes. generation_config.json and tokenizer_config.json say how its texts begin and end.
+    changes what a model computes. generation_config.json and tokenizer_config.json say how its texts begin and end;
+    if the first says that texts are drawn, its temperature, top_k, top_p and min_p become the recipe's sampler.
 
     \b
     Example:

@@ -13,8 +13,9 @@ from typing import Any
 import click
 
 from partwise.errors import PartwiseError
+from partwise.storage.pipes import pipes_read_once
 
-from .failures import fail, unexpected
+from .failures import fail, told, unexpected
 from .output import write
 from .plugged import plugged
 
@@ -75,7 +76,7 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except PartwiseError as error:
-            fail(str(error), error.exit_code)
+            fail(told(error), error.exit_code)
         except KeyboardInterrupt:
             fail("\ninterrupted", 130)
         except Exception as error:
@@ -100,12 +101,14 @@ def _show_version(ctx: click.Context, option: click.Parameter, asked: bool) -> N
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
 )
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Builds language models part by part from JSON recipes.
 
     A recipe names the parts; plugins supply them. Change one line of a recipe, or set it with
     --set model.position=rope, and train the variant.
     """
+    context.with_resource(pipes_read_once())
 
 
 def run() -> None:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from partwise.errors import PartError, WorkError
+from partwise.errors import BuildError, PartError, WorkError
 from partwise.machine import free_memory
 from partwise.modules.filling import filled_by_others
 from partwise.modules.protocols import Model
@@ -76,7 +76,7 @@ def _give_objective(model: Any, objective: ObjectiveFacts, part: ModelPart, site
                 reserved=tuple(range(site.vocabulary - count, site.vocabulary)),
             )
         )
-    except PartError as error:
+    except (PartError, BuildError) as error:
         error.path = ("..", "objective", *(error.path or ()))
         raise
 

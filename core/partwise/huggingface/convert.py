@@ -18,6 +18,7 @@ from .family import Family, broken, families, family_of, files, known
 from .map_rules import refuse_broken
 from .same_model import written_out
 from .tokenizer import marks_in_config, read_tokenizer, recipe_changes, tokenizer_files
+from .writing import sampler_changes
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -137,9 +138,9 @@ def export_run(run_directory: Path, out: Path, family: str | None = None, dtype:
     return found.family
 
 
-def _recipe(family: Family, config: dict[str, Any], directory: Path) -> LoadedRecipe:
-    changes = [f'name="{_run_name(directory)}"', *recipe_changes(family, config, directory)]
-    return family.recipe_for(config, changes)
+def _recipe(family: Family, config: dict[str, Any], directory: Path, changes: list[str]) -> LoadedRecipe:
+    named = f'name="{_run_name(directory)}"'
+    return family.recipe_for(config, [named, *recipe_changes(family, config, directory), *changes])
 
 
 def _recipe_in(directory: Path, family: Family, config: dict[str, Any]) -> LoadedRecipe:
@@ -147,8 +148,9 @@ def _recipe_in(directory: Path, family: Family, config: dict[str, Any]) -> Loade
     Raises:
         InputError: the settings are not in the family's map, or make no recipe; the message names the file.
     """
+    sampler = sampler_changes(config, directory)
     try:
-        return _recipe(family, config, directory)
+        return _recipe(family, config, directory, sampler)
     except InputError as error:
         told = str(error).removeprefix(f"{CONFIG}: ") if str(error).startswith(f"{CONFIG}: ") else str(error)
         told = f" {told.removeprefix(CONFIG + ' ')}" if told.startswith(f"{CONFIG} has") else f": {told}"

@@ -128,7 +128,7 @@ def holds_map(given: str) -> bool:
     if given.endswith(SUFFIX):
         return path.is_file()
     try:
-        return path.is_file() and MARK in read(path).members
+        return path.exists() and not path.is_dir() and MARK in read(path).members
     except PartwiseError:
         return False
 

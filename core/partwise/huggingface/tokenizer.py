@@ -18,8 +18,9 @@ from partwise.recipe import LoadedRecipe
 from partwise.storage.atomic import read_json
 
 from .family import Family
+from .writing import GENERATION, settings_of
 
-TOKENIZER, SETTINGS, GENERATION = "tokenizer.json", "tokenizer_config.json", "generation_config.json"
+TOKENIZER, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 OWN = "partwise_tokenizer.json"
 FORMAT = "partwise_tokenizer"
 
@@ -85,7 +86,7 @@ def tokenizer_files(loaded: LoadedRecipe, tokenizer: Tokenizer) -> dict[str, dic
     resolved = loaded.recipe.resolved()
     files = {
         OWN: {FORMAT: 1, "part": resolved["tokenizer"], "state": tokenizer.to_json()},
-        GENERATION: {**marks_in_config(tokenizer, pairs), **_choosing(resolved.get("sampler"))},
+        GENERATION: {**marks_in_config(tokenizer, pairs), **settings_of(resolved.get("sampler"))},
     }
     if (to_tokenizer_json := getattr(tokenizer, "to_tokenizer_json", None)) is None:
         return files
@@ -125,20 +126,6 @@ def _template(before: tuple[int, ...], after: tuple[int, ...], names: Mapping[in
             names[token]: {"id": names[token], "ids": [token], "tokens": [names[token]]} for token in sorted(set(marks))
         },
     }
-
-
-def _choosing(sampler: Any) -> dict[str, Any]:
-    """How the recipe's sampler chooses, in transformers' words, where those have it."""
-    match sampler:
-        case {"use": "greedy"}:
-            return {"do_sample": False}
-        case {"use": "temperature", "temperature": value}:
-            return {"do_sample": True, "temperature": value, "top_k": 0}
-        case {"use": "top_k", "k": k, "temperature": value}:
-            return {"do_sample": True, "temperature": value, "top_k": k}
-        case {"use": "top_p", "p": p, "temperature": value}:
-            return {"do_sample": True, "temperature": value, "top_k": 0, "top_p": p}
-    return {}
 
 
 def _no_texts() -> list[str]:

@@ -21,10 +21,11 @@ from pydantic import (
     model_serializer,
 )
 
-from partwise.errors import PartError, PluginError
+from partwise.errors import BuildError, PartError, PartwiseError, PluginError
 from partwise.wording import with_article
 
 from .old_imports import moved
+from .raised import is_of_the_machine, told_as_raised
 
 SiteT = TypeVar("SiteT", contravariant=True)
 BuiltT = TypeVar("BuiltT", covariant=True)
@@ -91,6 +92,7 @@ class Part(BaseModel):
 
         Raises:
             PartError: the part does not fit its site; `path` is its place in the recipe.
+            BuildError: it broke.
             PluginError: its plugin was written for an earlier partwise.
         """
         parent = _assembling.get()
@@ -101,15 +103,21 @@ class Part(BaseModel):
             built = self.build(site)
             _refuse_no_product(self, built)
             return built
-        except PartError as error:
+        except (PartError, BuildError) as error:
             if error.path is None:
                 error.path = path
             raise
         except ImportError as error:
             told = moved(error, type(self).__module__)
             if told is None:
-                raise
+                raise _broken(self, error, path) from error
             raise PluginError(f"{type(self).__name__} cannot be built: {told[0]}") from error
+        except PartwiseError:
+            raise
+        except Exception as error:
+            if is_of_the_machine(error):
+                raise
+            raise _broken(self, error, path) from error
         finally:
             _assembling.reset(token)
 
@@ -172,6 +180,11 @@ def _refuse_no_product(part: object, built: object) -> None:
     if getattr(part, "builds_module", False) and torch is not None and not isinstance(built, torch.nn.Module):
         what = with_article(type(built).__name__)
         raise PartError(f"{_told(part)} builds {what}, and what it builds must be a torch.nn.Module")
+
+
+def _broken(part: object, error: Exception, path: Path) -> BuildError:
+    what = told_as_raised(error, type(part).__module__)
+    return BuildError(f"{_told(part)}: its build() {what}", path)
 
 
 def _told(part: object) -> str:

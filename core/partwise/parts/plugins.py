@@ -20,6 +20,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -109,11 +110,20 @@ class LoadedPlugin:
         if self.hooks is None:
             return [], self.plugin
         try:
-            return [item for result in getattr(self.hooks, name)() for item in result], self.plugin
+            with _unwarned():
+                return [item for result in getattr(self.hooks, name)() for item in result], self.plugin
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # including SystemExit, and the exceptions by which test frameworks skip
             return [], _failed(self.plugin, error, f"{name}() failed: ")
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Without pydantic's warning of knobs that are named as something that every part has: they are refused."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", 'Field name ".*" in ".*" shadows an attribute in parent', UserWarning)
+        yield
 
 
 def load_plugins() -> list[LoadedPlugin]:
@@ -157,7 +167,7 @@ def _load(plugin: Plugin, entry: importlib.metadata.EntryPoint) -> LoadedPlugin:
     printed = io.StringIO()
     try:
         # Whatever it prints would end up in the command's output, which may be JSON.
-        with redirect_stdout(printed), _at_most(_patience()):
+        with redirect_stdout(printed), _at_most(_patience()), _unwarned():
             manager.register(entry.load(), plugin.namespace)
     except KeyboardInterrupt:
         raise

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
-from pathlib import Path
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
@@ -13,6 +11,7 @@ from partwise.errors import PartError
 from partwise.wording import with_article
 
 from .part import Part
+from .raised import told_as_raised
 from .registry import registry
 from .shapes import SlotMark, as_knob, shape_of
 
@@ -85,15 +84,8 @@ def _validated(cls: type[Part], name: str, knobs: dict[str, Any]) -> Part:
         facts = {"name": repr(name), "reason": error.message}
         raise PydanticCustomError("knobs_refused", "{name}: {reason}", facts) from error
     except Exception as error:
-        facts = {"name": repr(name), "reason": _raised(error), "class": cls.__name__}
+        facts = {"name": repr(name), "reason": told_as_raised(error), "class": cls.__name__}
         raise PydanticCustomError("knobs_unchecked", _CHECK_FAILED, facts) from error
-
-
-def _raised(error: Exception) -> str:
-    """`raised KeyError: 'heads' (sinks.py:12)`."""
-    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
-    text = f"{type(error).__name__}: {error}".strip().splitlines()[0].removesuffix(": ")
-    return f"raised {text} ({Path(frame.f_code.co_filename).name}:{line})"
 
 
 def _name_and_knobs(kind: type[Part], value: Any) -> tuple[Any, dict[str, Any]]:
@@ -141,7 +133,7 @@ def _migrated(cls: type[Part], name: str, knobs: dict[str, Any]) -> dict[str, An
         facts["reason"] = str(error)
         raise PydanticCustomError("migration", "{name}, version {written}: {reason}", facts) from error
     except Exception as error:
-        raise PydanticCustomError("migration", _MIGRATE_FAILED, facts | {"reason": _raised(error)}) from error
+        raise PydanticCustomError("migration", _MIGRATE_FAILED, facts | {"reason": told_as_raised(error)}) from error
     if not isinstance(migrated, dict):
         facts["reason"] = f"returned {migrated!r}, and not the knobs"
         raise PydanticCustomError("migration", _MIGRATE_FAILED, facts)

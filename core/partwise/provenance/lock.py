@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from partwise.parts.part import Part, parts_within
 from partwise.parts.registry import registry
+from partwise.storage.places import place_from
 from partwise.wording import some_of
 
 from .sources import source_hash
@@ -36,18 +37,11 @@ def lock(loaded: LoadedRecipe, data_hash: str | None, run: Path | None = None) -
         "torch": torch.__version__,
         "platform": f"{sys.platform}-{platform.machine()}",
         "threads": torch.get_num_threads(),  # sums in another order have other last bits
-        "directory": str(data) if run is None else _relative(data, run.resolve()),
+        "directory": str(data) if run is None else place_from(run, data),
         "directory_then": str(data),
         "data": data_hash,
         "parts": dict(sorted(_origin(part) for part in parts)),
     }
-
-
-def _relative(place: Path, start: Path) -> str:
-    try:
-        return os.path.relpath(place, start)
-    except ValueError:  # another drive, on Windows
-        return str(place)
 
 
 def data_places(lock: Mapping[str, Any], run: Path) -> list[Path]:

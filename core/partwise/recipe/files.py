@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from partwise.errors import InputError
+from partwise.storage.pipes import content_of, in_pieces
 from partwise.storage.text import decode_text
 
 from . import shipped
@@ -70,7 +70,7 @@ def read(path: Path, mark: Mark | None = None) -> Node:
     """
     name = displayed(path)
     try:
-        content = _content(path)
+        content = content_of(path, LARGEST_FILE)
     except OSError as error:
         raise RejectedError([Problem(f"{name}: {_reason(error)}", mark)]) from None
     if len(content) > LARGEST_FILE:
@@ -91,7 +91,7 @@ def read_standard_input() -> Node:
         raise RejectedError([Problem(f"{name}: it is closed; name a file in place of {STANDARD_INPUT!r}")])
     if stream not in _once:
         try:
-            _once[stream] = _pieces(stream.buffer)
+            _once[stream] = in_pieces(stream.buffer, LARGEST_FILE)
         except OSError as error:
             raise RejectedError([Problem(f"{name}: {_reason(error)}")]) from None
     content = _once[stream]
@@ -106,33 +106,6 @@ def read_standard_input() -> Node:
 
 _once: WeakKeyDictionary[Any, bytes] = WeakKeyDictionary()
 """What was read of standard input: it can be read only once, and one command may name it twice."""
-_pipes: dict[tuple[str, int, int], bytes] = {}
-"""The same of pipes, by path, device and inode."""
-
-
-def _content(path: Path) -> bytes:
-    """The content, read no further than one byte beyond the limit."""
-    there = os.stat(path)
-    key = (str(path.absolute()), there.st_dev, there.st_ino)
-    if key in _pipes:
-        return _pipes[key]
-    with open(path, "rb") as file:
-        if stat.S_ISREG(there.st_mode):
-            return file.read(LARGEST_FILE + 1)
-        content = _pieces(file)
-        if os.path.realpath(path).startswith("/proc/"):  # <(a command): no other pipe ever has this name
-            _pipes[key] = content
-        return content
-
-
-def _pieces(file: BinaryIO) -> bytes:
-    """What a pipe returns piece by piece, up to the limit."""
-    content = b""
-    for piece in iter(lambda: file.read(LARGEST_FILE // 16), b""):
-        content += piece
-        if len(content) > LARGEST_FILE:
-            break
-    return content
 
 
 def _size(path: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from partwise.errors import InputError, PartError, RecipeError
+from partwise.errors import BuildError, InputError, PartError, RecipeError
 from partwise.parts.part import Path
 
 from .files import STANDARD_INPUT, displayed, find, read, read_standard_input
@@ -191,7 +191,7 @@ def _layer(node: Node) -> Node:
     return replace(node, value={key: item for key, item in node.members.items() if key not in ("$schema", "extends")})
 
 
-def locate(loaded: LoadedRecipe, error: PartError) -> RecipeError:
+def locate(loaded: LoadedRecipe, error: PartError | BuildError) -> RecipeError:
     """`error`, whose path is a place in the recipe, as an error that shows the place in the file.
 
     For a default, which no file writes, it shows the nearest place that is written.

@@ -100,7 +100,7 @@ class Outcome(_Facts):
     output: str | None = None
     """The end of what a failed run wrote."""
     directory: str | None = None
-    """Where it was trained, if the study can see that disk."""
+    """Where it was trained, from the study's directory, if the study can see that disk."""
 
 
 class Look(_Facts):

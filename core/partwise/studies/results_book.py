@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from typing import Any
+
+from partwise.storage.places import place_from
 
 from .directories import StudyDirectories
 from .earlier import revised_before, seen_before
@@ -12,7 +15,7 @@ from .execution.jobs import JobResult
 from .looks import seen_elsewhere
 from .planning.plan import Plan
 from .planning.tuning import PlannedTrial, recorded, trials, tuned
-from .results import Look, LookElsewhere, Outcome, Results
+from .results import Look, LookElsewhere, Outcome, Results, Variant
 from .stamp import mark_outdated
 
 
@@ -42,6 +45,7 @@ class ResultsBook:
         self._seen: list[int] = []
         self._revised: list[str] = []
         self._elsewhere: list[LookElsewhere] = []
+        self._counted = _counted(earlier)
         self.settle()
         if provenance is not None:  # it is a study's record, and not only a look at how far it is
             now = self.results()
@@ -97,7 +101,7 @@ class ResultsBook:
             design=study.design,
             baseline=plan.base.name,
             factors={name: list(labels) for name, labels in plan.factors.items()},
-            variants=[one.described() for one in plan.variants],
+            variants=[one.described(self._counted.get(one.identity(plan.seeds[0]))) for one in plan.variants],
             seeds=list(plan.seeds),
             outcomes=self.outcomes(),
             trials=recorded(self.trials, self._found),
@@ -117,8 +121,16 @@ class ResultsBook:
             return Outcome(variant=variant, seed=seed, identity=identity, state="waiting")
         told = {"state", "metric", "stretches", "curve", "seconds", "attempts", "error", "output"}
         facts = result.model_dump(include=told)
-        directory = None if result.directory is None else str(result.directory)
+        directory = None if result.directory is None else place_from(self._where.out, result.directory)
         return Outcome(variant=variant, seed=seed, identity=identity, directory=directory, **facts)
+
+
+def _counted(earlier: Results | None) -> dict[str, Variant]:
+    """The records of variants by the identities of their runs, if this version of partwise counted what they cost."""
+    if earlier is None or earlier.provenance.get("environment", {}).get("partwise") != version("partwise"):
+        return {}
+    variants = {variant.name: variant for variant in earlier.variants}
+    return {run.identity: variants[run.variant] for run in earlier.outcomes if run.variant in variants}
 
 
 __all__ = ["ResultsBook"]

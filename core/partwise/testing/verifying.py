@@ -18,6 +18,7 @@ from typing import Literal
 import torch
 from pydantic import ValidationError
 
+from partwise.errors import BuildError
 from partwise.parts.part import Part
 from partwise.parts.registry import registry
 
@@ -157,6 +158,8 @@ def _judged(
 def _what(error: BaseException, part: type[Part]) -> str:
     if isinstance(error, ContractViolation):
         return str(error)
+    if isinstance(error, BuildError) and error.__cause__ is not None:
+        error = error.__cause__
     lines = str(error).strip().splitlines() or [""]
     if isinstance(error, ValidationError):
         lines = ["; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())]

@@ -26,7 +26,7 @@ from partwise.data.encoded import EncodedSplit, data_hash
 from partwise.data.encoding import encode, training_texts
 from partwise.data.marks import marks_of
 from partwise.data.protocols import Data, Split, Tokenizer
-from partwise.errors import PartError, PartwiseError, WorkError
+from partwise.errors import BuildError, PartError, PartwiseError, WorkError
 from partwise.modules.protocols import Model
 from partwise.parts.kinds import DataPart, TokenizerPart
 from partwise.parts.sites import DataSite, ModelSite, TokenizerSite
@@ -270,7 +270,7 @@ def at(loaded: LoadedRecipe, *place: str | int) -> Iterator[None]:
     """Turns the error of a part that is assembled in the block into one that shows its place in the recipe's file."""
     try:
         yield
-    except PartError as error:
+    except (PartError, BuildError) as error:
         path = [*place]
         for step in error.path or ():  # an objective is assembled with the model, and stands beside it
             if step == "..":

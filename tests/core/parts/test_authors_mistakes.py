@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 import json
+import re
+from importlib import import_module
 from typing import Any, ClassVar, Literal
 
 import pytest
@@ -11,7 +13,7 @@ from jsonschema import Draft202012Validator
 from pydantic import field_validator, model_validator
 from torch import nn
 
-from partwise import RecipeError
+from partwise import RecipeError, workflow
 from partwise.errors import PartError
 from partwise.parts import BlockPart, NormPart, slots
 from partwise.parts.part import Part
@@ -85,6 +87,28 @@ class Odd(NormPart):
         return {1: None, 2: nn.Identity, 3: 3.5}[self.width]
 
 
+class Breaking(NormPart):
+    """A norm whose build has a mistake."""
+
+    name = "breaking"
+    how: str = "key"
+    """Which."""
+
+    def build(self, site: Any) -> Any:
+        if self.how == "key":
+            return {}["heads"]
+        if self.how == "index":
+            return [][1]
+        if self.how == "type":
+            return 1 + self.how  # type: ignore[operator]
+        if self.how == "import":
+            import_module("there_is_none")
+        if self.how == "torch":
+            return nn.Linear(-7, 3)
+        raise {"memory": MemoryError(), "disk": OSError(28, "No space left on device"),
+               "accelerator": RuntimeError("CUDA out of memory")}[self.how]  # fmt: skip
+
+
 class Pair(BlockPart):
     """Holds a norm."""
 
@@ -99,7 +123,7 @@ class Pair(BlockPart):
 @pytest.fixture(autouse=True)
 def _installed() -> Any:
     plugin = Plugin("acme", "acme", "acme-sinks", "0.3.1")
-    found = Registry([*load_plugins(), loaded(plugin, [Chosen, Odd, Pair])])
+    found = Registry([*load_plugins(), loaded(plugin, [Chosen, Odd, Breaking, Pair])])
     assert [one.problem for one in found.broken] == []
     with using(found):
         yield
@@ -172,3 +196,28 @@ def test_what_builds_no_module_is_told_with_its_place(width: int, said: str) -> 
     with pytest.raises(PartError, match=r".") as error:
         part.assemble(BlockPart.sites()["decoder"])
     assert str(error.value) == f"at inner: {said}"
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("key", "KeyError: 'heads'"),
+        ("index", "IndexError: list index out of range"),
+        ("type", "TypeError: unsupported operand type(s) for +: 'int' and 'str'"),
+        ("import", "ModuleNotFoundError: No module named 'there_is_none'"),
+        ("torch", "RuntimeError: Trying to create tensor with negative dimension -7: [3, -7]"),
+    ],
+)
+def test_what_breaks_while_it_is_built_is_told_with_its_place(how: str, said: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        workflow.check(load(recipe(use="acme/breaking", how=how)))
+    told = re.escape(f"acme/breaking (Breaking): its build() raised {said} (test_authors_mistakes.py:")
+    assert re.search(rf"{told}\d+\)\n", str(error.value)), error.value
+    assert "at model.final_norm" in str(error.value)
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize(("how", "raised"), [("memory", MemoryError), ("disk", OSError), ("accelerator", RuntimeError)])
+def test_what_the_machine_lacks_is_no_mistake_of_the_author(how: str, raised: type[Exception]) -> None:
+    with pytest.raises(raised):
+        workflow.check(load(recipe(use="acme/breaking", how=how)))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 import click
@@ -11,11 +14,16 @@ import pytest
 from pydantic import PositiveInt
 
 import partwise.scaffold
-from partwise.parts import AttentionPart, LayerSite, ModelPart, ModelSite, slots
+from partwise.parts import AttentionPart, LayerSite, ModelPart, ModelSite, NormPart, slots
+from partwise.parts.plugins import Plugin, load_plugins
+from partwise.parts.registry import Registry, using
+from partwise.parts.slot import resolve_part
 from partwise.scaffold import PARTS
 from partwise.testing import all_checks
 from partwise.testing.checks import models
 from partwise_cli.main import cli
+
+from ...plugged import loaded
 
 TOP = Path(__file__).parents[3]
 GUIDE = (TOP / "docs" / "plugins.md").read_text()
@@ -71,6 +79,25 @@ def test_the_other_code_shown_runs(block: str) -> None:
     part = names["Sinks"]
     if part.version > 1:
         assert part.migrate({"sinks": 3}, 1) == {"count": 3}
+
+
+def test_a_recipe_writes_the_values_of_the_enumeration_shown_and_build_gets_its_members(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (shown,) = [block for block in re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL) if "(Enum)" in block]
+    module = ModuleType("shown")
+    monkeypatch.setitem(sys.modules, "shown", module)
+    names = vars(module)
+    exec(shown, names)
+    knobs = re.findall(r'says (\{"use": "acme/shifted".*\})\.', shown)
+    (given,) = [{key: value for key, value in json.loads(one).items() if key != "use"} for one in knobs]
+    plugin = Plugin("acme", "acme", "acme", "1")
+    found = Registry([*load_plugins(), loaded(plugin, [names["Shifted"]])])
+    assert [one.problem for one in found.broken] == []
+    with using(found):
+        part: Any = resolve_part(NormPart, {"use": "acme/shifted", **given})
+        assert part.side is names["Side"].BEFORE
+        assert part.model_dump(mode="json") == {"use": "acme/shifted", **given}
 
 
 class LoopedPart(ModelPart):

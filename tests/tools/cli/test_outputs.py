@@ -83,11 +83,12 @@ def test_results_of_a_verification_are_read_from_standard_input(tmp_path: Path) 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has such a device")
 def test_a_process_with_links_pipes_and_full_disks(tmp_path: Path) -> None:
-    """What only a shell has: a substituted process read twice, a reader that leaves, a full standard output."""
+    """What only a shell has: a substituted process and a named pipe read twice, a reader that leaves, a full disk."""
     (tmp_path / "recipe.json").write_text(json.dumps(RECIPE))
     script = (
         'P="$0 -m partwise_cli"; '
         "$P check --schema-only <(cat recipe.json) && "
+        "mkfifo named && { cat recipe.json > named & } && timeout 60 $P check --schema-only named && "
         "$P schema --out - | head -1 && "
         "! $P schema > /dev/full && $P schema --out /dev/stdout | tail -1"
     )
@@ -96,6 +97,7 @@ def test_a_process_with_links_pipes_and_full_disks(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
-    first, *_, last = done.stdout.splitlines()
+    first, second, *_, last = done.stdout.splitlines()
     assert first.endswith(": ok")
+    assert second == "named: ok"
     assert last == "wrote /dev/stdout"

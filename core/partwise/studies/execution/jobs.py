@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from partwise.errors import PartwiseError
 from partwise.storage.atomic import read_json, write_json
+from partwise.storage.places import place_from
 from partwise.studies.results import Metric, OutcomeState
 
 MEASURED = ("name", "split", "context", "batches")
@@ -101,6 +102,17 @@ class JobResult(_Sent):
         return self.state in ("done", "diverged")
 
 
+def write_job(directory: Path, job: Job) -> None:
+    """Writes down the job that is done in `directory`, for its readers: with its places as seen from there.
+
+    Raises:
+        WorkError: it cannot be written.
+    """
+    places = {"directory": job.directory, "data": job.data}
+    seen = {key: None if place is None else place_from(directory, place) for key, place in places.items()}
+    write_json(directory / JOB, {**job.model_dump(mode="json"), **seen})
+
+
 def read_result(directory: Path) -> JobResult | None:
     """The result of the job that was done in `directory`; None if there is none yet, or the file is damaged."""
     if not (directory / RESULT).is_file():
@@ -121,4 +133,4 @@ def write_result(directory: Path, result: JobResult) -> None:
     write_json(directory / RESULT, result.model_dump(mode="json", exclude={"directory"}))
 
 
-__all__ = ["JOB", "OUTPUT", "RESULT", "Job", "JobProgress", "JobResult", "read_result", "write_result"]
+__all__ = ["JOB", "OUTPUT", "RESULT", "Job", "JobProgress", "JobResult", "read_result", "write_job", "write_result"]

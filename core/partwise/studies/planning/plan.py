@@ -91,14 +91,19 @@ class PlannedVariant:
             retries=engine.retries,
         )
 
-    def described(self) -> results.Variant:
-        """As the results record it."""
+    def described(self, counted: results.Variant | None = None) -> results.Variant:
+        """As the results record it.
+
+        Args:
+            counted: an earlier record of the same runs, whose costs need not be counted again.
+        """
+        costs = counted or self.costs
         return results.Variant(
             name=self.name,
             levels=dict(self.levels),
-            parameters=self.costs.parameters,
-            flops_per_token=self.costs.flops_per_token,
-            tokens=self.costs.tokens,
+            parameters=costs.parameters,
+            flops_per_token=costs.flops_per_token,
+            tokens=costs.tokens,
             matched=dict(self.matched),
             tuned=dict(self.tuned),
             floor=self.floor,

@@ -43,6 +43,7 @@ for name in modules:
     problems[name] += [f"importing it imports {one}" for one in heavy if one in sys.modules and one not in there]
     problems[name] += [f"importing it changes {one}" for one in changed(before)]
 import torch
+from partwise.assembly.build import skeleton
 for name in modules:
     for part in list(vars(sys.modules[name]).values()):
         if not (isinstance(part, type) and issubclass(part, partwise.Part) and "name" in vars(part)):
@@ -55,8 +56,7 @@ for name in modules:
             for site in part.sites().values():
                 before = state()
                 try:
-                    with torch.device("meta"):
-                        example.build(site)
+                    skeleton(example, site)
                 except Exception:
                     pass
                 drawn = "PyTorch's random numbers"
@@ -72,10 +72,15 @@ def importing_it_leaves_everything_alone(part: type[Part]) -> None:
     require(not problems, "; ".join(dict.fromkeys(problems)))
 
 
+_asked: set[str] = set()
+"""Modules that were looked at: an author often verifies the parts of one."""
+
+
 def _neighbours(module: str) -> tuple[str, ...]:
-    """The module; if it is built in, all built-in ones, which share one interpreter."""
+    """The module; if it is built in, and not the first looked at, all built-in ones, which share an interpreter."""
+    _asked.add(module)
     built_in = sorted({entry.part.__module__ for entry in registry().entries() if entry.plugin.builtin})
-    return tuple(built_in) if module in built_in and module in sys.modules else (module,)
+    return tuple(built_in) if module in built_in and len(_asked) > 1 else (module,)
 
 
 @cache

@@ -20,6 +20,10 @@ from .modules import alike_under_autocast, slopes
 from .training import under
 
 B, T = 3, 8
+DRAWS = 3
+"""Draws of first weights: from one in some thirty a small model that is right gets stuck."""
+KNOWN = 0.2
+"""The loss, in nats, of a batch that is known by heart."""
 
 
 @check("model")
@@ -34,17 +38,27 @@ def the_first_loss_is_that_of_guessing(part: Any, site: Any) -> None:
 
 @check("model")
 def it_can_learn_a_batch_by_heart(part: Any, site: Any, steps: int = 300) -> None:
-    """A few updates on one batch bring the loss near zero."""
-    model, batch = build(part, site), model_batch(part, site, 2, 6)
+    """A few updates on one batch bring the loss near zero, from one of three draws of the first weights."""
+    batch = model_batch(part, site, 2, 6)
+    losses = []
+    for draw in range(DRAWS):
+        losses.append(_learned(build(part, site, seed=draw), batch, steps))
+        if losses[-1] < KNOWN:
+            return
+    violated(f"after {steps} updates on one batch its loss is still {min(losses):.3f} nats")
+
+
+def _learned(model: Any, batch: Batch, steps: int) -> Any:
+    """The loss on a batch after so many updates on it, or sooner if it is known."""
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for _ in range(steps):
         optimizer.zero_grad()
         loss = model.loss(batch) / batch.scored
-        if loss < 0.2:
-            return
+        if loss < KNOWN:
+            break
         loss.backward()
         optimizer.step()
-    violated(f"after {steps} updates on one batch its loss is still {loss.item():.3f} nats")
+    return loss.item()
 
 
 @check("model")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -22,7 +23,9 @@ def call(*arguments: str) -> Result:
 TWO = {"position": {"at": "model.position", "values": ["none", "rope"], "baseline": "none"}}
 
 
-def test_the_command_plans_runs_reports_and_tells_how_far_it_is(study, here: Path) -> None:
+def test_the_command_plans_runs_reports_tells_how_far_it_is_and_moves(
+    study, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     study(factors=TWO, run={"use": "local", "slots": 1}, metric={"spread": 0.1})
     planned = call("ablate", "mine.json", "--plan")
     assert planned.exit_code == 0, planned.output
@@ -52,6 +55,22 @@ def test_the_command_plans_runs_reports_and_tells_how_far_it_is(study, here: Pat
     (here / "studies" / "mine" / "report.html").unlink()
     assert call("report", "studies/mine").exit_code == 0
     assert (here / "studies" / "mine" / "report.html").is_file()
+
+    moved = here / "moved"
+    moved.mkdir()
+    for name in ("studies", "mine.json", "base.json", "corpus.txt"):
+        (here / name).rename(moved / name)
+    monkeypatch.chdir(moved)
+    count_nothing(monkeypatch)
+    assert call("ablate", "mine.json", "--status").stdout == status.stdout, "what is done was counted when it was done"
+    assert json.loads(call("ablate", "mine.json", "--status", "--json").stdout)["report"]["current"]
+    assert call("report", "studies/mine").exit_code == 0
+    places = {row["directory"] for row in csv.DictReader((moved / "studies/mine/results.csv").read_text().splitlines())}
+    assert {(moved / "studies/mine" / place).resolve() for place in places} == {
+        path.parent for path in moved.glob("studies/pool/*/recipe.json")
+    }
+    for path in (*moved.glob("studies/mine/*"), *moved.glob("studies/pool/*/job.json")):
+        assert str(here) not in path.read_text(), path.name
 
 
 def test_the_command_shows_what_is_wrong_and_exits_with_2(study) -> None:
@@ -150,15 +169,17 @@ def test_a_plan_names_a_variant_that_diverges_while_it_is_timed_and_goes_on(stud
     assert planned.stderr.count("could not be timed") == 2
 
 
-def test_a_status_counts_no_costs(study, monkeypatch: pytest.MonkeyPatch) -> None:
-    study(factors=TWO, run={"use": "local", "slots": 1})
-
+def count_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def counted(*given: object) -> float:
         raise AssertionError("nothing of it is printed")
 
-    monkeypatch.setattr(Ledger, "costs", counted)
-    monkeypatch.setattr(Ledger, "_flops", counted)
-    monkeypatch.setattr(Ledger, "_tokens", counted)
+    for name in ("costs", "_flops", "_tokens"):
+        monkeypatch.setattr(Ledger, name, counted)
+
+
+def test_a_status_counts_no_costs(study, monkeypatch: pytest.MonkeyPatch) -> None:
+    study(factors=TWO, run={"use": "local", "slots": 1})
+    count_nothing(monkeypatch)
     answer = call("ablate", "mine.json", "--status")
     assert answer.exit_code == 0, answer.output
     assert [line.split()[1:] for line in answer.stdout.splitlines()[-2:]] == [["0", "0", "0", "3"]] * 2
