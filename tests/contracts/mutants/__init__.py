@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
-from . import attention, mixers, models, others, parts, placed, text, tools, trained, training, unseen
+from . import (
+    attention,
+    mixers,
+    models,
+    objectives,
+    others,
+    parts,
+    placed,
+    residuals,
+    text,
+    tools,
+    trained,
+    training,
+    unseen,
+)
 from .planting import Kill, registered, tell_apart
 
 CATALOGUE: tuple[Kill, ...] = tuple(
     kill
-    for module in (attention, placed, mixers, tools, models, parts, text, training, trained, unseen, others)
+    for module in (
+        attention,
+        placed,
+        mixers,
+        tools,
+        models,
+        parts,
+        text,
+        training,
+        trained,
+        unseen,
+        others,
+        objectives,
+        residuals,
+    )
     for kill in module.KILLS
 )
 

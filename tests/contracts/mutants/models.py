@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
+from partwise.modules import Carried, batch_flow
 from partwise.parts import ModelPart
 from partwise.testing import find
-from partwise.testing.checks import models
+from partwise.testing.checks import carried, models
 
 from .planting import Kills
 
@@ -130,6 +132,80 @@ def _padded_source(kind):
     return encode
 
 
+def _before_the_cap(kind):
+    def hidden(self, batch):
+        right = kind.hidden(self, batch)
+        return replace(right, head=replace(right.head, scale=0.5))
+
+    return hidden
+
+
+def _one_too_wide(kind):
+    return property(lambda self: self.stack.final_norm.weight.shape[0] + 1, lambda self, width: None)
+
+
+def _without_flow(kind):
+    def hidden(self, batch):
+        right = kind.hidden(self, batch)
+        return replace(right, flow=batch_flow(batch))
+
+    return hidden
+
+
+def _flow_without_tokens(kind):
+    def hidden(self, batch):
+        right = kind.hidden(self, batch)
+        return replace(right, flow=replace(right.flow, tokens=None))
+
+    return hidden
+
+
+def _passed_twice(kind):
+    def hidden(self, batch):
+        kept = kind.hidden(self, batch)
+        for name, terms in kept.flow.carried.terms.items():
+            kept.flow.carried.terms[name] = terms * 2
+        return kept
+
+    return hidden
+
+
+def _one_flow_for_all(kind):
+    def read(self, batch):
+        self.carried = getattr(self, "carried", None) or Carried()
+        flow = batch_flow(batch, carried=self.carried)
+        self.carried.terms.clear()
+        self.carried.reports.clear()
+        return self.stack(self.input(batch.tokens), flow), flow
+
+    return read
+
+
+for check, mistake, method in (
+    (carried.its_hidden_states_give_its_logits, "a head of another scale", {"hidden": _before_the_cap}),
+    (carried.its_hidden_states_give_its_logits, "another width", {"width": _one_too_wide}),
+    (carried.its_hidden_states_give_its_logits, "a flow without tokens", {"hidden": _flow_without_tokens}),
+    (carried.what_its_layers_leave_behind_is_kept, "another flow", {"hidden": _without_flow}),
+    (carried.what_its_layers_leave_behind_is_kept, "terms counted twice", {"hidden": _passed_twice}),
+    (carried.what_its_layers_leave_behind_is_kept, "shared from pass to pass", {"_read": _one_flow_for_all}),
+):
+    KILLS.plant(check, mistake, model, partial(model, **method), SITE)
+
+
+def _encoder_alone(kind):
+    def encode(self, batch, carried=None):
+        return kind.encode(self, batch)
+
+    return encode
+
+
+KILLS.plant(
+    carried.what_its_layers_leave_behind_is_kept,
+    "the encoder's terms lost",
+    pair_model,
+    partial(pair_model, encode=_encoder_alone),
+    SITE,
+)
 KILLS.plant(models.it_reads_its_source, "blind", pair_model, partial(pair_model, encode=_same_source), SITE)
 KILLS.plant(
     models.it_reads_its_source,

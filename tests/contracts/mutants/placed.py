@@ -23,6 +23,7 @@ class Placed(Tiny):
     """Turns queries and keys, and biases scores, as the model's position says."""
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
+        flow = self.own(flow)
         queries, keys, values = (self.split(y) for y in self.project(x).chunk(3, -1))
         queries, keys = self.turn_queries(queries, flow), self.turn_keys(keys, flow)
         keys, values = self.remember(keys, values, flow, state)
@@ -30,6 +31,9 @@ class Placed(Tiny):
         if flow.bias is not None:
             scores = self.bias(scores, flow)
         return self.output(self.join(self.weights(scores, self.mask(flow)) @ values))
+
+    def own(self, flow: Flow) -> Flow:
+        return flow.for_heads(self.heads, self.width // self.heads)
 
     def turn_queries(self, queries: Tensor, flow: Flow) -> Tensor:
         return flow.rotate(queries)
@@ -59,6 +63,13 @@ class DeafToBias(Placed):
         return scores
 
 
+class PlacedByTheFirst(Placed):
+    """Takes the position that is there first, whatever shape of heads it is made for."""
+
+    def own(self, flow):
+        return flow
+
+
 class BiasOfTheFirstTokens(Placed):
     def bias(self, scores, flow):
         late = flow.bias.dense
@@ -84,6 +95,7 @@ for mistake, wrong in (
     ("deaf to rotation", DeafToRotation),
     ("keys that are not turned", KeysNotTurned),
     ("deaf to a bias", DeafToBias),
+    ("the position of heads of another shape", PlacedByTheFirst),
     ("a bias the wrong way round in decoding", BiasOfTheFirstTokens),
 ):
     KILLS.plant(attentions.the_models_position_is_used, mistake, partial(asking, Placed), partial(asking, wrong), SITE)

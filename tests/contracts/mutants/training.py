@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
 
+from partwise.assembly import seed_for
+from partwise.modules import TrainingLoss
 from partwise.parts import OptimizerPart, SamplerPart, SchedulePart
 from partwise.testing import find
 from partwise.testing.checks import optimizers, samplers, schedules, trainers
@@ -184,6 +187,81 @@ def _by_chance(fit: Any, training: Any) -> None:
 def _another_order(fit: Any, training: Any) -> None:
     fit(replace(training, seed=training.seed + training.run.step))
 
+
+def _without_objective(fit: Any, training: Any) -> None:
+    if hasattr(training.model, "objective"):
+        del training.model.objective
+    fit(training)
+
+
+def _with_loss(wrong: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any], None]:
+    """Trains with `wrong(right, loss, batch)` in place of what `TrainingLoss` gives, which is `right(loss, batch)`."""
+
+    def spoil(fit: Any, training: Any) -> None:
+        right = TrainingLoss.forward
+        with mock.patch.object(TrainingLoss, "forward", lambda loss, batch: wrong(right, loss, batch)):
+            fit(training)
+
+    return spoil
+
+
+def _unlogged(right: Any, loss: Any, batch: Any) -> Any:
+    return right(loss, batch)[0], {}
+
+
+def _all_in_one(right: Any, loss: Any, batch: Any) -> Any:
+    nats, figures = right(loss, batch)
+    return nats, {name: figure for name, figure in figures.items() if name != TrainingLoss.LOSS}
+
+
+def _each_pass_alike(right: Any, loss: Any, batch: Any) -> Any:
+    nats, figures = right(loss, batch)
+    own = {name: figure / batch.scored * 8 for name, figure in figures.items() if name != TrainingLoss.LOSS}
+    return nats, figures | own
+
+
+def _learned_from_alone(right: Any, loss: Any, batch: Any) -> Any:
+    nats, figures = right(loss, batch)
+    return (loss.model.objective(loss.model.hidden(batch), batch) if figures else nats), figures
+
+
+def _evaluated(fit: Any, training: Any) -> None:
+    own = training.model.loss
+    if hasattr(training.model, "hidden"):
+
+        def with_terms(batch: Any) -> Tensor:
+            weighted: Any = training.model.hidden(batch).flow.carried.weighted()
+            return own(batch) + weighted * batch.scored  # type: ignore[no-any-return]
+
+        training.model.loss = with_terms
+    fit(training)
+
+
+def _one_salt(fit: Any, training: Any) -> None:
+    with mock.patch("partwise_training.updates.seed_for", lambda seed, *path: seed_for(seed, path[0], 0)):
+        fit(training)
+
+
+def _unposed_evaluation(fit: Any, training: Any) -> None:
+    with mock.patch("partwise.training.evaluation.objective_of", return_value=None):
+        fit(training)
+
+
+for mistake, spoil in (
+    ("no objective", _without_objective),
+    ("terms that are not logged", _with_loss(_unlogged)),
+    ("one loss with its terms", _with_loss(_all_in_one)),
+    ("each pass weighed alike", _with_loss(_each_pass_alike)),
+    ("terms that teach nothing", _with_loss(_learned_from_alone)),
+    ("terms in evaluation", _evaluated),
+):
+    KILLS.plant(trainers.terms_join_the_loss_of_training_alone, mistake, trainer, partial(trainer, spoil))
+for mistake, spoil in (
+    ("no objective", _without_objective),
+    ("the same salt for all updates", _one_salt),
+    ("an evaluation that is not posed", _unposed_evaluation),
+):
+    KILLS.plant(trainers.every_batch_is_as_the_objective_poses_it, mistake, trainer, partial(trainer, spoil))
 
 for check, mistake, spoil in (
     (trainers.it_trains_to_the_end, "never finishes", _never_done),

@@ -3,6 +3,7 @@
 from . import (
     attentions,
     blocks,
+    carried,
     compiled,
     data,
     importing,
@@ -29,6 +30,7 @@ from . import (
 __all__ = [
     "attentions",
     "blocks",
+    "carried",
     "compiled",
     "data",
     "importing",

@@ -10,7 +10,10 @@ from torch import Tensor
 
 from partwise.data.batch import IGNORED, Batch
 from partwise.modules import cross_entropy
-from partwise.testing.probes import build, probe, shaken, tokens
+from partwise.modules.cross_entropy import LinearHead
+from partwise.modules.hidden import Hidden
+from partwise.modules.passes import batch_flow
+from partwise.testing.probes import build, numbers, probe, shaken, tokens
 from partwise.testing.registering import check
 from partwise.testing.violation import close, require
 
@@ -52,6 +55,23 @@ def it_scores_something_in_every_row_and_changes_no_batch(part: Any, site: Any) 
 
 
 @check("objective")
+def what_else_a_batch_holds_is_kept(part: Any, site: Any) -> None:
+    """Padding, documents and the source of a posed batch are those of the batch, which keeps its shape."""
+    objective, ids = build(part, site), torch.arange(T).expand(B, T)
+    batch = replace(
+        _batch(site), padding=ids < T - 2, documents=ids // 8, source=ids[:, :5] % 7, source_padding=ids[:, :5] < 4
+    )
+    batch = replace(batch, targets=batch.targets.masked_fill(ids >= T - 2, IGNORED))
+    for salt in (None, 1):
+        posed = objective.pose(batch, salt)
+        for name, given in vars(batch).items():
+            there = getattr(posed, name)
+            kept = there is not None and there.shape == given.shape and there.dtype == given.dtype
+            require(kept, f"the posed batch has no {name}, or of another shape or type")
+            require(name in ("tokens", "targets") or there.equal(given), f"it changes the {name} of the batch")
+
+
+@check("objective")
 def nothing_scored_can_be_read(part: Any, site: Any) -> None:
     """What sees the past only is scored on what follows; what sees both ways has hidden most of what is scored."""
     objective, batch = build(part, site), _batch(site)
@@ -76,6 +96,27 @@ def its_likelihood_is_that_of_all_tokens(part: Any, site: Any) -> None:
     everything = objective.pose(batch, None).targets.equal(batch.targets) and part.causal
     told = "every token is scored" if everything else "not every token is scored"
     require(everything == part.likelihood, f"`likelihood` is {part.likelihood}, and {told}")
+
+
+@check("objective")
+def its_loss_is_a_sum(part: Any, site: Any) -> None:
+    """Its loss is summed over what is scored: that of a batch is the sum of those of its rows, and nothing costs 0."""
+    objective, table = shaken(part, site), numbers(site.vocabulary, site.width, seed=3)
+    states, posed = numbers(B, T, site.width), objective.pose(_batch(site), 1)
+
+    def loss(rows: slice, batch: Batch) -> Tensor:
+        head = LinearHead(table)
+        nats: Tensor = objective(Hidden(states[rows], batch_flow(batch), head, lambda ids: table[ids]), batch)
+        require(nats.ndim == 0, f"its loss has the shape {tuple(nats.shape)}, and is to be a scalar")
+        return nats
+
+    # Of each row but the first, some targets are left, so that a mean over rows would show.
+    fewer = posed.targets.masked_fill(torch.arange(T) >= T - 5 * torch.arange(B)[:, None], IGNORED)
+    posed = replace(posed, targets=fewer)
+    alone = [loss(slice(row, row + 1), _row(posed, row)) for row in range(B)]
+    close(loss(slice(None), posed), torch.stack(alone).sum(), "the loss of a batch, and those of its rows together")
+    nothing = replace(posed, targets=torch.full_like(posed.targets, IGNORED))
+    close(loss(slice(None), nothing), torch.zeros(()), "the loss where nothing is scored, and 0")
 
 
 @check("objective")

@@ -11,7 +11,7 @@ from partwise.parts.sites import ModelSite, WidthSite
 from partwise.parts.slot import resolve_part
 from partwise.testing.probes import numbers, shaken
 from partwise.testing.registering import check
-from partwise.testing.violation import close, close_at_positions, require
+from partwise.testing.violation import close, close_at_positions, require, skip
 
 from . import models
 
@@ -44,6 +44,35 @@ def each_position_has_a_stream_of_its_own(part: Any, site: Any) -> None:
         close_at_positions(joint.read(stream[here]), read[here], f"what is read at position {t} alone, and in its text")
         alone = joint.write(stream[here], branch[here])
         close(alone, whole[here], f"the stream at position {t} alone, and in its text")
+    for row in range(B):
+        alone = joint.write(stream[row : row + 1], branch[row : row + 1])
+        close(alone, whole[row : row + 1], f"the stream of row {row} alone, and in its batch")
+
+
+@check("residual")
+def it_only_adds_if_it_says_so(part: Any, site: Any) -> None:
+    """What declares that it `adds` does nothing else, in training and in evaluation."""
+    if not part.adds:
+        skip("it does not say that it only adds")
+    require(part.build_ends(WidthSite(site.width)) is None, "it only adds, and opens a stream of its own")
+    joint, x, branch = shaken(part, site), numbers(B, T, site.width), numbers(B, T, site.width, seed=2)
+    for module in (joint, joint.train()):
+        close(module.read(x), x, "what a branch reads where a residual only adds, and the stream")
+        close(module.write(x, branch), x + branch, "what is written where a residual only adds, and x + branch")
+
+
+@check("residual")
+def the_ends_keep_the_embedding(part: Any, site: Any) -> None:
+    """What opens the stream puts the embedding into it, position by position, and what closes it takes that out."""
+    ends = part.build_ends(WidthSite(site.width))
+    if ends is None:
+        skip("its stream is the vectors, which nothing opens or closes")
+    x = numbers(B, T, site.width)
+    whole = ends.close(ends.open(x))
+    require(not torch.allclose(whole, ends.close(ends.open(x + 1))), "from bottom to top, the embedding is lost")
+    for t in range(T):
+        alone = ends.close(ends.open(x[:, t : t + 1]))
+        close(alone, whole[:, t : t + 1], f"opened and closed, position {t} alone, and in its text")
 
 
 @check("residual")

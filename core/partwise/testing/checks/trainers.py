@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,11 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from partwise.data.batch import Batch
+from partwise.data.batch import IGNORED, Batch
 from partwise.data.batches import Batches
 from partwise.data.encoded import EncodedSplit
 from partwise.data.protocols import Split
-from partwise.metric_names import LOSS, OF_EVERY_EVALUATION, OF_EVERY_UPDATE
+from partwise.metric_names import LOSS, OF_EVERY_EVALUATION, OF_EVERY_UPDATE, VALID_LOSS
+from partwise.modules.cross_entropy import LinearHead
+from partwise.modules.hidden import Hidden
+from partwise.modules.objective import NextToken
+from partwise.modules.passes import batch_flow
 from partwise.parts.kinds import TrainerPart
 from partwise.parts.part import Part
 from partwise.runs.run import Run
@@ -49,6 +54,71 @@ class Bigrams(nn.Module):
 
     def loss(self, batch: Batch) -> Tensor:
         return F.cross_entropy(self(batch).flatten(0, 1), batch.targets.flatten(), reduction="sum")
+
+
+class Told(Bigrams):
+    """Adds a large term that depends on the tokens scored in a pass, and on a number that nothing else depends on."""
+
+    LARGE, WEIGHT = 1000.0, 0.5
+
+    def __init__(self, objective: NextToken) -> None:
+        super().__init__(0.0)
+        self.pull = nn.Parameter(torch.zeros(1))
+        self.objective = objective
+        self.learned_from: list[Batch] = []
+        self.judged_by: list[Batch] = []
+
+    def hidden(self, batch: Batch) -> Hidden:
+        if self.training:
+            self.learned_from.append(batch)
+        flow = batch_flow(batch)
+        flow.add_term("told", self.LARGE + batch.scored + (self.pull[0] - 3).square(), self.WEIGHT)
+        flow.report("scored", batch.scored.float())
+        return Hidden(3 * self.table[batch.tokens], flow, LinearHead(self.output), lambda ids: self.table[ids])
+
+    def loss(self, batch: Batch) -> Tensor:
+        self.judged_by.append(batch)
+        return super().loss(batch)
+
+
+class Marking(NextToken):
+    """Scores no first position, and keeps the salts that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.salts: list[int | None] = []
+
+    def pose(self, batch: Batch, salt: int | None) -> Batch:
+        self.salts.append(salt)
+        first = torch.zeros_like(batch.targets, dtype=torch.bool)
+        first[:, 0] = True
+        return replace(batch, targets=batch.targets.masked_fill(first, IGNORED))
+
+
+def rows_of_many_lengths() -> Batches:
+    """Texts of two to seven tokens, so that batches do not score equally many."""
+    numbers = np.random.default_rng(drawn(1))
+    encoded: dict[Split, EncodedSplit] = {}
+    sizes: tuple[tuple[Split, int], ...] = (("train", 60), ("valid", 20))
+    for split, count in sizes:
+        bounds = np.cumsum([0, *numbers.integers(3, CONTEXT, size=count)])
+        tokens = numbers.integers(1, V, size=bounds[-1] + 1)
+        tokens[bounds] = 0
+        encoded[split] = EncodedSplit(
+            name=split,
+            form="examples",
+            tokens=tokens.astype(np.uint16),
+            scored=np.ones(len(tokens), dtype=np.bool_),
+            bounds=bounds.astype(np.int64),
+            cuts=np.full(count, -1, dtype=np.int64),
+            scored_tokens=len(tokens) - 1,
+            text_bytes=len(tokens) - 1,
+            unknowns=0,
+            lossless=True,
+            unknown_bits=None,
+            data_hash="",
+        )
+    return Batches(encoded, "sequence", CONTEXT, 0)
 
 
 def batches() -> Batches:
@@ -90,6 +160,7 @@ def trained(
     die_at: int | None = None,
     dropout: float = 0.1,
     model: Bigrams | None = None,
+    texts: Batches | None = None,
 ) -> Trained:
     """Trains, or continues to; `die_at` is the step after which the process is killed."""
     reports: list[Progress] = []
@@ -110,7 +181,7 @@ def trained(
 
     trainer: Any = part.assemble(None)
     pupil: Any = model or Bigrams(dropout)
-    trainer.fit(Training(pupil, batches(), run, seed, torch.device("cpu"), report))
+    trainer.fit(Training(pupil, texts or batches(), run, seed, torch.device("cpu"), report))
     return run, reports, kept
 
 
@@ -208,3 +279,51 @@ def evaluations_leave_training_alone(part: TrainerPart) -> None:
             _, reports, _ = trained(one, directory / str(len(losses)))
             losses.append([progress.metrics[LOSS] for progress in reports])
         require(losses[0] == losses[1], "its training losses depend on how often it evaluates")
+
+
+@check("trainer", per="example", slow=True)
+def terms_join_the_loss_of_training_alone(part: Part) -> None:
+    """What modules add to the loss is learned from, weighed by tokens, and logged; no loss that is told contains it."""
+    texts = rows_of_many_lengths()
+    with folder() as directory:
+        model, first = Told(NextToken()), Told(NextToken())
+        _, reports, _ = trained(part, directory / "whole", model=model, texts=texts)
+        if not model.learned_from and not model.modes:
+            skip("it calls the model in other processes")
+        require(model.learned_from, "it trains without hidden(batch), objective and terms: see TrainingLoss")
+        require(model.pull.item() != 0, "nothing is learned from a term of the loss")
+        with suppress(KilledError):
+            trained(part, directory / "first", model=first, texts=texts, die_at=1)
+        tokens = [int(batch.scored) for batch in first.learned_from]
+        mean = sum(count * count for count in tokens) / sum(tokens)
+        for name, expected in (("told", Told.LARGE + mean + 9), ("scored", mean)):
+            figure = reports[0].metrics.get(name)
+            require(isinstance(figure, float), f"a term or report {name!r} of a module is no figure of the update")
+            right = isinstance(figure, float) and abs(figure - expected) < 2e-3
+            require(right, f"passes of {tokens} tokens report a mean {name!r} of {figure:g}; by tokens {expected:g}")
+        for progress in reports:
+            for name in (LOSS, VALID_LOSS):
+                loss = progress.metrics.get(name)
+                small = not isinstance(loss, float) or loss < Told.LARGE / 4
+                require(small, f"{name} contains a term of the loss")
+
+
+@check("trainer", per="example", slow=True)
+def every_batch_is_as_the_objective_poses_it(part: Part) -> None:
+    """It learns from batches that the objective has posed, with a salt for each update, and evaluates on them, too."""
+    with folder() as directory:
+        objective, again = Marking(), Marking()
+        model = Told(objective)
+        _, reports, _ = trained(part, directory / "whole", model=model)
+        if not objective.salts and not model.modes:
+            skip("it calls the model in other processes")
+        for batches, use in ((model.learned_from, "learns from"), (model.judged_by, "evaluates on")):
+            posed = all(bool((batch.targets[:, 0] == IGNORED).all()) for batch in batches)
+            require(posed, f"it {use} batches that the objective has not posed")
+        salts = set(objective.salts) - {None}
+        require(len(salts) >= len(reports), f"{len(reports)} updates have {len(salts)} salts; each has its own")
+        require(None in objective.salts, "evaluation poses its batches with a salt; None poses them always alike")
+        with suppress(KilledError):
+            trained(part, directory / "killed", model=Told(again), die_at=1)
+        trained(part, directory / "killed", model=Told(again))
+        require(set(again.salts) - {None} == salts, "a run that was killed and resumed has other salts")
