@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from partwise.parts.kinds import ModelPart
 from partwise.parts.part import Part, kinds_of
 from partwise.parts.registry import registry
 from partwise.rendering.text import UNPRINTABLE
@@ -71,8 +72,13 @@ def snippets(part: type[Part], fitting: list[OwnedSlot]) -> Snippets | None:
 
 
 def _key(part: type[Part], fitting: list[OwnedSlot]) -> tuple[str, bool]:
-    """The slot to show it in, and whether that holds a list: one named like its kind or, failing that, the first."""
-    named = [slot for kind in kinds_of(part) for slot in fitting if slot.knob == kind.kind]
+    """The slot to show it in, and whether that holds a list.
+
+    One of a model if there is any, since that is what recipes are written about; one named like the part's kind, or
+    like several of it; or else the first."""
+    names = [name for kind in kinds_of(part) for name in (kind.kind, f"{kind.kind}s")]
+    of_models = [slot for slot in fitting if slot.owner is not None and issubclass(slot.owner.part, ModelPart)]
+    named = [slot for some in (of_models, fitting) for name in names for slot in some if slot.knob == name]
     slot = next(iter([*named, *fitting]), None)
     return (slot.knob, slot.several) if slot else (part.kind, False)
 

@@ -60,7 +60,9 @@ class Pretended:
         self.calls.append(("reopen", directory, device))
         loaded = load(RESOLVED)
         data = SimpleNamespace(form="examples" if self.data else "stream", examples=lambda split: iter(self.data))
-        recipe = SimpleNamespace(seed=5, model=SimpleNamespace(reads=self.reads))
+        recipe = SimpleNamespace(
+            seed=5, model=SimpleNamespace(reads=self.reads), objective=SimpleNamespace(causal=True)
+        )
         run = SimpleNamespace(directory=directory, recipe=RESOLVED)
         return SimpleNamespace(run=run, loaded=loaded, recipe=recipe, changes=list, data=lambda: data)
 
