@@ -21,7 +21,7 @@ class Evolving:
     """Tokens bring queries and keys [K], values [V], logarithms of decays w, directions a, and corrections b [K] each.
 
     A decay is exp(-FASTEST) or more. So the decay from one position to another is, without an overflow, a quotient of
-    their decays from the middle of the chunk, which lie between exp(-FASTEST * 32) and its inverse.
+    their decays from the beginning of the chunk, which are exp(-FASTEST * 64) or more, 1e-17.
     """
 
     def __init__(self, chunk: int = LONG) -> None:
@@ -30,14 +30,13 @@ class Evolving:
     def in_chunks(self, brought: tuple[Tensor, ...], chunks: Chunks, first: Tensor) -> tuple[Tensor, Tensor]:
         q, k, v, step, a, b = (chunks.cut(x) for x in brought)
         decay, meeting = step.cumsum(-2), chunks.meeting()
-        middle, end = decay[..., chunks.size // 2 - 1, None, :], decay[..., -1:, :]
-        from_middle, to_middle = (decay - middle).exp(), (middle - decay).exp()
-        writing = torch.cat((b * to_middle, k * to_middle), -2).mT
-        corrected, added = (a * (decay - step - middle).exp() @ writing).chunk(2, -1)  # by j < i, where i looks
-        from_corrected, from_added = (q * from_middle @ writing).chunk(2, -1)  # by j <= i, at i
+        reading, looking, end = q * decay.exp(), a * (decay - step).exp(), decay[..., -1:, :]
+        writing = torch.cat((b * (-decay).exp(), k * (-decay).exp()), -2).mT
+        corrected, added = (looking @ writing).chunk(2, -1)  # by j < i, where i looks
+        from_corrected, from_added = (reading @ writing).chunk(2, -1)  # by j <= i, at i
         corrected, added = (only(pairs.tril(-1), meeting.pairs) for pairs in (corrected, added))
         from_corrected, from_added = (only(pairs.tril(), meeting.pairs) for pairs in (from_corrected, from_added))
-        wanted = torch.cat((-added @ v, only(a * (decay - step).exp(), meeting.sees_before)), -1)
+        wanted = torch.cat((-added @ v, only(looking, meeting.sees_before)), -1)
         solved = torch.linalg.solve_triangular(corrected, wanted, upper=False, unitriangular=True)
         new, old = solved.split([v.shape[-1], k.shape[-1]], -1)  # U = new - old S_before
         to_end = only((end - decay).exp(), meeting.reaches_end)
@@ -45,7 +44,7 @@ class Evolving:
         passing = torch.diag_embed(only(end.exp(), meeting.passes).squeeze(-2))
         states = states_before(passing - b_end @ old, b_end @ new + k_end @ v, first)
         before = states[:, :, :-1]
-        o = only(q * decay.exp(), meeting.sees_before) @ before
+        o = only(reading, meeting.sees_before) @ before
         return chunks.join(o + from_corrected @ (new - old @ before) + from_added @ v), states[:, :, -1]
 
     def step(self, brought: tuple[Tensor, ...], state: Tensor) -> tuple[Tensor, Tensor]:

@@ -40,7 +40,8 @@ class Retention(nn.Module):
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         x = flow.clear_padding(x)
-        placed = flow if self.position is None else flow.placed_by(self.position)
+        shape = (self.heads.count, self.heads.key)
+        placed = flow.for_heads(*shape) if self.position is None else flow.placed_by(self.position)
         queries, keys, values, gate = self.project(x).split(self.sizes, -1)
         q, k = (placed.rotate(self.heads.split(part).transpose(1, 2)).transpose(1, 2) for part in (queries, keys))
         v = self.heads.split(values)

@@ -14,8 +14,14 @@ from partwise_linear_attention.chunks import states_before
 from partwise_linear_attention.parts import PARTS
 
 SHAPES = {"a number": (1, 1), "a number per feature": (3, 1), "a matrix": (3, 3)}
-every_part = pytest.mark.parametrize(
-    "part", [pytest.param(next(iter(part.examples())), id=part.name) for part in PARTS]
+EXAMPLES = {part.name: next(iter(part.examples())) for part in PARTS}
+every_part = pytest.mark.parametrize("part", EXAMPLES.values(), ids=EXAMPLES)
+one_part_and_exhaustively_all = pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param(part, id=name, marks=() if name == "gated_delta_net" else pytest.mark.exhaustive)
+        for name, part in EXAMPLES.items()
+    ],
 )
 
 
@@ -55,7 +61,7 @@ class Compiled:
         return aot_eager(graph, inputs) if self.backward else graph.forward
 
 
-@every_part
+@one_part_and_exhaustively_all
 def test_one_graph_serves_texts_of_any_number_of_chunks(part: MixerPart) -> None:
     mixer = Compiled(part.build(LayerSite(16)), backward=False)
     for length in (6, 7, 130, 64, 33, 300):
@@ -79,7 +85,7 @@ def test_gradients_in_that_graph_are_those_without(part: MixerPart) -> None:
     assert mixer.graphs == 2
 
 
-@every_part
+@one_part_and_exhaustively_all
 def test_a_program_exported_with_a_short_text_reads_long_ones(part: MixerPart) -> None:
     class Called(nn.Module):
         def __init__(self) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from partwise import PartError, use
 from partwise.modules import Flow, causal_flow
-from partwise.parts import LayerSite, MixerPart
+from partwise.parts import LayerSite, MixerPart, SharedPosition
 from partwise_linear_attention.parts import DeltaNet, GatedDeltaNet, GatedLinearAttention, Retention, Rwkv7
 
 from . import loops
@@ -131,6 +131,18 @@ def test_a_document_begins_with_an_empty_memory(case: Case) -> None:
     for row, places in begins.items():
         for start, end in pairwise(places):
             case.same(y[row : row + 1, start:end], case.expected(module, x[row : row + 1, start:end]))
+
+
+def test_without_a_position_of_its_own_retention_turns_by_the_models() -> None:
+    own, shared = Retention(heads=2), SharedPosition(Retention(heads=2).position)
+    asking = Retention(heads=2, position=None).build(LayerSite(WIDTH, position=shared))
+    assert shared.shapes == [(2, 4)]
+    module = own.build(LayerSite(WIDTH))
+    asking.load_state_dict(module.state_dict())
+    x, encoder = torch.randn(2, LENGTH, WIDTH), module.position
+    placed = causal_flow(LENGTH).placed_by_all({(2, 4): encoder, (1, 8): encoder})
+    torch.testing.assert_close(asking(x, placed), module(x, causal_flow(LENGTH)))
+    assert not torch.allclose(asking(x, causal_flow(LENGTH)), module(x, causal_flow(LENGTH)))
 
 
 def test_heads_that_cannot_share_the_width_are_told_what_would_fit() -> None:
