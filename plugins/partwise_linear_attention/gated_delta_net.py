@@ -44,8 +44,9 @@ class GatedDeltaNet(DeltaNet):
 
     def _log_decay(self, x: Tensor, flow: Flow, beta: Tensor) -> Tensor:
         dtype = exact(x)
-        step = F.softplus(self.alpha(x).to(dtype) + self.offset.to(dtype))
-        return flow.clear_padding(-self.log_rate.to(dtype).exp() * step).unsqueeze(-1)
+        # -softplus(z), of which PyTorch's traced gradient has other strides than the one that is computed.
+        step = F.logsigmoid(-(self.alpha(x).to(dtype) + self.offset.to(dtype)))
+        return flow.clear_padding(self.log_rate.to(dtype).exp() * step).unsqueeze(-1)
 
     def _read(self, o: Tensor, x: Tensor) -> Tensor:
         return F.silu(self.gate(x)) * o
