@@ -98,8 +98,7 @@ class Hyena(MixerPart):
     arXiv:2302.10866, definition 3.1, algorithms 1 to 3 and section 3.3. The authors' code has N - 1 long convolutions
     for order N; here, as in the paper, there are N. The long convolutions go by Fourier transforms of pieces. Such a
     filter is no finite recurrence: a decode step reads all that was read before, as attention does, and the state
-    grows with the text. FLOPs count the matrix products, of the projections, the network and short pieces, not the
-    transforms.
+    grows with the text. FLOPs count the projections and the network, not the long convolutions.
     """
 
     name = "hyena"
