@@ -15,11 +15,11 @@ from time import sleep
 from typing import Protocol
 
 from partwise.errors import WorkError
-from partwise.storage.atomic import made
+from partwise.storage.atomic import made, write_json
 from partwise.storage.locks import lock
 
 from .engine import Engine
-from .jobs import Job, JobProgress, JobResult, read_result, write_job, write_result
+from .jobs import JOB, Job, JobProgress, JobResult, read_result, write_result
 
 CLAIMS = ".claims"
 PAUSE = 0.3
@@ -144,7 +144,7 @@ class _Execution:
                 self._settle(before)
                 continue
             numbered = job.model_copy(update={"attempt": before.attempts + 1 if before else 1})
-            write_job(made(self.pool / job.identity), numbered)
+            write_json(made(self.pool / job.identity) / JOB, numbered.model_dump(mode="json"))
             self.watch.started(numbered)
             yield numbered
 

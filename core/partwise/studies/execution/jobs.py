@@ -2,7 +2,7 @@
 
 A job is done in its own directory, an ordinary run's directory that also holds
 
-job.json       the job
+job.json       the job as it was sent, by which a worker elsewhere knows that it sees this disk
 result.json    its result, once there is one
 output.log     what its process wrote, attempt after attempt
 """
@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict
 
 from partwise.errors import PartwiseError
 from partwise.storage.atomic import read_json, write_json
-from partwise.storage.places import place_from
 from partwise.studies.results import Metric, OutcomeState
 
 MEASURED = ("name", "split", "context", "batches")
@@ -102,17 +101,6 @@ class JobResult(_Sent):
         return self.state in ("done", "diverged")
 
 
-def write_job(directory: Path, job: Job) -> None:
-    """Writes down the job that is done in `directory`, for its readers: with its places as seen from there.
-
-    Raises:
-        WorkError: it cannot be written.
-    """
-    places = {"directory": job.directory, "data": job.data}
-    seen = {key: None if place is None else place_from(directory, place) for key, place in places.items()}
-    write_json(directory / JOB, {**job.model_dump(mode="json"), **seen})
-
-
 def read_result(directory: Path) -> JobResult | None:
     """The result of the job that was done in `directory`; None if there is none yet, or the file is damaged."""
     if not (directory / RESULT).is_file():
@@ -133,4 +121,4 @@ def write_result(directory: Path, result: JobResult) -> None:
     write_json(directory / RESULT, result.model_dump(mode="json", exclude={"directory"}))
 
 
-__all__ = ["JOB", "OUTPUT", "RESULT", "Job", "JobProgress", "JobResult", "read_result", "write_job", "write_result"]
+__all__ = ["JOB", "OUTPUT", "RESULT", "Job", "JobProgress", "JobResult", "read_result", "write_result"]
