@@ -77,7 +77,7 @@ class Dynamic(nn.Module):
 
     def inputs(self, stream: Tensor) -> Tensor:
         """[B, T, N]."""
-        return self.input_scale * torch.tanh(self.norm(stream) @ self.input_matrix)
+        return self.input_scale * torch.tanh(_product(self.norm(stream), self.input_matrix))
 
     def mixing(self, stream: Tensor) -> Tensor:
         """[B, T, N, N]."""
@@ -85,7 +85,12 @@ class Dynamic(nn.Module):
 
     def outputs(self, stream: Tensor) -> Tensor:
         """[B, T, N]."""
-        return self.output_scale * torch.tanh(self.norm(stream) @ self.output_matrix)
+        return self.output_scale * torch.tanh(_product(self.norm(stream), self.output_matrix))
+
+
+def _product(x: Tensor, vector: Tensor) -> Tensor:
+    """x [..., C] times a vector [C]: [...]. A product of matrices, which is counted as such."""
+    return nn.functional.linear(x, vector[None]).squeeze(-1)
 
 
 class Streams(nn.Module):

@@ -30,8 +30,8 @@ def plugin(name: str, kind: str, parent: Path, as_json: bool) -> None:
     """Write a small package with a part of your own in it.
 
     It installs, verifies and trains as it is; then change the formula. Its parts are called NAME/... in recipes.
-    The kinds are attention, block, data, feedforward, mixer, norm, optimizer, position, sampler, schedule and
-    tokenizer.
+    The kinds are attention, block, data, feedforward, mixer, model, norm, objective, optimizer, position, residual,
+    sampler, schedule, tokenizer, tracker and trainer; "own" is for a kind that partwise does not have.
 
     \b
     Example:
@@ -40,14 +40,15 @@ def plugin(name: str, kind: str, parent: Path, as_json: bool) -> None:
       partwise verify acme/sinks
       partwise train acme/example
     """
-    from partwise.scaffold import PARTS, new_plugin
+    from partwise.scaffold import OWN, PARTS, new_plugin
 
-    place = new_plugin(name, kind, parent)
+    place, part = new_plugin(name, kind, parent), f"{name}/{PARTS[kind]}"
+    kind = OWN if kind == "own" else kind
     if as_json:
-        print_json({"directory": str(place), "kind": kind, "part": f"{name}/{PARTS[kind]}"})
+        print_json({"directory": str(place), "kind": kind, "part": part})
         return
     where = quote(str(place))
-    write(f"made {place}, with the {kind} {name}/{PARTS[kind]}; next:")
+    write(f"made {place}, with the {kind} {part}; next:")
     write(f"  pip install --editable {where if '/' in where else './' + where}")
-    write(f"  partwise verify {name}/{PARTS[kind]}")
+    write(f"  partwise verify {part}")
     write(f"  partwise train {name}/example")

@@ -27,14 +27,23 @@ PARTS: Mapping[str, str] = {
     "data": "brackets",
     "feedforward": "snake",
     "mixer": "taps",
+    "model": "looped",
     "norm": "mean_norm",
+    "objective": "focal",
     "optimizer": "signum",
+    "own": "power",
     "position": "decay",
+    "residual": "highway",
     "sampler": "epsilon",
     "schedule": "stairs",
     "tokenizer": "utf8",
+    "tracker": "table",
+    "trainer": "plain",
 }
-"""Kind -> name of the example part."""
+"""Kind -> name of the example part. "own" is an example of a kind that partwise does not have."""
+
+OWN = "nonlinearity"
+"""What the kind of that example is called."""
 
 _NAME = r"[a-z][a-z0-9]*([-_][a-z0-9]+)*"
 _LONGEST = 60
@@ -99,7 +108,7 @@ def _words(name: str, kind: str) -> dict[str, str]:
     return {
         "name": name,
         "module": name.replace("-", "_"),
-        "kind": kind,
+        "kind": OWN if kind == "own" else kind,
         "part": part,
         "partwise": version("partwise"),
     }
@@ -116,4 +125,4 @@ def _write(source: Traversable, place: Path, words: Mapping[str, str]) -> None:
             (place / name).write_text(Template(entry.read_text(encoding="utf-8")).substitute(words), encoding="utf-8")
 
 
-__all__ = ["PARTS", "new_plugin"]
+__all__ = ["OWN", "PARTS", "new_plugin"]

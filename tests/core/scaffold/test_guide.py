@@ -20,7 +20,7 @@ from partwise.parts.registry import Registry, using
 from partwise.parts.slot import resolve_part
 from partwise.scaffold import PARTS
 from partwise.testing import all_checks
-from partwise.testing.checks import models
+from partwise.testing.checks import carried, models
 from partwise_cli.main import cli
 
 from ...plugged import loaded
@@ -58,7 +58,16 @@ def test_what_authors_are_shown_imports_only_the_public_rooms() -> None:
     templates = Path(partwise.scaffold.__file__).parent / "templates"
     shown = [GUIDE, *(path.read_text() for path in templates.rglob("*.py.txt"))]
     found = {room for text in shown for room in re.findall(r"^\s*(?:from|import) (partwise[\w.]*)", text, re.MULTILINE)}
-    assert found == {"partwise", "partwise.data", "partwise.modules", "partwise.parts", "partwise.testing"}
+    assert found == {
+        "partwise",
+        "partwise.assembly",
+        "partwise.data",
+        "partwise.metric_names",
+        "partwise.modules",
+        "partwise.parts",
+        "partwise.testing",
+        "partwise.training",
+    }
 
 
 def test_every_command_shown_is_one() -> None:
@@ -117,6 +126,8 @@ class LoopedPart(ModelPart):
 @pytest.mark.parametrize(
     "check",
     [
+        carried.its_hidden_states_give_its_logits,
+        carried.what_its_layers_leave_behind_is_kept,
         models.its_loss_is_cross_entropy_of_its_logits,
         models.packed_texts_are_apart,
         models.cached_decoding_equals_one_pass,

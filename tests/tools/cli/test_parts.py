@@ -87,7 +87,7 @@ def test_json_has_all_that_the_page_has(call) -> None:
 
 def test_json_of_all_parts_names_each_once(call, acme) -> None:
     found = [(one["kind"], one["name"]) for one in json.loads(call("parts", "--json").output)]
-    assert len(found) == len(set(found)) == 8
+    assert len(found) == len(set(found)) == 9
     assert ("position", "acme/sinks") in found
 
 

@@ -175,3 +175,25 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_trained(
         plan(path)
     assert message in str(caught.value)
     assert "at metric" in str(caught.value)
+
+
+def test_variants_that_are_scored_on_other_tokens_are_refused(study, recipe: dict[str, Any]) -> None:
+    factors = {"objective": {"at": "objective", "values": ["prefix"]}}
+    with pytest.raises(RecipeError, match="'prefix' scores other tokens than the rest of them"):
+        plan(study(factors=factors))
+    shares = {"share": {"at": "objective.share", "values": [0.25, 0.5]}}
+    with pytest.raises(RecipeError, match="compare variants of one objective"):
+        plan(study(factors=shares, base={**recipe, "objective": "prefix"}))
+
+
+def test_variants_whose_objectives_score_every_token_are_compared(study) -> None:
+    factors = {"objective": {"at": "objective", "values": [{"use": "next_token", "label_smoothing": 0.1}]}}
+    found = plan(study(factors=factors))
+    assert {variant.loaded.recipe.objective.name for variant in found.variants} == {"next_token"}
+
+
+def test_there_are_no_bits_per_byte_where_only_some_tokens_are_scored(study, recipe: dict[str, Any]) -> None:
+    base = {**recipe, "objective": "masked"}
+    with pytest.raises(InputError, match="the objective 'masked' scores only some of the tokens; compare the loss"):
+        plan(study(base=base, metric={"name": "bits_per_byte"}))
+    assert plan(study(base=base)).base.loaded.recipe.objective.name == "masked"
