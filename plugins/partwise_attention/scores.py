@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +31,7 @@ class AdditiveScore(nn.Module):
     """
 
     scale = None
+    parameter_roles: ClassVar[Mapping[str, str]] = {"vector": "vector"}
 
     def __init__(self, heads: int, head_width: int) -> None:
         super().__init__()

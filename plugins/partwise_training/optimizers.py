@@ -1,15 +1,63 @@
-"""What all optimizers share: which parameters decay, and when torch's fused kernels apply."""
+"""What all optimizers share: groups of parameters with rates and decays, and when torch's fused kernels apply."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 from torch import nn
 
 from partwise import PartError
+from partwise.modules import Scales, roles_of, scales_of
 
 _FUSED_ON = {"cpu", "cuda"}
+_ALIKE = Scales()
+
+
+class Settings(Protocol):
+    """The knobs that groups are made by."""
+
+    @property
+    def lr(self) -> float: ...
+
+    @property
+    def weight_decay(self) -> float: ...
+
+    @property
+    def rates(self) -> Mapping[str, float]: ...
+
+    @property
+    def decays(self) -> Mapping[str, float]: ...
+
+
+def parameter_groups(model: nn.Module, settings: Settings, eps: float | None = None) -> list[dict[str, Any]]:
+    """The trained parameters in groups, each of which has one rate and one decay.
+
+    Without rates or decays by role, and without a parametrisation, there are two: see `decay_groups`. Otherwise there
+    is one for each role, which is its name; the first has the rate `lr`, if one has.
+
+    Args:
+        eps: the optimizer's, if it has one that a parametrisation may scale.
+
+    Raises:
+        PartError: the model has nothing to train, or no parameter of a role that the settings name.
+    """
+    roles, scales = roles_of(model), scales_of(model)
+    _refuse_other_roles(settings, set(roles.values()))
+    usual = decay_groups(model, settings.weight_decay)
+    if not settings.rates and not settings.decays and all(one == _ALIKE for one in scales.values()):
+        return usual
+    groups: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        role, scale = roles[name], scales.get(name, _ALIKE)
+        rate = settings.lr * settings.rates.get(role, 1.0) * scale.rate
+        decay = settings.decays.get(role, settings.weight_decay if parameter.ndim >= 2 else 0.0) * scale.decay
+        numbers = {"lr": rate, "weight_decay": decay} | ({} if eps is None else {"eps": eps * scale.eps})
+        group = groups.setdefault((role, *numbers.values()), {"params": [], "name": role, **numbers})
+        group["params"].append(parameter)
+    return sorted(groups.values(), key=lambda group: group["lr"] != settings.lr)
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -27,6 +75,16 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     vectors = [parameter for parameter in trained if parameter.ndim < 2]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
+
+
+def _refuse_other_roles(settings: Settings, roles: set[str]) -> None:
+    for knob in ("rates", "decays"):
+        for role in getattr(settings, knob):
+            if role not in roles:
+                raise PartError(
+                    f"this model has no parameters of the role {role!r}; its roles are {', '.join(sorted(roles))}",
+                    (knob,),
+                )
 
 
 def fused(parameters: Iterable[nn.Parameter]) -> bool | None:

@@ -342,6 +342,13 @@ class TrainerPart(Part):
     def build(self, site: None) -> Trainer:
         raise NotImplementedError
 
+    def suits(self, model: nn.Module) -> None:
+        """Makes sure, before any data is read, that it can train a model, which has no memory yet.
+
+        Raises:
+            PartError: it cannot; unless overridden, it can train any.
+        """
+
     def planned_updates(self) -> int | None:
         """Updates of the weights in a whole training; None (unless overridden) if that is not known beforehand, in
         which case a study knows neither the tokens of a run nor how long it takes."""

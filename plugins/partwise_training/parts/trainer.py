@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import PositiveFloat, PositiveInt
 
-from partwise import use
-from partwise.parts import ScheduleSite, TrainerPart, slots
+from partwise import PartError, use
+from partwise.parts import OptimizerSite, ScheduleSite, TrainerPart, slots
 
 from .optimizers import Sgd
 from .schedules import Constant
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from partwise.training import Trainer
 
 
@@ -55,6 +57,13 @@ class Standard(TrainerPart):
     keep_checkpoints: PositiveInt = 2
     """Newest checkpoints that stay, besides that of the lowest validation loss: one to go on from, others to fall
     back to."""
+
+    def suits(self, model: nn.Module) -> None:
+        try:
+            self.optimizer.assemble(OptimizerSite(model))
+        except PartError as error:
+            error.path = ("optimizer", *(error.path or ()))
+            raise
 
     def planned_updates(self) -> int:
         return self.steps

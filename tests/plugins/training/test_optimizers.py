@@ -146,3 +146,36 @@ def test_a_parameter_without_a_gradient_stays(part: OptimizerPart) -> None:
 def test_nesterov_needs_momentum() -> None:
     with pytest.raises(ValidationError, match="nesterov needs a momentum above 0"):
         parts.Sgd(nesterov=True)
+
+
+def by_role(part: OptimizerPart, model: nn.Module) -> dict[str, tuple[float, float]]:
+    """Rate and decay of each parameter."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    groups = part.build(OptimizerSite(model)).param_groups
+    return {names[id(one)]: (group["lr"], group["weight_decay"]) for group in groups for one in group["params"]}
+
+
+@pytest.mark.parametrize("kind", [parts.Sgd, parts.Adam, parts.AdamW, parts.Lion])
+def test_roles_have_rates_and_decays_of_their_own(kind: type[parts.ByRole]) -> None:
+    part = kind(lr=0.5, weight_decay=0.3, rates={"embedding": 0.1, "vector": 2.0}, decays={"embedding": 0.0})
+    assert by_role(part, Mixed()) == {
+        "linear.weight": (0.5, 0.3),
+        "embedding.weight": (0.05, 0.0),
+        "linear.bias": (1.0, 0.0),
+        "norm.weight": (1.0, 0.0),
+        "norm.bias": (1.0, 0.0),
+        "gain": (1.0, 0.0),
+    }
+    groups = part.build(OptimizerSite(Mixed())).param_groups
+    assert groups[0]["name"] == "matrix", "what has the rate of the schedule comes first: it is logged as lr"
+
+
+def test_a_role_that_the_model_does_not_have_is_refused() -> None:
+    with pytest.raises(PartError, match="no parameters of the role 'router'; its roles are embedding, matrix, vector"):
+        parts.AdamW(rates={"router": 0.1}).build(OptimizerSite(Mixed()))
+
+
+def test_without_roles_there_are_the_two_groups_of_decay() -> None:
+    groups = parts.AdamW().build(OptimizerSite(Mixed())).param_groups
+    assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
+    assert not any("name" in group for group in groups)
