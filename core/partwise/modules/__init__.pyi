@@ -42,3 +42,4 @@ from .states import Decoding as Decoding
 from .states import State as State
 from .states import reordered as reordered
 from .states import tensors_of as tensors_of
+from .weighted import Weighted as Weighted

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch import nn
 
-from .roles import roles_of
+from .roles import MATRIX, VECTOR, roles_of
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Scales:
     """Factors for the parameters of one role; 1 leaves what recipe and modules say."""
 
     weights: float = 1.0
-    """Of the weights that the model's initializer draws."""
+    """Of the weights that the model's initializer draws in linear and embedding layers."""
     rate: float = 1.0
     """Of the learning rate of Adam, and of optimizers whose updates do not grow with the gradients."""
     decay: float = 1.0
@@ -24,31 +24,29 @@ class Scales:
     """Of what Adam adds to the root of its second moment."""
 
 
-class Parametrisation(Protocol):
-    """How first weights, learning rates, attention and logits of one model follow from its width and depth."""
+@dataclass(frozen=True)
+class Parametrisation:
+    """What follows from the width and depth of one model, as factors of what the recipe says."""
 
-    @property
-    def logits(self) -> float:
-        """Factor of the logits."""
-        ...
-
-    @property
-    def branch(self) -> float:
-        """Factor of what each branch adds to the residual stream."""
-        ...
-
-    @property
-    def depth(self) -> int | None:
-        """The depth for which initializers scale what ends a residual branch; None for the model's own."""
-        ...
-
-    def scores(self, head_width: int) -> float:
-        """Factor of the scores in an attention with heads of that width."""
-        ...
+    scores: float = 1.0
+    """Of the scores in attention."""
+    logits: float = 1.0
+    branch: float = 1.0
+    """Of what each branch adds to the residual stream."""
+    depth: int | None = None
+    """The depth for which first weights are scaled where a residual branch ends; None for the model's own."""
+    roles: Mapping[str, Scales] = field(default_factory=dict)
+    """Of parameters, by role. Roles that are not named are treated as matrices, or as vectors if they have less than
+    two dimensions."""
 
     def scales(self, role: str, dimensions: int) -> Scales:
-        """Factors for parameters of a role, with so many dimensions."""
-        ...
+        """Factors for a parameter."""
+        usual = self.roles.get(MATRIX if dimensions >= 2 else VECTOR, Scales())
+        return self.roles.get(role, Scales() if role in _FLAT else usual)
+
+
+_FLAT = {"embedding", "head", "convolution"}
+"""Roles of two or more dimensions that are not from a width to a width."""
 
 
 def scales_of(model: nn.Module) -> dict[str, Scales]:

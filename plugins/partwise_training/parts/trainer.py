@@ -11,7 +11,7 @@ from pydantic import PositiveFloat, PositiveInt
 from partwise import PartError, use
 from partwise.parts import OptimizerSite, ScheduleSite, TrainerPart, slots
 
-from .optimizers import Sgd
+from .optimizers import Sgd, Share
 from .schedules import Constant
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ class Standard(TrainerPart):
     """What updates the weights."""
     schedule: slots.Schedule = use("cosine")
     """How the learning rate changes."""
+    average: Share | None = None
+    """Share of a moving average of the weights that is kept at each update, 0.999 say. It is the averaged weights that
+    are then evaluated, and kept at the end. null: there is no average."""
     clip: PositiveFloat | None = 1.0
     """Largest norm of the gradient of all weights together; a longer one is shortened to it. null: any."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -93,6 +96,7 @@ class Standard(TrainerPart):
             steps=4,
             batch_size=2,
             accumulate=2,
+            average=0.5,
             parallel="fsdp",
             evaluate_every=2,
             evaluate_batches=1,
