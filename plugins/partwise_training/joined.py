@@ -63,6 +63,8 @@ class Joined(Optimizer):
         for one in self.optimizers:
             one.state = self.state
             one.param_groups = [next(groups) for _ in one.param_groups]
+            if isinstance(one, Joined):
+                one._share()
 
 
 class Averaged(Joined):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,18 @@ def test_what_is_kept_at_the_end_is_what_was_evaluated(tmp_path: Path) -> None:
     assert without.rows()[-1]["valid_loss"] != with_average.rows()[-1]["valid_loss"]
     kept = trainers.weights(with_average)
     assert not kept["table"].equal(trainers.weights(without)["table"])
+
+
+def test_optimizers_within_an_average_share_one_state() -> None:
+    model = nn.ModuleDict({"table": nn.Embedding(3, 4), "matrix": nn.Linear(4, 2)})
+    optimizer = Averaged(parts.Muon().build(OptimizerSite(model)), 0.9)
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    again = Averaged(parts.Muon().build(OptimizerSite(model)), 0.9)
+    again.load_state_dict(optimizer.state_dict())
+    for one in (optimizer, again, copy.deepcopy(again)):
+        kept = [set(state) for state in one.state_dict()["state"].values()]
+        assert {"momentum", "average"} in kept
+        assert {"step", "exp_avg", "exp_avg_sq", "average"} in kept
+        assert all(inner.state is one.state for inner in one.optimizers[0].optimizers)
