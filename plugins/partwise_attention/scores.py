@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -28,9 +31,11 @@ class AdditiveScore(nn.Module):
     """
 
     scale = None
+    parameter_roles: ClassVar[Mapping[str, str]] = {"vector": "vector"}
 
-    def __init__(self, heads: int, head_width: int) -> None:
+    def __init__(self, heads: int, head_width: int, factor: float = 1.0) -> None:
         super().__init__()
+        self.factor = factor
         self.vector = nn.Parameter(torch.empty(heads, head_width))
         self.reset_parameters()
 
@@ -39,4 +44,5 @@ class AdditiveScore(nn.Module):
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
         mixed = torch.tanh(queries.unsqueeze(-2) + keys.unsqueeze(-3))
-        return torch.einsum("bhtsd,hd->bhts", mixed, self.vector)
+        vector = self.vector if self.factor == 1.0 else self.vector * self.factor
+        return torch.einsum("bhtsd,hd->bhts", mixed, vector)

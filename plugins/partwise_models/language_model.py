@@ -7,7 +7,17 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from partwise.data import Batch
-from partwise.modules import Decoding, Flow, Hidden, Initializer, State, batch_flow, decode_step_flow, start_decoding
+from partwise.modules import (
+    Decoding,
+    Flow,
+    Hidden,
+    Initializer,
+    Parametrisation,
+    State,
+    batch_flow,
+    decode_step_flow,
+    start_decoding,
+)
 
 from .stack import Head, Input, Stack
 
@@ -23,7 +33,8 @@ class LanguageModel(nn.Module):
         width: int,
         context: int,
         vocabulary: int,
-        initializer: Initializer,
+        initializer: Initializer | None,
+        parametrisation: Parametrisation | None = None,
         causal: bool = True,
     ) -> None:
         super().__init__()
@@ -34,6 +45,7 @@ class LanguageModel(nn.Module):
         self.context = context
         self.vocabulary = vocabulary
         self.initializer = initializer
+        self.parametrisation = parametrisation
         self.causal = causal
 
     def forward(self, batch: Batch) -> Tensor:

@@ -16,6 +16,7 @@ from partwise.modules import (
     Flow,
     Hidden,
     Initializer,
+    Parametrisation,
     State,
     batch_flow,
     decode_step_flow,
@@ -39,7 +40,8 @@ class Seq2Seq(nn.Module):
         width: int,
         context: int,
         vocabulary: int,
-        initializer: Initializer,
+        initializer: Initializer | None,
+        parametrisation: Parametrisation | None = None,
     ) -> None:
         super().__init__()
         self.encoder_input = encoder_input
@@ -51,6 +53,7 @@ class Seq2Seq(nn.Module):
         self.context = context
         self.vocabulary = vocabulary
         self.initializer = initializer
+        self.parametrisation = parametrisation
 
     def encode(self, batch: Batch, carried: Carried | None = None) -> Tensor:
         """The encoder's output [B, M, C] for the sources of a batch; terms and reports of its layers go to `carried`.

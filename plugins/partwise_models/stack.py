@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from partwise.modules import Block, Embedding, Flow, LinearHead, PositionEncoder
 
 class Input(nn.Module):
     """Token ids [B, T] to vectors [B, T, C]: the embedding, a projection if its width is not C, and a scale."""
+
+    parameter_roles: ClassVar[Mapping[str, str]] = {"projection.weight": "embedding"}
 
     def __init__(self, embedding: Embedding, width: int, scale: float) -> None:
         super().__init__()
@@ -108,6 +110,8 @@ class Head(nn.Module):
     A tied head has no weights of its own: it is given the embedding's `table` [V, C] instead (Press & Wolf 2017).
     `cap` bounds logits to (-cap, cap) by cap * tanh(logit / cap); `scale` is a factor of them before that.
     """
+
+    parameter_roles: ClassVar[Mapping[str, str]] = {"linear.weight": "head"}
 
     def __init__(
         self, width: int, vocabulary: int, tied: bool, bias: bool, cap: float | None, scale: float = 1.0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,6 +21,7 @@ class LearnedPositions(Encoder):
     """
 
     max_positions: int
+    parameter_roles: ClassVar[Mapping[str, str]] = {"weight": "embedding"}
 
     def __init__(self, max_positions: int, width: int) -> None:
         super().__init__()

@@ -7,7 +7,9 @@ beyond which all distances share one bucket.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +20,8 @@ from .encoder import Encoder
 
 class BucketBiases(Encoder):
     """A table `weight` [buckets, H]; with `bidirectional`, half of the buckets is for keys that come after."""
+
+    parameter_roles: ClassVar[Mapping[str, str]] = {"weight": "embedding"}
 
     def __init__(self, heads: int, buckets: int, max_distance: int, bidirectional: bool, std: float) -> None:
         super().__init__()

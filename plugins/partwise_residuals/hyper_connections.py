@@ -18,12 +18,17 @@ Shapes: B batch, T positions, N streams, C width.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 
 class HyperConnection(nn.Module):
     """One branch of N streams; stream number `reads` is the one that it reads at first."""
+
+    parameter_roles: ClassVar[Mapping[str, str]] = {"mixing": "residual", "dynamic.mixing_matrix": "residual"}
 
     def __init__(self, width: int, streams: int, reads: int, dynamic: bool) -> None:
         super().__init__()

@@ -50,14 +50,15 @@ def save(
     keep: int,
     valid_loss: float | None,
 ) -> None:
-    """Saves all that training needs to continue after update `step`.
+    """Saves all that training needs to continue after update `step`, and the weights that were evaluated.
 
     Raises:
         WorkError: it could not be written.
     """
-    weights, state = parallel.whole()
-    if processes.first:
-        run.write_checkpoint(step, weights, state, extra, keep, valid_loss)
+    with parallel.evaluating():
+        weights, state = parallel.whole()
+        if processes.first:
+            run.write_checkpoint(step, weights, state, extra, keep, valid_loss)
 
 
 def _sent(tensors: Mapping[str, Tensor], processes: Processes) -> dict[str, Tensor]:

@@ -28,6 +28,8 @@ from partwise.parts import OptimizerSite
 from partwise.runs import OptimizerState, fill_model, fill_optimizer, model_tensors, optimizer_state
 from partwise.training import Processes
 
+from .joined import Averaged, evaluated, training
+
 if TYPE_CHECKING:
     from .parts.trainer import Standard
 
@@ -52,6 +54,10 @@ class Parallel(Protocol):
     @property
     def plain_loss(self) -> Loss:
         """The same, not compiled: to evaluate, and to look for what went wrong."""
+        ...
+
+    def evaluating(self) -> AbstractContextManager[Any]:
+        """Within it the model has the weights that are to be evaluated and kept, if those are others."""
         ...
 
     def accumulating(self) -> AbstractContextManager[Any]:
@@ -81,6 +87,9 @@ class Alone:
         self.plain_loss: Loss = lambda batch: plain(batch)[0]
         self.loss: LossAndFigures = _compiled(plain, compiler) if compiler else plain
 
+    def evaluating(self) -> AbstractContextManager[Any]:
+        return evaluated(self.optimizer)
+
     def accumulating(self) -> AbstractContextManager[Any]:
         return nullcontext()
 
@@ -90,6 +99,7 @@ class Alone:
     def fill(self, weights: Mapping[str, Tensor], state: OptimizerState, source: Path) -> None:
         fill_model(self.model, weights, source)
         fill_optimizer(self.model, self.optimizer, state, source)
+        training(self.optimizer)
 
 
 class Replicated(Alone):
@@ -136,6 +146,19 @@ class Sharded:
         self.plain_loss: Loss = lambda batch: self.fsdp(batch)[0]
 
     @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        with evaluated(self.optimizer):
+            self._share_again()
+            yield
+        self._share_again()
+
+    def _share_again(self) -> None:
+        """Lets go of gathered weights: an evaluation leaves the outermost ones gathered, and these may be old."""
+        for module in self.fsdp.modules():
+            if hasattr(module, "reshard"):
+                module.reshard()
+
+    @contextmanager
     def accumulating(self) -> Iterator[None]:
         self.fsdp.set_requires_gradient_sync(False)
         try:
@@ -144,9 +167,7 @@ class Sharded:
             self.fsdp.set_requires_gradient_sync(True)
 
     def whole(self) -> tuple[Mapping[str, Tensor], OptimizerState]:
-        for module in self.fsdp.modules():
-            if hasattr(module, "reshard"):  # an evaluation leaves the outermost weights gathered
-                module.reshard()
+        self._share_again()
         state = optimizer_state(self.model, self.optimizer)
         return _gathered(model_tensors(self.model)), OptimizerState(_gathered(state.tensors), state.numbers)
 
@@ -155,13 +176,15 @@ class Sharded:
         fill_model(self.model, {name: _share(tensor, own.get(name)) for name, tensor in weights.items()}, source)
         shares = {name: _share(tensor, own.get(name.rpartition("/")[0])) for name, tensor in state.tensors.items()}
         fill_optimizer(self.model, self.optimizer, OptimizerState(shares, state.numbers), source)
+        training(self.optimizer)
 
 
 def held(model: Model, settings: Standard, processes: Processes, device: torch.device) -> Parallel:
     """The model as the processes that there are hold it, with its optimizer."""
 
     def make_optimizer(module: nn.Module) -> Optimizer:
-        return settings.optimizer.assemble(OptimizerSite(module))
+        optimizer = settings.optimizer.assemble(OptimizerSite(module))
+        return optimizer if settings.average is None else Averaged(optimizer, settings.average)
 
     if processes.count > 1 and settings.parallel == "fsdp":
         return Sharded(model, make_optimizer, settings.compile, processes.count, device)

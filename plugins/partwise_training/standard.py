@@ -114,9 +114,10 @@ class _Loop:
                 if stop and done < settings.steps:
                     self._mark("interrupted", f"interrupted after step {done}")
                     raise KeyboardInterrupt
-        weights, _ = self.model.whole()
-        if self.processes.first:
-            self.training.run.finish_with(weights)
+        with self.model.evaluating():
+            weights, _ = self.model.whole()
+            if self.processes.first:
+                self.training.run.finish_with(weights)
 
     def _update(self, step: int) -> Update:
         """
@@ -139,10 +140,11 @@ class _Loop:
     def _evaluated(self) -> Figures:
         training, settings = self.training, self.settings
         answers = training.batches.encoded["valid"].form == "examples"
-        metrics = evaluate(
-            training.model, training.batches, "valid", settings.batch_size, settings.evaluate_batches,
-            training.device, self.model.plain_loss, accuracy=answers,
-        )  # fmt: skip
+        with self.model.evaluating():
+            metrics = evaluate(
+                training.model, training.batches, "valid", settings.batch_size, settings.evaluate_batches,
+                training.device, self.model.plain_loss, accuracy=answers,
+            )  # fmt: skip
         figures: Figures = {
             VALID_LOSS: metrics.loss,
             VALID_PERPLEXITY: metrics.perplexity,

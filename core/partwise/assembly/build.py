@@ -23,6 +23,7 @@ from torch.overrides import TorchFunctionMode
 from partwise.errors import BuildError, PartError, WorkError
 from partwise.machine import free_memory
 from partwise.modules.filling import filled_by_others
+from partwise.modules.parametrisation import Scales, scales_of
 from partwise.modules.protocols import Model
 from partwise.parts.kinds import ModelPart
 from partwise.parts.sites import ModelSite, ObjectiveFacts, ObjectiveSite
@@ -167,6 +168,7 @@ def _filled(model: Model, seed: int, device: torch.device, wanted: Callable[[str
     refuse_if_too_large(model, device)
     _give_memory(module)
     initializer = getattr(module, "initializer", None)  # a lone block, in a test, has none
+    scales = scales_of(module)
     with torch.random.fork_rng([]), torch.no_grad():
         others_fill = filled_by_others(module)
         for path, child in _children_first(module):
@@ -176,6 +178,7 @@ def _filled(model: Model, seed: int, device: torch.device, wanted: Callable[[str
             _reset(path, child)
             if initializer is not None:
                 initializer(child)
+                _scale(child, scales.get(f"{path}.weight" if path else "weight"))
     module.to(device)
     return model
 
@@ -229,6 +232,12 @@ def _refuse_unfillable(path: str, module: nn.Module) -> None:
             f"module {f'{path} ' if path else ''}({type(module).__name__}) has parameters or buffers of its own but no "
             "reset_parameters() to fill them; give it one, as every module of PyTorch has"
         )
+
+
+def _scale(module: nn.Module, scale: Scales | None) -> None:
+    """Multiplies what the initializer has drawn by what the model's parametrisation says."""
+    if scale is not None and scale.weights != 1.0 and isinstance(module, nn.Linear | nn.Embedding):
+        module.weight.mul_(scale.weights)
 
 
 def _own_tensors(module: nn.Module) -> Iterator[torch.Tensor]:

@@ -15,6 +15,9 @@ from .objective import NextToken as NextToken
 from .objective import Objective as Objective
 from .objective import TrainingLoss as TrainingLoss
 from .objective import objective_of as objective_of
+from .parametrisation import Parametrisation as Parametrisation
+from .parametrisation import Scales as Scales
+from .parametrisation import scales_of as scales_of
 from .passes import batch_flow as batch_flow
 from .passes import decode_step_flow as decode_step_flow
 from .passes import start_decoding as start_decoding
@@ -33,7 +36,10 @@ from .protocols import Residual as Residual
 from .protocols import Score as Score
 from .protocols import StreamEnds as StreamEnds
 from .recurrence import linear_recurrence as linear_recurrence
+from .roles import roles_of as roles_of
+from .roles import stacked_rows as stacked_rows
 from .states import Decoding as Decoding
 from .states import State as State
 from .states import reordered as reordered
 from .states import tensors_of as tensors_of
+from .weighted import Weighted as Weighted

@@ -21,6 +21,7 @@ from .sites import (
     ModelSite,
     ObjectiveSite,
     OptimizerSite,
+    ParametrisationSite,
     PositionSite,
     ResidualSite,
     ScheduleSite,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         Mixer,
         Model,
         Objective,
+        Parametrisation,
         PositionEncoder,
         Residual,
         Score,
@@ -215,6 +217,26 @@ class ResidualPart(Part):
         return {"branch": ResidualSite(width=16, layer=1, depth=3, branch=2)}
 
 
+class ParametrisationPart(Part):
+    """Says how first weights, learning rates, attention and logits follow from a model's width and depth."""
+
+    kind = "parametrisation"
+
+    sets_weights: ClassVar[bool] = True
+    """Whether it decides how first weights shrink with the width, so that an initializer must not."""
+
+    def build(self, site: ParametrisationSite) -> Parametrisation:
+        raise NotImplementedError
+
+    def base(self, site: ParametrisationSite) -> ParametrisationSite:
+        """The site like `site` at which nothing is other than without it."""
+        raise NotImplementedError
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"model": ParametrisationSite(width=64, depth=4)}
+
+
 class BlockPart(Part):
     """Arranges mixer, feed-forward, norms and residual connections into one layer."""
 
@@ -245,6 +267,9 @@ class InitializerPart(Part):
     """Draws the initial weights of linear and embedding layers."""
 
     kind = "initializer"
+
+    by_width: ClassVar[bool] = False
+    """Whether the size of the weights depends on the width of their layer."""
 
     def build(self, site: LayerSite) -> Initializer:
         raise NotImplementedError
@@ -341,6 +366,13 @@ class TrainerPart(Part):
 
     def build(self, site: None) -> Trainer:
         raise NotImplementedError
+
+    def suits(self, model: nn.Module) -> None:
+        """Makes sure, before any data is read, that it can train a model, which has no memory yet.
+
+        Raises:
+            PartError: it cannot; unless overridden, it can train any.
+        """
 
     def planned_updates(self) -> int | None:
         """Updates of the weights in a whole training; None (unless overridden) if that is not known beforehand, in

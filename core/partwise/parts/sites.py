@@ -69,8 +69,10 @@ class JoiningResidual(Protocol):
 class SharedResidual:
     """A model's one residual part: every block asks it for the joint of each of its branches."""
 
-    def __init__(self, part: JoiningResidual) -> None:
+    def __init__(self, part: JoiningResidual, factor: float = 1.0) -> None:
         self.part = part
+        self.factor = factor
+        """What each branch is multiplied by before it joins, as the model's parametrisation says."""
         self.branches = 0
         """Joints made so far, in order from the bottom."""
 
@@ -78,7 +80,11 @@ class SharedResidual:
         """How the next branch of the block that is built at `site` joins the stream."""
         self.branches += 1
         built: Residual = self.part.assemble(ResidualSite(site.width, site.layer, site.depth, self.branches - 1))
-        return built
+        if self.factor == 1.0:
+            return built
+        from partwise.modules import Weighted
+
+        return Weighted(built, self.factor)
 
 
 class MemoryReaders:
@@ -110,6 +116,8 @@ class LayerSite(WidthSite):
     """The model's position part, for attentions that have none of their own."""
     residual: SharedResidual | None = None
     """How branches join the stream; None where a block is built by itself, and adds them."""
+    score_factor: float = 1.0
+    """Factor of the scores in an attention, as the model's parametrisation says."""
 
     def join(self) -> Residual:
         """How the next branch of the block here joins the residual stream; to be asked once per branch, in order."""
@@ -159,6 +167,16 @@ class HeadSite:
     """Query heads, H."""
     head_width: int
     """Features per head, D."""
+    factor: float = 1.0
+    """Factor of the scores, beside the score's own scale: see `LayerSite.score_factor`."""
+
+
+@dataclass(frozen=True)
+class ParametrisationSite(WidthSite):
+    """The site of a parametrisation: a model."""
+
+    depth: int
+    """Layers of the model."""
 
 
 @dataclass(frozen=True)

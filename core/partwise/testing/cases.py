@@ -29,7 +29,18 @@ MODULE_KINDS = frozenset(
 )  # fmt: skip
 """Kinds of the core whose parts build an `nn.Module`."""
 OTHER_KINDS = frozenset(
-    {"tokenizer", "initializer", "data", "optimizer", "schedule", "trainer", "sampler", "tracker", "engine"}
+    {
+        "tokenizer",
+        "initializer",
+        "parametrisation",
+        "data",
+        "optimizer",
+        "schedule",
+        "trainer",
+        "sampler",
+        "tracker",
+        "engine",
+    }
 )
 """Kinds whose parts build something else. Of any further kind, the first example is built to find out."""
 

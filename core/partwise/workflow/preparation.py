@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
+
+from torch import nn
 
 from partwise import assembly
 from partwise.assembly.inspection import Inspection, inspect_model
@@ -104,6 +106,7 @@ def check(loaded: LoadedRecipe) -> Assembled:
     data, model = data_of(loaded), skeleton(loaded, site)
     with at(loaded, "trainer"):
         trainer = loaded.recipe.trainer.assemble(None)
+        loaded.recipe.trainer.suits(cast(nn.Module, model))
     with at(loaded, "sampler"):
         loaded.recipe.sampler.assemble(None)
     return Assembled(data, site, model, trainer, tuple(_trackers(loaded)))

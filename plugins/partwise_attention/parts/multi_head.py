@@ -43,7 +43,7 @@ class MultiHeaded(Seeing, GroupedHeads):
     ) -> MultiHeadAttention:
         """What `build` makes of all knobs; `head_width` is that of the heads' outputs."""
         visibility = self._visibility(site)
-        score: Score = self.score.assemble(HeadSite(heads.query, heads.width))
+        score: Score = self.score.assemble(HeadSite(heads.query, heads.width, site.score_factor))
         if self.backend in ("sdpa", "flex") and score.scale is None:
             raise PartError(
                 f"backend {self.backend!r} needs a scaled dot product, and score {self.score.name!r} is another; "

@@ -24,7 +24,7 @@ class Dot(ScorePart):
     def build(self, site: HeadSite) -> DotScore:
         from partwise_attention.scores import DotScore
 
-        return DotScore(1.0)
+        return DotScore(site.factor)
 
 
 class ScaledDot(ScorePart):
@@ -38,7 +38,7 @@ class ScaledDot(ScorePart):
     def build(self, site: HeadSite) -> DotScore:
         from partwise_attention.scores import DotScore
 
-        return DotScore(site.head_width**-0.5 if self.scale is None else self.scale)
+        return DotScore((site.head_width**-0.5 if self.scale is None else self.scale) * site.factor)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
@@ -53,7 +53,7 @@ class Additive(ScorePart):
     def build(self, site: HeadSite) -> AdditiveScore:
         from partwise_attention.scores import AdditiveScore
 
-        return AdditiveScore(site.heads, site.head_width)
+        return AdditiveScore(site.heads, site.head_width, site.factor)
 
 
 class Cope(ScorePart):
@@ -72,7 +72,8 @@ class Cope(ScorePart):
     def build(self, site: HeadSite) -> ContextualScore:
         from partwise_attention.cope import ContextualScore
 
-        return ContextualScore(site.head_width, self.positions, self.scale or site.head_width**-0.5)
+        scale = (self.scale or site.head_width**-0.5) * site.factor
+        return ContextualScore(site.head_width, self.positions, scale)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
@@ -100,7 +101,7 @@ class Xpos(ScorePart):
 
         if site.head_width % 2:
             raise PartError(f"xpos takes features in pairs, and a head has {site.head_width}; make it an even number")
-        return DecayingScore(self.base, self.scale or site.head_width**-0.5, self.layout)
+        return DecayingScore(self.base, (self.scale or site.head_width**-0.5) * site.factor, self.layout)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:

@@ -37,6 +37,7 @@ class Xavier(InitializerPart):
     """Uniform weights scaled by fan-in and fan-out (Glorot & Bengio 2010)."""
 
     name = "xavier"
+    by_width = True
 
     def build(self, site: LayerSite) -> XavierInitializer:
         from partwise_models.initializers import XavierInitializer

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from pydantic import model_validator
 
 from partwise.parts import LayerSite, ModelSite, slots
 
-from .network import UNUSUAL, Layers, Network, fails_around_recurrence
+from .network import MUP, UNUSUAL, Layers, Network, fails_around_recurrence, planned_depth
 
 if TYPE_CHECKING:
-    from partwise.modules import Initializer
     from partwise_models.language_model import LanguageModel
 
 
@@ -44,19 +42,28 @@ class LanguageModelPart(Network):
         from partwise_models.language_model import LanguageModel
 
         place = LayerSite(width=self.width, context=self.context, causal=site.causal)
+        depth = planned_depth(self.blocks, self.depth)
+        parametrisation = self._parametrised(max(1, depth))
         input = self._input(site)
-        stack = self._stack(self.blocks, self.depth, place)
-        initializer: Initializer = self.initializer.assemble(replace(place, depth=max(1, len(stack.blocks))))
-        head = self._head(site, input)
+        stack = self._stack(self.blocks, depth, place, parametrisation)
         return LanguageModel(
-            input, stack, head, self.width, self.context, site.vocabulary, initializer, causal=site.causal
+            input,
+            stack,
+            self._head(site, input, parametrisation.logits),
+            self.width,
+            self.context,
+            site.vocabulary,
+            self._initializer(max(1, len(stack.blocks)), parametrisation),
+            parametrisation,
+            causal=site.causal,
         )
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
         attention = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": 2}}
         recurrence = {"use": "recurrent", "mixer": "gru"}
+        plain = {"width": 8, "context": 16, "blocks": (attention,), "position": "learned"}
         return (
-            cls.model_validate({"width": 8, "context": 16, "blocks": (attention,), "position": "learned"}),
+            cls.model_validate({**plain, "parametrisation": MUP}),
             cls.model_validate({**UNUSUAL, "blocks": (recurrence, attention), "depth": 3, "position": "rope"}),
         )

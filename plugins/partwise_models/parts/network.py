@@ -16,6 +16,7 @@ from partwise.parts import (
     LayerSite,
     ModelPart,
     ModelSite,
+    ParametrisationSite,
     PositionSite,
     SharedPosition,
     SharedResidual,
@@ -24,7 +25,7 @@ from partwise.parts import (
 )
 
 if TYPE_CHECKING:
-    from partwise.modules import Block, Embedding
+    from partwise.modules import Block, Embedding, Initializer, Parametrisation
     from partwise_models.stack import Head, Input, Positions, Stack
 
 Probability = Annotated[float, Ge(0), Lt(1)]
@@ -44,7 +45,9 @@ UNUSUAL: Mapping[str, Any] = {
     "embedding_norm": "layer_norm",
     "dropout": 0.2,
 }
-"""For examples: every knob of `Network` but `position` at another value than its default."""
+"""For examples: every knob of `Network` but `position`, and `parametrisation`, which xavier does not suit, at another
+value than its default."""
+MUP: Mapping[str, Any] = {"use": "mup", "base_width": 16}
 
 
 def fails_around_recurrence(example: str) -> Mapping[str, str]:
@@ -87,6 +90,8 @@ class Network(ModelPart):
     """Bounds logits to (-cap, cap) by cap * tanh(logit / cap), as Gemma 2 does; null means no bound."""
     initializer: slots.Initializer = use("normal")
     """How linear and embedding layers get their first weights."""
+    parametrisation: slots.Parametrisation = use("standard")
+    """How first weights, learning rates, attention and logits follow from width and depth."""
 
     def _input(self, site: ModelSite) -> Input:
         from partwise_models.stack import Input
@@ -95,7 +100,24 @@ class Network(ModelPart):
         scale = self.width**0.5 if self.embedding_scale == "sqrt_width" else self.embedding_scale
         return Input(embedding, self.width, float(scale))
 
-    def _head(self, site: ModelSite, input: Input) -> Head:
+    def _parametrised(self, depth: int) -> Parametrisation:
+        """
+        Raises:
+            PartError: the initializer scales weights by the width, which is up to the parametrisation.
+        """
+        if self.parametrisation.sets_weights and self.initializer.by_width:
+            raise PartError(
+                f"parametrisation {self.parametrisation.name!r} says how first weights shrink with the width, and the "
+                f'initializer {self.initializer.name!r} shrinks them, too; use the initializer "normal"',
+                ("initializer",),
+            )
+        return self.parametrisation.assemble(ParametrisationSite(self.width, depth))
+
+    def _initializer(self, depth: int, parametrisation: Parametrisation) -> Initializer:
+        site = LayerSite(width=self.width, context=self.context, depth=parametrisation.depth or depth)
+        return self.initializer.assemble(site)
+
+    def _head(self, site: ModelSite, input: Input, factor: float) -> Head:
         from partwise_models.stack import Head
 
         if self.tie and (input.embedding.weight_for_head() is None or input.projection is not None):
@@ -103,15 +125,19 @@ class Network(ModelPart):
                 f"tie shares the embedding's table with the output, and embedding {self.embedding.name!r} has no "
                 f'table of {self.width} features per token to share; set "tie": false'
             )
-        return Head(self.width, site.vocabulary, self.tie, self.head_bias, self.logit_cap, self.logit_factor)
+        scale = self.logit_factor * factor
+        return Head(self.width, site.vocabulary, self.tie, self.head_bias, self.logit_cap, scale)
 
-    def _stack(self, blocks: tuple[BlockPart, ...], depth: int | None, site: LayerSite) -> Stack:
+    def _stack(
+        self, blocks: tuple[BlockPart, ...], depth: int | None, site: LayerSite, parametrisation: Parametrisation
+    ) -> Stack:
         from partwise_models.stack import Stack
 
         pattern = _pattern(blocks)
         depth = depth or len(pattern)
-        position, residual = SharedPosition(self.position), SharedResidual(self.residual)
-        site = replace(site, depth=depth, position=position, residual=residual)
+        position, residual = SharedPosition(self.position), SharedResidual(self.residual, parametrisation.branch)
+        factor = parametrisation.scores
+        site = replace(site, depth=depth, position=position, residual=residual, score_factor=factor)
         built: list[Block] = []
         places: dict[tuple[int, int], int] = {}
         order = []
@@ -161,6 +187,11 @@ class Network(ModelPart):
             for heads, head_width in shared.shapes or [(1, 0)]
         ]
         return Positions(encoders[0], dict(zip(shared.shapes, encoders, strict=True)) if acts_inside else {})
+
+
+def planned_depth(blocks: tuple[BlockPart, ...], depth: int | None) -> int:
+    """Layers that are passed in a stack."""
+    return depth or len(_pattern(blocks))
 
 
 def _pattern(blocks: tuple[BlockPart, ...]) -> list[tuple[int, BlockPart]]:

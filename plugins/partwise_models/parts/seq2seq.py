@@ -11,7 +11,7 @@ from annotated_types import MinLen
 from partwise import PartError
 from partwise.parts import LayerSite, MemoryReaders, ModelSite, slots
 
-from .network import UNUSUAL, Layers, Network, fails_around_recurrence
+from .network import MUP, UNUSUAL, Layers, Network, fails_around_recurrence, planned_depth
 
 if TYPE_CHECKING:
     from partwise_models.seq2seq import Seq2Seq
@@ -43,28 +43,33 @@ class Seq2SeqPart(Network):
         from partwise_models.seq2seq import Seq2Seq
 
         place = LayerSite(width=self.width, context=self.context)
+        depth = max(
+            planned_depth(self.encoder, self.encoder_depth), planned_depth(self.decoder, self.decoder_depth)
+        )  # each stack has a residual stream of its own
+        parametrisation = self._parametrised(depth)
         encoder_input = self._input(site)
         decoder_input = encoder_input if self.share_embedding else self._input(site)
-        encoder = self._stack(self.encoder, self.encoder_depth, replace(place, causal=False))
+        encoder = self._stack(self.encoder, self.encoder_depth, replace(place, causal=False), parametrisation)
         readers = MemoryReaders()
         over_memory = replace(place, memory_width=self.width, memory_readers=readers)
-        decoder = self._stack(self.decoder, self.decoder_depth, over_memory)
+        decoder = self._stack(self.decoder, self.decoder_depth, over_memory, parametrisation)
         if readers.count == 0:
             raise PartError(
                 "no layer of the decoder reads the encoder's states, so that the source would change nothing; give one "
                 'or more an attention over them, such as "cross": {"use": "multi_head", "heads": 4}'
             )
-        layers = max(len(encoder.blocks), len(decoder.blocks))  # each stack has a residual stream of its own
+        layers = max(len(encoder.blocks), len(decoder.blocks))
         return Seq2Seq(
             encoder_input,
             encoder,
             decoder_input,
             decoder,
-            self._head(site, decoder_input),
+            self._head(site, decoder_input, parametrisation.logits),
             self.width,
             self.context,
             site.vocabulary,
-            self.initializer.assemble(replace(place, depth=layers)),
+            self._initializer(layers, parametrisation),
+            parametrisation,
         )
 
     @classmethod
@@ -76,6 +81,7 @@ class Seq2SeqPart(Network):
                     "width": 8,
                     "context": 16,
                     "position": "sinusoidal",
+                    "parametrisation": MUP,
                     "encoder": ({"use": "post_norm", "mixer": attention},),
                     "decoder": ({"use": "post_norm", "mixer": attention, "cross": attention},),
                     "encoder_depth": 2,

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from .optimizers import Adam, AdamW, Lion, Sgd
+from .optimizers import Adafactor, Adam, AdamW, AdEMAMix, ByRole, Lion, Muon, ScheduleFree, Sgd
 from .schedules import Constant, Cosine, InverseSqrt, Linear, WarmupCosine, WarmupStableDecay
 from .trainer import Standard
 
-PARTS = (Adam, AdamW, Constant, Cosine, InverseSqrt, Linear, Lion, Sgd, Standard, WarmupCosine, WarmupStableDecay)
+PARTS = (
+    *(Adafactor, Adam, AdamW, AdEMAMix, Lion, Muon, ScheduleFree, Sgd),
+    *(Constant, Cosine, InverseSqrt, Linear, WarmupCosine, WarmupStableDecay),
+    Standard,
+)
 
 __all__ = [
     "PARTS",
+    "AdEMAMix",
+    "Adafactor",
     "Adam",
     "AdamW",
+    "ByRole",
     "Constant",
     "Cosine",
     "InverseSqrt",
     "Linear",
     "Lion",
+    "Muon",
+    "ScheduleFree",
     "Sgd",
     "Standard",
     "WarmupCosine",

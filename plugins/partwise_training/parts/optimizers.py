@@ -1,25 +1,38 @@
 """The built-in optimizers.
 
 All of them let only matrices decay (parameters of two or more dimensions, embeddings among them); biases and the gains
-of norms do not.
+of norms do not, unless `decays` says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Self
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from partwise.parts import OptimizerPart, OptimizerSite
+from partwise import use
+from partwise.parts import OptimizerPart, OptimizerSite, slots
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 Share = Annotated[float, Field(ge=0, lt=1)]
+_BY_ROLE: dict[str, Any] = {"rates": {"matrix": 0.5}, "decays": {"matrix": 0.2}}
+"""For examples: both knobs by role."""
 
 
-class Sgd(OptimizerPart):
+class ByRole(OptimizerPart):
+    """Base of the optimizers: rates and decays by the roles of parameters."""
+
+    rates: Mapping[str, NonNegativeFloat] = {}
+    """Factors of the learning rate by role: {"embedding": 0.1}. The roles of every model are embedding, head (an
+    output layer with weights of its own), matrix (hidden weights) and vector (gains, biases); modules may have more."""
+    decays: Mapping[str, NonNegativeFloat] = {}
+    """Weight decay by role, in place of `weight_decay`, or of none for vectors: {"embedding": 0.0}."""
+
+
+class Sgd(ByRole):
     """Stochastic gradient descent, with momentum on request (Nesterov's, too: Sutskever et al. 2013)."""
 
     name = "sgd"
@@ -42,18 +55,19 @@ class Sgd(OptimizerPart):
     def build(self, site: OptimizerSite) -> Optimizer:
         from torch.optim import SGD
 
-        from partwise_training.optimizers import decay_groups, fused
+        from partwise_training.optimizers import fused, parameter_groups, refuse_parametrisation
 
-        groups, quick = decay_groups(site.model, self.weight_decay), fused(site.model.parameters())
+        refuse_parametrisation(site.model, self.name)
+        groups, quick = parameter_groups(site.model, self), fused(site.model.parameters())
         return SGD(groups, self.lr, self.momentum, nesterov=self.nesterov, fused=quick)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(lr=0.05)
-        yield cls(momentum=0.9, nesterov=True, weight_decay=0.01)
+        yield cls(momentum=0.9, nesterov=True, weight_decay=0.01, **_BY_ROLE)
 
 
-class Adam(OptimizerPart):
+class Adam(ByRole):
     """Adam (Kingma & Ba 2015, arXiv:1412.6980); its decay is part of the gradient and so of the moments."""
 
     name = "adam"
@@ -70,17 +84,18 @@ class Adam(OptimizerPart):
     def build(self, site: OptimizerSite) -> Optimizer:
         from torch import optim
 
-        from partwise_training.optimizers import decay_groups, fused
+        from partwise_training.optimizers import fused, parameter_groups
 
-        groups, quick = decay_groups(site.model, self.weight_decay), fused(site.model.parameters())
+        groups, quick = parameter_groups(site.model, self, self.eps), fused(site.model.parameters())
         return optim.Adam(groups, self.lr, self.betas, self.eps, fused=quick)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(lr=3e-3, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1)
+        yield cls(weight_decay=0.1, **_BY_ROLE)
 
 
-class AdamW(OptimizerPart):
+class AdamW(ByRole):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101); betas and decay of GPT-3."""
 
     name = "adamw"
@@ -97,17 +112,18 @@ class AdamW(OptimizerPart):
     def build(self, site: OptimizerSite) -> Optimizer:
         from torch import optim
 
-        from partwise_training.optimizers import decay_groups, fused
+        from partwise_training.optimizers import fused, parameter_groups
 
-        groups, quick = decay_groups(site.model, self.weight_decay), fused(site.model.parameters())
+        groups, quick = parameter_groups(site.model, self, self.eps), fused(site.model.parameters())
         return optim.AdamW(groups, self.lr, self.betas, self.eps, fused=quick)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(lr=3e-3, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.2)
+        yield cls(**_BY_ROLE)
 
 
-class Lion(OptimizerPart):
+class Lion(ByRole):
     """Lion (Chen et al. 2023, arXiv:2302.06675): steps by the sign of a momentum; takes a smaller rate than Adam."""
 
     name = "lion"
@@ -121,10 +137,144 @@ class Lion(OptimizerPart):
 
     def build(self, site: OptimizerSite) -> Optimizer:
         from partwise_training import lion
-        from partwise_training.optimizers import decay_groups
+        from partwise_training.optimizers import parameter_groups
 
-        return lion.Lion(decay_groups(site.model, self.weight_decay), self.lr, self.betas)
+        return lion.Lion(parameter_groups(site.model, self), self.lr, self.betas)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(lr=1e-3, betas=(0.8, 0.95), weight_decay=0.5)
+        yield cls(lr=1e-3, **_BY_ROLE)
+
+
+class Muon(OptimizerPart):
+    """Muon (Jordan et al. 2024): orthogonalised momentum for hidden matrices, and another optimizer for the rest."""
+
+    name = "muon"
+
+    lr: PositiveFloat = 0.02
+    """Learning rate of hidden matrices, which the schedule scales."""
+    momentum: Share = 0.95
+    """Share of the last update's direction that is kept."""
+    nesterov: bool = True
+    """Looks ahead along the momentum before it corrects."""
+    steps: PositiveInt = 5
+    """Newton-Schulz iterations by which the momentum is made orthogonal."""
+    size: Literal["shape", "adam"] = "shape"
+    """How large an update is: shape, sqrt(max(1, rows / columns)), as first published; adam, as large as Adam's, so
+    that Adam's rates and decays hold (Liu et al. 2025, arXiv:2502.16982)."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Share of the matrices, times the learning rate, that is taken off at each update."""
+    others: slots.Optimizer = use("adamw")
+    """What updates all other parameters: embeddings, an output layer, gains, biases."""
+
+    def build(self, site: OptimizerSite) -> Optimizer:
+        from partwise_training import muon
+        from partwise_training.joined import Joined
+        from partwise_training.optimizers import Rest, matrix_groups
+
+        groups, others = matrix_groups(site.model, self.lr, self.weight_decay, self.size == "adam")
+        mine = muon.Muon(groups, self.lr, self.momentum, self.nesterov, self.steps, self.size == "adam")
+        if not others:
+            return mine
+        return Joined([mine, self.others.assemble(OptimizerSite(Rest(site.model, others)))])
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls()
+        yield cls(lr=0.05, momentum=0.8, nesterov=False, steps=3, size="adam", weight_decay=0.1, others=Lion(lr=1e-3))
+
+
+class AdEMAMix(ByRole):
+    """AdamW with a second momentum that remembers thousands of updates (Pagliardini et al. 2024, arXiv:2409.03137)."""
+
+    name = "ademamix"
+
+    lr: PositiveFloat = 1e-3
+    """Learning rate, which the schedule scales."""
+    betas: tuple[Share, Share, Annotated[float, Field(gt=0, lt=1)]] = (0.9, 0.999, 0.9999)
+    """Shares of the fast momentum, of the second moment and of the slow momentum kept at each update."""
+    alpha: NonNegativeFloat = 8.0
+    """Weight of the slow momentum; with 0 it is AdamW."""
+    warmup: PositiveInt | None = None
+    """Updates over which the slow momentum's weight grows from 0, and its memory from that of the fast one; best all of
+    the training. null: it has both from the start."""
+    eps: PositiveFloat = 1e-8
+    """Added to the root of the second moment."""
+    weight_decay: NonNegativeFloat = 0.1
+    """Share of the weights, times the learning rate, that is taken off at each update."""
+
+    def build(self, site: OptimizerSite) -> Optimizer:
+        from partwise_training import ademamix
+        from partwise_training.optimizers import parameter_groups
+
+        groups = parameter_groups(site.model, self, self.eps)
+        return ademamix.AdEMAMix(groups, self.lr, self.betas, self.alpha, self.warmup, self.eps)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(lr=3e-3, betas=(0.8, 0.95, 0.99), alpha=2.0, warmup=4, eps=1e-6, weight_decay=0.2)
+        yield cls(lr=1e-3, alpha=4.0, **_BY_ROLE)
+
+
+class ScheduleFree(ByRole):
+    """AdamW with an average of weights in place of a schedule (Defazio et al. 2024, arXiv:2405.15682)."""
+
+    name = "schedule_free"
+
+    lr: PositiveFloat = 2.5e-3
+    """Learning rate; give the trainer the schedule "constant"."""
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    """Share of the average in the weights at which gradients are taken; of the second moment kept at each update."""
+    warmup: NonNegativeInt = 0
+    """Updates over which the rate grows from 0, and the weight of their results in the average with it."""
+    eps: PositiveFloat = 1e-8
+    """Added to the root of the second moment."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Share of the weights, times the learning rate, that is taken off at each update."""
+
+    def build(self, site: OptimizerSite) -> Optimizer:
+        from partwise_training import schedule_free
+        from partwise_training.optimizers import parameter_groups
+
+        groups = parameter_groups(site.model, self, self.eps)
+        return schedule_free.ScheduleFree(groups, self.lr, self.betas, self.warmup, self.eps)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(lr=0.01, betas=(0.8, 0.95), warmup=3, eps=1e-6, weight_decay=0.1)
+        yield cls(lr=0.01, **_BY_ROLE)
+
+
+class Adafactor(ByRole):
+    """Adafactor (Shazeer & Stern 2018, arXiv:1804.04235): second moments of matrices by row and by column alone.
+
+    An update whose root mean square is above 1 is shortened to it, before the learning rate.
+    """
+
+    name = "adafactor"
+
+    lr: PositiveFloat = 0.01
+    """Learning rate, a share of each weight's root mean square, which the schedule scales; at most 1 / sqrt(n) in
+    update n."""
+    beta2_decay: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """The power p with which the second moment's memory grows: it keeps a share 1 - n^-p in update n."""
+    least: PositiveFloat = 1e-3
+    """The root mean square that a weight is taken to have at least."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Share of the weights, times the learning rate, that is taken off at each update."""
+
+    def build(self, site: OptimizerSite) -> Optimizer:
+        from torch import optim
+
+        from partwise_training.optimizers import parameter_groups, refuse_parametrisation, refuse_shards
+
+        refuse_parametrisation(site.model, self.name)
+        refuse_shards(site.model, self.name)
+        groups = parameter_groups(site.model, self)
+        return optim.Adafactor(groups, self.lr, -self.beta2_decay, (None, self.least))
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(lr=0.1, beta2_decay=0.6, least=0.1, weight_decay=0.1)
+        yield cls(lr=0.1, **_BY_ROLE)

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import PositiveFloat, PositiveInt
 
-from partwise import use
-from partwise.parts import ScheduleSite, TrainerPart, slots
+from partwise import PartError, use
+from partwise.parts import OptimizerSite, ScheduleSite, TrainerPart, slots
 
-from .optimizers import Sgd
+from .optimizers import Sgd, Share
 from .schedules import Constant
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from partwise.training import Trainer
 
 
@@ -36,6 +38,9 @@ class Standard(TrainerPart):
     """What updates the weights."""
     schedule: slots.Schedule = use("cosine")
     """How the learning rate changes."""
+    average: Share | None = None
+    """Share of a moving average of the weights that is kept at each update, 0.999 say. It is the averaged weights that
+    are then evaluated, and kept at the end. null: there is no average."""
     clip: PositiveFloat | None = 1.0
     """Largest norm of the gradient of all weights together; a longer one is shortened to it. null: any."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -55,6 +60,13 @@ class Standard(TrainerPart):
     keep_checkpoints: PositiveInt = 2
     """Newest checkpoints that stay, besides that of the lowest validation loss: one to go on from, others to fall
     back to."""
+
+    def suits(self, model: nn.Module) -> None:
+        try:
+            self.optimizer.assemble(OptimizerSite(model))
+        except PartError as error:
+            error.path = ("optimizer", *(error.path or ()))
+            raise
 
     def planned_updates(self) -> int:
         return self.steps
@@ -84,6 +96,7 @@ class Standard(TrainerPart):
             steps=4,
             batch_size=2,
             accumulate=2,
+            average=0.5,
             parallel="fsdp",
             evaluate_every=2,
             evaluate_batches=1,

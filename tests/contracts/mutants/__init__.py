@@ -8,6 +8,7 @@ from . import (
     models,
     objectives,
     others,
+    parametrised,
     parts,
     placed,
     residuals,
@@ -35,6 +36,7 @@ CATALOGUE: tuple[Kill, ...] = tuple(
         others,
         objectives,
         residuals,
+        parametrised,
     )
     for kill in module.KILLS
 )

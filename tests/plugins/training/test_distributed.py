@@ -114,6 +114,20 @@ def test_two_processes_then_one_then_two_train_as_one(tmp_path: Path, alone: Run
         )  # Adam makes much of a gradient of nothing
 
 
+def test_roles_two_optimizers_and_an_average_are_the_same_in_shards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARTWISE_CACHE", str(tmp_path / "cache"))
+    others = {"use": "schedule_free", "lr": 0.01, "rates": {"embedding": 0.5}}
+    knobs = {"optimizer": {"use": "muon", "lr": 0.01, "others": others}, "average": 0.8, "parallel": "fsdp"}
+    path, out = recipe(tmp_path, **knobs), tmp_path / "together"
+    alone = train(load(path), tmp_path / "alone", device="cpu")
+    interrupted_at(7, path, out, tmp_path)  # evaluated at 4, saved at 5 and 7
+    run = train(load(path), out, device="cpu")
+    for ours, theirs in zip(run.rows(), alone.rows(), strict=True):
+        assert ours == {name: pytest.approx(value, rel=1e-4) for name, value in theirs.items()}
+
+
 def test_a_failure_of_all_is_told_once(tmp_path: Path) -> None:
     path = recipe(tmp_path, batch_size=3)
     command = ["-m", "partwise_cli", "train", str(path), "--out", str(tmp_path / "run"), "--device", "cpu"]

@@ -210,6 +210,7 @@ def _trainer(part: Part, site: None, training: bool) -> Any:
 
 _OBSERVERS: dict[str, Callable[[Any, Any, bool], Any]] = {
     "initializer": _initializer,
+    "parametrisation": lambda part, site, training: part.assemble(site),
     "tokenizer": _tokenizer,
     "data": _data,
     "schedule": _schedule,
