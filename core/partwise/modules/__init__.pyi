@@ -3,6 +3,7 @@ from .bias import Bias as Bias
 from .carried import Carried as Carried
 from .convolution import CausalConvolution as CausalConvolution
 from .cross_entropy import LinearHead as LinearHead
+from .feeding import fed as fed
 from .filling import fillable as fillable
 from .flow import Flow as Flow
 from .flow import causal_flow as causal_flow
@@ -26,13 +27,19 @@ from .properties import cached_property as cached_property
 from .protocols import Attention as Attention
 from .protocols import Block as Block
 from .protocols import Embedding as Embedding
+from .protocols import FeedForward as FeedForward
 from .protocols import Initializer as Initializer
 from .protocols import Mixer as Mixer
 from .protocols import Model as Model
 from .protocols import Residual as Residual
+from .protocols import Router as Router
 from .protocols import Score as Score
 from .protocols import StreamEnds as StreamEnds
+from .protocols import Updated as Updated
 from .recurrence import linear_recurrence as linear_recurrence
+from .routing import Groups as Groups
+from .routing import Routing as Routing
+from .routing import groups_of as groups_of
 from .states import Decoding as Decoding
 from .states import State as State
 from .states import reordered as reordered

@@ -11,6 +11,7 @@ from . import (
     parts,
     placed,
     residuals,
+    routers,
     text,
     tools,
     trained,
@@ -35,6 +36,7 @@ CATALOGUE: tuple[Kill, ...] = tuple(
         others,
         objectives,
         residuals,
+        routers,
     )
     for kill in module.KILLS
 )
