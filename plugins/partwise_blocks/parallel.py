@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from partwise.modules import Flow, Mixer, Residual, State
+from partwise.modules import Flow, Mixer, Residual, State, fed
 
 from .branches import dropped, mixer_states
 
@@ -37,7 +37,7 @@ class ParallelBlock(nn.Module):
         h = self.norm(read)
         g = h if self.feedforward_norm is None else self.feedforward_norm(read)
         mixed = dropped(self, self.mixer(h, flow, state and state["mixer"]))
-        return self.join.write(x, mixed + dropped(self, self.feedforward(g)))
+        return self.join.write(x, mixed + dropped(self, fed(self.feedforward, g, flow)))
 
     def empty_state(self, batch: int, length: int, memory_length: int, like: Tensor) -> State:
         return mixer_states(self.mixer, None, batch, length, memory_length, like)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from partwise.modules import Flow, State
+from partwise.modules import Flow, State, fed
 
 from .branches import Branches, dropped
 
@@ -19,6 +19,6 @@ class PreNormBlock(Branches):
             h = self.cross(self.cross_norm(self.cross_join.read(x)), flow, state and state["cross"])
             x = self.cross_join.write(x, dropped(self, h))
         if self.feedforward is not None:
-            h = self.feedforward(self.feedforward_norm(self.feedforward_join.read(x)))
+            h = fed(self.feedforward, self.feedforward_norm(self.feedforward_join.read(x)), flow)
             x = self.feedforward_join.write(x, dropped(self, h))
         return x

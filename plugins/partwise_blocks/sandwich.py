@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from partwise.modules import Flow, Mixer, State
+from partwise.modules import Flow, Mixer, State, fed
 
 from .branches import NewJoint, NewNorm, dropped, mixer_states, optional
 
@@ -37,7 +37,7 @@ class SandwichBlock(nn.Module):
             h = self.cross(self.cross_norm(self.cross_join.read(x)), flow, state and state["cross"])
             x = self.cross_join.write(x, dropped(self, self.cross_output_norm(h)))
         if self.feedforward is not None:
-            h = self.feedforward(self.feedforward_norm(self.feedforward_join.read(x)))
+            h = fed(self.feedforward, self.feedforward_norm(self.feedforward_join.read(x)), flow)
             x = self.feedforward_join.write(x, dropped(self, self.feedforward_output_norm(h)))
         return x
 

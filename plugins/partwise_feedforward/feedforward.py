@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,6 +17,9 @@ class FeedForward(nn.Module):
     `down` carries `ends_residual_branch`, by which an initializer recognises it.
     """
 
+    reads_flow = False
+    takes_groups = True
+
     def __init__(self, width: int, hidden: int, activation: Activation, bias: bool = True, dropout: float = 0) -> None:
         super().__init__()
         self.up = nn.Linear(width, hidden, bias)
@@ -25,9 +28,11 @@ class FeedForward(nn.Module):
         self.down = nn.Linear(hidden, width, bias)
         self.down.ends_residual_branch = True  # type: ignore[assignment]
 
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = self.activation(self.up(x))
-        return self.down(F.dropout(hidden, self.dropout) if self.dropout and self.training else hidden)
+    def forward(self, x: Tensor, *groups: Any) -> Tensor:
+        hidden = self.activation(self.up(x, *groups))
+        if self.dropout and self.training:
+            hidden = F.dropout(hidden, self.dropout)
+        return self.down(hidden, *groups)
 
     def extra_repr(self) -> str:
         return name_of(self.activation)

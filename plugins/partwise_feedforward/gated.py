@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -16,6 +18,9 @@ class GatedFeedForward(nn.Module):
     `ends_residual_branch`, by which an initializer recognises it.
     """
 
+    reads_flow = False
+    takes_groups = True
+
     def __init__(self, width: int, hidden: int, activation: Activation, bias: bool = False, dropout: float = 0) -> None:
         super().__init__()
         self.gate = nn.Linear(width, hidden, bias)
@@ -25,9 +30,11 @@ class GatedFeedForward(nn.Module):
         self.down = nn.Linear(hidden, width, bias)
         self.down.ends_residual_branch = True  # type: ignore[assignment]
 
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = self.activation(self.gate(x)) * self.up(x)
-        return self.down(F.dropout(hidden, self.dropout) if self.dropout and self.training else hidden)
+    def forward(self, x: Tensor, *groups: Any) -> Tensor:
+        hidden = self.activation(self.gate(x, *groups)) * self.up(x, *groups)
+        if self.dropout and self.training:
+            hidden = F.dropout(hidden, self.dropout)
+        return self.down(hidden, *groups)
 
     def extra_repr(self) -> str:
         return name_of(self.activation)

@@ -53,7 +53,7 @@ class LanguageModel(nn.Module):
 
     def hidden(self, batch: Batch) -> Hidden:
         # Training rows are padded on the right, where a causal model never looks: the fast path stays open.
-        x, flow = self._read(replace(batch, padding=None) if self.causal else batch)
+        x, flow = self._read(batch, masked=not self.causal)
         return Hidden(x, flow, self.head.over(self.input.embedding.weight_for_head()), self.input)
 
     def loss(self, batch: Batch) -> Tensor:
@@ -73,8 +73,10 @@ class LanguageModel(nn.Module):
     def empty_states(self, batch: int, length: int, memory_length: int = 0) -> list[State]:
         return self.stack.empty_states(batch, length, memory_length, like=next(self.parameters()))
 
-    def _read(self, batch: Batch) -> tuple[Tensor, Flow]:
-        flow = batch_flow(batch)
+    def _read(self, batch: Batch, masked: bool = True) -> tuple[Tensor, Flow]:
+        flow = batch_flow(batch if masked else replace(batch, padding=None))
+        if not masked and batch.padding is not None:
+            flow = replace(flow, unmasked_padding=batch.padding)
         return self.stack(self.input(batch.tokens), flow), flow
 
     def _logits(self, x: Tensor) -> Tensor:

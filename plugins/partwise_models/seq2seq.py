@@ -75,7 +75,7 @@ class Seq2Seq(nn.Module):
 
     def hidden(self, batch: Batch) -> Hidden:
         # Targets are padded on the right, where the causal decoder never looks.
-        x, flow = self._read(replace(batch, padding=None))
+        x, flow = self._read(replace(batch, padding=None), unmasked=batch.padding)
         return Hidden(x, flow, self.head.over(self.decoder_input.embedding.weight_for_head()), self.decoder_input)
 
     def loss(self, batch: Batch) -> Tensor:
@@ -96,9 +96,11 @@ class Seq2Seq(nn.Module):
     def empty_states(self, batch: int, length: int, memory_length: int = 0) -> list[State]:
         return self.decoder.empty_states(batch, length, memory_length, like=next(self.parameters()))
 
-    def _read(self, batch: Batch) -> tuple[Tensor, Flow]:
+    def _read(self, batch: Batch, unmasked: Tensor | None = None) -> tuple[Tensor, Flow]:
         carried = Carried()
         flow = batch_flow(batch, self.encode(batch, carried), carried)
+        if unmasked is not None:
+            flow = replace(flow, unmasked_padding=unmasked)
         return self.decoder(self.decoder_input(batch.tokens), flow), flow
 
     def _logits(self, x: Tensor) -> Tensor:

@@ -13,18 +13,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from partwise.assembly import seed_for
 from partwise.data import Batch
 from partwise.metric_names import GRAD_NORM, LOSS, LR
-from partwise.modules import objective_of
+from partwise.modules import Updated, objective_of
 from partwise.training import Processes, Schedule, Training
 
 from .parallel import Parallel
@@ -68,6 +68,13 @@ class Updates:
     rates: list[float]
     """The optimizer's own learning rates, before the schedule (and before a checkpoint, which holds scaled ones)."""
     settings: Standard
+    told: list[Updated] = field(init=False)
+    """The modules that are told of every update."""
+
+    def __post_init__(self) -> None:
+        modules = cast(nn.Module, self.training.model).modules()
+        told = [cast(Updated, one) for one in modules if callable(getattr(one, "after_update", None))]
+        object.__setattr__(self, "told", told)
 
     def make(self, step: int) -> Update:
         """Update number `step`, counted from 0."""
@@ -95,7 +102,13 @@ class Updates:
             clip_grads_with_norm_(parameters, longest, torch.tensor(norm))
         self.precision.step(optimizer)
         optimizer.zero_grad()
+        self._tell()
         return Update(loss, lr, norm, tokens, waited, True, others)
+
+    def _tell(self) -> None:
+        with torch.no_grad():
+            for module in self.told:
+                module.after_update(self.processes.sum)
 
     def _other_rates(self) -> dict[str, float]:
         """The learning rates of groups that have one of their own, by the groups' names."""

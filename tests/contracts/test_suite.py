@@ -152,10 +152,10 @@ def test_a_name_of_several_kinds_must_be_told_apart() -> None:
 # --- a kind of a plugin's own --------------------------------------------------------------------------
 
 
-class RouterPart(Part):
+class GatePart(Part):
     """Says which experts a token goes to."""
 
-    kind = "router"
+    kind = "gate"
 
     @classmethod
     def sites(cls) -> Mapping[str, Any]:
@@ -176,7 +176,7 @@ def shares_add_up_to_one(part: Part, site: Any) -> None:
     close(shares.sum(-1), torch.ones(2, 3), "the sum of a token's shares")
 
 
-class Softmax(RouterPart):
+class Softmax(GatePart):
     """Routes each token by the softmax of a linear layer."""
 
     name = "softmax"

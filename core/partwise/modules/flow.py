@@ -55,6 +55,8 @@ class Flow:
     """What `encoder` adds to attention scores, computed once per pass."""
     tokens: Tensor | None = None
     """[B, T], the ids of this pass; None where a module is tried without any."""
+    unmasked_padding: Tensor | None = None
+    """[B, T] bool, as `padding`, where a model left that out because no token can look there; see `counted`."""
     by_shape: Mapping[tuple[int, int], Flow] = field(default_factory=dict, repr=False, compare=False)
     """This flow for each shape of heads, by heads and head width, where several share one position part."""
     carried: Carried = field(default_factory=_nothing_carried, repr=False, compare=False)
@@ -105,6 +107,11 @@ class Flow:
     def present(self) -> Tensor | None:
         """[B, T] bool, True where this pass has a token and False where it has padding; None: no padding."""
         return None if self.padding is None else self.padding[:, self.start :]
+
+    @cached_property
+    def counted(self) -> Tensor | None:
+        """[B, T] bool, True where this pass has a token, also where masks need not know; None: everywhere."""
+        return self.present if self.unmasked_padding is None else self.unmasked_padding
 
     @cached_property
     def begins(self) -> Tensor | None:

@@ -8,7 +8,7 @@ Shapes: B batch, T positions, S positions so far, C width, H heads, D head width
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .flow import Flow
     from .hidden import Hidden
+    from .routing import Routing
     from .states import Decoding, State
 
 
@@ -67,6 +68,36 @@ class Mixer(Protocol):
 class Attention(Mixer, Protocol):
     """A mixer in which positions look at each other. One built at a site where `site.reads_memory` holds takes keys
     and values from `flow.memory` instead of x."""
+
+
+class FeedForward(Protocol):
+    """An `nn.Module` that transforms each position on its own, x [..., C] to [..., C].
+
+    Two class attributes say what more it can do; without them it is called with x alone.
+
+    - `reads_flow = True`: it is called `module(x, flow)`, with x [B, T, C], because it needs to know the tokens, say,
+      or adds terms to the loss.
+    - `takes_groups = True`: it can be one of several experts that are computed together. All its weights are in linear
+      layers, and called `module(x, groups)` it hands `groups` on to each of them.
+    """
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+
+class Router(Protocol):
+    """An `nn.Module` that chooses experts for tokens."""
+
+    def __call__(self, x: Tensor, flow: Flow) -> Routing:
+        """x [B, T, C]. Terms of the loss that balance the experts go to `flow.add_term`, in training only."""
+        ...
+
+
+class Updated(Protocol):
+    """An `nn.Module` anywhere in a model that is told of every update of the weights."""
+
+    def after_update(self, total: Callable[[Tensor], Tensor]) -> None:
+        """Trainers call it after each update, in every process; `total` gives the sum of a tensor over all of them."""
+        ...
 
 
 class Residual(Protocol):

@@ -24,6 +24,7 @@ from .sites import (
     ParametrisationSite,
     PositionSite,
     ResidualSite,
+    RouterSite,
     ScheduleSite,
     TokenizerSite,
     WidthSite,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         Parametrisation,
         PositionEncoder,
         Residual,
+        Router,
         Score,
         StreamEnds,
     )
@@ -173,6 +175,20 @@ class FeedForwardPart(Part):
     @classmethod
     def sites(cls) -> Mapping[str, Any]:
         return {"layer": _LAYER}
+
+
+class RouterPart(Part):
+    """Chooses the experts of each token, and the weight of what each of them gives."""
+
+    kind = "router"
+    builds_module = True
+
+    def build(self, site: RouterSite) -> Router:
+        raise NotImplementedError
+
+    @classmethod
+    def sites(cls) -> Mapping[str, Any]:
+        return {"decoder": RouterSite(16, 6, layer=1), "encoder": RouterSite(16, 6, layer=1, causal=False)}
 
 
 class NormPart(Part):

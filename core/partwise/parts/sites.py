@@ -148,6 +148,18 @@ class LayerSite(WidthSite):
 
 
 @dataclass(frozen=True)
+class RouterSite(WidthSite):
+    """The site of a router, in a layer of experts."""
+
+    experts: int
+    """Number of experts, E."""
+    layer: int = 0
+    """Index of the layer in its stack, from 0."""
+    causal: bool = True
+    """Whether a position may depend only on itself and earlier ones."""
+
+
+@dataclass(frozen=True)
 class ResidualSite(WidthSite):
     """The site of a residual connection: where one branch of a layer joins the stream."""
 

@@ -24,7 +24,8 @@ from .violation import require
 
 MODULE_KINDS = frozenset(
     {
-        "embedding", "position", "score", "mixer", "feedforward", "norm", "residual", "block", "model", "objective",
+        "embedding", "position", "score", "mixer", "feedforward", "router", "norm", "residual", "block", "model",
+        "objective",
     }
 )  # fmt: skip
 """Kinds of the core whose parts build an `nn.Module`."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from partwise.assembly.build import materialise
 from partwise.data.batch import IGNORED, Batch
 from partwise.modules.cross_entropy import LinearHead
+from partwise.modules.feeding import fed
 from partwise.modules.flow import Flow, causal_flow
 from partwise.modules.hidden import Hidden
 from partwise.modules.passes import batch_flow
@@ -29,6 +30,8 @@ from .violation import ContractViolation, skip
 
 MEMORY = 5
 """Positions of the memory that probes of cross-attention read."""
+VOCABULARY = 13
+"""Ids of tokens that probes of a feed-forward or a router read."""
 _SPREAD = 1000
 """The distance between the seeds of two runs, large enough that they share no input."""
 _seed: ContextVar[int] = ContextVar("partwise_testing_seed", default=0)
@@ -59,6 +62,8 @@ class Probe:
     """From the module and the inputs to one tensor."""
     batch: Batch | None = None
     """The batch that the inputs are, for a model, which has a loss."""
+    terms: Callable[..., Tensor | None] | None = None
+    """From the module and the inputs to the terms that it adds to the loss of training, for one that may."""
 
     def __call__(self, module: nn.Module) -> Tensor:
         return self.call(module, *self.inputs)
@@ -125,6 +130,11 @@ def loss_of(module: Any, call: Probe) -> Tensor | None:
     return loss
 
 
+def terms_of(module: nn.Module, call: Probe) -> Tensor | None:
+    """The terms that a module adds to the loss of training, by their weights; None if it adds none."""
+    return None if call.terms is None else call.terms(module, *call.inputs)
+
+
 def in_one(output: Any) -> Tensor:
     """The output of a module as one tensor; several tensors are flattened and joined."""
     if isinstance(output, Tensor):
@@ -135,6 +145,42 @@ def in_one(output: Any) -> Tensor:
 
 def _of_x(part: Part, site: Any, rows: int, length: int) -> Probe:
     return Probe((numbers(rows, length, site.width),), lambda module, x: module(x))
+
+
+def pointwise(module: Any, x: Tensor, ids: Tensor) -> Tensor:
+    """What a norm, or a feed-forward for tokens `ids` [B, T], gives for x [B, T, C]."""
+    return module(x) if not getattr(module, "reads_flow", False) else fed(module, x, flow_over(x, ids))
+
+
+def flow_over(x: Tensor, ids: Tensor) -> Flow:
+    """The flow of tokens `ids` [B, T] from position 0."""
+    return replace(causal_flow(x.shape[1], x.device), tokens=ids)
+
+
+def _of_fed(part: Part, site: Any, rows: int, length: int) -> Probe:
+    if not getattr(skeleton_of(part, site), "reads_flow", False):
+        return _of_x(part, site, rows, length)
+    return Probe((numbers(rows, length, site.width), tokens(rows, length, below=VOCABULARY)), pointwise, terms=_terms)
+
+
+def _terms(module: Any, x: Tensor, ids: Tensor) -> Tensor | None:
+    flow = flow_over(x, ids)
+    module(x, flow)
+    return flow.carried.weighted()
+
+
+def routed(module: Any, x: Tensor, ids: Tensor, experts: int) -> Tensor:
+    """The shares that a router gives each of its experts at each position, [B, T, E]."""
+    routing = module(x, flow_over(x, ids))
+    shares = routing.shares(x.shape[0] * x.shape[1], experts).view(*x.shape[:2], experts)
+    return shares.to(x.dtype) + 0 * x.mean(-1, keepdim=True)  # some routers do not look at x
+
+
+def _of_router(part: Part, site: Any, rows: int, length: int) -> Probe:
+    def call(module: nn.Module, x: Tensor, ids: Tensor) -> Tensor:
+        return routed(module, x, ids, site.experts)
+
+    return Probe((numbers(rows, length, site.width), tokens(rows, length, below=VOCABULARY)), call, terms=_terms)
 
 
 def _of_flow(part: Part, site: Any, rows: int, length: int) -> Probe:
@@ -219,7 +265,8 @@ _PROBES: dict[str, Callable[[Any, Any, int, int], Probe]] = {
     "position": _of_position,
     "score": _of_heads,
     "mixer": _of_flow,
-    "feedforward": _of_x,
+    "feedforward": _of_fed,
+    "router": _of_router,
     "norm": _of_x,
     "residual": _of_stream,
     "objective": _of_hidden,

@@ -56,7 +56,8 @@ class Training:
 
 
 class Trainer(Protocol):
-    """Trains a model."""
+    """Trains a model. After each update of the weights it calls `after_update` of the modules that have it (see
+    `partwise.modules.Updated`)."""
 
     def fit(self, training: Training) -> None:
         """Trains to the end, from wherever `training.run` stands."""

@@ -12,6 +12,7 @@ from . import (
     parts,
     placed,
     residuals,
+    routers,
     text,
     tools,
     trained,
@@ -37,6 +38,7 @@ CATALOGUE: tuple[Kill, ...] = tuple(
         objectives,
         residuals,
         parametrised,
+        routers,
     )
     for kill in module.KILLS
 )

@@ -20,13 +20,13 @@ from ...plugged import loaded
 NASTY = "<script>alert(1)</script> & \"quotes\" 'too' {{ 7 * 7 }} \x1b[31m\u202e"
 
 
-class RouterPart(Part):
+class GatePart(Part):
     """Sends each token to some experts."""
 
-    kind = "router"
+    kind = "gate"
 
 
-class TopTwo(RouterPart):
+class TopTwo(GatePart):
     """Sends each token to two experts, p = softmax(x W) (Lepikhin et al. 2020, arXiv:2006.16668).
 
     See `experts` and `rope`; the *second* one is drawn.

@@ -12,7 +12,7 @@ PAGES = (
     "index.html",
     "parts/attention.multi_head.html",
     "parts/position.alibi.html",
-    "parts/router.acme~top_two.html",
+    "parts/gate.acme~top_two.html",
     "parts/schedule.warmup_cosine.html",
     "recipes/gpt.html",
 )

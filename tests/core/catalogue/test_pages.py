@@ -21,7 +21,7 @@ from ..studies.report.pages import (
     parsed,
 )
 
-TOP_TWO = "parts/router.acme~top_two.html"
+TOP_TWO = "parts/gate.acme~top_two.html"
 
 
 def every_page(directory: Path) -> Iterator[tuple[Path, Element]]:
@@ -106,7 +106,7 @@ def test_a_recipe_that_does_not_hold_is_shown_with_the_reason(catalogue: Path) -
 
 def test_a_part_of_a_plugin_and_of_a_kind_of_its_own_is_there_with_all_it_says(catalogue: Path) -> None:
     index = page(catalogue, "index.html")
-    assert "Sends each token to some experts." in index.with_id("kind-router").text
+    assert "Sends each token to some experts." in index.with_id("kind-gate").text
     root = page(catalogue, TOP_TWO)
     assert root.of_class("about")[0].text.startswith("Sends each token to two experts")
     assert root.of_class("formula")[0].text == "y = p_1 f_1(x) + p_2 f_2(x)"
@@ -212,7 +212,7 @@ def test_file_names_hold_no_way_out_and_are_never_the_same_for_two() -> None:
 
 def test_without_results_a_page_says_how_to_get_them(catalogue: Path) -> None:
     contract = page(catalogue, TOP_TWO).with_id("contract").text
-    assert "partwise verify acme/top_two --kind router" in contract
+    assert "partwise verify acme/top_two --kind gate" in contract
     assert "passed" not in contract
 
 

@@ -175,14 +175,14 @@ def test_what_verify_prints_can_be_read_back(tmp_path: Path) -> None:
 
 def test_the_schema_describes_parts_of_plugins_as_it_does_our_own(installed: Registry) -> None:
     definitions = json_schema()["$defs"]
-    top_two = definitions["router.acme.top_two"]["properties"]
+    top_two = definitions["gate.acme.top_two"]["properties"]
     assert top_two["use"]["description"].startswith("Sends each token to two experts")
     assert "y = p_1 f_1(x) + p_2 f_2(x)" in top_two["use"]["description"]
     assert top_two["spare"]["description"] == "How many zebras each expert has room for."
     assert top_two["norm"]["description"] == "What is done before."
-    router = definitions["router"]
-    assert router["description"] == "Sends each token to some experts."
-    names = dict(zip(router["anyOf"][0]["enum"], router["anyOf"][0]["enumDescriptions"], strict=True))
+    gate = definitions["gate"]
+    assert gate["description"] == "Sends each token to some experts."
+    names = dict(zip(gate["anyOf"][0]["enum"], gate["anyOf"][0]["enumDescriptions"], strict=True))
     assert names["acme/top_two"].startswith("Sends each token to two experts")
 
 

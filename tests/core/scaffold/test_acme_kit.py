@@ -41,16 +41,16 @@ def test_its_recipe_trains_and_the_run_says_where_every_part_is_from(mixture: Pa
         "attention acme/torch_attention",
         "feedforward acme/experts",
         "feedforward acme/llama_mlp",
-        "router acme/top_k",
+        "gate acme/top_k",
     }
     assert {part["version"] for name, part in lock["parts"].items() if "acme" in name} == {"0.3.1"}
 
 
 def test_the_new_kind_is_listed_described_and_checked_like_any_other(environment: Environment) -> None:
-    assert "acme/top_k" in environment.partwise("parts", "router")
+    assert "acme/top_k" in environment.partwise("parts", "gate")
     schema = json.loads(environment.partwise("schema"))
-    assert "A softmax over the few experts" in json.dumps(schema["$defs"]["router.acme.top_k"])
-    assert schema["$defs"]["feedforward.acme.experts"]["properties"]["router"]["$ref"] == "#/$defs/router"
+    assert "A softmax over the few experts" in json.dumps(schema["$defs"]["gate.acme.top_k"])
+    assert schema["$defs"]["feedforward.acme.experts"]["properties"]["gate"]["$ref"] == "#/$defs/gate"
 
 
 def test_a_run_says_that_a_plugin_has_changed_since_it_was_trained(environment: Environment, mixture: Path) -> None:

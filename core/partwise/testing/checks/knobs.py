@@ -20,7 +20,7 @@ from partwise.parts.part import Part
 from partwise.parts.shapes import choices, shape_of
 from partwise.parts.sites import OptimizerSite, ScheduleSite
 from partwise.testing import cases
-from partwise.testing.probes import Probe, build, drawn, in_one, loss_of, probe, weighted
+from partwise.testing.probes import Probe, build, drawn, in_one, loss_of, probe, terms_of, weighted
 from partwise.testing.registering import EVERY, check
 from partwise.testing.violation import close, require, skip, violated
 
@@ -125,7 +125,7 @@ def _module(part: Part, site: Any, training: bool) -> Any:
 
 
 def _beneath(part: Part) -> dict[str, Any]:
-    """What a module does besides giving its output in training: its loss, its gradients, and evaluation."""
+    """What a module does besides giving its output in training: its loss and terms, its gradients, and evaluation."""
     seen: dict[str, Any] = {}
     if not cases.builds_module(type(part)) or cases.stands_for_others(part):
         return seen
@@ -136,13 +136,23 @@ def _beneath(part: Part) -> dict[str, Any]:
             continue
         with torch.no_grad():
             seen[f"{place}, evaluated"] = call(module)
-        for name, total in (("output", weighted), ("loss", loss_of)):
+        for name, total in (("output", weighted), ("loss", loss_of), ("terms", terms_of)):
             torch.manual_seed(drawn(6))
             figure = total(module.train(), call)
             if figure is not None:
                 seen[f"{place}, {name}"] = figure.detach()
                 seen[f"{place}, gradients of {name}"] = _gradients(module, call, figure)
+        seen[f"{place}, after an update"] = _updated(module)
     return seen
+
+
+def _updated(module: nn.Module) -> dict[str, Tensor]:
+    """The state of a module after those in it that are told of updates have been told of one."""
+    for one in module.modules():
+        told = getattr(one, "after_update", None)
+        if callable(told):
+            told(lambda tensor: tensor)
+    return dict(module.state_dict())
 
 
 def _gradients(module: nn.Module, call: Probe, figure: Tensor) -> list[Tensor | None]:

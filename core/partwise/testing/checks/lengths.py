@@ -13,7 +13,7 @@ from torch import Tensor
 from partwise.errors import PartError
 from partwise.modules.flow import Flow
 from partwise.parts.part import Part, parts_within
-from partwise.testing.probes import flow_of, numbers, shaken
+from partwise.testing.probes import VOCABULARY, flow_of, numbers, pointwise, shaken, tokens
 from partwise.testing.registering import check
 from partwise.testing.violation import close, close_at_positions, require, skip, violated
 
@@ -89,13 +89,15 @@ def in_a_long_text_no_gradient_reaches_the_future(part: Part, site: Any) -> None
 @check("norm", "feedforward")
 def each_of_a_thousand_positions_is_by_itself(part: Part, site: Any) -> None:
     """Among a thousand tokens an output depends on its own position only, in training and in evaluation."""
-    module, x = shaken(part, site), numbers(4, 256, site.width)
-    for mode in _modes(module, lambda: module(x)):
+    module, x, ids = shaken(part, site), numbers(4, 256, site.width), tokens(4, 256, below=VOCABULARY)
+    for mode in _modes(module, lambda: pointwise(module, x, ids)):
         with torch.no_grad():
-            whole = module.train(mode)(x)
+            whole = pointwise(module.train(mode), x, ids)
             for row, t in [(index % 4, index * 8 + 7) for index in range(32)] + [(3, t) for t in range(192, 256, 2)]:
-                alone, what = module(x[row : row + 1, t : t + 1]), f"row {row}'s position {t} by itself and among 1,024"
-                close(alone, whole[row : row + 1, t : t + 1], f"{'in training' if mode else 'in evaluation'}, {what}")
+                here = (slice(row, row + 1), slice(t, t + 1))
+                alone = pointwise(module, x[here], ids[here])
+                what = f"row {row}'s position {t} by itself and among 1,024"
+                close(alone, whole[here], f"{'in training' if mode else 'in evaluation'}, {what}")
 
 
 @check("mixer", "block")
@@ -118,10 +120,11 @@ def a_large_batch_equals_its_rows(part: Part, site: Any) -> None:
 def half_precision_holds_in_a_long_text(part: Part, site: Any) -> None:
     """In bfloat16 the last of 8,000 positions is what it is by itself, and as near to float32 as the first."""
     x, module = numbers(1, FAR, site.width).bfloat16(), shaken(part, site).bfloat16()
+    ids = tokens(1, FAR, below=VOCABULARY)
     with torch.no_grad():
-        whole, alone = module(x), module(x[:, -8:])
+        whole, alone = pointwise(module, x, ids), pointwise(module, x[:, -8:], ids[:, -8:])
         close(whole[:, -8:].float(), alone.float(), f"the last of {FAR:,} positions in bfloat16, and alone", 0.02, 0.02)
-        exact = module.float()(x.float())
+        exact = pointwise(module.float(), x.float(), ids)
     require(whole.isfinite().all(), f"in bfloat16 the outputs of {FAR:,} positions are not finite")
     _as_near((whole.float() - exact), exact, "position")
 

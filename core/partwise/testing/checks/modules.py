@@ -14,7 +14,7 @@ from partwise.assembly.build import materialise
 from partwise.modules.filling import filled_by_others
 from partwise.parts.part import Part
 from partwise.testing.cases import family, skeleton_of
-from partwise.testing.probes import Probe, build, drawn, loss_of, numbers, probe, shaken, weighted
+from partwise.testing.probes import Probe, build, drawn, loss_of, numbers, probe, shaken, terms_of, weighted
 from partwise.testing.registering import MODULE, check
 from partwise.testing.violation import close, require, skip, violated
 
@@ -91,7 +91,7 @@ def a_gradient_reaches_every_parameter(part: Part, site: Any) -> None:
     for mode in (False, True):
         module, call = shaken(part, site).train(mode), probe(part, site).of(lambda x: x.clone().requires_grad_())
         when = "in training " if mode else ""
-        for figure in (weighted(module, call), loss_of(module, call)):
+        for figure in (weighted(module, call), loss_of(module, call), terms_of(module, call)):
             if figure is not None and figure.requires_grad:  # not so where neither input nor weights are numbers
                 figure.backward()
         for x in call.inputs:

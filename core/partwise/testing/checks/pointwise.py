@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from partwise.parts.part import Part
-from partwise.testing.probes import numbers, shaken
+from partwise.testing.probes import VOCABULARY, numbers, pointwise, shaken, tokens
 from partwise.testing.registering import check
 from partwise.testing.violation import close_at_positions, gap, require, smallest
 
@@ -18,19 +18,20 @@ def each_position_is_by_itself(part: Part, site: Any) -> None:
     module = shaken(part, site)
 
     def attempt(rows: int, length: int) -> None:
-        x = numbers(rows, length, site.width)
-        output = module(x)
+        x, ids = numbers(rows, length, site.width), tokens(rows, length, below=VOCABULARY)
+        output = pointwise(module, x, ids)
         require(output.shape == x.shape, f"{tuple(x.shape)} in, {tuple(output.shape)} out")
         for row in range(rows):
             for t in range(length):
-                alone = module(x[row : row + 1, t : t + 1])[0, 0]
+                alone = pointwise(module, x[row : row + 1, t : t + 1], ids[row : row + 1, t : t + 1])[0, 0]
                 same = torch.allclose(alone, output[row, t], 1e-4, 1e-5)
                 difference = gap(alone, output[row, t])
                 require(
                     same, f"position {t} of row {row} gives something else by itself: it differs by {difference:.2g}"
                 )
         order = torch.arange(length).roll(1)
-        close_at_positions(module(x[:, order]), output[:, order], f"in the order {order.tolist()}")
+        moved = pointwise(module, x[:, order], ids[:, order])
+        close_at_positions(moved, output[:, order], f"in the order {order.tolist()}")
 
     smallest(attempt, 3, 5)
 
@@ -41,7 +42,7 @@ def large_and_zero_inputs_stay_finite(part: Part, site: Any) -> None:
     module = shaken(part, site)
     for size in (0.0, 1e3):
         x = (size * numbers(2, 3, site.width)).requires_grad_()
-        output = module(x)
+        output = pointwise(module, x, tokens(2, 3, below=VOCABULARY))
         require(output.isfinite().all(), f"inputs of size {size:g} give outputs that are not finite")
         if output.requires_grad:
             output.sum().backward()
