@@ -12,6 +12,9 @@ Shapes: B batch, T positions of this pass, S positions so far, C width, N order.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
@@ -29,6 +32,8 @@ class Hyena(nn.Module):
     [B, length, N, C], "filters": [B, length, N, C]}, all that the long convolutions have read, and the filters up to
     here, which every row has so that rows can change places. A decode step reads all of both.
     """
+
+    parameter_roles: ClassVar[Mapping[str, str]] = {"skip": "vector"}
 
     def __init__(self, width: int, order: int, kernel: int, shape: FilterShape) -> None:
         super().__init__()

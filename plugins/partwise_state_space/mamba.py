@@ -15,6 +15,8 @@ Shapes: B batch, T positions, C width, D inner features, N state size, R rank of
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +31,8 @@ from .steps import Steps
 class Mamba(nn.Module):
     """x [B, T, C] to [B, T, C]. A state is {"inputs": [B, K - 1, D], "state": [B, N, D]}, the latter in float32 at
     least: in half precision, what is added to a long memory would be lost."""
+
+    parameter_roles: ClassVar[Mapping[str, str]] = {"A_log": "decay"}
 
     def __init__(self, width: int, features: int, state: int, rank: int, kernel: int, bias: bool, steps: Steps) -> None:
         super().__init__()

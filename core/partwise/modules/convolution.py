@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +23,8 @@ class CausalConvolution(nn.Module):
     {"inputs": [B, K - 1, C]}, the last inputs of the document being read. Weights lie as in a depthwise `nn.Conv1d`,
     [C, 1, K], and begin like its; what follows, such as an activation, is the caller's.
     """
+
+    parameter_roles: ClassVar[Mapping[str, str]] = {"weight": "convolution"}
 
     bias: nn.Parameter | None
 
