@@ -64,6 +64,6 @@ class LanguageModelPart(Network):
         recurrence = {"use": "recurrent", "mixer": "gru"}
         plain = {"width": 8, "context": 16, "blocks": (attention,), "position": "learned"}
         return (
-            cls.model_validate({**plain, "parametrisation": MUP}),
+            cls.model_validate({**plain, "parametrisation": MUP, "residual": {"use": "scaled", "branch": 0.5}}),
             cls.model_validate({**UNUSUAL, "blocks": (recurrence, attention), "depth": 3, "position": "rope"}),
         )

@@ -45,8 +45,8 @@ UNUSUAL: Mapping[str, Any] = {
     "embedding_norm": "layer_norm",
     "dropout": 0.2,
 }
-"""For examples: every knob of `Network` but `position`, and `parametrisation`, which xavier does not suit, at another
-value than its default."""
+"""For examples: knobs of `Network` at other values than their defaults. `position`, `residual` and `parametrisation`,
+which not every layer and initializer suits, are set beside it."""
 MUP: Mapping[str, Any] = {"use": "mup", "base_width": 16}
 
 

@@ -82,6 +82,7 @@ class Seq2SeqPart(Network):
                     "context": 16,
                     "position": "sinusoidal",
                     "parametrisation": MUP,
+                    "residual": {"use": "scaled", "stream": 1.5},
                     "encoder": ({"use": "post_norm", "mixer": attention},),
                     "decoder": ({"use": "post_norm", "mixer": attention, "cross": attention},),
                     "encoder_depth": 2,
