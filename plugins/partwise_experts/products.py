@@ -122,10 +122,10 @@ grouped_outer_product.register_vmap(_one_by_one(grouped_outer_product))
 
 
 @register_flop_formula(torch.ops.partwise.grouped_product)
-def _(rows: Any, matrices: Any, *others: Any, out_shape: Any = None, **named: Any) -> int:
+def _(rows: Any, matrices: Any, ends: Any, out_shape: Any = None) -> int:
     return 2 * rows[0] * matrices[1] * matrices[2]
 
 
 @register_flop_formula(torch.ops.partwise.grouped_outer_product)
-def _(left: Any, right: Any, *others: Any, out_shape: Any = None, **named: Any) -> int:
+def _(left: Any, right: Any, ends: Any, out_shape: Any = None) -> int:
     return 2 * left[0] * left[1] * right[1]
