@@ -42,7 +42,9 @@ def test_a_replicating_study_has_variants_that_assemble(name: str) -> None:
 def test_the_tool_knows_every_replication() -> None:
     told = replicate("--help").stdout
     known = "".join(told.partition("[bigram")[2].partition("]")[0].split())
-    assert sorted(f"bigram{known}".split("|")) == sorted([*map(base, STUDIES), "bigram", "nanogpt-cpu"])
+    assert sorted(f"bigram{known}".split("|")) == sorted(
+        [*map(base, STUDIES), "bigram", "nanogpt-cpu", "norm-gradients"]
+    )
 
 
 @pytest.mark.exhaustive

@@ -29,7 +29,7 @@ class GatePart(Part):
 class TopTwo(GatePart):
     """Sends each token to two experts, p = softmax(x W) (Lepikhin et al. 2020, arXiv:2006.16668).
 
-    See `experts` and `rope`; the *second* one is drawn.
+    See `crowds` and `rope`; the *second* one is drawn.
 
         y = p_1 f_1(x) + p_2 f_2(x)
 

@@ -152,7 +152,7 @@ def test_only_an_arxiv_number_or_a_doi_becomes_a_link_out(catalogue: Path) -> No
 def test_a_name_in_backticks_leads_to_the_part_of_that_name(catalogue: Path) -> None:
     links = {link.text: link["href"] for link in page(catalogue, TOP_TWO).with_id("description").all("a")}
     assert links["rope"] == "../parts/position.rope.html"
-    assert "experts" not in links
+    assert "crowds" not in links
 
 
 @pytest.mark.parametrize("number", [0, -1], ids=["short", "full"])

@@ -18,7 +18,7 @@ from partwise.parts.registry import Registry, using
 from partwise.parts.sites import LayerSite
 from partwise.recipe.reader.problems import Problem, render
 from partwise.recipe.suggestions import plugin_notes
-from partwise.scaffold import PARTS, new_plugin
+from partwise.scaffold import new_plugin
 
 OLD = {
     "attention": """
@@ -168,7 +168,7 @@ def follow(problem: str, place: Path) -> None:
             (place / file).write_text("".join(lines))
 
 
-@pytest.mark.parametrize("kind", PARTS)
+@pytest.mark.parametrize("kind", OLD)
 def test_an_old_plugin_is_told_everything_at_once_and_loads_when_that_is_done(
     kind: str, package: Make, tmp_path: Path
 ) -> None:

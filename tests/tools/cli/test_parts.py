@@ -117,7 +117,7 @@ def test_a_broken_plugin_is_mentioned_below_the_list(call, plugins) -> None:
 
 def test_plugins_are_listed_with_the_number_of_their_parts(call, acme) -> None:
     lines = [line.split() for line in call("plugins").output.splitlines()]
-    assert ["toys", "partwise", "0.3.1", "7", "loaded"] in lines
+    assert ["toys", "partwise", "0.3.1", "8", "loaded"] in lines
     assert ["acme", "acme-parts", "0.3.1", "1", "loaded"] in lines
 
 
