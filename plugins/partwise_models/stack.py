@@ -127,15 +127,8 @@ class Head(nn.Module):
             nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor, table: Tensor | None) -> Tensor:
-        if self.linear is not None:
-            return self._bounded(self.linear(x))
-        assert table is not None
-        return self._bounded(nn.functional.linear(x, table, self.bias))
-
-    def _bounded(self, logits: Tensor) -> Tensor:
-        if self.scale != 1.0:
-            logits = logits * self.scale
-        return logits if self.cap is None else self.cap * torch.tanh(logits / self.cap)
+        head = self.over(table)
+        return head.logits(x) if self.linear is None else head.bounded(self.linear(x))
 
     def over(self, table: Tensor | None) -> LinearHead:
         """The same as its weights and numbers alone, which a loss is computed from."""

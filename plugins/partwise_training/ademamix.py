@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+
+from .by_parameter import ByParameter
 
 
-class AdEMAMix(Optimizer):
+class AdEMAMix(ByParameter):
     """w = w - lr ((m1 / (1 - b1^n) + a m2) / (sqrt(v / (1 - b2^n)) + eps) + decay w).
 
     m1 and m2 are moving averages of the gradient, with b1 and b3, and v that of its square, with b2. Over the first
@@ -30,18 +30,6 @@ class AdEMAMix(Optimizer):
     ) -> None:
         self.betas, self.alpha, self.warmup = betas, alpha, warmup
         super().__init__(groups, {"lr": lr, "eps": eps, "weight_decay": 0.0})
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, group)
-        return loss
 
     def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]

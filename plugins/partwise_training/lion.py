@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+
+from .by_parameter import ByParameter
 
 
-class Lion(Optimizer):
+class Lion(ByParameter):
     """c = b1 m + (1 - b1) g;  w = w - lr (sign(c) + decay w);  m = b2 m + (1 - b2) g.
 
     Keeps one tensor per parameter where Adam keeps two. Every weight moves by `lr` at every step, so `lr` is to
@@ -19,18 +19,6 @@ class Lion(Optimizer):
 
     def __init__(self, groups: list[dict[str, Any]], lr: float, betas: tuple[float, float]) -> None:
         super().__init__(groups, {"lr": lr, "betas": betas, "weight_decay": 0.0})
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, group)
-        return loss
 
     def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+
+from .by_parameter import ByParameter
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the odd polynomial a s + b s^3 + c s^5, whose iteration brings singular values near 1."""
 
 
-class Muon(Optimizer):
+class Muon(ByParameter):
     """m = b m + g;  u = g + b m (Nesterov) or m;  w = (1 - lr decay) w - lr s orthogonal(u).
 
     The size s of an update is sqrt(max(1, rows / columns)).
@@ -28,18 +29,6 @@ class Muon(Optimizer):
     ) -> None:
         self.nesterov, self.steps, self.like_adam = nesterov, steps, like_adam
         super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "rows": None})
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, group)
-        return loss
 
     def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]

@@ -38,7 +38,10 @@ class LinearHead:
 
     def logits(self, x: Tensor) -> Tensor:
         """x [..., C] to [..., V]."""
-        logits = nn.functional.linear(x, self.weight, self.bias)
+        return self.bounded(nn.functional.linear(x, self.weight, self.bias))
+
+    def bounded(self, logits: Tensor) -> Tensor:
+        """What the linear layer gave, [..., V], with factor and cap applied."""
         if self.scale != 1.0:
             logits = logits * self.scale
         return logits if self.cap is None else self.cap * torch.tanh(logits / self.cap)
