@@ -33,6 +33,7 @@ class Row:
 def rows() -> list[Row]:
     """Every row, in the order of the design's table."""
     import generation
+    import mixing
     import studying
     import tokenizing
     import training
@@ -81,6 +82,10 @@ def rows() -> list[Row]:
             1.5,
             3,
             studying.slots,
+        ),
+        *(
+            Row(f"mixer-{name}", f"{name}, forward and backward", "multi_head", "tokens/s", 0.5, 7, prepare)
+            for name, prepare in ((name, mixing.against_attention(name)) for name in mixing.MIXERS)
         ),
     ]
 
