@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import ACME, Environment
+from .conftest import ACME, LONG_OF_ACME, Environment
 
 CHANGES = """
 import sys
@@ -28,11 +28,20 @@ def mixture(environment: Environment, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_its_parts_hold_their_contracts(verified: dict[str, list[dict[str, Any]]]) -> None:
-    for part in ACME:
+    for part in set(ACME) - set(LONG_OF_ACME):
         outcomes = {one["check"]: one["outcome"] for one in verified[f"acme/{part}"]}
         assert outcomes["it_compiles_to_one_graph"] == "passed"
         assert "failed" not in outcomes.values()
         assert ("shares_add_up_to_one" in outcomes) == (part == "top_k")  # what the kind's own author asks of it
+
+
+@pytest.mark.exhaustive
+def test_its_modules_of_torch_and_transformers_hold_theirs(environment: Environment) -> None:
+    names = [f"acme/{part}" for part in LONG_OF_ACME]
+    said = json.loads(environment.partwise("verify", *names, "--jobs", "2", "--json"))
+    assert said["counts"]["failed"] == 0
+    compiled = [one["outcome"] for one in said["results"] if one["check"] == "it_compiles_to_one_graph"]
+    assert compiled == ["passed"] * len(names)
 
 
 def test_its_recipe_trains_and_the_run_says_where_every_part_is_from(mixture: Path) -> None:

@@ -21,7 +21,6 @@ from partwise_engines.local import LocalEngine
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at processes as Linux shows them")
 
 STUDY = Path(__file__).with_name("study.py")
-KILLS, JOBS = 10, 6
 AFTER_A_RUN = (3, 7)
 
 
@@ -49,11 +48,14 @@ def table(results: dict[str, JobResult]) -> Any:
     return {name: (one.state, one.metric, one.curve, one.attempts) for name, one in results.items()}
 
 
-def test_ten_kills_change_nothing_and_no_finished_run_is_repeated(
-    tmp_path: Path, make_job: Any, starts: Any, in_this_process: Any
+@pytest.mark.parametrize(
+    ("most", "count"), [(4, 3), pytest.param(10, 6, marks=pytest.mark.exhaustive)], ids=["4 kills", "10 kills"]
+)
+def test_kills_change_nothing_and_no_finished_run_is_repeated(
+    most: int, count: int, tmp_path: Path, make_job: Any, starts: Any, in_this_process: Any
 ) -> None:
     trainer = {"checkpoint_every": 100, "evaluate_every": 500}
-    jobs: list[Job] = [make_job(seed, steps=1200, trainer=trainer) for seed in range(JOBS)]
+    jobs: list[Job] = [make_job(seed, steps=1200, trainer=trainer) for seed in range(count)]
     (tmp_path / "jobs.json").write_text(json.dumps([job.model_dump(mode="json") for job in jobs]))
     pool = tmp_path / "pool"
     chance, kills, finished = random.Random(5), 0, dict[str, int]()
@@ -67,9 +69,9 @@ def test_ten_kills_change_nothing_and_no_finished_run_is_repeated(
     def done() -> int:
         return len(known_results(jobs, pool))
 
-    while done() < JOBS:
+    while done() < count:
         study = subprocess.Popen([sys.executable, str(STUDY), str(pool), str(tmp_path / "jobs.json"), "2"])
-        if kills < KILLS:
+        if kills < most:
             if kills % 2:  # in the midst of training, or when a run has just ended; else at any moment of starting
                 grows = done if kills in AFTER_A_RUN else trained
                 before = grows()
@@ -83,8 +85,8 @@ def test_ten_kills_change_nothing_and_no_finished_run_is_repeated(
         wait_until(lambda: not workers_in(pool))
         assert {name: starts(pool / name) for name in finished} == finished
         finished = {name: starts(pool / name) for name in known_results(jobs, pool)}
-    assert kills == KILLS
-    assert begun() > JOBS  # some were interrupted, and went on
+    assert kills == most
+    assert begun() > count  # some were interrupted, and went on
     undisturbed = execute(jobs, in_this_process, tmp_path / "calm")
     assert table(known_results(jobs, pool)) == table(undisturbed)
     for job in jobs:
