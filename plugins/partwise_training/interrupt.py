@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for a good moment."""
+"""Ctrl-C, and the SIGTERM with which clusters announce the end, that wait for a good moment."""
 
 from __future__ import annotations
 
@@ -7,29 +7,34 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
+_USUAL: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
 
 @contextmanager
 def postponed_interrupt() -> Iterator[Callable[[], bool]]:
-    """Within the block, a first Ctrl-C only makes the yielded function return True; a second one interrupts at once.
+    """Within the block, a first Ctrl-C or SIGTERM only makes the yielded function return True; a second one of the
+    same interrupts at once. (A study passes on as Ctrl-C what a cluster has told every process by SIGTERM.)
 
-    An interrupt in the middle of an update would leave some weights changed and others not. Where Ctrl-C does
-    something else already (in a thread, under a tool that handles it), it is left alone.
+    An interrupt in the middle of an update would leave some weights changed and others not. A signal that does
+    something else already (in a thread, under a tool that handles it) is left alone.
     """
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    asked = False
+    asked: set[int] = set()
 
     def note(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+        if number in asked:
             raise KeyboardInterrupt
-        asked = True
+        asked.add(number)
 
-    signal.signal(signal.SIGINT, note)
+    ours = [number for number, usual in _USUAL.items() if signal.getsignal(number) is usual]
+    for number in ours:
+        signal.signal(number, note)
     try:
-        yield lambda: asked
+        yield lambda: bool(asked)
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in ours:
+            signal.signal(number, _USUAL[number])

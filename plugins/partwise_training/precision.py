@@ -10,8 +10,6 @@ from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
-from partwise import PartError
-
 Name = Literal["float32", "bfloat16", "float16"]
 LEAST_SCALE = 2.0**-14
 """A loss still infinite at this scale is not so for want of range: training has diverged."""
@@ -60,18 +58,4 @@ class Precision:
             self.scaler.load_state_dict(state)
 
 
-def precision(name: Name, device: torch.device) -> Precision:
-    """
-    Raises:
-        PartError: the device cannot train in it.
-    """
-    if name == "float16" and device.type == "cpu":
-        raise PartError(
-            'precision "float16" needs a GPU, and this training is on the CPU; '
-            'use "bfloat16", which needs no scaling, or "float32"',
-            ("precision",),
-        )
-    return Precision(name, device)
-
-
-__all__ = ["LEAST_SCALE", "Name", "Precision", "precision"]
+__all__ = ["LEAST_SCALE", "Name", "Precision"]

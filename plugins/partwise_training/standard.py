@@ -9,7 +9,7 @@ checkpoints.py  saving and restoring, by one process or several
 telemetry.py    how fast training goes
 divergence.py   where a loss that is no longer finite came from
 memory.py       how many rows would fit when memory runs out
-interrupt.py    Ctrl-C
+interrupt.py    Ctrl-C and SIGTERM
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Literal, cast
 import torch
 from torch import nn
 
-from partwise import PartError, WorkError
+from partwise import WorkError
 from partwise.metric_names import VALID_ACCURACY, VALID_BITS_PER_BYTE, VALID_LOSS, VALID_PERPLEXITY
 from partwise.training import Processes, Progress, Schedule, Training, current_processes, evaluate
 
 from . import checkpoints, divergence, memory
 from .interrupt import postponed_interrupt
 from .parallel import Parallel, held
-from .precision import precision
+from .precision import Precision
 from .telemetry import Speed
 from .updates import Update, Updates, own_random_state
 
@@ -50,7 +50,7 @@ class StandardTrainer:
     schedule: Schedule
 
     def fit(self, training: Training) -> None:
-        """Trains to the end, from wherever `training.run` stands; an interrupt (Ctrl-C) first saves a checkpoint.
+        """Trains to the end, from wherever `training.run` stands; Ctrl-C and SIGTERM first save a checkpoint.
 
         Raises:
             PartError: this machine, or this many processes, cannot train by these settings.
@@ -59,8 +59,8 @@ class StandardTrainer:
             KeyboardInterrupt: after the update during which it came.
         """
         settings, processes = self.settings, current_processes()
-        numbers = precision(settings.precision, training.device)
-        _refuse(settings, processes)
+        settings.runs_on(training.device.type, processes.count)
+        numbers = Precision(settings.precision, training.device)
         if processes.from_first(training.run.finished if processes.first else False):
             training.run.load_weights(cast(nn.Module, training.model))
             return
@@ -217,22 +217,6 @@ class _Loop:
             f"{told}; trainer.batch_size {rows * count} with trainer.accumulate {times} makes the same updates and "
             f"should fit: {reason}"
         )
-
-
-def _refuse(settings: Standard, processes: Processes) -> None:
-    """
-    Raises:
-        PartError: the settings do not suit so many processes.
-    """
-    if settings.batch_size % processes.count:
-        fitting = processes.count * max(1, round(settings.batch_size / processes.count))
-        raise PartError(
-            f"batch_size {settings.batch_size} cannot be shared evenly by {processes.count} processes; "
-            f"use {fitting}, or as many processes as divide it",
-            ("batch_size",),
-        )
-    if processes.count > 1 and settings.parallel == "fsdp" and settings.precision == "float16":
-        raise PartError('sharded training has no scaling for float16; use "bfloat16"', ("precision",))
 
 
 def _due(done: int, every: int | None) -> bool:

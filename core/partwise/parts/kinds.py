@@ -390,6 +390,17 @@ class TrainerPart(Part):
             PartError: it cannot; unless overridden, it can train any.
         """
 
+    def runs_on(self, device: str, processes: int) -> None:
+        """Makes sure, before any data is read, that it can train here.
+
+        Args:
+            device: the type of each process's device, "cpu" or "cuda".
+            processes: how many train together.
+
+        Raises:
+            PartError: it cannot; unless overridden, it can train anywhere.
+        """
+
     def planned_updates(self) -> int | None:
         """Updates of the weights in a whole training; None (unless overridden) if that is not known beforehand, in
         which case a study knows neither the tokens of a run nor how long it takes."""

@@ -62,6 +62,8 @@ def train(
             report, say, profile = (lambda progress: None), (lambda line: None), 0
         if (done := _done_without_data(loaded, directory, processes, say)) is not None:
             return done
+        with at(loaded, "trainer"):
+            loaded.recipe.trainer.runs_on(chosen.type, processes.count)
         # Of several processes each may come to hold only a share of the model: the trainer moves it.
         first_device = chosen if processes.count == 1 else torch.device("cpu")
         assembled, prepared = _prepare(loaded, first_device, processes, say)

@@ -68,6 +68,23 @@ class Standard(TrainerPart):
             error.path = ("optimizer", *(error.path or ()))
             raise
 
+    def runs_on(self, device: str, processes: int) -> None:
+        if self.precision == "float16" and device == "cpu":
+            raise PartError(
+                'precision "float16" needs a GPU, and this training is on the CPU; '
+                'use "bfloat16", which needs no scaling, or "float32"',
+                ("precision",),
+            )
+        if self.batch_size % processes:
+            fitting = processes * max(1, round(self.batch_size / processes))
+            raise PartError(
+                f"batch_size {self.batch_size} cannot be shared evenly by {processes} processes; "
+                f"use {fitting}, or as many processes as divide it",
+                ("batch_size",),
+            )
+        if processes > 1 and self.parallel == "fsdp" and self.precision == "float16":
+            raise PartError('sharded training has no scaling for float16; use "bfloat16"', ("precision",))
+
     def planned_updates(self) -> int:
         return self.steps
 

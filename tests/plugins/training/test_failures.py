@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from partwise import PartError, WorkError
+from partwise import PartwiseError, WorkError
 from partwise.data import Batch
 from partwise.recipe import load
 from partwise.runs import Run
@@ -24,7 +24,7 @@ from partwise.workflow import train
 from partwise_training import memory
 from partwise_training.divergence import Culprit, first_not_finite, in_words
 from partwise_training.memory import largest_that_fits, ran_out
-from partwise_training.precision import Precision, precision
+from partwise_training.precision import Precision
 
 PROGRAM = Path(__file__).with_name("together.py")
 
@@ -197,7 +197,7 @@ workflow.train(load(sys.argv[1]), Path(sys.argv[2]), device="cpu")
     assert 0 < rows < 65536
 
 
-# --- Ctrl-C, to a real process
+# --- Ctrl-C and SIGTERM, to a real process
 
 
 def started(path: Path, out: Path, **environment: str) -> subprocess.Popen[str]:
@@ -215,10 +215,11 @@ def started(path: Path, out: Path, **environment: str) -> subprocess.Popen[str]:
     raise AssertionError("it does not begin")
 
 
-def test_ctrl_c_saves_and_leaves(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "a cluster's SIGTERM"])
+def test_a_training_that_is_to_end_saves_and_leaves(sent: signal.Signals, tmp_path: Path) -> None:
     path = recipe(tmp_path, steps=100_000, checkpoint_every=None)
     process = started(path, tmp_path / "run")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     output, _ = process.communicate(timeout=60)
     run = Run.open(tmp_path / "run")
     assert process.returncode == 130
@@ -257,11 +258,10 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
 
 
 def test_float16_on_the_cpu_is_refused_with_its_place_in_the_recipe(tmp_path: Path) -> None:
-    with pytest.raises(PartError, match=r'needs a GPU.*use "bfloat16"'):
-        precision("float16", torch.device("cpu"))
-    with pytest.raises(Exception, match=r"trainer\.precision") as caught:
+    with pytest.raises(PartwiseError, match=r'needs a GPU.*use "bfloat16"(.|\n)*at trainer\.precision') as caught:
         train(load(recipe(tmp_path, precision="float16")), tmp_path / "run", device="cpu")
-    assert getattr(caught.value, "exit_code", None) == 2
+    assert caught.value.exit_code == 2
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_infinite_scaled_gradient_skips_the_update_and_lowers_the_scale() -> None:

@@ -76,14 +76,19 @@ def _isolate(output: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def block_interrupts() -> None:
-    """Keeps a Ctrl-C, which reaches every process of a terminal, from ending the worker: it ends when its input closes.
+_FOR_ALL = {signal.SIGINT, signal.SIGTERM}
+"""Signals that a terminal or a cluster sends to every process of a study."""
 
-    Where the system allows it, the signal is blocked rather than ignored. The process of a job inherits that, and if
+
+def block_interrupts() -> None:
+    """Keeps a Ctrl-C, which reaches every process of a terminal, and a cluster's SIGTERM from ending the worker: it
+    ends when its input closes.
+
+    Where the system allows it, the signals are blocked rather than ignored. The process of a job inherits that, and if
     it is interrupted before it is ready, the signal waits for it instead of being lost.
     """
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_ALL)
         # In the background it may be ignored, as shells have it. Whoever forks the processes of jobs would have each
         # ignore it once more at its start, which throws away a signal that is waiting.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -94,7 +99,7 @@ def block_interrupts() -> None:
 def _accept_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _FOR_ALL)
 
 
 def _end_with_parent() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -123,7 +124,8 @@ def test_a_job_that_nobody_wants_any_more_is_not_done(
         assert not starts(tmp_path / job.identity)
 
 
-def test_closing_a_study_ends_its_runs_with_a_checkpoint(tmp_path: Path, make_job: Any) -> None:
+@pytest.mark.parametrize("cluster", [False, True], ids=["alone", "as a cluster does, with SIGTERM to every process"])
+def test_closing_a_study_ends_its_runs_with_a_checkpoint(cluster: bool, tmp_path: Path, make_job: Any) -> None:
     from partwise.runs import Run
 
     job = make_job(0, steps=1_000_000)
@@ -132,6 +134,8 @@ def test_closing_a_study_ends_its_runs_with_a_checkpoint(tmp_path: Path, make_jo
         pass
 
     def stop(progress: Any) -> None:
+        for process in workers_in(tmp_path) if cluster else ():
+            os.kill(int(process), signal.SIGTERM)
         raise EnoughError
 
     engine = LocalEngine(1).run([job], tmp_path, stop)
