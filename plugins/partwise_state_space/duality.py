@@ -72,6 +72,15 @@ def _shifted(states: Tensor, initial: Tensor | None) -> Tensor:
     return torch.cat((first, states[:, :-1]), 1)
 
 
+def _sums(rates: Tensor, begins: Tensor | None) -> Tensor:
+    """Of rates [B, n, L, G, R] up to each position. A sum that went on where a document begins would be the same but
+    for its rounding, in which the documents before it could be seen."""
+    if begins is None:
+        return rates.cumsum(2)
+    on = (~begins)[..., None, None].to(rates.dtype).expand_as(rates)
+    return linear_recurrence(on.flatten(0, 1), rates.flatten(0, 1)).unflatten(0, rates.shape[:2])
+
+
 class _Pieces:
     """The text in pieces: x [B, n, G, L, R, P], write and read [B, n, G, L, N]. Positions behind the end change
     nothing: they write nothing, and leave the state as it is."""
@@ -79,9 +88,10 @@ class _Pieces:
     def __init__(self, heads: Heads) -> None:
         self.length = min(_PIECE, heads.x.shape[1])
         self.x, self.write, self.read = (self._cut(one).transpose(2, 3) for one in (heads.x, heads.write, heads.read))
-        self.sums = self._cut(heads.rates).cumsum(2).transpose(2, 3)
-        """Of the rates from the beginning of the piece on, [B, n, G, L, R]."""
-        self.segments = None if heads.begins is None else self._cut(heads.begins).cumsum(2)[:, :, None, :, None]
+        begins = None if heads.begins is None else self._cut(heads.begins)
+        self.sums = _sums(self._cut(heads.rates), begins).transpose(2, 3)
+        """Of the rates from the beginning of the piece, or of the document, on: [B, n, G, L, R]."""
+        self.segments = None if begins is None else begins.cumsum(2)[:, :, None, :, None]
         """Documents begun in the piece, [B, n, 1, L, 1]."""
 
     def _cut(self, x: Tensor) -> Tensor:
