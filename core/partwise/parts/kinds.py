@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import PositiveInt
 
+from .objective_site import ObjectiveSite
 from .part import Part, parts_within
 from .sites import (
     DataSite,
@@ -19,7 +20,6 @@ from .sites import (
     HeadSite,
     LayerSite,
     ModelSite,
-    ObjectiveSite,
     OptimizerSite,
     ParametrisationSite,
     PositionSite,

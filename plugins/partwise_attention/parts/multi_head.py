@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from partwise import PartError, use
 from partwise.parts import HeadSite, LayerSite, WidthSite, slots
+from partwise.wording import many
 
 from .gating import GateSite, HeadGate
 from .heads import GroupedHeads
@@ -70,6 +71,8 @@ class MultiHeaded(Seeing, GroupedHeads):
             return None
         if site.reads_memory:
             raise PartError(f"values {self.values.name!r} has no meaning over an encoder's states; leave it out")
+        if self.values.shares:
+            site.agree("values", f"{many(heads.key_value, 'key and value head')} of width {heads.width}")
         module: nn.Module = self.values.assemble(ValuesSite(site.layer, heads.key_value, heads.width))
         return module
 
