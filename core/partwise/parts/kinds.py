@@ -122,6 +122,10 @@ class ScorePart(Part):
     kind = "score"
     builds_module = True
 
+    sees_order: ClassVar[bool] = False
+    """Whether a score depends on where query and key stand: the T queries are the last of the S keys, then, and it has
+    no meaning over an encoder's states."""
+
     def build(self, site: HeadSite) -> Score:
         raise NotImplementedError
 
