@@ -24,10 +24,16 @@ class Attending(nn.Module):
         self.score = score
         self.scale = score.scale
         self.weigher = weigher
+        self.reads_positions: bool = getattr(score, "reads_positions", False)
         self.fuses = self.scale is not None and self.weigher.fuses
 
-    def weigh(self, query: Tensor, key: Tensor, value: Tensor, mask: Mask, bias: Bias | None) -> Tensor:
-        """Queries [B, H, T, D], keys [B, K, S, D] and values [B, K, S, E] to [B, H, T, E]; K divides H."""
+    def weigh(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Mask, bias: Bias | None, positions: Tensor | None = None
+    ) -> Tensor:
+        """Queries [B, H, T, D], keys [B, K, S, D] and values [B, K, S, E] to [B, H, T, E]; K divides H.
+
+        `positions` [T] or [B, T] are those of the queries.
+        """
         cap, dropout = self.weighing.soft_cap, self.weighing.dropout if self.training else 0.0
         sinks = self.weigher.sinks
         backend = self.weighing.backend_for(self.fuses, query, mask, bias)
@@ -36,7 +42,8 @@ class Attending(nn.Module):
         copies = sinks is not None or key.shape[-1] != value.shape[-1]
         plainly = backend == "eager" or (copies and (query.shape[2] == 1 or query.is_meta))
         if plainly or self.scale is None or not self.fuses:
-            return self._written_out(query, key, value, mask, None if bias is None else bias.dense, dropout)
+            read = positions if self.reads_positions else None
+            return self._written_out(query, key, value, mask, None if bias is None else bias.dense, dropout, read)
         if backend == "flex":
             return flex(query, key, value, self.scale, mask, bias, cap, sinks)
         if value.dtype == torch.bfloat16 and value.device.type == "cpu" and torch.is_grad_enabled():
@@ -48,17 +55,25 @@ class Attending(nn.Module):
         return sdpa(query, key, value, self.scale, mask, bias, dropout, sinks)
 
     def _written_out(
-        self, query: Tensor, key: Tensor, value: Tensor, mask: Mask, bias: Tensor | None, dropout: float
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Mask,
+        bias: Tensor | None,
+        dropout: float,
+        positions: Tensor | None,
     ) -> Tensor:
         """By `attend`, in blocks of queries where each sees only what comes before: that is half of the work."""
         cap, dense, T = self.weighing.soft_cap, mask.dense, query.shape[2]
         whole = torch.compiler.is_compiling() or query.is_meta or mask.hides != "future" or T <= BLOCK
         if whole or dense is None:
-            return attend(query, key, value, self.score, dense, bias, cap, dropout, self.weigher)
+            return attend(query, key, value, self.score, dense, bias, cap, dropout, self.weigher, positions)
         pieces = []
         for start in range(0, T, BLOCK):
             end = min(start + BLOCK, T)
             seen, added = dense[start:end, :end], None if bias is None else bias[:, start:end, :end]
             q, k, v = query[:, :, start:end], key[:, :, :end], value[:, :, :end]
-            pieces.append(attend(q, k, v, self.score, seen, added, cap, dropout, self.weigher))
+            read = None if positions is None else positions[..., start:end]
+            pieces.append(attend(q, k, v, self.score, seen, added, cap, dropout, self.weigher, read))
         return torch.cat(pieces, dim=2)

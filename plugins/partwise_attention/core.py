@@ -24,16 +24,19 @@ def attend(
     soft_cap: float | None = None,
     dropout: float = 0.0,
     weigher: Weigher = SOFTMAX,
+    positions: Tensor | None = None,
 ) -> Tensor:
     """Explicit attention: queries [B, H, T, D], keys [B, K, S, D] and values [B, K, S, E] to [B, H, T, E].
 
     K divides H: each key and value serves H / K query heads. `soft_cap` c bounds the scores to (-c, c) by
-    c tanh(s / c), before bias and mask (Gemma 2). A query that may see nothing at all gets zeros.
+    c tanh(s / c), before bias and mask (Gemma 2). A query that may see nothing at all gets zeros. `positions` [T] or
+    [B, T] are those of the queries, for a score that reads them.
     """
     H, K = queries.shape[1], keys.shape[1]
     if score.scale is None and H > K:  # it may know heads from each other
         keys = keys.repeat_interleave(H // K, 1)
-    scores = _ungrouped(score(_grouped(queries, keys.shape[1]), keys), H)
+    where = () if positions is None else (positions,)
+    scores = _ungrouped(score(_grouped(queries, keys.shape[1]), keys, *where), H)
     if soft_cap is not None:
         scores = soft_cap * torch.tanh(scores / soft_cap)
     if bias is not None:

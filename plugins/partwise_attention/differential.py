@@ -63,10 +63,12 @@ class DifferentialAttention(MultiHeadAttention):
     def reset_parameters(self) -> None:
         nn.init.normal_(self.lambdas, std=0.1)
 
-    def weigh(self, query: Tensor, key: Tensor, value: Tensor, mask: Mask, bias: Bias | None) -> Tensor:
+    def weigh(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Mask, bias: Bias | None, positions: Tensor | None = None
+    ) -> Tensor:
         """Queries [B, 2 H, T, D], keys and values [B, 2 K, S, D] to [B, H, T, 2 D]."""
         wide = torch.cat(value.chunk(2, dim=1), dim=-1).repeat(1, 2, 1, 1)
-        one, other = super().weigh(query, key, wide, mask, bias).chunk(2, dim=1)
+        one, other = super().weigh(query, key, wide, mask, bias, positions).chunk(2, dim=1)
         normed: Tensor = self.norm(one - self._strength().to(other.dtype) * other)
         return normed * (1 - self.lambda_init)
 

@@ -7,7 +7,8 @@
     HeadWrapper         several CausalHeads side by side, and one linear layer over them
     (MultiHeadAttention the same in one fused projection)
 
-The first three look both ways in an encoder and back only in a decoder.
+The first three look both ways in an encoder and back only in a decoder. `factor` multiplies the scores of each, beside
+their own scale.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from .scores import DotScore
 class SimpleAttention(nn.Module):
     """softmax(X X^T) X."""
 
-    def __init__(self, width: int, causal: bool) -> None:
+    def __init__(self, width: int, causal: bool, factor: float = 1.0) -> None:
         super().__init__()
         self.width, self.visibility = width, Visibility(causal)
-        self.score = DotScore(1.0)
+        self.score = DotScore(factor)
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         head = x.unsqueeze(1)
@@ -41,13 +42,13 @@ class SimpleAttention(nn.Module):
 class RawHead(nn.Module):
     """softmax(X W_q (X W_k)^T / sqrt(D)) X W_v, with W [C, D] bare parameters."""
 
-    def __init__(self, width: int, head_width: int, causal: bool) -> None:
+    def __init__(self, width: int, head_width: int, causal: bool, factor: float = 1.0) -> None:
         super().__init__()
         self.visibility, self.head_width = Visibility(causal), head_width
         self.query = nn.Parameter(torch.empty(width, head_width))
         self.key = nn.Parameter(torch.empty(width, head_width))
         self.value = nn.Parameter(torch.empty(width, head_width))
-        self.score = DotScore(head_width**-0.5)
+        self.score = DotScore(factor * head_width**-0.5)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -66,13 +67,21 @@ class RawHead(nn.Module):
 class LinearHead(nn.Module):
     """RawHead with `nn.Linear` for its three matrices, and dropout on the attention weights."""
 
-    def __init__(self, width: int, head_width: int, causal: bool, bias: bool = False, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        width: int,
+        head_width: int,
+        causal: bool,
+        bias: bool = False,
+        dropout: float = 0.0,
+        factor: float = 1.0,
+    ) -> None:
         super().__init__()
         self.visibility, self.head_width, self.dropout = Visibility(causal), head_width, dropout
         self.query = nn.Linear(width, head_width, bias=bias)
         self.key = nn.Linear(width, head_width, bias=bias)
         self.value = nn.Linear(width, head_width, bias=bias)
-        self.score = DotScore(head_width**-0.5)
+        self.score = DotScore(factor * head_width**-0.5)
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         x = x.unsqueeze(1)

@@ -103,7 +103,7 @@ class MultiHeadAttention(Attending):
             values = self.values(values, flow)
         query, key = self._placed(queries, self.query_norm, placed), self._placed(keys, self.key_norm, placed)
         key, value = remember(key, values, flow, state)
-        return self._end(self.weigh(query, key, value, flow.mask(self.visibility), placed.bias), x)
+        return self._end(self.weigh(query, key, value, flow.mask(self.visibility), placed.bias, flow.positions), x)
 
     def _placed(self, heads: Tensor, norm: nn.Module | None, flow: Flow) -> Tensor:
         """Queries or keys [B, H, T, D], normalised and rotated."""

@@ -6,7 +6,8 @@ With h the model's vectors before its head, norm and layer those of the k-th fur
     chained     h_k = layer_k(project_k [norm(h_{k-1}); norm(embedding of token t + k)]),  h_0 = h
                                                                         (DeepSeek-V3, equations 21 to 24)
 
-Each predicts token t + 1 + k from norm(h_k) by the model's own head.
+Each predicts token t + 1 + k from norm(h_k) by the model's own head. The layers are a stack of their own: what the
+model's layers share, they do not see.
 
 Shapes: B batch, T positions, C width.
 """
@@ -14,6 +15,7 @@ Shapes: B batch, T positions, C width.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +39,8 @@ class _FurtherTokens(NextToken):
 
     def forward(self, hidden: Hidden, batch: Batch) -> Tensor:
         losses = []
-        for ahead, x in enumerate(self.vectors(hidden, batch), start=1):
+        own = replace(hidden, flow=replace(hidden.flow, carried=hidden.flow.carried.of_another_stack()))
+        for ahead, x in enumerate(self.vectors(own, batch), start=1):
             targets = moved_up(batch.targets, ahead, IGNORED)
             nats = hidden.head.cross_entropy(self.norms[ahead - 1](x), targets)
             losses.append(nats / (targets != IGNORED).sum().clamp_min(1))

@@ -23,10 +23,11 @@ from torch.overrides import TorchFunctionMode
 from partwise.errors import BuildError, PartError, WorkError
 from partwise.machine import free_memory
 from partwise.modules.filling import filled_by_others
-from partwise.modules.parametrisation import Scales, scales_of
+from partwise.modules.parametrisation import Parametrisation, Scales, scales_of
 from partwise.modules.protocols import Model
 from partwise.parts.kinds import ModelPart
-from partwise.parts.sites import ModelSite, ObjectiveFacts, ObjectiveSite
+from partwise.parts.objective_site import ObjectiveSite
+from partwise.parts.sites import ModelSite, ObjectiveFacts
 from partwise.wording import size_in_words
 
 
@@ -68,6 +69,7 @@ def _give_objective(model: Any, objective: ObjectiveFacts, part: ModelPart, site
                 f"{part.name!r} reads {_FORMS[frozenset({part.reads})]}"
             )
         count = len(objective.reserves())
+        said: Parametrisation = getattr(model, "parametrisation", None) or Parametrisation()
         model.objective = objective.assemble(
             ObjectiveSite(
                 width=model.width,
@@ -75,6 +77,8 @@ def _give_objective(model: Any, objective: ObjectiveFacts, part: ModelPart, site
                 depth=_layers(model),
                 vocabulary=site.vocabulary,
                 reserved=tuple(range(site.vocabulary - count, site.vocabulary)),
+                score_factor=said.scores,
+                branch_factor=said.branch,
             )
         )
     except (PartError, BuildError) as error:

@@ -38,7 +38,11 @@ class Embedding(Protocol):
 
 
 class Score(Protocol):
-    """An `nn.Module` from queries [B, H, T, D] and keys [B, H, S, D] to scores [B, H, T, S]."""
+    """An `nn.Module` from queries [B, H, T, D] and keys [B, H, S, D] to scores [B, H, T, S].
+
+    With a class attribute `reads_positions = True` it is called `module(queries, keys, positions)`, where positions
+    [T] or [B, T] say where the queries stand in their texts: an index counts padding, too, and earlier documents.
+    """
 
     @property
     def scale(self) -> float | None:

@@ -2,6 +2,7 @@
 
 Nothing in this package imports torch."""
 
+from .agreement import Agreement
 from .kinds import (
     AttentionPart,
     BlockPart,
@@ -25,6 +26,7 @@ from .kinds import (
     TrackerPart,
     TrainerPart,
 )
+from .objective_site import ObjectiveSite
 from .part import Part, kinds_of, parts_within
 from .plugins import hook
 from .sites import (
@@ -34,7 +36,6 @@ from .sites import (
     LayerSite,
     MemoryReaders,
     ModelSite,
-    ObjectiveSite,
     OptimizerSite,
     ParametrisationSite,
     PositionSite,
@@ -49,6 +50,7 @@ from .sites import (
 from .slot import Slot, resolve_part, use
 
 __all__ = [
+    "Agreement",
     "AttentionPart",
     "BlockPart",
     "DataPart",

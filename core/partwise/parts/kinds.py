@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import PositiveInt
 
+from .objective_site import ObjectiveSite
 from .part import Part, parts_within
 from .sites import (
     DataSite,
@@ -19,7 +20,6 @@ from .sites import (
     HeadSite,
     LayerSite,
     ModelSite,
-    ObjectiveSite,
     OptimizerSite,
     ParametrisationSite,
     PositionSite,
@@ -121,6 +121,10 @@ class ScorePart(Part):
 
     kind = "score"
     builds_module = True
+
+    sees_order: ClassVar[bool] = False
+    """Whether a score depends on where query and key stand: the T queries are the last of the S keys, then, and it has
+    no meaning over an encoder's states."""
 
     def build(self, site: HeadSite) -> Score:
         raise NotImplementedError

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from partwise.errors import PartError
 
+from .agreement import Agreement
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -118,6 +120,21 @@ class LayerSite(WidthSite):
     """How branches join the stream; None where a block is built by itself, and adds them."""
     score_factor: float = 1.0
     """Factor of the scores in an attention, as the model's parametrisation says."""
+    agreement: Agreement | None = None
+    """What the layers of the stack share; None where a layer is built by itself."""
+
+    def agree(self, what: str, form: str) -> None:
+        """Called, while it is built, by what hands something to other layers that must have one form in all.
+
+        Args:
+            what: the thing, in the plural, such as "values".
+            form: its form here, such as "2 heads of width 8".
+
+        Raises:
+            PartError: an earlier layer has another form.
+        """
+        if self.agreement is not None:
+            self.agreement.on(what, form, self.layer)
 
     def join(self) -> Residual:
         """How the next branch of the block here joins the residual stream; to be asked once per branch, in order."""
@@ -257,20 +274,6 @@ class ObjectiveFacts(Protocol):
     def assemble(self, site: Any) -> Any:
         """Its module."""
         ...
-
-
-@dataclass(frozen=True)
-class ObjectiveSite(WidthSite):
-    """The site of an objective: at the top of a model."""
-
-    context: int
-    """Positions that the model is built for, T."""
-    depth: int
-    """Layers of the model."""
-    vocabulary: int
-    """Number of token ids, V, those that the objective reserves included."""
-    reserved: tuple[int, ...] = ()
-    """Ids of the special tokens that the objective reserves, in its order."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ PARTS: Mapping[str, str] = {
     "objective": "focal",
     "optimizer": "signum",
     "own": "power",
+    "parametrisation": "depth_mup",
     "position": "decay",
     "residual": "highway",
     "sampler": "epsilon",

@@ -97,7 +97,7 @@ def shaken(part: Part, site: Any, seed: int = 0) -> Any:
 
 def numbers(*shape: int, seed: int = 1) -> Tensor:
     """Standard normal numbers, the same each time."""
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(drawn(seed)))
+    return torch.randn(shape, generator=torch.Generator().manual_seed(drawn(seed)))
 
 
 def tokens(*shape: int, below: int, seed: int = 1) -> Tensor:

@@ -9,7 +9,7 @@ from .ladder import Causal, Linear, Raw, Simple, Wrapper
 from .last_state import LastState
 from .latent import Latent
 from .multi_head import MultiHead
-from .scores import Additive, Cope, Dot, ScaledDot, Xpos
+from .scores import Additive, Cope, Dot, Fire, ScaledDot, Xpos
 from .values import ValueResidual
 from .weighing import Sigmoid, Sinks, Softmax, TalkingHeads
 
@@ -18,6 +18,7 @@ PARTS = (
     ScaledDot,
     Additive,
     Cope,
+    Fire,
     Xpos,
     Softmax,
     Sinks,
@@ -44,6 +45,7 @@ __all__ = [
     "Cope",
     "Differential",
     "Dot",
+    "Fire",
     "Hybrid",
     "LastState",
     "Latent",

@@ -30,7 +30,7 @@ class Simple(AttentionPart):
         from partwise_attention.ladder import SimpleAttention
 
         _refuse_memory(self, site)
-        return SimpleAttention(site.width, site.causal)
+        return SimpleAttention(site.width, site.causal, site.score_factor)
 
 
 class Raw(AttentionPart):
@@ -42,7 +42,7 @@ class Raw(AttentionPart):
         from partwise_attention.ladder import RawHead
 
         _refuse_memory(self, site)
-        return RawHead(site.width, site.width, site.causal)
+        return RawHead(site.width, site.width, site.causal, site.score_factor)
 
 
 class Linear(AttentionPart):
@@ -57,7 +57,7 @@ class Linear(AttentionPart):
         from partwise_attention.ladder import LinearHead
 
         _refuse_memory(self, site)
-        return LinearHead(site.width, site.width, site.causal, self.bias)
+        return LinearHead(site.width, site.width, site.causal, self.bias, factor=site.score_factor)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
@@ -78,7 +78,7 @@ class Causal(AttentionPart):
         from partwise_attention.ladder import LinearHead
 
         _refuse_memory(self, site)
-        return LinearHead(site.width, site.width, True, self.bias, self.dropout)
+        return LinearHead(site.width, site.width, True, self.bias, self.dropout, site.score_factor)
 
     def sees_order(self) -> bool:
         return True  # it looks back only, even in an encoder
@@ -105,7 +105,9 @@ class Wrapper(AttentionPart):
 
         _refuse_memory(self, site)
         width = equal_heads(site.width, self.heads)
-        heads = [LinearHead(site.width, width, True, self.bias, self.dropout) for _ in range(self.heads)]
+        heads = [
+            LinearHead(site.width, width, True, self.bias, self.dropout, site.score_factor) for _ in range(self.heads)
+        ]
         return HeadWrapper(heads, site.width)
 
     def sees_order(self) -> bool:

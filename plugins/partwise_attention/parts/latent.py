@@ -57,7 +57,7 @@ class Latent(Seeing, _Ranks):
             shape,
             self._norms(),
             query_rank=self.query_rank,
-            scale=self.scale,
+            scale=(self.scale or shape.query**-0.5) * site.score_factor,
             bias=self.bias,
             memory_width=site.memory_width if site.reads_memory else None,
             visibility=visibility,
@@ -86,6 +86,12 @@ class Latent(Seeing, _Ranks):
         if not shape.rotary and acting is not None and "rotate" in acting.acts:
             raise PartError(
                 f"with rope_width 0 there is nothing for position {acting.name!r} to turn; set an even rope_width"
+            )
+        if shape.rotary % 2 and acting is not None and "rotate" in acting.acts:
+            whence = "" if self.rope_width else ", half of head_width,"
+            raise PartError(
+                f"position {acting.name!r} turns features in pairs, and rope_width {shape.rotary}{whence} is odd; set "
+                f"an even rope_width, such as {shape.rotary + 1}"
             )
         return self._own_position(site, self.heads, shape.rotary or shape.plain)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from partwise import PartError, use
 from partwise.parts import HeadSite, LayerSite, WidthSite, slots
+from partwise.wording import many
 
 from .gating import GateSite, HeadGate
 from .heads import GroupedHeads
@@ -44,6 +45,11 @@ class MultiHeaded(Seeing, GroupedHeads):
         """What `build` makes of all knobs; `head_width` is that of the heads' outputs."""
         visibility = self._visibility(site)
         score: Score = self.score.assemble(HeadSite(heads.query, heads.width, site.score_factor))
+        if self.score.sees_order and site.reads_memory:
+            raise PartError(
+                f"score {self.score.name!r} counts from a query back to a key, and an encoder's states stand in "
+                'another text; use "scaled_dot" here'
+            )
         if self.backend in ("sdpa", "flex") and score.scale is None:
             raise PartError(
                 f"backend {self.backend!r} needs a scaled dot product, and score {self.score.name!r} is another; "
@@ -65,11 +71,16 @@ class MultiHeaded(Seeing, GroupedHeads):
             values=self._values(site, heads),
         )
 
+    def sees_order(self) -> bool:
+        return super().sees_order() or self.score.sees_order
+
     def _values(self, site: LayerSite, heads: Heads) -> nn.Module | None:
         if self.values is None:
             return None
         if site.reads_memory:
             raise PartError(f"values {self.values.name!r} has no meaning over an encoder's states; leave it out")
+        if self.values.shares:
+            site.agree("values", f"{many(heads.key_value, 'key and value head')} of width {heads.width}")
         module: nn.Module = self.values.assemble(ValuesSite(site.layer, heads.key_value, heads.width))
         return module
 

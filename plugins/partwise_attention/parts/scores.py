@@ -12,6 +12,7 @@ from partwise.parts import HeadSite, ScorePart
 
 if TYPE_CHECKING:
     from partwise_attention.cope import ContextualScore
+    from partwise_attention.fire import InterpolatedScore
     from partwise_attention.scores import AdditiveScore, DotScore
     from partwise_attention.xpos import DecayingScore
 
@@ -63,6 +64,7 @@ class Cope(ScorePart):
     """
 
     name = "cope"
+    sees_order = True
 
     positions: PositiveInt = 64
     """Learned positions; what is further away, as the gates count, has the last of them."""
@@ -80,6 +82,34 @@ class Cope(ScorePart):
         return cls(), cls(positions=3, scale=0.3)
 
 
+class Fire(ScorePart):
+    """Scaled dot product plus a learned function of the distance, relative to how far one can look (Li et al. 2023).
+
+    FIRE, arXiv:2310.04418: distances are interpolated to between 0 and 1, the more of them the longer the text, so that
+    none is longer than those of training. For attention that looks back, in place of another position.
+    """
+
+    name = "fire"
+    sees_order = True
+
+    hidden: PositiveInt = 32
+    """Features in the hidden layer of the network that makes a bias of a distance."""
+    threshold: PositiveFloat = 512.0
+    """First value of the position, in tokens, up to which nothing is interpolated (L); learned."""
+    scale: PositiveFloat | None = None
+    """Factor of the dot product; null means 1 / sqrt(head width)."""
+
+    def build(self, site: HeadSite) -> InterpolatedScore:
+        from partwise_attention.fire import InterpolatedScore
+
+        scale = (self.scale or site.head_width**-0.5) * site.factor
+        return InterpolatedScore(site.heads, self.hidden, self.threshold, scale)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(hidden=5, threshold=4.0, scale=0.3)
+
+
 class Xpos(ScorePart):
     """Scaled dot product that decays with distance, fastest where rotary positions turn fastest (Sun et al. 2022).
 
@@ -88,6 +118,7 @@ class Xpos(ScorePart):
     """
 
     name = "xpos"
+    sees_order = True
 
     base: PositiveFloat = 512.0
     """Distance after which a pair has decayed by its full rate: the fastest to 0.29, the slowest hardly at all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import FiniteFloat
 
@@ -32,6 +32,9 @@ class ValuesPart(Part):
     kind = "values"
     builds_module = True
 
+    shares: ClassVar[bool] = False
+    """Whether layers hand their values to each other, so that these must have one shape in a stack."""
+
     def build(self, site: ValuesSite) -> nn.Module:
         """A module from values [B, K, T, D] and the flow to values [B, K, T, D]."""
         raise NotImplementedError
@@ -54,6 +57,7 @@ class ValueResidual(ValuesPart):
     """
 
     name = "value_residual"
+    shares = True
 
     first: FiniteFloat = 0.5
     """Weight of the first layer's values."""

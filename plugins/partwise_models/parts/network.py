@@ -11,6 +11,7 @@ from pydantic import PositiveFloat, PositiveInt
 
 from partwise import PartError, use
 from partwise.parts import (
+    Agreement,
     BlockPart,
     EmbeddingSite,
     LayerSite,
@@ -137,7 +138,9 @@ class Network(ModelPart):
         depth = depth or len(pattern)
         position, residual = SharedPosition(self.position), SharedResidual(self.residual, parametrisation.branch)
         factor = parametrisation.scores
-        site = replace(site, depth=depth, position=position, residual=residual, score_factor=factor)
+        site = replace(
+            site, depth=depth, position=position, residual=residual, score_factor=factor, agreement=Agreement()
+        )
         built: list[Block] = []
         places: dict[tuple[int, int], int] = {}
         order = []

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Le
 from pydantic import NonNegativeFloat
 
-from partwise import use
-from partwise.parts import LayerSite, ObjectivePart, ObjectiveSite, slots
+from partwise import PartError, use
+from partwise.parts import ObjectivePart, ObjectiveSite, WidthSite, slots
 
 if TYPE_CHECKING:
     from partwise_objectives.multi_token import ChainedTokens, ParallelTokens
@@ -39,11 +38,14 @@ class MultiToken(ObjectivePart):
     def build(self, site: ObjectiveSite) -> ParallelTokens | ChainedTokens:
         from partwise_objectives.multi_token import ChainedTokens, ParallelTokens
 
-        depth = site.depth + self.further
-        place = LayerSite(width=site.width, context=site.context, depth=depth)
-        layers = [self.block.assemble(replace(place, layer=site.depth + index)) for index in range(self.further)]
+        if self.further >= site.context:
+            raise PartError(
+                f"further {self.further} asks for tokens that no text of {site.context} has: beside the next one, at "
+                f"most {site.context - 1} follow its first; lower further, or raise the model's context"
+            )
+        layers = [self.block.assemble(place) for place in site.further_layers(self.further)]
         kind = ParallelTokens if self.form == "parallel" else ChainedTokens
-        return kind(layers, lambda: self.norm.assemble(place), site.width, self.weight)
+        return kind(layers, lambda: self.norm.assemble(WidthSite(site.width)), site.width, self.weight)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from partwise import InputError, PartError, use
 from partwise.modules import Flow, causal_flow
-from partwise.parts import LayerSite
+from partwise.parts import Agreement, LayerSite
 from partwise_attention.hybrid import Hybrid
 from partwise_attention.multi_head import MultiHeadAttention
 from partwise_attention.parts import Hybrid as HybridPart
@@ -105,6 +105,16 @@ def test_values_of_another_shape_and_of_a_memory_are_refused() -> None:
         attention(values="value_residual", kv_heads=4)(x, flow)
     with pytest.raises(PartError, match="no meaning over an encoder's states"):
         attention(replace(SITE, memory_width=5).over_memory(), values="value_residual")
+
+
+def test_values_of_another_shape_are_refused_while_a_model_is_built() -> None:
+    site = replace(SITE, layer=0, agreement=Agreement())
+    attention(site, values="value_residual")
+    attention(replace(site, layer=1), kv_heads=4)  # which shares nothing
+    with pytest.raises(
+        PartError, match="layer 0 has 2 key and value heads of width 4, and layer 2 has 1 key and value"
+    ):
+        attention(replace(site, layer=2), kv_heads=1, values="value_residual")
 
 
 @pytest.mark.parametrize("place", ["before_rotation", "after_rotation"])

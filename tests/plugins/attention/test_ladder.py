@@ -5,8 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from partwise.modules import causal_flow
+from partwise.parts import AttentionPart, LayerSite
 from partwise_attention.ladder import HeadWrapper, LinearHead, RawHead, SimpleAttention
 from partwise_attention.multi_head import Heads, MultiHeadAttention
+from partwise_attention.parts import Causal, Linear, Raw, Simple, Wrapper
 from partwise_attention.scores import DotScore
 
 B, T, C = 2, 5, 8
@@ -41,6 +43,14 @@ def test_the_linear_head_is_the_raw_head_with_its_weights_transposed(causal: boo
     x, raw, linear = torch.randn(B, T, C), RawHead(C, 4, causal), LinearHead(C, 4, causal)
     linear.load_state_dict({f"{name}.weight": weight.T for name, weight in raw.state_dict().items()})
     torch.testing.assert_close(linear(x, causal_flow(T)), raw(x, causal_flow(T)))
+
+
+@pytest.mark.parametrize("part", [Simple(), Raw(), Linear(), Causal(), Wrapper(heads=2)])
+def test_every_rung_takes_the_factor_of_a_parametrisation(part: AttentionPart) -> None:
+    module = part.build(LayerSite(width=C, context=T, score_factor=0.25))
+    rungs: list[nn.Module] = list(module.heads) if isinstance(module, HeadWrapper) else [module]
+    plain = 1.0 if isinstance(part, Simple) else (C / len(rungs)) ** -0.5
+    assert [rung.score.scale for rung in rungs] == [plain / 4] * len(rungs)
 
 
 def test_the_linear_head_adds_its_biases() -> None:

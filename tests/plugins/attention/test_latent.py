@@ -36,6 +36,11 @@ def built(site: LayerSite = SITE, **knobs: object) -> LatentAttention:
     return module
 
 
+@pytest.mark.parametrize(("scale", "expected"), [(None, 12**-0.5 / 4), (0.2, 0.05)])
+def test_it_takes_the_factor_of_a_parametrisation(scale: float | None, expected: float) -> None:
+    assert built(replace(SITE, score_factor=0.25), scale=scale).score.scale == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("query_rank", [None, 12])
 @pytest.mark.parametrize("interleaved", [True, False])
 @torch.no_grad()
@@ -159,7 +164,7 @@ def test_what_does_not_fit_is_refused_in_plain_words() -> None:
     rope = Latent(heads=H, kv_rank=4, position=use("rope")).position
     with pytest.raises(PartError, match="with rope_width 0 there is nothing for position 'rope' to turn"):
         Latent(heads=H, kv_rank=4, rope_width=0).build(replace(SITE, position=SharedPosition(rope)))
-    with pytest.raises(PartError, match="head width 3"):
+    with pytest.raises(PartError, match="rope_width 3 is odd; set an even rope_width, such as 4"):
         Latent(heads=H, kv_rank=4, rope_width=3, position=use("rope")).build(SITE)
     with pytest.raises(PartError, match="heads 5 does not divide width 32"):
         Latent(heads=5, kv_rank=4).build(SITE)

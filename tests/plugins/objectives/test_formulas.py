@@ -8,18 +8,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from partwise import PartError
 from partwise.assembly import assemble
 from partwise.data import IGNORED, Batch
 from partwise.modules import TrainingLoss
 from partwise.parts import ModelPart, ModelSite, ObjectivePart, resolve_part
 
 V, T = 11, 9
+MIXER: dict[str, Any] = {"use": "multi_head", "heads": 2, "values": "value_residual"}
 LAYER = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": 2}}
 
 
-def model(objective: Any, vocabulary: int = V) -> Any:
+def model(objective: Any, vocabulary: int = V, layer: Any = LAYER) -> Any:
     part = resolve_part(ObjectivePart, objective)
-    settings = {"use": "language_model", "width": 8, "context": T, "position": "learned", "blocks": [LAYER]}
+    settings = {"use": "language_model", "width": 8, "context": T, "position": "learned", "blocks": [layer]}
     site = ModelSite(vocabulary, objective=part)  # type: ignore[arg-type]
     network = assemble(resolve_part(ModelPart, settings), site, seed=3)  # type: ignore[arg-type]
     with torch.no_grad():
@@ -77,6 +79,21 @@ def test_a_chain_of_further_tokens_reads_each_token_before_it_predicts_the_next(
         found = [nats(hidden.head.logits(y[b, t]), given.targets[b, t + k]) for b in range(3) for t in range(T - k)]
         expected = expected + torch.stack(found).mean() / 2
     torch.testing.assert_close(loss, network.loss(given) + expected * 3 * T)
+
+
+def test_further_tokens_that_no_text_has_are_refused() -> None:
+    model({"use": "multi_token", "further": T - 1, "block": LAYER})
+    with pytest.raises(PartError, match=f"no text of {T} has: beside the next one, at most {T - 1} follow"):
+        model({"use": "multi_token", "further": T, "block": LAYER})
+
+
+@pytest.mark.parametrize("form", ["parallel", "chained"])
+def test_layers_of_an_objective_share_nothing_with_those_of_the_model(form: str) -> None:
+    """Their first values are their own: those of the model have another shape here."""
+    inner, outer = ({"use": "pre_norm", "mixer": MIXER | {"heads": heads}} for heads in (1, 2))
+    network = model({"use": "multi_token", "further": 2, "block": inner, "form": form}, layer=outer)
+    loss, _ = TrainingLoss(network)(batch())
+    assert loss.isfinite()
 
 
 def test_in_training_every_update_hides_other_tokens_and_evaluation_always_the_same() -> None:

@@ -10,7 +10,7 @@ import torch
 from partwise import PartError
 from partwise.assembly import assemble
 from partwise.modules import scales_of
-from partwise.parts import ModelPart, ModelSite, OptimizerPart, OptimizerSite, resolve_part
+from partwise.parts import ModelPart, ModelSite, ObjectivePart, OptimizerPart, OptimizerSite, resolve_part
 
 MUP = {"use": "mup", "base_width": 8}
 COMPLETEP = {"use": "completep", "base_width": 8, "base_depth": 1}
@@ -110,18 +110,33 @@ def test_gradient_descent_is_refused_away_from_the_base() -> None:
         sgd.assemble(OptimizerSite(model(MUP)))
 
 
+def with_objective(form: str, layer: Any, parametrisation: Any = "standard") -> Any:
+    objective = resolve_part(ObjectivePart, {"use": "multi_token", "form": form, "block": layer, "weight": 0.5})
+    settings = {
+        "use": "language_model", "width": 32, "context": 16, "blocks": (layer,), "depth": 4,
+        "parametrisation": parametrisation,
+    }  # fmt: skip
+    return assemble(resolve_part(ModelPart, settings), ModelSite(vocabulary=13, objective=objective), 0)
+
+
 def test_the_modules_of_an_objective_are_scaled_as_well() -> None:
     layer = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": 2}}
-    from partwise.parts import ObjectivePart
-
-    objective = resolve_part(ObjectivePart, {"use": "multi_token", "form": "chained", "block": layer, "weight": 0.5})
-    settings = {"use": "language_model", "width": 32, "context": 16, "blocks": (layer,)}
-    one, other = (
-        assemble(resolve_part(ModelPart, {**settings, **more}), ModelSite(vocabulary=13, objective=objective), 0)
-        for more in ({}, {"parametrisation": MUP})
-    )
+    one, other = (with_objective("chained", layer, which) for which in ("standard", MUP))
     scales = scales_of(other)
     scaled = [name for name in scales if name.startswith("objective.") and scales[name].weights == 0.5]
     assert scaled
     for name in scaled:
         assert torch.allclose(other.get_parameter(name), one.get_parameter(name) * 0.5)
+
+
+@pytest.mark.parametrize("form", ["parallel", "chained"])
+@pytest.mark.parametrize(
+    "mixer", [{"use": "multi_head", "heads": 2}, {"use": "latent", "heads": 2, "kv_rank": 8}, "linear_head"]
+)
+def test_the_layers_of_an_objective_take_the_factors_of_scores_and_branches(form: str, mixer: Any) -> None:
+    layer = {"use": "pre_norm", "mixer": mixer}
+    plain, completep = (with_objective(form, layer, which).objective.layers[0] for which in ("standard", COMPLETEP))
+    assert completep.mixer.score.scale == plain.mixer.score.scale / 2
+    x, branch = torch.randn(2, 3, 32), torch.randn(2, 3, 32)
+    assert torch.allclose(completep.mixer_join.write(x, branch), x + branch / 4)
+    assert torch.allclose(plain.mixer_join.write(x, branch), x + branch)
