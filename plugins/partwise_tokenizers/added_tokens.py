@@ -2,7 +2,8 @@
 
 They are those of Hugging Face's `tokenizer.json`, and are found by its library's rules: first those that stand in the
 text as it was written, from left to right, the longest at each place; then, in what is left and once it is
-normalised, the others. A special one is text like any other here, but it still hides those that begin within it.
+normalised, the others. A special one is text like any other, unless it is asked for, but it still hides those that
+begin within it.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ class AddedToken:
     normalized: bool = False
     """Whether it is looked for in the normalised text, in its normalised form."""
 
+    @property
+    def has_rules(self) -> bool:
+        """Whether it is found in another way than wherever its text stands."""
+        return self.single_word or self.lstrip or self.rstrip or self.normalized
+
     def to_json(self) -> dict[str, Any]:
         """Its fields."""
         return asdict(self)
@@ -61,13 +67,18 @@ class AddedToken:
 
 
 class AddedTokens:
-    """Finds added tokens in texts. Those that are special are told as text."""
+    """Finds added tokens in texts. Those that are special are told as text, unless they are asked for."""
 
-    def __init__(self, tokens: Sequence[AddedToken], normalize: Callable[[str], str] = lambda text: text) -> None:
+    def __init__(
+        self,
+        tokens: Sequence[AddedToken],
+        normalize: Callable[[str], str] = lambda text: text,
+        special_too: bool = False,
+    ) -> None:
         self._normalize = normalize
         plain, after = ([token for token in tokens if token.normalized is flag] for flag in (False, True))
-        self._as_written = _Matcher([(token.content, token) for token in plain])
-        self._normalized = _Matcher([(normalize(token.content), token) for token in after])
+        self._as_written = _Matcher([(token.content, token) for token in plain], special_too)
+        self._normalized = _Matcher([(normalize(token.content), token) for token in after], special_too)
 
     def split(self, text: str) -> Iterator[Part]:
         """The text, normalised and in order, as added tokens and what stands between them."""
@@ -79,14 +90,15 @@ class AddedTokens:
 
 
 class _Matcher:
-    def __init__(self, tokens: Sequence[tuple[str, AddedToken]]) -> None:
+    def __init__(self, tokens: Sequence[tuple[str, AddedToken]], special_too: bool) -> None:
         # Of tokens with one text the first counts, a special one before others.
         self._by_text: dict[str, AddedToken] = {}
         for text, token in sorted(tokens, key=lambda pair: not pair[1].special):
             if text:
                 self._by_text.setdefault(text, token)
+        self._special_too = special_too
         # A special token makes no cut, so without others there is nothing to look for.
-        needed = any(not token.special for token in self._by_text.values())
+        needed = any(special_too or not token.special for token in self._by_text.values())
         longest_first = sorted(self._by_text, key=len, reverse=True)
         self._pattern = regex.compile("|".join(map(regex.escape, longest_first))) if needed else None
 
@@ -99,7 +111,7 @@ class _Matcher:
         for match in self._pattern.finditer(text):
             token = self._by_text[match[0]]
             start, stop = match.span()
-            if token.special or (token.single_word and _within_a_word(text, start, stop)):
+            if (token.special and not self._special_too) or (token.single_word and _within_a_word(text, start, stop)):
                 continue
             if token.lstrip:
                 start = max(_SPACE_AT_END.search(text, 0, start).start(), begun)

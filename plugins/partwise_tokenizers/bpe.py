@@ -64,10 +64,18 @@ class BytePairTokenizer(TokenTable):
     def encode(self, text: str) -> list[int]:
         """Ids of a text."""
         text = without_surrogates(text)
-        if self._finder is None:
-            return self._encoded(self._normalized(text))
+        return self._encoded(self._normalized(text)) if self._finder is None else self._found(self._finder, text)
+
+    def encode_special(self, text: str) -> list[int]:
+        """Ids of a text in which the names of special tokens are those tokens."""
+        listed, names = {token.id for token in self._added}, {self.end: self.label(self.end), **self._specials}
+        named = [AddedToken(token, name, special=True) for token, name in names.items() if token not in listed]
+        finder = AddedTokens([*self._added, *named], self._normalized, special_too=True)
+        return self._found(finder, without_surrogates(text))
+
+    def _found(self, finder: AddedTokens, text: str) -> list[int]:
         ids: list[int] = []
-        for token, part in self._finder.split(text):
+        for token, part in finder.split(text):
             ids += self._encoded(part) if token is None else [token]
         return ids
 

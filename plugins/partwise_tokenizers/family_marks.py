@@ -7,7 +7,6 @@ pairs starts with.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -17,6 +16,7 @@ from partwise import PartError
 from partwise.data import Marks
 
 from . import restoring
+from .settings_beside import CONFIG, read_beside, read_settings
 
 _USUAL = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>", "<|end|>", "[SEP]", "<|eot_id|>")
 """Names by which an end token is known where no file says which it is."""
@@ -35,16 +35,19 @@ def marks_beside(path: Path, content: Mapping[str, Any], names: Mapping[str, int
     Raises:
         PartError: nothing says which token ends a text.
     """
-    config, settings, generation = (
-        _beside(path, name) for name in ("config.json", "tokenizer_config.json", "generation_config.json")
-    )
+    config, generation = read_beside(path, "config.json"), read_beside(path, "generation_config.json")
+    settings = read_settings(path)
     merged = {**config, **{key: value for key, value in generation.items() if value is not None}}
     ends = _ids(merged.get("eos_token_id"))
     own_end = _named(settings, "eos_token", names)
     end = asked if asked is not None else next(iter((*ends, *_some(own_end))), None)
     if end is None:
+        _refuse_unknown_name(path, settings, "eos", names)
         end = _usual(path, content, names)
-    before, after = _around(content, settings, names)
+    for kind in ("bos", "eos"):
+        if settings.get(f"add_{kind}_token"):
+            _refuse_unknown_name(path, settings, kind, names)
+    before, after = around(content, settings, names)
     bos = [*before[-1:], *_ids(merged.get("bos_token_id")), *_some(_named(settings, "bos_token", names)), end]
     start = [*_ids(merged.get("decoder_start_token_id")), *bos]
     return Marks(
@@ -58,7 +61,7 @@ def marks_beside(path: Path, content: Mapping[str, Any], names: Mapping[str, int
     )
 
 
-def _around(
+def around(
     content: Mapping[str, Any], settings: Mapping[str, Any], names: Mapping[str, int]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """What stands before and after a text."""
@@ -108,6 +111,14 @@ def _specials(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [token for token in content.get("added_tokens") or [] if token.get("special", True)]
 
 
+def _refuse_unknown_name(path: Path, settings: Mapping[str, Any], kind: str, names: Mapping[str, int]) -> None:
+    if settings.get(f"{kind}_token") and _named(settings, f"{kind}_token", names) is None:
+        raise PartError(
+            f"file: {path.parent / CONFIG} says that {kind}_token is {str(settings[f'{kind}_token'])[:60]!r}, which is "
+            f"no token of {path.name}"
+        )
+
+
 def _named(settings: Mapping[str, Any], key: str, names: Mapping[str, int]) -> int | None:
     """The id of a token that the settings name, by its text or by an object that has it."""
     named = settings.get(key)
@@ -121,24 +132,6 @@ def _some(token: int | None) -> tuple[int, ...]:
 
 def _ids(value: Any) -> list[int]:
     return [one for one in (value if isinstance(value, list) else [value]) if type(one) is int]
-
-
-def _beside(path: Path, name: str) -> dict[str, Any]:
-    """What the file of that name in the same directory says; nothing where there is none.
-
-    Raises:
-        PartError: it is there, and no JSON object.
-    """
-    file = path.parent / name
-    try:
-        found = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise PartError(f"file: {file}, which says how texts begin and end, cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise PartError(f"file: {file}, which says how texts begin and end, holds no JSON object")
-    return found
 
 
 def to_json(marks: Marks) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .added_tokens import AddedToken
+from .byte_letters import byte_letters
 from .published import splitter_of
-from .tokenizer_json import byte_letters
 
 
 def byte_pairs(

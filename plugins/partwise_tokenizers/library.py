@@ -13,20 +13,18 @@ from partwise import PartError
 from partwise.data import Marks
 
 from . import family_marks, restoring
-from .family_marks import marks_beside
+from .family_marks import around, marks_beside
+from .merging import OtherPipelineError
+from .pipelines import Writing
 from .table import REPLACEMENT, TokenTable, without_surrogates
-from .tokenizer_json import OtherPipelineError, added_tokens, byte_letters, check_marks
+from .tokenizer_json import added_tokens, check_marks
 
 if TYPE_CHECKING:
     import tokenizers
 
-_SPACE = "\u2581"
-
 
 class LibraryTokenizer(TokenTable):
     """A tokenizer of the library. Ids are the library's; bytes of tokens are what its decoders make of them."""
-
-    lossless = False
 
     def __init__(self, content: Mapping[str, Any], marks: Marks, vocab_size: int) -> None:
         """`content` is that of a `tokenizer.json`; ValueError if the library does not read it."""
@@ -35,13 +33,18 @@ class LibraryTokenizer(TokenTable):
         self._tokenizer.encode_special_tokens = True
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        unknown = self._content["model"].get("unk_token")
-        unknown = self._content["model"].get("unk_id") if unknown is None else self._tokenizer.token_to_id(unknown)
-        self.unknown: int | None = unknown if isinstance(unknown, int) and 0 <= unknown < vocab_size else None
+        self._written = Writing(self._content)
+        self.lossless = self._written.keeps_everything
+        self.unknown = None if self._written.knows_every_text else self._unknown(vocab_size)
         self._specials = {token.id: token.content for token in added_tokens(self._content) if token.special}
         self._added = {token.id: token.content for token in added_tokens(self._content)}
-        self._written = _Writing(self._content)
         super().__init__([self._bytes_of(token) for token in range(vocab_size)], marks)
+
+    def _unknown(self, vocab_size: int) -> int | None:
+        model = self._content["model"]
+        named = model.get("unk_token")
+        unknown = model.get("unk_id") if named is None else self._tokenizer.token_to_id(named)
+        return unknown if type(unknown) is int and 0 <= unknown < vocab_size else None
 
     def _bytes_of(self, token: int) -> bytes:
         if token == self.unknown:
@@ -56,6 +59,14 @@ class LibraryTokenizer(TokenTable):
         ids: list[int] = self._tokenizer.encode(without_surrogates(text), add_special_tokens=False).ids
         return ids
 
+    def encode_special(self, text: str) -> list[int]:
+        """Ids of a text in which the names of special tokens are those tokens."""
+        self._tokenizer.encode_special_tokens = False
+        try:
+            return self.encode(text)
+        finally:
+            self._tokenizer.encode_special_tokens = True
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, without special tokens and without the space that some put before every text."""
         text = super().decode(ids)
@@ -64,6 +75,13 @@ class LibraryTokenizer(TokenTable):
     def label(self, token: int) -> str:
         """A token as people read it."""
         return self._specials.get(token) or super().label(token) or f"<unused {token}>"
+
+    def to_tokenizer_json(self) -> dict[str, Any]:
+        """The content of the file; what puts marks around a text is left out where other files said otherwise."""
+        said = around(self._content, {}, self._tokenizer.get_vocab(with_added_tokens=True))
+        agrees = said == (self.marks.before_prompt, self.marks.after_source)
+        content: dict[str, Any] = json.loads(json.dumps(self._content))
+        return content if agrees else {**content, "post_processor": None}
 
     def to_json(self) -> dict[str, Any]:
         """The content of the file, what begins and ends texts, and the number of ids."""
@@ -84,36 +102,6 @@ class LibraryTokenizer(TokenTable):
             raise PartError(f"this tokenizer is read by Hugging Face's library; {_INSTALL}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise restoring.damaged(f"the tokenizers library does not read it ({error})") from error
-
-
-class _Writing:
-    """How the tokens of a file are written out."""
-
-    def __init__(self, content: Mapping[str, Any]) -> None:
-        kinds = set(_types(content.get("decoder"))) | set(_types(content.get("pre_tokenizer")))
-        self._letters = {letter: byte for byte, letter in enumerate(byte_letters())} if "ByteLevel" in kinds else {}
-        model = content["model"]
-        self._prefix = model.get("continuing_subword_prefix") if model.get("type") == "WordPiece" else None
-        self._suffix = model.get("end_of_word_suffix") or None
-        self._by_words = model.get("type") in ("WordPiece", "WordLevel")
-        self._fallback = bool(model.get("byte_fallback"))
-        self.begins_with_space = not self._letters
-        """Whether words bring a space along, which the beginning of a text does without."""
-
-    def bytes_of(self, text: str) -> bytes:
-        if self._letters:
-            if all(letter in self._letters for letter in text):
-                return bytes(self._letters[letter] for letter in text)
-            return text.encode()
-        if self._fallback and len(text) == 6 and text.startswith("<0x") and text.endswith(">"):
-            return bytes([int(text[3:5], 16)])
-        if self._prefix and text.startswith(self._prefix):
-            return text.removeprefix(self._prefix).encode()
-        if self._by_words:
-            return f" {text}".encode()
-        if self._suffix:
-            return (text.removesuffix(self._suffix) + " " * text.endswith(self._suffix)).encode()
-        return text.replace(_SPACE, " ").encode()
 
 
 _INSTALL = "install it with: pip install 'partwise[tokenizers]'"
@@ -161,12 +149,3 @@ def _loaded(content: Mapping[str, Any]) -> tokenizers.Tokenizer:
         return tokenizers.Tokenizer.from_str(json.dumps(content))
     except Exception as error:  # the library raises bare exceptions, for whatever it finds
         raise ValueError(str(error)) from error
-
-
-def _types(step: Any) -> list[str]:
-    """The kinds of a step and of all within it."""
-    if isinstance(step, list):
-        return [kind for one in step for kind in _types(one)]
-    if not isinstance(step, dict):
-        return []
-    return [str(step.get("type")), *(kind for value in step.values() for kind in _types(value))]

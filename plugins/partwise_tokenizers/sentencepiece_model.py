@@ -37,9 +37,9 @@ class SentencePieceTokenizer(TokenTable):
     def __init__(self, model: bytes) -> None:
         """`model` is the content of a `.model` file; raises ValueError if it is anything else."""
         self._model = model
-        self._processor = processor = _processor(model)
+        self._processor = processor = processor_of(model)
         ids = range(processor.get_piece_size())
-        super().__init__([_piece_bytes(processor, token) for token in ids])
+        super().__init__([piece_bytes(processor, token) for token in ids])
         self.unknown = None if any(map(processor.is_byte, ids)) else processor.unk_id()
         spelled = [processor.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE.encode()]
         self._space_sign = spelled if self.unknown is None else [self.unknown]
@@ -81,6 +81,16 @@ class SentencePieceTokenizer(TokenTable):
             return str(self._processor.id_to_piece(token))
         return super().label(token)
 
+    def to_tokenizer_json(self) -> dict[str, Any]:
+        """The tokenizer in the form of Hugging Face's tokenizers library, where U+2581 is a space.
+
+        Raises:
+            PartError: the model has no such form.
+        """
+        from .sentencepiece_form import pieces
+
+        return pieces(self._model, self.special_names())
+
     def to_json(self) -> dict[str, Any]:
         """The content of the `.model` file in base64."""
         return {"model": base64.b64encode(self._model).decode()}
@@ -108,7 +118,8 @@ def _replaced(ids: list[int], spelled: list[int], by: int) -> list[int]:
     return kept
 
 
-def _processor(model: bytes) -> Any:
+def processor_of(model: bytes) -> Any:
+    """SentencePiece with that model; ValueError if it is none."""
     processor = sentencepiece.SentencePieceProcessor()
     try:
         processor.load_from_serialized_proto(model)
@@ -119,7 +130,8 @@ def _processor(model: bytes) -> Any:
     return processor
 
 
-def _piece_bytes(processor: Any, token: int) -> bytes:
+def piece_bytes(processor: Any, token: int) -> bytes:
+    """What a piece adds to a text."""
     piece: str = processor.id_to_piece(token)
     if processor.is_unknown(token):
         return REPLACEMENT.encode()

@@ -83,6 +83,18 @@ class TokenTable:
         """UTF-8 bytes that one id adds to a text."""
         return self._bytes[token]
 
+    def encode_special(self, text: str) -> list[int]:
+        """Ids of a text in which the names of special tokens are those tokens; of two at one place, the longer."""
+        names = {name: token for token, name in self.special_names().items()}
+        ids: list[int] = []
+        for part in re.split(f"({'|'.join(map(re.escape, sorted(names, key=len, reverse=True)))})", text):
+            ids += [names[part]] if part in names else self.encode(part)
+        return ids
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text."""
+        raise NotImplementedError
+
     def special_names(self) -> dict[int, str]:
         """Names of the ids that add nothing to a text."""
         return {token: self.label(token) for token, added in enumerate(self._bytes) if not added}

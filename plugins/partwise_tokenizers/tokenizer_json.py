@@ -8,20 +8,19 @@ library; a file of which that is not certain is `OtherPipelineError`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-
-import regex
 
 from partwise import PartError
 
 from .added_tokens import AddedToken
 from .bpe import BytePairTokenizer, Form, problem_with
+from .byte_letters import byte_letters
 from .family_marks import marks_beside
+from .merging import Made, Pair, other
 from .named_files import read_named
-from .patterns import whole_pattern
+from .pipelines import steps
 from .published import pattern_of
 from .table import without_surrogates
 
@@ -29,12 +28,6 @@ _SPARE = 1_000_000
 """Most ids that may stand for nothing; far more would be a mistake, and would take memory."""
 _CHANGES = ("dropout", "continuing_subword_prefix", "end_of_word_suffix")
 """Settings that would make it a model of another kind."""
-
-Pair = tuple[str, str]
-
-
-class OtherPipelineError(PartError):
-    """The file is in order, and does something that is not done here."""
 
 
 def read_content(path: Path) -> dict[str, Any]:
@@ -79,12 +72,12 @@ def read_tokenizer_json(
     form = _form(content, path)
     pattern = pattern_of(content.get("pre_tokenizer"))
     if pattern is None:
-        raise _other(path, f"its pre_tokenizer cuts texts in a way that is {_unknown(content.get('pre_tokenizer'))}")
+        raise other(path, f"its pre_tokenizer cuts texts in a way that is {_unknown(content.get('pre_tokenizer'))}")
     size = _size([*vocabulary.values(), *names.values()], vocab_size, path)
     marks = marks_beside(path, content, {**vocabulary, **names}, end)
     check_marks(marks, size, path)
     added = [token if token.id != marks.end else _as_special(token) for token in added]
-    made = _Made(vocabulary, merges, bool(model.get("ignore_merges")))
+    made = Made(vocabulary, merges, bool(model.get("ignore_merges")))
     made.check_order(path)
     tokens = _tokens(made, added, size, pattern, path)
     if problem := problem_with(tokens):
@@ -94,8 +87,8 @@ def read_tokenizer_json(
     if tokens[marks.end] is not None or marks.end not in specials:
         named = ", ".join(f"{token} ({name})" for token, name in sorted(specials.items())[:10]) or "there is none"
         raise PartError(f"end: {marks.end} is no special token of {path}; its special tokens: {named}")
-    # Special tokens make no difference to texts, so where there are no others none is kept.
-    kept = added if any(not token.special for token in added) else []
+    # Without others, special tokens make no difference to texts, and their names are kept already.
+    kept = added if any(not token.special or token.has_rules for token in added) else []
     return BytePairTokenizer(tokens, pattern, marks, specials, form, kept)
 
 
@@ -178,7 +171,7 @@ def _check_added_ids(added: list[AddedToken], vocabulary: Mapping[str, int], pat
             )
 
 
-def _tokens(made: _Made, added: list[AddedToken], size: int, pattern: str, path: Path) -> list[bytes | None]:
+def _tokens(made: Made, added: list[AddedToken], size: int, pattern: str, path: Path) -> list[bytes | None]:
     """Bytes by rank. A token that is in the vocabulary and an added one, too, keeps its bytes if it can be made."""
     back = {character: byte for byte, character in enumerate(byte_letters())}
     by_content = {token.content: token for token in added}
@@ -187,103 +180,36 @@ def _tokens(made: _Made, added: list[AddedToken], size: int, pattern: str, path:
         token = by_content.get(text)
         if token is not None and token.special:
             if made.from_text(text, pattern):
-                raise _other(path, f"the special token {text!r} is made of text, too")
+                raise other(path, f"the special token {text!r} is made of text, too")
             continue
         if token is not None and not made.by_merges(text):
             continue
         try:
             tokens[rank] = bytes(back[character] for character in text)
         except KeyError as error:
-            raise _other(path, f"its token {text!r} is not written in the letters of bytes") from error
+            raise other(path, f"its token {text!r} is not written in the letters of bytes") from error
         if token is not None and tokens[rank] != text.encode():
-            raise _other(path, f"its added token {text!r} stands for other bytes, too")
+            raise other(path, f"its added token {text!r} stands for other bytes, too")
         made.check(text, path)
     return tokens
 
 
-class _Made:
-    """What merging makes of tokens: the library takes the earliest merge first, and tiktoken any two neighbours whose
-    union has the lowest id. The two are the same where ids rise with the merges and the pieces of every token, merged,
-    become that token: then no two neighbours with a union but without a merge ever meet.
-
-    A pre-token that is a token becomes one at once with tiktoken, and in files that ignore merges, which may then have
-    tokens that merging leaves in pieces, if in three or more: two would meet elsewhere, too.
-    """
-
-    def __init__(self, vocabulary: Mapping[str, int], merges: list[Pair], ignored: bool) -> None:
-        self.vocabulary, self._ignored = vocabulary, ignored
-        self._merges = merges
-        self._order = {pair: place for place, pair in reversed(list(enumerate(merges)))}
-
-    def check_order(self, path: Path) -> None:
-        ranks = [self.vocabulary.get("".join(pair), -1) for pair in self._merges]
-        if any(later < earlier for earlier, later in pairwise([0, *ranks])):
-            raise _other(path, "its ids are not in the order of its merges")
-
-    def check(self, text: str, path: Path) -> None:
-        """
-        Raises:
-            OtherPipelineError: tiktoken would make this token elsewhere than the file's merges do.
-        """
-        pieces = self._pieces(text) if len(text) > 1 else 1
-        if pieces != 1 and not (self._ignored and pieces > 2):
-            raise _other(path, f"it has tokens that no merge makes, such as {text!r}")
-
-    def from_text(self, text: str, pattern: str) -> bool:
-        """Whether the letters of a special token, which is in the vocabulary, would become it."""
-        letters = set(byte_letters())
-        if not all(letter in letters for letter in text):
-            return False
-        whole = regex.findall(whole_pattern(pattern), text) == [text]
-        return self._pieces(text) == 1 or (self._ignored and whole)
-
-    def by_merges(self, text: str) -> bool:
-        """Whether a text can become this token of the vocabulary."""
-        return self._ignored or len(text) == 1 or self._pieces(text) == 1
-
-    def _pieces(self, text: str) -> int:
-        parts, order, last = list(text), self._order, len(self._order)
-        while len(parts) > 1:
-            places = [order.get(pair, last) for pair in pairwise(parts)]
-            first = min(places)
-            if first == last:
-                break
-            at = places.index(first)
-            parts[at : at + 2] = [parts[at] + parts[at + 1]]
-        return len(parts)
-
-
 def _refuse_other_models(model: Mapping[str, Any], path: Path) -> None:
     if model.get("type", "BPE") != "BPE":
-        raise _other(path, f"it is not of plain byte-level pairs; its model is {_unknown(model.get('type'))}")
+        raise other(path, f"it is not of plain byte-level pairs; its model is {_unknown(model.get('type'))}")
     if found := [change for change in _CHANGES if model.get(change)]:
-        raise _other(path, f"it is not of plain byte-level pairs; its {found[0]} is {model[found[0]]!r}")
+        raise other(path, f"it is not of plain byte-level pairs; its {found[0]} is {model[found[0]]!r}")
 
 
 def _form(content: Mapping[str, Any], path: Path) -> Form | None:
     """The form of Unicode that texts are put into first, as Qwen's are."""
     normalizer = content.get("normalizer")
-    steps = list(_steps(normalizer))
-    if steps == [{"type": "NFC"}]:
+    form = list(steps(normalizer))
+    if form == [{"type": "NFC"}]:
         return "NFC"
-    if steps:
-        raise _other(path, f"its normalizer is {_unknown(normalizer)}")
+    if form:
+        raise other(path, f"its normalizer is {_unknown(normalizer)}")
     return None
-
-
-def _steps(normalizer: Any) -> Iterator[Any]:
-    match normalizer:
-        case None:
-            return
-        case {"type": "Sequence", "normalizers": list(several)}:
-            for one in several:
-                yield from _steps(one)
-        case _:
-            yield normalizer
-
-
-def _other(path: Path, what: str) -> OtherPipelineError:
-    return OtherPipelineError(f"file: {path}: {what}")
 
 
 def _unknown(step: Any) -> str:
@@ -292,10 +218,3 @@ def _unknown(step: Any) -> str:
 
 def _named(error: Exception) -> str:
     return f"{type(error).__name__} {error}"
-
-
-def byte_letters() -> list[str]:
-    """How each byte is written."""
-    printable = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
-    others = iter(range(256, 512))
-    return [chr(byte if byte in printable else next(others)) for byte in range(256)]

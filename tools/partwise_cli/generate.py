@@ -49,6 +49,11 @@ if TYPE_CHECKING:
     metavar="TEXT",
     help="End the text before this string, of which nothing is shown. May be repeated.",
 )
+@click.option(
+    "--special",
+    is_flag=True,
+    help="Take names of special tokens in prompts, such as <|user|>, for these tokens; otherwise they are text.",
+)
 @options.weights
 @options.device
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per prompt, once it is answered.")
@@ -59,6 +64,7 @@ def command(
     seed: int,
     sampler: str | None,
     stops: tuple[str, ...],
+    special: bool,
     weights: Weights,
     device: str,
     as_json: bool,
@@ -93,7 +99,7 @@ def command(
     strings = [_as_text(stop, "--stop") for stop in stops]
     if not all(strings):
         raise InputError("--stop is empty, and would end every text before it begins; leave it out")
-    written = [_written(reopened, prompt, tokens, seed, chosen, strings) for prompt in asked]
+    written = [_written(reopened, prompt, tokens, seed, chosen, strings, special) for prompt in asked]
     for prompt, pieces in zip(asked, written, strict=True):
         text = prompt.text
         if as_json:
@@ -141,14 +147,20 @@ def _as_text(given: str, option: str) -> str:
 
 
 def _written(
-    reopened: Reopened, prompt: _Prompt, tokens: int, seed: int, sampler: SamplerPart | None, stops: list[str]
+    reopened: Reopened,
+    prompt: _Prompt,
+    tokens: int,
+    seed: int,
+    sampler: SamplerPart | None,
+    stops: list[str],
+    special: bool,
 ) -> Iterator[str]:
     from partwise import workflow
 
     if prompt.blank:
         return iter(())
     try:
-        return workflow.generate(reopened, prompt.text, tokens, seed, sampler, stops)
+        return workflow.generate(reopened, prompt.text, tokens, seed, sampler, stops, special)
     except InputError as error:
         raise InputError(f"{prompt.place}: {error}") from error
 

@@ -43,7 +43,8 @@ class EncodedSplit:
     unknowns: int
     """Scored tokens that are the unknown token."""
     lossless: bool
-    """Whether decoding the tokens restores the text, except for the unknowns."""
+    """Whether decoding the tokens restores these texts, except for the unknowns: tried, where the tokenizer does not
+    promise it for every text."""
     unknown_bits: float | None
     """Bits that spell out one unknown; None if the tokenizer has no such code."""
     data_hash: str
@@ -65,7 +66,7 @@ class EncodedSplit:
     def why_no_bits_per_byte(self) -> str | None:
         """Why `bits_per_byte` is None whatever the loss; None if it is a number."""
         if not self.lossless:
-            return "the tokenizer loses text, so that no message restores it"
+            return f"the tokenizer loses text of the {self.name} split, so that no message restores it"
         if not self.text_bytes:
             return f"the {self.name} split has no scored text"
         if self.unknowns and self.unknown_bits is None:

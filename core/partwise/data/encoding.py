@@ -19,7 +19,7 @@ from .encoded import Array, EncodedSplit
 from .protocols import Data, Split, Tokenizer
 from .split_writer import SplitWriter
 
-FORMAT = 1
+FORMAT = 2
 """Changes with the layout of the files, so that old entries are not read."""
 ATTEMPTS = 3
 """More than one only because others may damage what was just written."""
@@ -79,7 +79,6 @@ def _opened(entry: Path, manifest: dict[str, Any], split: Split, tokenizer: Toke
         scored=arrays.get("scored"),
         bounds=arrays.get("bounds"),
         cuts=arrays.get("cuts"),
-        lossless=tokenizer.lossless,
         unknown_bits=tokenizer.unknown_bits,
         **manifest["facts"],
     )

@@ -14,7 +14,8 @@ class Tokenizer(Protocol):
     """Text to token ids and back.
 
     One whose texts begin otherwise than with `end`, or end in several ways, has more attributes: `begin`, `ends` and
-    the others of `Marks`, which says what holds where they are missing.
+    the others of `Marks`, which says what holds where they are missing. One whose special tokens have names that may
+    stand in prompts has `encode_special(text)`: the ids of a text in which these names are those tokens.
     """
 
     @property

@@ -32,7 +32,7 @@ class SplitWriter:
         if form == "examples":
             types |= {"scored": "|b1", "bounds": "<i8", "cuts": "<i8"}
         self._files = {name: _ArrayFile(folder / name, dtype) for name, dtype in types.items()}
-        self._facts = TextFacts(tokenizer.unknown)
+        self._facts = TextFacts(tokenizer)
         self._pieces: list[tuple[bool, int]] = []
         """Of the text being added: whether each piece is scored, and where it begins."""
         if form == "examples":

@@ -29,6 +29,7 @@ def generate_text(
     pairs: bool = False,
     device: torch.device | str = "cpu",
     stop: Sequence[str] = (),
+    special: bool = False,
 ) -> Iterator[str]:
     """The text that a model writes after a prompt, in pieces that come as soon as their characters are complete.
 
@@ -40,14 +41,16 @@ def generate_text(
         pairs: whether the prompt is a source and the text its target.
         device: where the model is.
         stop: strings before the first of which the text ends; nothing of it is shown. The prompt may contain them.
+        special: whether the names of special tokens in the prompt are those tokens; otherwise they are text.
 
     Raises:
-        InputError: a source is empty, or longer than the model's context; a stop string is empty.
+        InputError: a source is empty, or longer than the model's context; a stop string is empty; special tokens are
+            asked for, and the tokenizer has none with names.
     """
     begin = source_prompt if pairs else text_prompt
     # A tokenizer of words puts a space before each word; at the beginning of a text it does not belong there.
     at_beginning = (pairs or not prompt) and not tokenizer.lossless
-    pieces = generate_texts(model, tokenizer, begin(tokenizer, [prompt]), sampler, limit, seed, device, stop)
+    pieces = generate_texts(model, tokenizer, begin(tokenizer, [prompt], special), sampler, limit, seed, device, stop)
     return _without_spaces_first((piece for (piece,) in pieces), at_beginning)
 
 

@@ -21,6 +21,9 @@ from .family import Family
 from .writing import GENERATION, settings_of
 
 TOKENIZER, SETTINGS = "tokenizer.json", "tokenizer_config.json"
+PIECES = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
+"""SentencePiece models, as Llama 2 and Gemma, T5, and multilingual checkpoints call them."""
+PIECES_PART = "sentencepiece_model"
 OWN = "partwise_tokenizer.json"
 FORMAT = "partwise_tokenizer"
 
@@ -35,17 +38,30 @@ def recipe_changes(family: Family, config: Mapping[str, Any], directory: Path) -
         return [f"tokenizer={json.dumps(_own(directory)['part'])}"]
     if family.tokenizer is None:
         return []
-    if not (directory / TOKENIZER).is_file():
-        raise InputError(
-            f"{directory} lacks {TOKENIZER}; with transformers, AutoTokenizer.from_pretrained(NAME).save_pretrained"
-            f"({str(directory)!r}) writes it"
-        )
     end, size = config.get("eos_token_id"), config.get("vocab_size")
     end = end[0] if isinstance(end, list) and end else end
-    changes = [f"tokenizer={json.dumps(family.tokenizer)}"]
+    changes = [f"tokenizer={json.dumps(_reader(family.tokenizer, directory))}"]
     changes += [f"tokenizer.vocab_size={json.dumps(size)}"] if size is not None else []
     changes += [f"tokenizer.end={json.dumps(end)}"] if isinstance(end, int) else []
     return changes
+
+
+def _reader(wanted: dict[str, Any], directory: Path) -> dict[str, Any]:
+    """The part that reads the tokenizer of a checkpoint: the family's or, where its file is not there and a
+    SentencePiece model is, one for that.
+
+    Raises:
+        InputError: there is neither.
+    """
+    file = wanted.get("file", PIECES[0] if wanted.get("use") == PIECES_PART else TOKENIZER)
+    if (directory / file).is_file():
+        return wanted
+    if found := next((name for name in PIECES if (directory / name).is_file()), None):
+        return {"use": PIECES_PART, "file": found}
+    raise InputError(
+        f"{directory} lacks {file} and {PIECES[0]}; with transformers, AutoTokenizer.from_pretrained(NAME)"
+        f".save_pretrained({str(directory)!r}) writes it"
+    )
 
 
 def read_tokenizer(loaded: LoadedRecipe, directory: Path) -> Tokenizer:
@@ -88,13 +104,13 @@ def tokenizer_files(loaded: LoadedRecipe, tokenizer: Tokenizer) -> dict[str, dic
         OWN: {FORMAT: 1, "part": resolved["tokenizer"], "state": tokenizer.to_json()},
         GENERATION: {**marks_in_config(tokenizer, pairs), **settings_of(resolved.get("sampler"))},
     }
-    if (to_tokenizer_json := getattr(tokenizer, "to_tokenizer_json", None)) is None:
+    if (content := _as_tokenizer_json(tokenizer)) is None:
         return files
-    content = to_tokenizer_json()
     marks = marks_of(tokenizer)
     names: dict[int, str] = {token["id"]: token["content"] for token in content["added_tokens"]}
-    before, after = (marks.before_source, marks.after_source) if pairs else (marks.before_prompt, ())
-    content["post_processor"] = _template(before, after, names) or content.get("post_processor")
+    if not content.get("post_processor"):
+        before = marks.before_source if pairs else marks.before_prompt
+        content["post_processor"] = _template(before, marks.after_source, names)
     special = {"bos_token": marks.begin, "eos_token": marks.end, "pad_token": marks.end, "unk_token": tokenizer.unknown}
     files[TOKENIZER] = content
     files[SETTINGS] = {
@@ -106,6 +122,16 @@ def tokenizer_files(loaded: LoadedRecipe, tokenizer: Tokenizer) -> dict[str, dic
         "split_special_tokens": True,
     }
     return files
+
+
+def _as_tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any] | None:
+    """The content of a tokenizer.json; None if the tokenizer cannot be one."""
+    write = getattr(tokenizer, "to_tokenizer_json", None)
+    try:
+        content: dict[str, Any] | None = None if write is None else write()
+    except PartwiseError:
+        return None
+    return content
 
 
 def _template(before: tuple[int, ...], after: tuple[int, ...], names: Mapping[int, str]) -> dict[str, Any] | None:

@@ -111,6 +111,7 @@ def generate(
     seed: int = 0,
     sampler: str | Mapping[str, Any] | None = None,
     stop: str | Sequence[str] = (),
+    special: bool = False,
 ) -> str:
     """What a run's model writes after the prompt or, for a seq2seq model, in answer to it.
 
@@ -120,9 +121,10 @@ def generate(
         seed: another seed, another text.
         sampler: how tokens are chosen, in place of the recipe's sampler.
         stop: a string, or several; the text ends before the first of them that the model writes.
+        special: whether names of special tokens in the prompt, such as "<|user|>", are these tokens; if not, text.
 
     Raises:
-        PartwiseError: there is no such run or sampler, or a string to stop at is empty.
+        PartwiseError: there is no such run or sampler, a string to stop at is empty, or special tokens have no names.
 
     >>> partwise.generate("runs/tiny", "the ", tokens=10)
     '...'
@@ -134,7 +136,7 @@ def generate(
     reopened = _opened(run)
     chosen = None if sampler is None else change(reopened.loaded, {"sampler": sampler}).recipe.sampler
     stops = (stop,) if isinstance(stop, str) else stop
-    return "".join(workflow.generate(reopened, prompt, tokens, seed, chosen, stops))
+    return "".join(workflow.generate(reopened, prompt, tokens, seed, chosen, stops, special))
 
 
 def evaluate(

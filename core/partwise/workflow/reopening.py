@@ -153,11 +153,13 @@ def generate(
     seed: int = 0,
     sampler: SamplerPart | None = None,
     stop: Sequence[str] = (),
+    special: bool = False,
 ) -> Iterator[str]:
     """Text that a run's model writes, piece by piece: it continues `prompt`; a seq2seq model answers it.
 
     Args:
         stop: strings before the first of which the text ends.
+        special: whether the names of special tokens in the prompt are those tokens; otherwise they are text.
 
     Raises:
         InputError: the model was trained to see both ways, and cannot write; the prompt cannot be answered; a stop
@@ -171,4 +173,5 @@ def generate(
         )
     chosen = (sampler or reopened.recipe.sampler).assemble(None)
     pairs = reopened.recipe.model.reads == "pair"
-    return generate_text(reopened.model, reopened.tokenizer, prompt, chosen, limit, seed, pairs, reopened.device, stop)
+    model, tokenizer = reopened.model, reopened.tokenizer
+    return generate_text(model, tokenizer, prompt, chosen, limit, seed, pairs, reopened.device, stop, special)

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from .byte_pairs import Bpe, Pattern, Tiktoken, TokenizerJson
 from .characters_and_words import Char, Word
-from .sentencepiece import SentencePiece
+from .sentencepiece import SentencePiece, SentencePieceModel
 from .shared import SAMPLES
 
-PARTS = (Char, Word, Bpe, Tiktoken, TokenizerJson, SentencePiece)
+PARTS = (Char, Word, Bpe, Tiktoken, TokenizerJson, SentencePiece, SentencePieceModel)
 
-__all__ = ["PARTS", "SAMPLES", "Bpe", "Char", "Pattern", "SentencePiece", "Tiktoken", "TokenizerJson", "Word"]
+__all__ = [
+    "PARTS",
+    "SAMPLES",
+    "Bpe",
+    "Char",
+    "Pattern",
+    "SentencePiece",
+    "SentencePieceModel",
+    "Tiktoken",
+    "TokenizerJson",
+    "Word",
+]

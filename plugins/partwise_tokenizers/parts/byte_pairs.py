@@ -126,10 +126,12 @@ class TokenizerJson(BytePairs):
 
     def build(self, site: TokenizerSite) -> Tokenizer:
         from partwise_tokenizers.library import read_by_library
-        from partwise_tokenizers.tokenizer_json import OtherPipelineError, read_content, read_tokenizer_json
+        from partwise_tokenizers.merging import OtherPipelineError
+        from partwise_tokenizers.settings_beside import with_settings
+        from partwise_tokenizers.tokenizer_json import read_content, read_tokenizer_json
 
         path = site.directory / self.file
-        content = read_content(path)
+        content = with_settings(path, read_content(path))
         try:
             return read_tokenizer_json(path, content, self.end, self.vocab_size)
         except OtherPipelineError as reason:

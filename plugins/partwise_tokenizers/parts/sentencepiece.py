@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from partwise.parts import TokenizerPart, TokenizerSite
 
 from .shared import SAMPLES
 
 if TYPE_CHECKING:
+    from partwise_tokenizers.public_pieces import PublicPieces
     from partwise_tokenizers.sentencepiece_model import SentencePieceTokenizer
 
 
@@ -56,3 +57,43 @@ class SentencePiece(TokenizerPart):
         yield cls(model_type="bpe", vocab_size=320)
         yield cls(vocab_size=60, byte_fallback=False, character_coverage=0.98)
         yield cls(file=str(SAMPLES / "small.model"))
+
+
+class SentencePieceModel(TokenizerPart):
+    """Pieces of a public checkpoint (Kudo & Richardson 2018): its `tokenizer.model`, as of Llama 2, Gemma or T5.
+
+    Ids are those of the SentencePiece library. What begins and ends texts, and which special tokens are added, is in
+    the files beside it: tokenizer_config.json, added_tokens.json, generation_config.json, config.json.
+    """
+
+    name = "sentencepiece_model"
+    known_failures: ClassVar[Mapping[str, str]] = {
+        "every_knob_makes_a_difference[file]": "its examples read the one file that comes with it",
+    }
+    file: str = "tokenizer.model"
+    """Path of the file, relative to the recipe's directory."""
+    end: NonNegativeInt | None = None
+    """Id of the special token that ends a text. null: as the files beside it say, or the model's own."""
+    vocab_size: PositiveInt | None = None
+    """Number of ids, some of which may stand for nothing. null: as many as the files name."""
+
+    def build(self, site: TokenizerSite) -> PublicPieces:
+        from partwise_tokenizers.public_pieces import read_pieces
+
+        return read_pieces(site.directory / self.file, self.end, self.vocab_size)
+
+    def restore(self, saved: dict[str, Any]) -> PublicPieces:
+        from partwise_tokenizers.public_pieces import PublicPieces
+
+        return PublicPieces.from_json(saved)
+
+    def learns(self) -> bool:
+        return False
+
+    def planned_vocabulary(self) -> int | None:
+        return self.vocab_size
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(file=str(SAMPLES / "public.model"))
+        yield cls(file=str(SAMPLES / "public.model"), end=1, vocab_size=430)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from partwise import InputError
 from partwise.decoding import left_padded, source_prompt, text_prompt
 
 from .writing import END, ByteTokenizer
@@ -21,6 +24,30 @@ def test_rows_of_equal_length_need_no_padding() -> None:
 def test_a_prompt_begins_as_texts_do() -> None:
     assert text_prompt(ByteTokenizer(), ["ab"]).tokens.tolist() == [[END, 1, 2]]
     assert text_prompt(ByteTokenizer(), [""]).tokens.tolist() == [[END]]
+
+
+class Named(ByteTokenizer):
+    before_prompt = (END,)
+
+    def encode_special(self, text: str) -> list[int]:
+        return [END if letter == "." else self.encode(letter)[0] for letter in text]
+
+
+def test_names_of_special_tokens_are_these_tokens_only_where_they_are_asked_for() -> None:
+    assert text_prompt(Named(), ["ab"]).tokens.tolist() == [[END, 1, 2]]
+    assert text_prompt(Named(), ["ab"], special=True).tokens.tolist() == [[END, 1, 2]]
+    with pytest.raises(KeyError):
+        text_prompt(Named(), ["a.b"])
+    assert text_prompt(Named(), ["a.b"], special=True).tokens.tolist() == [[END, 1, END, 2]]
+    assert text_prompt(Named(), [".ab"], special=True).tokens.tolist() == [[END, 1, 2]]  # it begins so by itself
+    source = source_prompt(Named(), ["a."], special=True).source
+    assert source is not None
+    assert source.tolist() == [[1, END]]
+
+
+def test_a_tokenizer_without_names_says_so() -> None:
+    with pytest.raises(InputError, match="no special tokens with names"):
+        text_prompt(ByteTokenizer(), ["a"], special=True)
 
 
 def test_sources_are_padded_on_the_right_and_targets_begin_with_the_end_token() -> None:

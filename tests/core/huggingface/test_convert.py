@@ -253,7 +253,7 @@ def test_weights_that_would_only_write_nonsense_are_refused(spoil: Any, message:
 def test_a_checkpoint_without_its_tokenizer_is_refused_with_how_to_get_it(tmp_path: Path) -> None:
     checkpoint("gpt2", tmp_path / "in")
     (tmp_path / "in" / "tokenizer.json").unlink()
-    with pytest.raises(InputError, match=r"lacks tokenizer\.json; .*save_pretrained"):
+    with pytest.raises(InputError, match=r"lacks tokenizer\.json and tokenizer\.model; .*save_pretrained"):
         import_checkpoint(tmp_path / "in", tmp_path / "run")
 
 

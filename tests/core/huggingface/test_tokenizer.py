@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sentencepiece
+import tokenizers
 import torch
 import transformers
 
@@ -21,6 +24,8 @@ from partwise.recipe import load
 from partwise_sampling.stepwise import Greedy
 from partwise_tokenizers.parts import TokenizerJson
 
+from ...plugins.tokenizers.test_added_tokens import metaspace, unigram, wordpiece
+from ...plugins.tokenizers.test_library import cohere, deepseek, gemma
 from .test_convert import LLAMA, SMALL, TOKENIZER
 from .test_families import FAMILIES, T5
 
@@ -152,6 +157,69 @@ def test_every_end_ends_what_is_written(tmp_path: Path) -> None:
             head.copy_(state)
             head[end] = 2 * state[first]
         assert "".join(row for (row,) in generate_texts(ours.model, ours.tokenizer, prompt, Greedy(), 9)) == ""
+
+
+def checkpoint(place: Path, made: tokenizers.Tokenizer, eos: str, **settings: Any) -> Any:
+    """A checkpoint of Llama's form with that tokenizer; gives what transformers loads of it as its tokenizer."""
+    specials, size = {"eos_token": eos, **settings}, made.get_vocab_size()
+    config = transformers.LlamaConfig(vocab_size=size, bos_token_id=None, eos_token_id=made.token_to_id(eos), **LLAMA)
+    torch.manual_seed(0)
+    transformers.LlamaForCausalLM(config).save_pretrained(place)
+    made.save(str(place / "tokenizer.json"))
+    (place / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", **specials}))
+    return transformers.AutoTokenizer.from_pretrained(place)
+
+
+PUBLIC = {
+    "deepseek": (deepseek, "<|endoftext|>"),
+    "cohere": (cohere, "<|endoftext|>"),
+    "llama2": (metaspace, "</s>"),
+    "gemma": (gemma, "</s>"),
+    "t5": (unigram, "</s>"),
+    "bert": (wordpiece, "[SEP]"),
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_tokenizers_go_out_to_transformers_as_they_came(name: str, tmp_path: Path) -> None:
+    make, end = PUBLIC[name]
+    theirs = checkpoint(tmp_path / "in", make(), end)
+    run = import_checkpoint(tmp_path / "in", tmp_path / "run")
+    export_run(run.directory, tmp_path / "out")
+    ours = workflow.reopen(run.directory, "cpu").tokenizer
+    again = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    (tmp_path / "out" / "partwise_tokenizer.json").unlink()
+    back = workflow.reopen(import_checkpoint(tmp_path / "out", tmp_path / "back").directory, "cpu").tokenizer
+    for text in (*TEXTS, f"x{end}<|user|> y"):
+        ids = theirs.encode(text, split_special_tokens=True)
+        assert again.encode(text) == ids, text
+        assert theirs.encode(text, split_special_tokens=True, add_special_tokens=False) == ours.encode(text)
+        assert back.encode(text) == ours.encode(text)
+        prompt = text_prompt(ours, [text], special=True).tokens[0].tolist()
+        spoken = theirs.encode(text)
+        assert [*prompt, *ours.after_source] == spoken or not text, text
+    assert (back.marks, back.lossless) == (ours.marks, ours.lossless)
+    assert len(again) == ours.vocab_size
+
+
+def test_a_checkpoint_with_a_sentencepiece_model_only_is_read_and_goes_out_with_a_tokenizer_json(
+    tmp_path: Path,
+) -> None:
+    config = transformers.LlamaConfig(vocab_size=432, bos_token_id=1, eos_token_id=2, **LLAMA)
+    transformers.LlamaForCausalLM(config).save_pretrained(tmp_path / "in")
+    shutil.copy(SAMPLES / "public.model", tmp_path / "in" / "tokenizer.model")
+    run = import_checkpoint(tmp_path / "in", tmp_path / "run")
+    export_run(run.directory, tmp_path / "out")
+    ours = workflow.reopen(run.directory, "cpu").tokenizer
+    (tmp_path / "out" / "partwise_tokenizer.json").unlink()
+    back = workflow.reopen(import_checkpoint(tmp_path / "out", tmp_path / "back").directory, "cpu").tokenizer
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(SAMPLES / "public.model"))
+    assert ours.vocab_size == 432
+    for text in TEXTS:
+        assert ours.encode(text) == back.encode(text) == pieces.encode(text), text
+        assert theirs.encode(text) == [1, *ours.encode(text)], text
+    assert back.marks == ours.marks
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import tokenizers
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -101,6 +101,29 @@ def test_ids_are_those_of_the_library(name: str, form: str | None, folder: Path,
     theirs, ours = both(folder, name, form)
     assert isinstance(ours, BytePairTokenizer if form in (None, "NFC") else LibraryTokenizer)
     assert ours.encode(text) == theirs.encode(mended(text)).ids
+
+
+@pytest.mark.parametrize(("name", "form"), PIPELINES)
+@given(text=nasty)
+@settings(max_examples=40)
+def test_names_of_special_tokens_are_these_tokens_where_it_is_asked(
+    name: str, form: str | None, folder: Path, text: str
+) -> None:
+    theirs, ours = both(folder, name, form)
+    theirs.encode_special_tokens = False
+    expected = theirs.encode(mended(text)).ids
+    theirs.encode_special_tokens = True
+    assert ours.encode_special(text) == expected  # type: ignore[attr-defined]
+
+
+def test_special_tokens_without_rules_or_company_are_found_by_name(folder: Path) -> None:
+    theirs = library("llama3", added=False)
+    ours: Any = read(folder, json.loads(theirs.to_str()), vocab_size=430)
+    theirs.encode_special_tokens = False
+    text = f"a{END} <unused 425>{END}"
+    assert ours.encode_special(text) == theirs.encode(text).ids
+    again = TokenizerJson().restore(json.loads(json.dumps(ours.to_json())))
+    assert again.encode_special(text) == theirs.encode(text).ids  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("name", "form"), PIPELINES)

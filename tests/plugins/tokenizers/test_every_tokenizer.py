@@ -73,6 +73,13 @@ def test_a_character_split_over_tokens_is_whole_again_in_a_stream(make: str) -> 
 
 
 @every_make
+def test_a_prompt_may_name_the_end(make: str) -> None:
+    tokenizer = made(make)
+    before, after = tokenizer.encode("the "), tokenizer.encode("fox")
+    assert tokenizer.encode_special("the <|end|>fox") == [*before, tokenizer.end, *after]  # type: ignore[attr-defined]
+
+
+@every_make
 @given(text=hard_texts)
 def test_restoring_from_json_gives_the_same_tokenizer(make: str, text: str) -> None:
     tokenizer = made(make)

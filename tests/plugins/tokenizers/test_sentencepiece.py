@@ -3,12 +3,15 @@ from __future__ import annotations
 import base64
 import functools
 import io
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sentencepiece
-from hypothesis import given
+import tokenizers
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partwise import InputError, PartError
@@ -233,3 +236,20 @@ def test_training_texts_may_hold_what_sentencepiece_keeps_for_itself() -> None:
     part = SentencePiece(model_type="bpe", vocab_size=340, character_coverage=1.0)
     tokenizer = part.assemble(site([*CORPUS, "ж\u2581ж\u2585ж \u2047 \0 \ud800"]))
     assert [tokenizer.label(token) for token in tokenizer.encode("ж\u2047")] == ["ж", "\u2047"]
+
+
+@pytest.mark.parametrize("make", ["sentencepiece-bpe", "sentencepiece-unigram", "sentencepiece-without-bytes"])
+@given(text=hard_texts)
+@settings(max_examples=60)
+def test_as_a_tokenizer_json_it_has_the_same_ids(make: str, text: str) -> None:
+    """Where the library has no U+2581, and takes the names of pieces in unknown letters for them."""
+    text = re.sub("\u2581|<(unk|0x..)>", "", mended(text))
+    assert library(make).encode(text).ids == made(make).encode(text)
+    assert library(make).token_to_id("<|end|>") == made(make).end
+
+
+@functools.cache
+def library(make: str) -> tokenizers.Tokenizer:
+    theirs = tokenizers.Tokenizer.from_str(json.dumps(made(make).to_tokenizer_json()))  # type: ignore[attr-defined]
+    theirs.encode_special_tokens = True
+    return theirs

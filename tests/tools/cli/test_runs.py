@@ -67,9 +67,9 @@ class Pretended:
         return SimpleNamespace(run=run, loaded=loaded, recipe=recipe, changes=list, data=lambda: data)
 
     def generate(
-        self, reopened, prompt: str, limit: int, seed: int = 0, sampler: Any = None, stop: Any = ()
+        self, reopened, prompt: str, limit: int, seed: int = 0, sampler: Any = None, stop: Any = (), special=False
     ) -> Iterator[str]:
-        self.calls.append(("generate", prompt, limit, seed, sampler, *([stop] if stop else [])))
+        self.calls.append(("generate", prompt, limit, seed, sampler, *([stop] if stop else []), *([True] * special)))
         yield from (self.text[:5], self.text[5:])
 
     def evaluate(self, reopened, split: str, limit: int | None) -> Metrics:
@@ -219,6 +219,12 @@ def test_generate_passes_on_tokens_seed_sampler_and_device(call, run, pretended)
     ((prompt, limit, seed, sampler),) = asked(pretended, "generate")
     assert (prompt, limit, seed, sampler.heat) == ("", 7, 9, 3)
     assert asked(pretended, "reopen") == [(Path(run), "cpu")]
+
+
+def test_generate_takes_names_of_special_tokens_for_these_tokens_only_if_asked(call, run, pretended) -> None:
+    call("generate", run, "--prompt", "<|end|>")
+    call("generate", run, "--prompt", "<|end|>", "--special")
+    assert [one[4:] for one in asked(pretended, "generate")] == [(), (True,)]
 
 
 def test_generate_passes_on_stop_strings_and_refuses_what_is_no_text_or_nothing(call, run, pretended) -> None:
