@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from partwise import PartError
 from partwise.data import Example, Piece, Split
+from partwise.wording import joined
 
 from .splits import digest
 
@@ -77,47 +78,62 @@ class GeneratedTask:
 
     form: Literal["stream", "examples"] = "examples"
 
-    def __init__(self, task: Task, sizes: Sizes, seed: int, test_task: Task | None = None) -> None:
+    def __init__(
+        self, task: Task, sizes: Sizes, seed: int, test_task: Task | None = None, repeats: bool = False
+    ) -> None:
         """
         Args:
             test_task: what the test split is drawn from; None: the task itself.
+            repeats: whether examples to train on are drawn independently, so that one may come again; otherwise all
+                differ.
         """
         if test_task is not None and 2 * sizes.test > test_task.sources:
             raise PartError(
                 f"test {sizes.test} makes as many different examples, and these settings allow at most "
                 f"{test_task.sources // 2} to test on; lower it, or allow more variety"
             )
-        wanted = sizes.train + sizes.valid + (sizes.test if test_task is None else 0)
+        different = {"size": sizes.train, "valid": sizes.valid, "test": sizes.test}
+        if repeats:
+            del different["size"]
+        if test_task is not None:
+            del different["test"]
+        wanted = sum(different.values())
         if 2 * wanted > task.sources:
+            told = joined(f"{knob} {count}" for knob, count in different.items())
             raise PartError(
-                f"size {sizes.train}, valid {sizes.valid} and test {sizes.test} make {wanted} different examples, "
-                f"and these settings allow at most {task.sources // 2}; lower the sizes, or allow more variety"
+                f"{told} make {wanted} different examples, and these settings allow at most {task.sources // 2}; "
+                "lower the sizes, or allow more variety"
             )
         self.task = task
         self.sizes = sizes
         self.seed = seed
         self.test_task = test_task
+        self.repeats = repeats
 
     def examples(self, split: Split) -> Iterator[Example]:
         return iter(self._drawn[split])
 
     def identity(self) -> str:
         other = () if self.test_task is None else (asdict(self.test_task),)
-        return digest(type(self.task).__name__, 1, asdict(self.task), asdict(self.sizes), self.seed, *other)
+        again = ("repeats",) if self.repeats else ()
+        return digest(type(self.task).__name__, 1, asdict(self.task), asdict(self.sizes), self.seed, *other, *again)
 
     @cached_property
     def _drawn(self) -> Mapping[Split, list[Example]]:
         draw, seen = Draw(self.seed), set[str]()
         valid = self._distinct(self.task, self.sizes.valid, draw, seen)
         test = self._distinct(self.test_task or self.task, self.sizes.test, draw, seen)
-        return {"valid": valid, "test": test, "train": self._distinct(self.task, self.sizes.train, draw, seen)}
+        train = self._distinct(self.task, self.sizes.train, draw, seen, self.repeats)
+        return {"valid": valid, "test": test, "train": train}
 
-    def _distinct(self, task: Task, count: int, draw: Draw, seen: set[str]) -> list[Example]:
+    def _distinct(self, task: Task, count: int, draw: Draw, seen: set[str], repeats: bool = False) -> list[Example]:
+        """Examples whose sources were not seen, and which are seen then; with `repeats`, one may come again."""
         examples: list[Example] = []
         while len(examples) < count:
             pieces = task.draw(draw)
             if pieces[0].text not in seen:
-                seen.add(pieces[0].text)
+                if not repeats:
+                    seen.add(pieces[0].text)
                 examples.append(Example(pieces))
         return examples
 

@@ -31,7 +31,10 @@ class FormalLanguages(Generated):
     test_min_length: PositiveInt = 41
     """Fewest symbols in a word to test on."""
     test_max_length: PositiveInt = 200
-    """Most symbols in a word to test on; the model's context has to be two more."""
+    """Most symbols in a word to test on; the model's context has to be three more."""
+    repeats: bool = False
+    """Draw words to train on independently, as the papers do. Otherwise each is trained on but once an epoch, and short
+    words, from which a rule is learnt first, are rare, because there are few. Words held out are never trained on."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -53,10 +56,13 @@ class FormalLanguages(Generated):
 
         return FormalLanguage(self.language, self.test_min_length, self.test_max_length)
 
+    def training_repeats(self) -> bool:
+        return self.repeats
+
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(size=50, valid=10, test=10)
         yield cls(
             size=40, valid=20, test=20, seed=1, language="modular_arithmetic",
-            min_length=5, max_length=9, test_min_length=11, test_max_length=15,
+            min_length=5, max_length=9, test_min_length=11, test_max_length=15, repeats=True,
         )  # fmt: skip

@@ -36,7 +36,8 @@ class HeldOut(DataPart):
 
 
 class Generated(DataPart):
-    """Base of the generated tasks. Their sources are all different, within a split and between splits."""
+    """Base of the generated tasks. Their sources are all different, within a split and between splits, unless
+    `training_repeats`."""
 
     size: PositiveInt = 20_000
     """Examples to train on."""
@@ -50,7 +51,8 @@ class Generated(DataPart):
     def build(self, site: DataSite) -> GeneratedTask:
         from partwise_data.drawing import GeneratedTask, Sizes
 
-        return GeneratedTask(self.task(), Sizes(self.size, self.valid, self.test), self.seed, self.test_task())
+        sizes = Sizes(self.size, self.valid, self.test)
+        return GeneratedTask(self.task(), sizes, self.seed, self.test_task(), self.training_repeats())
 
     def task(self) -> Task:
         """What is to be learned."""
@@ -59,3 +61,7 @@ class Generated(DataPart):
     def test_task(self) -> Task | None:
         """What is tested, where that is not what is learned: longer examples of it, say."""
         return None
+
+    def training_repeats(self) -> bool:
+        """Whether examples to train on are drawn independently. No source is in two splits all the same."""
+        return False

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from partwise import PartError
 from partwise.parts import DataPart, DataSite, resolve_part
 
 
@@ -67,3 +68,19 @@ def test_the_test_split_is_longer_than_the_others() -> None:
     lengths = {split: {len(word) for word, _ in words("parity", split)} for split in ("train", "valid", "test")}
     assert max(lengths["train"] | lengths["valid"]) <= 15 < min(lengths["test"])
     assert max(lengths["test"]) <= 31
+
+
+def test_short_words_repeat_only_if_asked_and_never_those_held_out() -> None:
+    short = {"min_length": 1, "max_length": 20, "size": 2000, "valid": 20}
+    different, repeating = (words("parity", repeats=repeats, **short) for repeats in (False, True))
+    assert len(set(different)) == 2000 > len(set(repeating))
+    of_four = [sum(len(word) == 4 for word, _ in found) for found in (different, repeating)]
+    assert of_four[0] <= 16
+    assert 60 < of_four[1] < 140, "a twentieth of the words, where they are drawn independently"
+    assert not set(repeating) & set(words("parity", "valid", repeats=True, **short))
+
+
+def test_words_that_repeat_need_no_variety() -> None:
+    assert len(words("parity", min_length=3, max_length=4, size=100, valid=4, repeats=True)) == 100
+    with pytest.raises(PartError, match=r"^valid 20 make 20 different examples.*at most 12"):
+        words("parity", min_length=3, max_length=4, size=100, valid=20, repeats=True)
