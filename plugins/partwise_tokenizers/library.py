@@ -15,7 +15,7 @@ from partwise.data import Marks
 from . import family_marks, restoring
 from .family_marks import around, marks_beside
 from .merging import OtherPipelineError
-from .pipelines import Writing
+from .pipelines import Writing, with_specials_apart
 from .table import REPLACEMENT, TokenTable, without_surrogates
 from .tokenizer_json import added_tokens, check_marks
 
@@ -29,7 +29,13 @@ class LibraryTokenizer(TokenTable):
     def __init__(self, content: Mapping[str, Any], marks: Marks, vocab_size: int) -> None:
         """`content` is that of a `tokenizer.json`; ValueError if the library does not read it."""
         self._content = dict(content)
-        self._tokenizer = _loaded(self._content)
+        self._tokenizer = found = _loaded(self._content)
+        self._names = {token: name for name, token in found.get_vocab(with_added_tokens=True).items()}
+        self._own: dict[int, int] = {}
+        if (guarded := with_specials_apart(self._content)) is not None:
+            self._tokenizer = _loaded(guarded)
+            added = ((token.id, self._tokenizer.token_to_id(token.content)) for token in added_tokens(self._content))
+            self._own = {there: token for token, there in added if there is not None}
         self._tokenizer.encode_special_tokens = True
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
@@ -43,13 +49,13 @@ class LibraryTokenizer(TokenTable):
     def _unknown(self, vocab_size: int) -> int | None:
         model = self._content["model"]
         named = model.get("unk_token")
-        unknown = model.get("unk_id") if named is None else self._tokenizer.token_to_id(named)
+        unknown = model.get("unk_id") if named is None else self._tokenizer.token_to_id(str(named))
         return unknown if type(unknown) is int and 0 <= unknown < vocab_size else None
 
     def _bytes_of(self, token: int) -> bytes:
         if token == self.unknown:
             return REPLACEMENT.encode()
-        text = self._tokenizer.id_to_token(token)
+        text = self._names.get(token)
         if text is None or token in self._specials:
             return b""
         return without_surrogates(text).encode() if token in self._added else self._written.bytes_of(text)
@@ -57,7 +63,7 @@ class LibraryTokenizer(TokenTable):
     def encode(self, text: str) -> list[int]:
         """Ids of a text."""
         ids: list[int] = self._tokenizer.encode(without_surrogates(text), add_special_tokens=False).ids
-        return ids
+        return [self._own.get(token, token) for token in ids] if self._own else ids
 
     def encode_special(self, text: str) -> list[int]:
         """Ids of a text in which the names of special tokens are those tokens."""
@@ -78,7 +84,7 @@ class LibraryTokenizer(TokenTable):
 
     def to_tokenizer_json(self) -> dict[str, Any]:
         """The content of the file; what puts marks around a text is left out where other files said otherwise."""
-        said = around(self._content, {}, self._tokenizer.get_vocab(with_added_tokens=True))
+        said = around(self._content, {}, {name: token for token, name in self._names.items()})
         agrees = said == (self.marks.before_prompt, self.marks.after_source)
         content: dict[str, Any] = json.loads(json.dumps(self._content))
         return content if agrees else {**content, "post_processor": None}

@@ -13,6 +13,8 @@ from typing import Any
 from .byte_letters import byte_letters
 
 SPACE = "\u2581"
+_APART = "\ufdd0"
+"""Not a character of any text, by the Unicode standard."""
 _BYTE = re.compile("<0x([0-9A-Fa-f]{2})>")
 _CUTS = ("Split", "Digits", "Punctuation", "UnicodeScripts")
 """Steps that cut a text and, unless they say so, take nothing away."""
@@ -52,6 +54,33 @@ class Writing:
         if self._suffix:
             return (text.removesuffix(self._suffix) + " " * text.endswith(self._suffix)).encode()
         return text.replace(SPACE, " ").encode()
+
+
+def with_specials_apart(content: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The content with special tokens under names in the model's vocabulary that no text has; None if that is it as is.
+
+    A model that looks whole words or pieces up in its vocabulary would find the names of special tokens in texts. The
+    library then gives these tokens ids of its own, after the vocabulary.
+    """
+    model = content["model"]
+    if model.get("type") not in ("Unigram", "WordLevel", "WordPiece"):
+        return None
+    special = {token["content"] for token in content.get("added_tokens") or [] if token.get("special", True)}
+    special.discard(model.get("unk_token"))
+    vocabulary = model["vocab"]
+    if isinstance(vocabulary, dict):
+        if not special & vocabulary.keys():
+            return None
+        apart: Any = {_APART * (name in special) + name: token for name, token in vocabulary.items()}
+    else:
+        if not special & {name for name, _ in vocabulary}:
+            return None
+        kept = model.get("unk_id")
+        apart = [
+            [_APART * (name in special and token != kept) + name, score]
+            for token, (name, score) in enumerate(vocabulary)
+        ]
+    return {**content, "model": {**model, "vocab": apart}}
 
 
 def steps(step: Any) -> Iterator[Mapping[str, Any]]:

@@ -191,10 +191,12 @@ def test_public_tokenizers_go_out_to_transformers_as_they_came(name: str, tmp_pa
     (tmp_path / "out" / "partwise_tokenizer.json").unlink()
     back = workflow.reopen(import_checkpoint(tmp_path / "out", tmp_path / "back").directory, "cpu").tokenizer
     for text in (*TEXTS, f"x{end}<|user|> y"):
-        ids = theirs.encode(text, split_special_tokens=True)
-        assert again.encode(text) == ids, text
-        assert theirs.encode(text, split_special_tokens=True, add_special_tokens=False) == ours.encode(text)
+        assert again.encode(text) == theirs.encode(text, split_special_tokens=True), text
         assert back.encode(text) == ours.encode(text)
+        if name == "t5" and end in text:  # a unigram model of that library finds the name among its pieces
+            assert ours.end not in ours.encode(text)
+        else:
+            assert ours.encode(text) == theirs.encode(text, split_special_tokens=True, add_special_tokens=False), text
         prompt = text_prompt(ours, [text], special=True).tokens[0].tolist()
         spoken = theirs.encode(text)
         assert [*prompt, *ours.after_source] == spoken or not text, text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ import tokenizers
 from hypothesis import given, settings
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, trainers
 
+from partwise.testing import contract_of, run_check
 from partwise_tokenizers.library import LibraryTokenizer
+from partwise_tokenizers.parts import TokenizerJson
 
 from .samples import CORPUS, mended
 from .test_added_tokens import metaspace, nasty, read, unigram, wordpiece
@@ -157,3 +159,48 @@ def test_a_text_may_begin_with_a_space_where_none_is_put_before(folder: Path) ->
 def test_what_it_writes_is_the_file_that_it_read(name: str, folder: Path) -> None:
     theirs, ours = both(name, folder)
     assert ours.to_tokenizer_json() == json.loads(theirs.to_str())
+
+
+CONTRACT = (
+    "texts_come_back",
+    "streaming_equals_decoding",
+    "bytes_of_tokens_join_to_the_text",
+    "its_marks_are_special_tokens",
+    "every_token_has_a_label",
+    "it_is_restored_exactly",
+    "it_survives_a_fork",
+)
+
+
+@every_pipeline
+def test_it_keeps_the_contract_of_tokenizers(name: str, folder: Path) -> None:
+    place = folder / f"{name}.json"
+    place.write_text(PIPELINES[name][0]().to_str())
+
+    class Theirs(TokenizerJson):
+        @classmethod
+        def examples(cls) -> Iterable[Any]:
+            yield cls(file=str(place))
+
+    for check in contract_of(Theirs):
+        if check.name in CONTRACT:
+            result = run_check(Theirs, check)
+            assert result.outcome == "passed", (check.name, result)
+
+
+@pytest.mark.parametrize("name", ["unigram", "bert", "words"])
+def test_the_name_of_a_special_token_in_a_text_is_text_though_the_vocabulary_has_it(name: str, tmp_path: Path) -> None:
+    theirs = words() if name == "words" else PIPELINES[name][0]()
+    ours = read(tmp_path, json.loads(theirs.to_str()))
+    end = ours.label(ours.end) if name != "words" else "</s>"
+    ids = ours.encode(f"the {end} fox")
+    assert ours.end not in ids
+    assert ids[-1:] == ours.encode("fox")[-1:]
+    assert ours.encode_special(f"the {end} fox") == theirs.encode(f"the {end} fox", add_special_tokens=False).ids
+
+
+def words() -> tokenizers.Tokenizer:
+    made = tokenizers.Tokenizer(models.WordLevel({"<unk>": 0, "</s>": 1, "the": 2, "fox": 3}, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    made.add_special_tokens(["</s>"])
+    return made
