@@ -21,7 +21,7 @@ from .plugged import plugged
 
 SECTIONS = {
     "Recipes": ("recipes", "check", "inspect", "diff"),
-    "Runs": ("train", "runs", "show", "generate", "evaluate", "import", "export"),
+    "Runs": ("train", "runs", "show", "generate", "evaluate", "import", "export", "parity"),
     "Studies": ("ablate", "report"),
     "What is installed": ("parts", "plugins", "schema", "verify"),
     "Your own": ("new",),

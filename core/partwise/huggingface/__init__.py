@@ -8,6 +8,8 @@ without_effect  settings that change no logits in any family
 family          both maps for one `model_type`, in a JSON file beside the recipes of public families
 map_rules       checks a map as recipes are checked
 same_model      whether a family's recipe and a run's make the same model
+filling         a model from a checkpoint's tensors, one after the other
 checkpoint      a checkpoint directory: config.json and safetensors, in one file or in shards
 convert         imports a checkpoint as a run, exports a run as a checkpoint
+parity          compares a checkpoint's model with that of transformers
 """

@@ -29,28 +29,27 @@ def read_config(directory: Path) -> dict[str, Any]:
     return config
 
 
-def read_weights(directory: Path) -> dict[str, Tensor]:
-    """Every tensor by its name.
+def read_weights(directory: Path) -> Mapping[str, Tensor]:
+    """Every tensor by its name; each is read when it is asked for.
 
     Raises:
         InputError: there are no safetensors files, or the index names one outside the directory.
         WorkError: a file is damaged.
     """
-    from partwise.runs.weights import read_tensors
+    from partwise.storage.safetensors import StoredTensors
 
     if (directory / WEIGHTS).is_file():
-        return read_tensors(directory / WEIGHTS)
+        return StoredTensors([directory / WEIGHTS])
     if not (directory / INDEX).is_file():
         raise InputError(f"{directory} has neither {WEIGHTS} nor {INDEX}; pickled checkpoints (.bin) are not supported")
     shards = read_json(directory / INDEX).get("weight_map")
     if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
         raise InputError(f"{directory / INDEX} has no weight_map from tensors to files")
-    tensors: dict[str, Tensor] = {}
-    for name in sorted(set(shards.values())):
+    names = sorted(set(shards.values()))
+    for name in names:
         if Path(name).name != name:
             raise InputError(f"{directory / INDEX} names {name!r}, which is not a file in the directory")
-        tensors |= read_tensors(directory / name)
-    return tensors
+    return StoredTensors(directory / name for name in names)
 
 
 def write_checkpoint(

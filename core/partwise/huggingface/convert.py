@@ -15,13 +15,14 @@ from partwise.recipe.suggestions import did_you_mean
 
 from .checkpoint import CONFIG, read_config, read_weights, write_checkpoint
 from .family import Family, broken, families, family_of, files, known
+from .filling import fill
 from .map_rules import refuse_broken
 from .same_model import written_out
 from .tokenizer import marks_in_config, read_tokenizer, recipe_changes, tokenizer_files
 from .writing import sampler_changes
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from partwise.data import Tokenizer
     from partwise.modules import Model
@@ -55,15 +56,15 @@ def import_checkpoint(directory: Path, out: Path | None = None) -> Run:
     tokenizer = _tokenizer(config, loaded, directory)
     model = assembly.skeleton(loaded.recipe.model, ModelSite(tokenizer.vocab_size, tokenizer.end))
     family.weights.plan(cast("nn.Module", model))
-    theirs = _with_prefix(family, read_weights(directory))
+    place = out or Path("runs") / loaded.recipe.name
+    _refuse_taken(place)
     try:
-        tensors = family.weights.to_ours(theirs, cast("nn.Module", model), _facts(loaded))
-        _refuse_unusable(tensors)
+        dtypes = fill(family, model, loaded.recipe.seed, read_weights(directory), facts_of(loaded))
     except InputError as error:
         raise InputError(f"{directory}: {error}") from error
-    origin = {"checkpoint": str(directory.resolve()), "dtype": _dtype_of(theirs)}
+    origin = {"checkpoint": str(directory.resolve()), "dtype": dtypes.pop() if len(dtypes) == 1 else "float32"}
     origin |= {key: config[key] for key in KEPT if key in config}
-    return _write_run(out or Path("runs") / loaded.recipe.name, loaded, tokenizer, model, tensors, origin)
+    return _write_run(place, loaded, tokenizer, model, origin)
 
 
 def _run_name(directory: Path) -> str:
@@ -78,29 +79,21 @@ def _tokenizer(config: dict[str, Any], loaded: LoadedRecipe, directory: Path) ->
     return tokenizer
 
 
-def _write_run(
-    place: Path,
-    loaded: LoadedRecipe,
-    tokenizer: Tokenizer,
-    model: Model,
-    tensors: Mapping[str, Tensor],
-    origin: dict[str, Any],
-) -> Run:
-    from partwise import assembly
+def _write_run(place: Path, loaded: LoadedRecipe, tokenizer: Tokenizer, model: Model, origin: dict[str, Any]) -> Run:
     from partwise.provenance.lock import lock
     from partwise.runs.run import Run, alone_in
-    from partwise.runs.weights import fill_model
 
-    module = cast("nn.Module", model)
     with alone_in(place):
-        if (place / "recipe.json").exists():
-            raise InputError(f"{place} holds a run already; give another directory with --out")
+        _refuse_taken(place)
         facts = {**lock(loaded, None, place), "imported": origin}
         run = Run.create(place, loaded.recipe.resolved(), tokenizer.to_json(), facts)
-        assembly.make_room(model, loaded.recipe.seed)
-        fill_model(module, tensors, Path(origin["checkpoint"]))
-        run.finish(module)
+        run.finish(cast("nn.Module", model))
     return run
+
+
+def _refuse_taken(place: Path) -> None:
+    if (place / "recipe.json").exists():
+        raise InputError(f"{place} holds a run already; give another directory with --out")
 
 
 def export_run(run_directory: Path, out: Path, family: str | None = None, dtype: Dtype | None = None) -> Family:
@@ -122,7 +115,7 @@ def export_run(run_directory: Path, out: Path, family: str | None = None, dtype:
     module = cast("nn.Module", reopened.model)
     found = _candidate(reopened.loaded, family, {n: t.shape[0] for n, t in model_tensors(module).items() if t.ndim})
     chosen = dtype or _imported_dtype(reopened.run)
-    tensors = found.family.weights.to_theirs(model_tensors(module), module, _facts(reopened.loaded))
+    tensors = found.family.weights.to_theirs(model_tensors(module), module, facts_of(reopened.loaded))
     config = {
         "model_type": found.family.model_type,
         "architectures": [found.family.architecture],
@@ -152,9 +145,15 @@ def _recipe_in(directory: Path, family: Family, config: dict[str, Any]) -> Loade
     try:
         return _recipe(family, config, directory, sampler)
     except InputError as error:
-        told = str(error).removeprefix(f"{CONFIG}: ") if str(error).startswith(f"{CONFIG}: ") else str(error)
-        told = f" {told.removeprefix(CONFIG + ' ')}" if told.startswith(f"{CONFIG} has") else f": {told}"
-        raise InputError(f"{directory / CONFIG}{told}") from error
+        raise InputError(placed(directory / CONFIG, error)) from error
+
+
+def placed(place: object, error: InputError) -> str:
+    """What is wrong with the settings, with the place of config.json."""
+    told = str(error)
+    if told.startswith(f"{CONFIG} has"):
+        return f"{place}{told.removeprefix(CONFIG)}"
+    return f"{place}: {told.removeprefix(f'{CONFIG}: ')}"
 
 
 def _candidate(loaded: LoadedRecipe, name: str | None, rows: Mapping[str, int]) -> _Candidate:
@@ -189,7 +188,8 @@ def _config(family: Family, loaded: LoadedRecipe, rows: Mapping[str, int]) -> di
     raise InputError(f"{first} (the family -> this run)")
 
 
-def _facts(loaded: LoadedRecipe) -> Any:
+def facts_of(loaded: LoadedRecipe) -> Any:
+    """The whole number at a path of the recipe, for the weight map; raises InputError if there is none."""
     resolved = loaded.recipe.resolved()
 
     def fact(path: str) -> int:
@@ -200,18 +200,6 @@ def _facts(loaded: LoadedRecipe) -> Any:
         return value
 
     return fact
-
-
-def _with_prefix(family: Family, theirs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Checkpoints of a network without its head leave out the first word of every name."""
-    if not family.prefix or any(name.startswith(family.prefix) for name in theirs):
-        return theirs
-    return {family.prefix + name: tensor for name, tensor in theirs.items()}
-
-
-def _dtype_of(tensors: dict[str, Tensor]) -> str:
-    kinds = {str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values() if tensor.is_floating_point()}
-    return kinds.pop() if len(kinds) == 1 else "float32"
 
 
 def _imported_dtype(run: Run) -> Dtype:
@@ -228,20 +216,3 @@ def _kept(run: Run) -> dict[str, Any]:
     if not isinstance(origin, dict):
         return dict.fromkeys(KEPT)
     return {key: origin[key] for key in KEPT if type(origin.get(key, "")) in (int, type(None))}
-
-
-def _refuse_unusable(tensors: Mapping[str, Tensor]) -> None:
-    """
-    Raises:
-        InputError: weights are quantised or not finite; the model would write nonsense, with no error.
-    """
-    import torch
-
-    for name, tensor in tensors.items():
-        if tensor.dtype not in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
-            kind = str(tensor.dtype).removeprefix("torch.")
-            raise InputError(f"{name} is {kind}: the checkpoint is quantised; import the one that it was made from")
-        if not torch.isfinite(tensor).all():
-            raise InputError(
-                f"{name} has values that are not finite: the checkpoint is damaged, or its training diverged"
-            )

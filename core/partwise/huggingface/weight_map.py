@@ -165,22 +165,25 @@ class WeightMap:
         Raises:
             InputError: a tensor is missing, left over, or of another shape.
         """
+        return {name: tensor.contiguous() for name, tensor in self.each_of_ours(theirs, model, fact)}
+
+    def each_of_ours(self, theirs: Mapping[str, Tensor], model: nn.Module, fact: Fact) -> Iterator[tuple[str, Tensor]]:
+        """`to_ours`, one after the other: theirs are read as they are needed, and not kept. What is missing or left
+        over is refused before the first is read."""
         own = _own(model)
-        ours: dict[str, Tensor] = {}
-        used: set[str] = set()
         plan = self.plan(model)
         for matched in plan:
-            entry = matched.entry
-            self._require(entry, theirs)
-            used.update(entry.theirs)
-            whole = _regrouped(_joined(matched, theirs), entry, fact)
-            ours.update(zip(entry.ours, _cut(whole, entry, own), strict=True))
+            self._require(matched.entry, theirs)
+        used = {name for matched in plan for name in matched.entry.theirs}
         left = [name for name in theirs if name not in used and not self._ignored(name)]
         if left:
             raise InputError(self._left_over(left, own))
         for matched in plan:
-            _check(matched.entry, ours, own, theirs)
-        return {name: tensor.contiguous() for name, tensor in ours.items()}
+            entry = matched.entry
+            whole = _regrouped(_joined(matched, theirs), entry, fact)
+            ours = dict(zip(entry.ours, _cut(whole, entry, own), strict=True))
+            _check(entry, ours, own, theirs)
+            yield from ours.items()
 
     def to_theirs(self, ours: Mapping[str, Tensor], model: nn.Module, fact: Fact) -> dict[str, Tensor]:
         """The checkpoint's tensors by its names, from those of `model`.

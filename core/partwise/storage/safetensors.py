@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from partwise.errors import InputError, WorkError
@@ -87,12 +88,50 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         InputError: the file is not there or cannot be read.
         WorkError: it is cut short, or not a safetensors file.
     """
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+class StoredTensors(Mapping[str, Tensor]):
+    """The tensors of safetensors files, each read when it is asked for: memory is for those that are kept.
+
+    Raises:
+        InputError: a file is not there or cannot be read.
+        WorkError: one is cut short, or not a safetensors file.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._places: dict[str, Path] = {}
+        for path in paths:
+            with _opened(path) as file:
+                self._places |= dict.fromkeys(file.keys(), path)
+
+    def __getitem__(self, name: str) -> Tensor:
+        path = self._places[name]
+        # Opened anew for each: pages of a file stay in memory as long as it is open.
+        with _opened(path) as file:
+            tensor: Tensor = file.get_tensor(name)
+            return tensor
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with open_regular(path) as file:
             claimed, size = int.from_bytes(file.read(8), "little"), os.fstat(file.fileno()).st_size
         if claimed > min(LARGEST_HEADER, size - 8):
             raise ValueError(f"its header claims {claimed:,} bytes of {size:,}")
-        return load_file(path)
+        with safe_open(path, framework="pt") as tensors:
+            yield tensors
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except (SafetensorError, ValueError, TypeError, LookupError, RuntimeError, AttributeError, OverflowError) as error:

@@ -1,0 +1,90 @@
+"""Fills a model of ours with a checkpoint's tensors, one after the other: never is there a second copy of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from partwise.errors import InputError
+
+from .family import Family
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from partwise.modules import Model
+
+    from .weight_map import Fact
+
+
+def fill(family: Family, model: Model, seed: int, theirs: Mapping[str, Tensor], fact: Fact) -> set[str]:
+    """Gives memory to a model on the meta device, and to its tensors what theirs hold; in the model's dtype.
+
+    Returns the dtypes of theirs.
+
+    Raises:
+        InputError: the map does not make one from the other, or a tensor is quantised or not finite.
+        WorkError: there is too little memory for the model.
+    """
+    import torch
+
+    from partwise import assembly
+    from partwise.runs.weights import model_tensors
+
+    module = cast("nn.Module", model)
+    every = family.weights.each_of_ours(with_prefix(family.prefix, theirs), module, fact)
+    first = next(every, None)  # with it, whatever can be refused by names alone
+    assembly.make_room(model, seed)
+    own, dtypes = model_tensors(module), set()
+    with torch.no_grad():
+        for name, tensor in _with(first, every):
+            _refuse_unusable(name, tensor)
+            dtypes.add(str(tensor.dtype).removeprefix("torch."))
+            own[name].copy_(tensor)
+    return dtypes
+
+
+def with_prefix(prefix: str, theirs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Checkpoints of a network without its head leave out the first word of every name."""
+    if not prefix or any(name.startswith(prefix) for name in theirs):
+        return theirs
+    return _Renamed({prefix + name: name for name in theirs}, theirs)
+
+
+class _Renamed(Mapping[str, Any]):
+    """Tensors under other names."""
+
+    def __init__(self, names: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
+        self._names, self._tensors = names, tensors
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._tensors[self._names[name]]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _with(first: tuple[str, Tensor] | None, others: Iterator[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+    if first is not None:
+        yield first
+    yield from others
+
+
+def _refuse_unusable(name: str, tensor: Tensor) -> None:
+    """
+    Raises:
+        InputError: weights are quantised or not finite; the model would write nonsense, with no error.
+    """
+    import torch
+
+    if tensor.dtype not in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
+        kind = str(tensor.dtype).removeprefix("torch.")
+        raise InputError(f"{name} is {kind}: the checkpoint is quantised; import the one that it was made from")
+    if not torch.isfinite(tensor).all():
+        raise InputError(f"{name} has values that are not finite: the checkpoint is damaged, or its training diverged")

@@ -1,0 +1,73 @@
+"""A checkpoint is imported in the memory of the run's weights and one shard, however large it is."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import partwise_tokenizers
+
+TOKENIZER = Path(partwise_tokenizers.__file__).parent / "samples" / "small-tokenizer.json"
+WIDTH, HIDDEN, LAYERS, IN_A_SHARD = 2048, 8192, 10, 2
+"""A tenth of a model of seven billion parameters."""
+PROGRAM = """
+import resource, sys
+from pathlib import Path
+import torch
+from partwise.huggingface.convert import import_checkpoint
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+import_checkpoint(Path(sys.argv[1]), Path(sys.argv[2]))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+def shard(path: Path, shapes: dict[str, tuple[int, ...]]) -> int:
+    """A file of zeros in bfloat16, which takes no room on the disk; returns its size."""
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        begin, end = end, end + 2 * math.prod(shape)
+        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)
+    return end
+
+
+def layer(number: int) -> dict[str, tuple[int, ...]]:
+    attention = {f"self_attn.{name}_proj": (WIDTH, WIDTH) for name in "qkvo"}
+    mlp = {"mlp.gate_proj": (HIDDEN, WIDTH), "mlp.up_proj": (HIDDEN, WIDTH), "mlp.down_proj": (WIDTH, HIDDEN)}
+    norms = {"input_layernorm": (WIDTH,), "post_attention_layernorm": (WIDTH,)}
+    every: dict[str, tuple[int, ...]] = {**attention, **mlp, **norms}
+    return {f"model.layers.{number}.{name}.weight": shape for name, shape in every.items()}
+
+
+@pytest.mark.exhaustive
+def test_importing_takes_the_memory_of_the_weights_and_of_one_shard(tmp_path: Path) -> None:
+    place = tmp_path / "in"
+    place.mkdir()
+    shards = [
+        {"model.embed_tokens.weight": (302, WIDTH), "lm_head.weight": (302, WIDTH), "model.norm.weight": (WIDTH,)},
+        *(
+            {name: shape for number in range(first, first + IN_A_SHARD) for name, shape in layer(number).items()}
+            for first in range(0, LAYERS, IN_A_SHARD)
+        ),
+    ]
+    sizes = [shard(place / f"model-{number}.safetensors", shapes) for number, shapes in enumerate(shards)]
+    index = {name: f"model-{number}.safetensors" for number, shapes in enumerate(shards) for name in shapes}
+    (place / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
+    config = {"model_type": "llama", "vocab_size": 302, "eos_token_id": 301, "hidden_size": WIDTH}
+    config |= {"num_hidden_layers": LAYERS, "num_attention_heads": 16, "intermediate_size": HIDDEN}
+    (place / "config.json").write_text(json.dumps(config))
+    shutil.copy(TOKENIZER, place / "tokenizer.json")
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(place), str(tmp_path / "run")], capture_output=True, text=True, check=True
+    )
+    weights, largest = 2 * sum(sizes), max(sizes)  # a run's are float32
+    assert weights < int(done.stdout) < weights + largest
