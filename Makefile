@@ -5,7 +5,7 @@
 #             site under further seeds, all mutants once more, long trainings), and all properties with ten times as many
 #             examples. MINUTES=15 begins no test after that time, and names those it left out
 # make bench  speed, as ratios against named peers in the same run
-# make replicate   published results, expected beside obtained (about fifteen minutes)
+# make replicate   published results, expected beside obtained (about half an hour)
 # make families   compares every public family with transformers and writes docs/families.md (about a minute)
 # make figures   trains the five models and prints the README's table of them (about ten minutes)
 

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import replicate as tool
+import replication.formal_languages
 from partwise.recipe import studies
 from partwise.studies.definition.reading import load_study
 from partwise.studies.definition.variants import variants
@@ -79,3 +80,21 @@ def test_a_run_that_is_not_what_it_should_be_is_an_error_of_one_screen(tmp_path:
     done = replicate("bigram")
     assert done.exit_code == 2, done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "obtained", "holds"),
+    [
+        ("chomsky-parity", {"rnn": 0.97, "lstm": 1.0, "transformer": 0.51}, True),
+        ("chomsky-parity", {"rnn": 0.97, "lstm": 0.89, "transformer": 0.51}, False),
+        ("chomsky-parity", {"rnn": 0.97, "lstm": 1.0, "transformer": 0.93}, False),
+        ("parity-and-eigenvalues", {"any": 0.98, "positive": 0.52}, True),
+        ("parity-and-eigenvalues", {"any": 0.98, "positive": 0.6}, False),
+        ("parity-and-eigenvalues", {"any": 0.9, "positive": 0.5}, False),
+    ],
+)
+def test_a_result_on_formal_languages_holds_only_where_all_of_it_does(
+    monkeypatch: pytest.MonkeyPatch, name: str, obtained: dict[str, float], holds: bool
+) -> None:
+    monkeypatch.setattr(replication.formal_languages, "_best", lambda *_: obtained)
+    assert tool.REPLICATIONS[name].obtain(name).holds is holds

@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .result import Obtained, Replication, study, values
 
 CHANCE, SOLVED = 0.55, 0.95
 """Accuracies of an answer with two values: at most what guessing gives on a thousand words (three standard errors above
 one half), and at least what counts as solved."""
+GENERALISES = 0.9
+"""The line that Delétang et al. draw: a network with less has not learnt the language."""
 
 
 def parity_and_eigenvalues(name: str) -> Obtained:
     """Accuracy at lengths beyond training, of the best seed."""
-    results = study(name)
-    best = {variant.levels["eigenvalues"]: max(values(results, variant.name)) for variant in results.variants}
+    best = _best(name, "eigenvalues")
     told = f"[-1, 1] {best['any']:.3f}, [0, 1] {best['positive']:.3f}"
     return Obtained(told, best["any"] >= SOLVED and best["positive"] <= CHANCE)
 
 
+def hierarchy(published: Mapping[str, float]) -> Replication:
+    """Accuracy at lengths beyond training, of the best seed, on the same side of their line as published.
+
+    Args:
+        published: by network, the score in percent (Delétang et al. 2023, table 1).
+    """
+
+    def obtain(name: str) -> Obtained:
+        best = _best(name, "network")
+        told = ", ".join(f"{network} {100 * score:.1f}" for network, score in best.items())
+        sides = ((best[network] >= GENERALISES, score >= 100 * GENERALISES) for network, score in published.items())
+        return Obtained(told, all(ours == theirs for ours, theirs in sides))
+
+    return Replication("Delétang et al. 2023", ", ".join(f"{one} {score}" for one, score in published.items()), obtain)
+
+
+def _best(name: str, factor: str) -> dict[str, float]:
+    """By level of the study's only factor, what its best seed reaches."""
+    results = study(name)
+    return {variant.levels[factor]: max(values(results, variant.name)) for variant in results.variants}
+
+
 FORMAL_LANGUAGES = {
+    "chomsky-parity": hierarchy({"rnn": 100.0, "lstm": 100.0, "transformer": 52.0}),
     "parity-and-eigenvalues": Replication(
         "Grazzi et al. 2024",
         "DeltaNet on parity: solved with eigenvalues in [-1, 1], chance in [0, 1]",
