@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from partwise.modules import CAUSAL, Bias, Mask, PositionEncoder, Score, Visibility
+from partwise.modules import CAUSAL, Bias, Mask, Mixer, PositionEncoder, Score, Visibility
 
 from .backends import AUTO, Weighing
 from .multi_head import Heads, MultiHeadAttention, QueryKeyNorms
@@ -51,10 +51,23 @@ class DifferentialAttention(MultiHeadAttention):
         weigher: Weigher = SOFTMAX,
         gate: nn.Module | None = None,
         values: nn.Module | None = None,
+        projected: Mixer | None = None,
     ) -> None:
         """`heads` are those of the projections: 2 H, 2 K and D."""
         super().__init__(
-            width, heads, score, biased, memory_width, visibility, position, norms, weighing, weigher, gate, values
+            width,
+            heads,
+            score,
+            biased,
+            memory_width,
+            visibility,
+            position,
+            norms,
+            weighing,
+            weigher,
+            gate,
+            values,
+            projected,
         )
         self.lambda_init, self.norm = difference.lambda_init, difference.norm
         self.lambdas = nn.Parameter(torch.empty(4, heads.width))

@@ -6,11 +6,13 @@ built, so that a new one needs no change here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
-from partwise.modules import CAUSAL, Flow, PositionEncoder, Score, State, Visibility
+from partwise.modules import CAUSAL, Flow, Mixer, PositionEncoder, Score, State, Visibility
 
 from .attending import Attending
 from .backends import AUTO, Weighing
@@ -49,7 +51,8 @@ class MultiHeadAttention(Attending):
         heads = weigher(score(query, key) + bias) value, per head; the weigher is a softmax unless another is given
         y = output(heads side by side)
 
-    If given, `values` changes the values by what else the pass carries, and `gate` scales the heads by what x asks for.
+    If given, `projected` is a mixer of queries, keys and values side by side, whose output is added to them; `values`
+    changes the values by what else the pass carries, and `gate` scales the heads by what x asks for.
 
     Self-attention keeps one fused projection `project` (rows: query, key, value); cross-attention, chosen
     by a `memory_width`, has `query` over x and `project` (rows: key, value) over the memory. `biased` names the
@@ -70,6 +73,7 @@ class MultiHeadAttention(Attending):
         weigher: Weigher = SOFTMAX,
         gate: nn.Module | None = None,
         values: nn.Module | None = None,
+        projected: Mixer | None = None,
     ) -> None:
         super().__init__(score, weighing, weigher)
         self.heads, self.visibility = heads, visibility
@@ -89,7 +93,7 @@ class MultiHeadAttention(Attending):
         self.key_norm = norms.key if norms else None
         self.norm_over_all_heads = norms is not None and norms.over_all_heads
         self.norm_after_rotation = norms is not None and norms.after_rotation
-        self.gate, self.values = gate, values
+        self.gate, self.values, self.projected = gate, values, projected
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         if self.reads_memory:
@@ -98,12 +102,20 @@ class MultiHeadAttention(Attending):
             return self._end(self.weigh(query, key, value, flow.memory_mask, None), x)
         shape = (self.heads.query, self.heads.width)
         placed = flow.for_heads(*shape) if self.position is None else flow.placed_by(self.position)
-        queries, keys, values = (split_heads(part, self.heads.width) for part in self.project(x))
+        queries, keys, values = (split_heads(part, self.heads.width) for part in self._projections(x, flow, state))
         if self.values is not None:
             values = self.values(values, flow)
         query, key = self._placed(queries, self.query_norm, placed), self._placed(keys, self.key_norm, placed)
         key, value = remember(key, values, flow, state)
         return self._end(self.weigh(query, key, value, flow.mask(self.visibility), placed.bias, flow.positions), x)
+
+    def _projections(self, x: Tensor, flow: Flow, state: State | None) -> Sequence[Tensor]:
+        parts: Sequence[Tensor] = self.project(x)
+        if self.projected is None:
+            return parts
+        together = torch.cat(list(parts), dim=-1)
+        mixed = together + self.projected(together, flow, state and state["projected"])
+        return mixed.split_with_sizes([part.shape[-1] for part in parts], dim=-1)
 
     def _placed(self, heads: Tensor, norm: nn.Module | None, flow: Flow) -> Tensor:
         """Queries or keys [B, H, T, D], normalised and rotated."""
@@ -145,4 +157,7 @@ class MultiHeadAttention(Attending):
         return f"{shape}, {seen}{f', window={visibility.window}' if visibility.window else ''}"
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
-        return empty_cache(batch, self.heads.key_value, length, self.heads.width, like)
+        cache = empty_cache(batch, self.heads.key_value, length, self.heads.width, like)
+        if self.projected is not None:
+            cache["projected"] = self.projected.empty_state(batch, length, like)
+        return cache

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Self
 from annotated_types import Ge
 from pydantic import PositiveFloat, PositiveInt
 
-from partwise import PartError
+from partwise import PartError, use
 from partwise.parts import LayerSite, MixerPart, slots
 
 if TYPE_CHECKING:
     from partwise.modules import CausalConvolution
 
+    from .canon import Canon as CanonModule
+    from .canon import CanonFeedForward as CanonFeedForwardModule
     from .hyena import Hyena as HyenaModule
-    from .short import Canon as CanonModule
     from .short import GatedConvolution
 
 Kernel = Annotated[int, Ge(2)]
@@ -59,8 +60,9 @@ class Canon(MixerPart):
 
         y = mixer(x + conv(x))
 
-    "Physics of Language Models: Part 4.1, Architecture Design and the Magic of Canon Layers". Behind a block's norm,
-    this is the paper's Canon-A.
+    "Physics of Language Models: Part 4.1, Architecture Design and the Magic of Canon Layers", arXiv:2512.17351. Behind
+    a block's norm, this is the paper's Canon-A. Canon-B is `multi_head` with `projected`; `canon_feedforward` has the
+    others.
     """
 
     name = "canon"
@@ -73,7 +75,7 @@ class Canon(MixerPart):
     """Learn a bias for the convolution."""
 
     def build(self, site: LayerSite) -> CanonModule:
-        from .short import Canon
+        from .canon import Canon
 
         _refuse_memory(self, site)
         return Canon(self.mixer.assemble(site), site.width, self.kernel, self.bias)
@@ -83,6 +85,55 @@ class Canon(MixerPart):
         return (
             cls.model_validate({"mixer": {"use": "multi_head", "heads": 2}}),
             cls.model_validate({"mixer": {"use": "short_convolution", "gated": False}, "kernel": 2, "bias": True}),
+        )
+
+
+class CanonFeedForward(MixerPart):
+    """A feed-forward with Canon layers before it and within it, as a mixer (Allen-Zhu 2025).
+
+        y = f(x + conv(x)),  where every linear layer of f that reads its input gives h + conv(h) in place of h
+
+    arXiv:2512.17351. The first convolution is the paper's Canon-C, those within f, before the activation, its Canon-D.
+    It is a mixer, for it remembers earlier positions. So a layer of the paper is two blocks, each without a
+    feed-forward: one whose mixer is `canon` around an attention, and one whose mixer is this.
+    """
+
+    name = "canon_feedforward"
+
+    feedforward: slots.FeedForward = use("gelu")
+    """The feed-forward, f."""
+    before: bool = True
+    """Whether f reads the sum of its input and a convolution of that."""
+    within: bool = True
+    """Whether the linear layers of f that read its input have convolutions of what they give."""
+    kernel: Kernel = 4
+    """Positions that each convolution sees, the present one included."""
+    bias: bool = False
+    """Learn a bias for the convolutions."""
+
+    def build(self, site: LayerSite) -> CanonFeedForwardModule:
+        from .canon import CanonFeedForward
+
+        _refuse_memory(self, site)
+        if not (self.before or self.within):
+            raise PartError(
+                'without a convolution it is a feed-forward and no mixer; set "before" or "within", or give the block '
+                "its feedforward"
+            )
+        inner = self.feedforward.assemble(site)
+        if self.within and not getattr(inner, "takes_groups", False):
+            raise PartError(
+                f"feed-forward {self.feedforward.name!r} hands nothing to its linear layers (takes_groups), so that "
+                'they can have no convolutions; set "within": false, or use one that does, such as "gelu" or "swiglu"'
+            )
+        return CanonFeedForward(inner, site.width, self.kernel, self.bias, self.before, self.within)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return (
+            cls(),
+            cls.model_validate({"feedforward": "swiglu", "before": False, "kernel": 2, "bias": True}),
+            cls.model_validate({"feedforward": {"use": "relu", "ratio": 2.0}, "within": False}),
         )
 
 
@@ -163,4 +214,4 @@ def _refuse_memory(part: MixerPart, site: LayerSite) -> None:
         raise PartError(f"{part.name} cannot read an encoder's states; put an attention here")
 
 
-PARTS = (ShortConvolution, Canon, Hyena)
+PARTS = (ShortConvolution, Canon, CanonFeedForward, Hyena)

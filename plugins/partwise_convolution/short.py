@@ -5,8 +5,6 @@ Shapes: B batch, T positions, C width, K positions that a convolution sees.
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from partwise.modules import CausalConvolution, Flow, State
@@ -32,23 +30,3 @@ class GatedConvolution(nn.Module):
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
         return self.convolution.empty_state(batch, length, like)
-
-
-class Canon(nn.Module):
-    """A mixer that reads x + conv(x) in place of x.
-
-    A state is {"convolution": {"inputs": [B, K - 1, C]}, "mixer": the mixer's}.
-    """
-
-    def __init__(self, mixer: Any, width: int, kernel: int, bias: bool) -> None:
-        super().__init__()
-        self.convolution = CausalConvolution(width, kernel, bias)
-        self.mixer = mixer
-
-    def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
-        x = x + self.convolution(x, flow, state and state["convolution"])
-        return self.mixer(x, flow, state and state["mixer"])
-
-    def empty_state(self, batch: int, length: int, like: Tensor) -> State:
-        convolution = self.convolution.empty_state(batch, length, like)
-        return {"convolution": convolution, "mixer": self.mixer.empty_state(batch, length, like)}

@@ -14,15 +14,17 @@ from .scores import Scores, add_balance, add_z_loss, best
 class TopKRouter(nn.Module):
     """The k experts e of the highest logit h_e = (x W)_e, with the weights
 
-    after:    exp(h_e) / (sum over the chosen)     Shazeer et al. 2017, arXiv:1701.06538, eq. 3 to 5 without noise
+    after:    exp(h_e) / (sum over the chosen)     Shazeer et al. 2017, arXiv:1701.06538, eq. 3 to 5
     before:   exp(h_e) / (sum over all experts)    Fedus et al. 2022, arXiv:2101.03961, eq. 1
+
+    where `scores` may add noise to the logits.
     """
 
     def __init__(
-        self, width: int, experts: int, k: int, softmax: Literal["before", "after"], balance: float, z_loss: float
+        self, scores: Scores, k: int, softmax: Literal["before", "after"], balance: float, z_loss: float
     ) -> None:
         super().__init__()
-        self.scores = Scores(width, experts)
+        self.scores = scores
         self.k, self.softmax = k, softmax
         self.balance, self.z_loss = balance, z_loss
 

@@ -82,4 +82,5 @@ class Differential(MultiHeaded):
                 backend="eager",
             ),
             cls(heads=2, weighing=use("sinks"), values=use("value_residual")),
+            cls(heads=2, head_width=4, projected=use("causal_head")),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Self
 
 from partwise import PartError, use
@@ -18,7 +19,7 @@ from .values import Values, ValuesSite
 if TYPE_CHECKING:
     from torch import nn
 
-    from partwise.modules import Score
+    from partwise.modules import Mixer, Score
     from partwise_attention.multi_head import Heads, MultiHeadAttention, QueryKeyNorms
 
 
@@ -36,6 +37,10 @@ class MultiHeaded(Seeing, GroupedHeads):
     """Whether `query_key_norm` acts before queries and keys are rotated by their position, or after it."""
     values: Values | None = None
     """What changes the values by what else the pass carries, such as `value_residual`; null means nothing."""
+    projected: slots.Mixer | None = None
+    """A mixer of queries, keys and values, side by side, whose output is added to them before anything else is done
+    with them. {"use": "short_convolution", "gated": false} is Canon-B (Allen-Zhu 2025, arXiv:2512.17351); null means
+    none."""
     gate: HeadGate | None = None
     """What scales the outputs of heads, such as `sigmoid_gate`; null means nothing."""
 
@@ -69,10 +74,23 @@ class MultiHeaded(Seeing, GroupedHeads):
             weigher=weigher,
             gate=self.gate and self.gate.assemble(GateSite(site.width, self.heads, head_width)),
             values=self._values(site, heads),
+            projected=self._projected(site, heads),
         )
 
+    def _projected(self, site: LayerSite, heads: Heads) -> Mixer | None:
+        if self.projected is None:
+            return None
+        if site.reads_memory:
+            raise PartError(
+                f"projected {self.projected.name!r} has no meaning over an encoder's states, whose keys and values "
+                "stand in another text; leave it out"
+            )
+        width = (heads.query + 2 * heads.key_value) * heads.width
+        mixer: Mixer = self.projected.assemble(replace(site, width=width))
+        return mixer
+
     def sees_order(self) -> bool:
-        return super().sees_order() or self.score.sees_order
+        return super().sees_order() or self.score.sees_order or self.projected is not None
 
     def _values(self, site: LayerSite, heads: Heads) -> nn.Module | None:
         if self.values is None:
@@ -173,5 +191,6 @@ class MultiHead(MultiHeaded):
                 query_key_norm=use("rms_norm"),
                 query_key_norm_over="each_head",
                 values=use("value_residual"),
+                projected=use("causal_head"),
             ),
         )

@@ -6,8 +6,9 @@ In the formulas x is what the layer reads at a position, W a matrix of one colum
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
+from annotated_types import Ge, Lt
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from partwise import PartError
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from partwise_experts.hashed import HashRouter
     from partwise_experts.sigmoid import SigmoidRouter
     from partwise_experts.top_k import TopKRouter
+
+
+_AT_ONCE = "noise is drawn for all tokens of a batch at once"
+_OTHERS = "with noise other experts are chosen, which is what it is for"
 
 
 class TopK(RouterPart):
@@ -35,8 +40,22 @@ class TopK(RouterPart):
     z_loss: NonNegativeFloat = 0.0
     """Weight of the mean of log(sum(exp(x W)))^2, which keeps scores small; ST-MoE has 0.001 (Zoph et al. 2022,
     arXiv:2202.08906)."""
+    jitter: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """In training, each feature that the router reads is multiplied by a number drawn from 1 - jitter to 1 + jitter;
+    Switch has 0.01 (Fedus et al. 2021, arXiv:2101.03961)."""
+    noise: bool = False
+    """In training, add normal noise to the scores, of a spread that is learned (noisy top-k, Shazeer et al. 2017)."""
+
+    known_failures = {  # noqa: RUF012 - nobody changes it
+        "it_routes_each_position_by_itself[3]": _AT_ONCE,
+        "it_routes_each_position_by_itself[4]": _AT_ONCE,
+        "training_means_what_evaluation_does[3]": _OTHERS,
+        "training_means_what_evaluation_does[4]": _OTHERS,
+    }
 
     def build(self, site: RouterSite) -> TopKRouter:
+        from partwise_experts.noise import NoisyScores
+        from partwise_experts.scores import Scores
         from partwise_experts.top_k import TopKRouter
 
         _refuse_too_many(self.k, site)
@@ -45,12 +64,15 @@ class TopK(RouterPart):
                 "with k 1 a softmax over the chosen expert is always 1, and the choice is never learned; set "
                 '"softmax": "before", or k 2'
             )
-        return TopKRouter(site.width, site.experts, self.k, self.softmax, self.balance, self.z_loss)
+        noisy = self.jitter > 0 or self.noise
+        shape = (site.width, site.experts)
+        scores = NoisyScores(*shape, self.jitter, self.noise) if noisy else Scores(*shape)
+        return TopKRouter(scores, self.k, self.softmax, self.balance, self.z_loss)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
         single = cls(k=1, softmax="before", balance=0.1)
-        return cls(), single, cls(k=3, softmax="before", z_loss=0.1, balance=0.0)
+        return cls(), single, cls(k=3, softmax="before", z_loss=0.1, balance=0.0), cls(jitter=0.1), cls(noise=True)
 
 
 class Sigmoid(RouterPart):

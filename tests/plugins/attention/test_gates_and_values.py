@@ -107,6 +107,22 @@ def test_values_of_another_shape_and_of_a_memory_are_refused() -> None:
         attention(replace(SITE, memory_width=5).over_memory(), values="value_residual")
 
 
+@torch.no_grad()
+def test_a_convolution_of_queries_keys_and_values_is_added_to_them() -> None:
+    """Canon-B: as attention without it does with projections that were convolved by hand."""
+    module = attention(projected={"use": "short_convolution", "gated": False, "kernel": 3}, bias=False)
+    plain, x = attention(bias=False), torch.randn(B, T, C)
+    plain.load_state_dict({name: weight for name, weight in module.state_dict().items() if "projected" not in name})
+    taps = module.projected.weight[:, 0]
+    given = module.project.linear(x)
+    by_hand = given.clone()
+    for t in range(T):
+        for back in range(min(3, t + 1)):
+            by_hand[:, t] += taps[:, 2 - back] * given[:, t - back]
+    plain.project.forward = lambda _: by_hand.split([H * D, K * D, K * D], dim=-1)
+    close(module(x, causal_flow(T)), plain(x, causal_flow(T)))
+
+
 def test_values_of_another_shape_are_refused_while_a_model_is_built() -> None:
     site = replace(SITE, layer=0, agreement=Agreement())
     attention(site, values="value_residual")

@@ -13,7 +13,7 @@ from transformers.models.lfm2.modeling_lfm2 import Lfm2ShortConv
 from partwise import PartError
 from partwise.modules import CausalConvolution, causal_flow
 from partwise.parts import LayerSite, MixerPart
-from partwise_convolution.parts import Canon, ShortConvolution
+from partwise_convolution.parts import Canon, CanonFeedForward, ShortConvolution
 
 from ..read_once import agrees_with
 
@@ -41,6 +41,28 @@ def canon(module: Any, text: Tensor) -> Tensor:
     return gated(module.mixer, text + convolved(module.convolution, text))
 
 
+def around(module: Any, h: Tensor) -> Tensor:
+    return h + convolved(module.convolution, h)
+
+
+def canon_gelu(module: Any, text: Tensor) -> Tensor:
+    """Canon-C, and Canon-D before the activation."""
+    up, down = module.feedforward.up, module.feedforward.down.linear
+    h = around(up, around(module, text) @ up.linear.weight.T + up.linear.bias)
+    return h * (1 + torch.erf(h / 2**0.5)) / 2 @ down.weight.T + down.bias
+
+
+def canon_swiglu(module: Any, text: Tensor) -> Tensor:
+    """Canon-D alone, for the gate and what it scales."""
+    parts = module.feedforward
+    gate, up = (around(one, text @ one.linear.weight.T) for one in (parts.gate, parts.up))
+    return gate * torch.sigmoid(gate) * up @ parts.down.linear.weight.T
+
+
+def canon_before(module: Any, text: Tensor) -> Tensor:
+    return torch.relu(around(module, text) @ module.feedforward.up.weight.T) @ module.feedforward.down.weight.T
+
+
 @pytest.mark.parametrize(
     ("part", "loop"),
     [
@@ -50,8 +72,11 @@ def canon(module: Any, text: Tensor) -> Tensor:
         (ShortConvolution(gated=False, bias=True, kernel=3), convolved),
         (Canon(mixer="short_convolution"), canon),
         (Canon(mixer={"use": "short_convolution", "kernel": 2}, kernel=3, bias=True), canon),
+        (CanonFeedForward(), canon_gelu),
+        (CanonFeedForward(feedforward="swiglu", before=False, kernel=2, bias=True), canon_swiglu),
+        (CanonFeedForward(feedforward={"use": "relu", "bias": False}, within=False), canon_before),
     ],
-    ids=["gated", "gated with biases", "plain", "plain with a bias", "canon", "canon with a bias"],
+    ids=["gated", "gated with biases", "plain", "plain with a bias", "canon", "canon with a bias", "C and D", "D", "C"],
 )
 def test_it_follows_its_equations_however_a_text_is_given(part: MixerPart, loop: Any) -> None:
     agrees_with(loop, part.assemble(SITE), WIDTH)
@@ -74,7 +99,14 @@ def test_a_canon_layer_hands_its_site_to_the_mixer_in_it() -> None:
     assert state["mixer"].keys() == module.mixer.empty_state(2, 9, torch.zeros(1)).keys()
 
 
-@pytest.mark.parametrize("part", [ShortConvolution(), Canon(mixer="short_convolution")])
+@pytest.mark.parametrize("part", [ShortConvolution(), Canon(mixer="short_convolution"), CanonFeedForward()])
 def test_an_encoders_states_cannot_be_read(part: MixerPart) -> None:
     with pytest.raises(PartError, match="cannot read an encoder's states"):
         part.assemble(MEMORY)
+
+
+def test_a_feed_forward_without_a_convolution_or_without_a_place_for_it_is_refused() -> None:
+    with pytest.raises(PartError, match="without a convolution it is a feed-forward and no mixer"):
+        CanonFeedForward(before=False, within=False).assemble(SITE)
+    with pytest.raises(PartError, match="feed-forward 'experts' hands nothing to its linear layers"):
+        CanonFeedForward(feedforward="experts").assemble(SITE)

@@ -29,6 +29,35 @@ def test_top_k_is_a_softmax_over_the_chosen_or_over_all() -> None:
                 torch.testing.assert_close(shares[token, index], expected)
 
 
+@torch.no_grad()
+def test_noise_is_drawn_in_training_only_and_as_the_papers_say() -> None:
+    x, many = numbers(1, 1, WIDTH), 20_000
+    for knobs in ({"jitter": 0.2}, {"noise": True}):
+        module = router(use="top_k", k=2, **knobs).scores
+        plain = x[0, 0] @ module.weight.T
+        torch.testing.assert_close(module.eval()(x)[0, 0], plain)
+        drawn = module.train()(x.expand(1, many, WIDTH))[0].double()
+        if "jitter" in knobs:  # a uniform number in 1 - e to 1 + e has the variance e^2 / 3
+            variance = ((x[0, 0] * module.weight) ** 2).sum(-1) * 0.2**2 / 3
+        else:
+            variance = torch.log1p((x[0, 0] @ module.spread.weight.T).exp()) ** 2
+        # The mean has variance / n, and the variance itself, of normal numbers, 2 variance^2 / n: five of their roots.
+        assert ((drawn.mean(0) - plain).abs() < 5 * (variance / many) ** 0.5).all()
+        assert ((drawn.var(0) / variance - 1).abs() < 5 * (2 / many) ** 0.5).all()
+
+
+def test_a_seed_draws_the_same_noise_again_and_the_spread_is_learned() -> None:
+    module, x = router(use="top_k", k=2, jitter=0.1, noise=True).train(), numbers(B, T, WIDTH)
+    runs = []
+    for _ in range(2):
+        torch.manual_seed(4)
+        runs.append(module(x, flow(T)).weights)
+    assert runs[0].equal(runs[1])
+    assert not module(x, flow(T)).weights.equal(runs[0])
+    runs[0].square().sum().backward()
+    assert module.scores.spread.weight.grad.abs().sum() > 0
+
+
 def test_the_balance_is_one_where_experts_are_chosen_equally_often_and_grows_to_their_number() -> None:
     module = router(E, use="top_k", k=1, softmax="before", balance=1.0).train()
     with torch.no_grad():

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from partwise.data.batch import IGNORED
+from partwise.modules.feeding import fed
 from partwise.modules.flow import Flow
 from partwise.modules.states import State
-from partwise.parts.kinds import MixerPart
+from partwise.parts.kinds import FeedForwardPart, MixerPart
 from partwise.parts.part import Part
 from partwise.parts.sites import LayerSite
 from partwise.testing.probes import build, model_batch, shaken
@@ -49,25 +50,25 @@ def its_hidden_states_give_its_logits(part: Any, site: Any) -> None:
 
 @check("model")
 def what_its_layers_leave_behind_is_kept(part: Any, site: Any) -> None:
-    """Terms and reports of its mixers are in `hidden(batch).flow`, all of them, and those of this pass alone."""
+    """Terms and reports of its mixers and feed-forwards are in `hidden(batch).flow`, all, and of this pass alone."""
     model, batch = build(telling(part), site), model_batch(part, site, B, T)
-    mixers = [module for module in model.modules() if isinstance(module, Telling)]
-    if not mixers:
-        skip("it has no mixers")
+    layers = [module for module in model.modules() if isinstance(module, Telling)]
+    if not layers:
+        skip("it has no mixers and no feed-forwards")
     for mode in (False, True, True):
         model.train(mode)
-        calls = sum(mixer.calls for mixer in mixers)
+        calls = sum(layer.calls for layer in layers)
         carried = model.hidden(batch).flow.carried
-        calls = sum(mixer.calls for mixer in mixers) - calls
+        calls = sum(layer.calls for layer in layers) - calls
         terms, reports = carried.terms.get(LEFT, []), carried.reports.get(f"{LEFT}_too", [])
-        require(len(terms) == calls, f"its mixers added {calls} terms, and {len(terms)} are in hidden(batch).flow")
-        require(len(reports) == calls, f"its mixers reported {calls} figures, and {len(reports)} are in the flow")
-    for mixer in mixers:
-        require(not mixer.strange, "a pass begins with what another one has shared")
+        require(len(terms) == calls, f"its layers added {calls} terms, and {len(terms)} are in hidden(batch).flow")
+        require(len(reports) == calls, f"its layers reported {calls} figures, and {len(reports)} are in the flow")
+    for layer in layers:
+        require(not layer.strange, "a pass begins with what another one has shared")
 
 
 class Telling(nn.Module):
-    """A mixer that adds a term and reports a figure in each pass, and shares what it reads."""
+    """A layer that adds a term and reports a figure in each pass, and shares what it reads."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__()
@@ -75,19 +76,36 @@ class Telling(nn.Module):
         self.calls = 0
         self.strange = False
 
-    def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
+    def tell(self, x: Tensor, flow: Flow) -> None:
         self.calls += 1
         before = len(flow.carried.terms.get(LEFT, []))
         flow.add_term(LEFT, x.square().mean(), 0.5)
         flow.report(f"{LEFT}_too", x.mean())
         self.strange |= before == 0 and LEFT in flow.shared
         flow.share(LEFT, x)
+
+
+class TellingMixer(Telling):
+    """A mixer that leaves something behind."""
+
+    def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
+        self.tell(x, flow)
         mixed: Tensor = self.inner(x, flow, state)
         return mixed
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
         state: State = self.inner.empty_state(batch, length, like)
         return state
+
+
+class TellingFeedForward(Telling):
+    """A feed-forward that leaves something behind."""
+
+    reads_flow = True
+
+    def forward(self, x: Tensor, flow: Flow) -> Tensor:
+        self.tell(x, flow)
+        return fed(self.inner, x, flow)
 
 
 class TellingPart(MixerPart):
@@ -98,11 +116,22 @@ class TellingPart(MixerPart):
     """The mixer that it is besides."""
 
     def build(self, site: LayerSite) -> Any:
-        return Telling(self.inner.assemble(site))
+        return TellingMixer(self.inner.assemble(site))
+
+
+class TellingFeedForwardPart(FeedForwardPart):
+    """A feed-forward that leaves something behind."""
+
+    name = "telling"
+    inner: Any
+    """The feed-forward that it is besides."""
+
+    def build(self, site: LayerSite) -> Any:
+        return TellingFeedForward(self.inner.assemble(site))
 
 
 def telling(part: Part) -> Any:
-    """The part with each of its mixers, however deep, leaving something behind in each pass."""
+    """The part with each of its mixers and feed-forwards, however deep, leaving something behind in each pass."""
     return part.model_copy(update={knob: _telling(getattr(part, knob)) for knob in type(part).model_fields})
 
 
@@ -110,6 +139,8 @@ def _telling(value: Any) -> Any:
     match value:
         case MixerPart():
             return TellingPart.model_construct(inner=value)
+        case FeedForwardPart():
+            return TellingFeedForwardPart.model_construct(inner=value)
         case Part():
             return telling(value)
         case tuple():
