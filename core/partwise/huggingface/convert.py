@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from partwise.errors import InputError, PartwiseError
 from partwise.recipe import LoadedRecipe, differences
-from partwise.recipe.paths import values_at
 from partwise.recipe.suggestions import did_you_mean
 
 from .checkpoint import CONFIG, read_config, read_weights, write_checkpoint
+from .facts import Facts
 from .family import Family, broken, families, family_of, files, known
 from .filling import fill
 from .map_rules import refuse_broken
@@ -50,16 +50,16 @@ def import_checkpoint(directory: Path, out: Path | None = None) -> Run:
     from partwise.parts.sites import ModelSite
 
     config = read_config(directory)
-    family = family_of(config["model_type"])
+    family = family_of(config)
     refuse_broken(family)
     loaded = _recipe_in(directory, family, config)
     tokenizer = _tokenizer(config, loaded, directory)
     model = assembly.skeleton(loaded.recipe.model, ModelSite(tokenizer.vocab_size, tokenizer.end))
-    family.weights.plan(cast("nn.Module", model))
+    family.weights.plan(cast("nn.Module", model), Facts.of(loaded))
     place = out or Path("runs") / loaded.recipe.name
     _refuse_taken(place)
     try:
-        dtypes = fill(family, model, loaded.recipe.seed, read_weights(directory), facts_of(loaded))
+        dtypes = fill(family, model, loaded.recipe.seed, read_weights(directory), Facts.of(loaded))
     except InputError as error:
         raise InputError(f"{directory}: {error}") from error
     origin = {"checkpoint": str(directory.resolve()), "dtype": dtypes.pop() if len(dtypes) == 1 else "float32"}
@@ -115,7 +115,7 @@ def export_run(run_directory: Path, out: Path, family: str | None = None, dtype:
     module = cast("nn.Module", reopened.model)
     found = _candidate(reopened.loaded, family, {n: t.shape[0] for n, t in model_tensors(module).items() if t.ndim})
     chosen = dtype or _imported_dtype(reopened.run)
-    tensors = found.family.weights.to_theirs(model_tensors(module), module, facts_of(reopened.loaded))
+    tensors = found.family.weights.to_theirs(model_tensors(module), module, Facts.of(reopened.loaded))
     config = {
         "model_type": found.family.model_type,
         "architectures": [found.family.architecture],
@@ -186,20 +186,6 @@ def _config(family: Family, loaded: LoadedRecipe, rows: Mapping[str, int]) -> di
             return config
         first = first or found
     raise InputError(f"{first} (the family -> this run)")
-
-
-def facts_of(loaded: LoadedRecipe) -> Any:
-    """The whole number at a path of the recipe, for the weight map; raises InputError if there is none."""
-    resolved = loaded.recipe.resolved()
-
-    def fact(path: str) -> int:
-        value = next(values_at(resolved, path), None)
-        if isinstance(value, bool) or not isinstance(value, int):
-            told = "is not in this recipe" if value is None else f"is {value!r} in this recipe, and no whole number"
-            raise InputError(f"the weight map regroups rows by {path}, which {told}; write it in the recipe")
-        return value
-
-    return fact
 
 
 def _imported_dtype(run: Run) -> Dtype:

@@ -17,9 +17,10 @@ from partwise.recipe.recipe import Recipe, Version
 from partwise.recipe.shipped import own_directory
 from partwise.recipe.suggestions import did_you_mean
 
-from .config_map import ConfigMap, is_like, shown
+from .config_map import ConfigMap, flattened, is_like, same, shown
 from .layer_lists import with_layer_lists
-from .weight_map import Pattern, WeightEntry, WeightMap
+from .weight_entry import Constant, TheirPattern, WeightEntry
+from .weight_map import WeightMap
 
 SUFFIX = ".weights.json"
 MARK = "partwise_weights"
@@ -37,6 +38,9 @@ class Family(BaseModel):
     about: StrictStr
     model_type: StrictStr
     """The `model_type` in config.json."""
+    when: dict[StrictStr, Any] = {}
+    """Keys of config.json, with dots, and their values in the checkpoints that this map is for, where several maps
+    have one `model_type`: the first that fits is taken. A key that is left out has no value, null."""
     architecture: StrictStr
     """The class of transformers."""
     prefix: StrictStr = ""
@@ -48,13 +52,15 @@ class Family(BaseModel):
     config: ConfigMap | None = None
     """null: only the tensors are mapped."""
     tensors: tuple[WeightEntry, ...]
-    ignore: tuple[Pattern, ...] = ()
+    ignore: tuple[TheirPattern, ...] = ()
     """Their tensors that hold nothing new: tied copies, masks."""
+    constants: tuple[Constant, ...] = ()
+    """Their tensors that hold nothing if they hold one value; where they do not, the checkpoint is refused."""
     _file: Path | None = PrivateAttr(None)
 
     @property
     def weights(self) -> WeightMap:
-        return WeightMap(self.tensors, self.ignore, self.place)
+        return WeightMap(self.tensors, self.ignore, self.constants, self.place)
 
     @property
     def file(self) -> Path | None:
@@ -65,6 +71,11 @@ class Family(BaseModel):
     def place(self) -> str:
         """The name of its file, for messages."""
         return self._file.name if self._file is not None else f"the map of {self.model_type}"
+
+    def is_for(self, config: Mapping[str, Any]) -> bool:
+        """Whether a config.json has what `when` asks."""
+        flat = flattened(config)
+        return all(same(flat.get(key), value) for key, value in self.when.items())
 
     def recipe_for(self, config: Mapping[str, Any], changes: Sequence[str] = ()) -> LoadedRecipe:
         """The family's recipe with the settings of a config.json, and with more changes.
@@ -157,26 +168,32 @@ def _read_all() -> Iterator[tuple[str, Family | PartwiseError]]:
             yield name, error
 
 
-def family_of(model_type: str) -> Family:
-    """The family of checkpoints whose config.json has this `model_type`.
+def family_of(config: Mapping[str, Any]) -> Family:
+    """The family of checkpoints with this config.json: the first of its `model_type` whose `when` fits.
 
     Raises:
         InputError: there is none, or only its tensors are mapped, or its map does not hold.
     """
     every = dict(_read_all())
-    for family in every.values():
-        if isinstance(family, Family) and family.model_type == model_type and family.config is not None:
+    model_type = config["model_type"]
+    usable = [one for one in every.values() if isinstance(one, Family) and one.config is not None]
+    alike = [family for family in usable if family.model_type == model_type]
+    for family in alike:
+        if family.is_for(config):
             return family
     for name, error in every.items():
         if isinstance(error, PartwiseError) and _is_for(files()[name], model_type):
             raise error
-    types = [f.model_type for f in every.values() if isinstance(f, Family) and f.config is not None]
+    if alike:
+        asked = "; ".join(f"{one.place} is for {shown(one.when)}" for one in alike)
+        raise InputError(f"no map of model_type {model_type!r} is for this config.json: {asked}")
     also = [
         f"{displayed(files()[n])} is broken: {_first_line(e)}" for n, e in every.items() if not isinstance(e, Family)
     ]
     raise InputError(
-        f"checkpoints of model_type {model_type!r} cannot be imported{did_you_mean(model_type, types)}; those that can "
-        f"be are {known()}" + "".join(f"\n{one}" for one in also)
+        f"checkpoints of model_type {model_type!r} cannot be imported"
+        f"{did_you_mean(model_type, [one.model_type for one in usable])}; those that can be are {known()}"
+        + "".join(f"\n{one}" for one in also)
     )
 
 

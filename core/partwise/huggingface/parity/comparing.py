@@ -97,7 +97,7 @@ def _compared(directory: Path, recipe: str | None, map_file: Path | None, reduce
 
 def _family(config: Mapping[str, Any], recipe: str | None, map_file: Path | None) -> Family:
     if map_file is None:
-        family = family_of(config["model_type"])
+        family = family_of(config)
     else:
         family = read_map(map_file)[0]
         if family.model_type != config["model_type"]:
