@@ -158,11 +158,11 @@ def _paths(family: Family, node: Node, variants: _Variants) -> Iterator[Problem]
             places += [(one.blocks, ("config", "layers", number, "blocks"))]
             places += [(one.depth, ("config", "layers", number, "depth"))]
             yield from _in_layers(family.config, number, node, variants)
-    for place, size in _sizes(family):
-        for path in keys_in(size):
-            places.append((path, place))
-            if all(_is_no_number(one, path) for one in variants.recipes):
-                yield _problem(node, f"{path} is no number in the recipe; give a number, or -1", place)
+    for where, size in _sizes(family):
+        for named in keys_in(size):
+            places.append((named, where))
+            if all(_is_no_number(one, named) for one in variants.recipes):
+                yield _problem(node, f"{named} is no number in the recipe; give a number, or -1", where)
     for number, entry in enumerate(family.tensors):
         places += [(path, ("tensors", number, "when", path)) for path in entry.when]
     for text, place in places:

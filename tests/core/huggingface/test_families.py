@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from partwise.assembly.build import assemble, skeleton
 from partwise.data import IGNORED, Batch
 from partwise.huggingface.facts import Facts
-from partwise.huggingface.family import families
+from partwise.huggingface.families import families
 from partwise.parts import ModelSite
 from partwise.recipe import load
 

@@ -15,7 +15,7 @@ from partwise import PartError
 from partwise.assembly.build import assemble
 from partwise.data import IGNORED, Batch
 from partwise.huggingface.facts import Facts
-from partwise.huggingface.family import families
+from partwise.huggingface.families import families
 from partwise.parts import ModelSite, PositionSite
 from partwise.recipe import load
 from partwise_positions.parts import DynamicRope, LongRope, Rope, YarnRope
