@@ -27,13 +27,14 @@ _WITHOUT_EFFECT = re.compile(
     | add_(bos|eos)_token | post_processor
     # chats, batches, decoding
     | chat_template\w* | response_\w+ | chat_control_tokens | use_default_system_prompt | clean_up_tokenization_spaces
-    | spaces_between_special_tokens | padding(_side)? | truncation\w* | pad_to_multiple_of | max_len(gth)? | stride
+    | spaces_between_special_tokens | padding\w* | truncation\w* | pad_to_multiple_of | max_len(gth)? | stride
     | model_max_length | model_input_names | return_token_type_ids | \w*token_type_id\w* | errors | split_special_tokens
     | max_model_input_sizes | trim_offsets | only_label_first_subword
     # where it came from, and how it was made into a tokenizer.json
-    | tokenizer_class | tokenizer_type | tokenizer_file | (special_tokens_map|vocab|merges|spm)_file | name_or_path
-    | _name_or_path | processor_class | init_inputs | is_local | local_files_only | backend | legacy\w* | from_slow
+    | tokenizer_class | tokenizer_type | (tokenizer|special_tokens_map|full_tokenizer|vocab|merges|spm)_file
+    | _?name_or_path | processor_class | init_inputs | is_local | local_files_only | backend | legacy\w* | from_slow
     | use_fast | verbose | revision | _commit_hash | transformers_version | model_type | files_loaded | __type
+    | trust_remote_code | use_auth_token | fast\w* | (torch_)?dtype | offset | mask_token_sent
     | keep_accents | remove_space | do_basic_tokenize | device_map | vocab_size | added_tokens_decoder
     # languages and images, which are no texts
     | \w*lang\w* | image_\w+ | video_\w+ | audio_\w+ | vision_\w+ | num_image\w*

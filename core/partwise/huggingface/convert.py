@@ -20,7 +20,7 @@ from .filling import fill
 from .map_rules import refuse_broken
 from .same_model import written_out
 from .tokenizer import marks_in_config, read_tokenizer, recipe_changes, tokenizer_files
-from .writing import sampler_changes
+from .writing import GENERATION, kept_of, sampler_changes, settings_kept
 
 if TYPE_CHECKING:
     from torch import nn
@@ -67,8 +67,12 @@ def import_checkpoint(directory: Path, out: Path | None = None, map_file: Path |
         dtypes = fill(family, model, loaded.recipe.seed, read_weights(directory), Facts.of(loaded))
     except InputError as error:
         raise InputError(f"{directory}: {error}") from error
-    origin = {"checkpoint": str(directory.resolve()), "dtype": dtypes.pop() if len(dtypes) == 1 else "float32"}
+    origin: dict[str, Any] = {
+        "checkpoint": str(directory.resolve()),
+        "dtype": dtypes.pop() if len(dtypes) == 1 else "float32",
+    }
     origin |= {key: config[key] for key in KEPT if key in config}
+    origin["generation"] = settings_kept(directory)
     return _write_run(place, loaded, tokenizer, model, origin)
 
 
@@ -129,16 +133,20 @@ def export_run(
     found = _candidate(reopened.loaded, _maps(family, map_file), rows)
     stored = dtype or _imported_dtype(reopened.run)
     tensors = found.family.weights.to_theirs(model_tensors(module), module, Facts.of(reopened.loaded))
+    kept = _kept(reopened.run)
+    said = {key: value for key, value in kept.items() if value is not None}
     config = {
         "model_type": found.family.model_type,
         "architectures": [found.family.architecture],
         "dtype": stored,
         "vocab_size": reopened.tokenizer.vocab_size,
-        **_kept(reopened.run),
+        **kept,
         **marks_in_config(reopened.tokenizer, reopened.recipe.model.reads == "pair"),
+        **said,
         **found.config,
     }
     others = tokenizer_files(reopened.loaded, reopened.tokenizer)
+    others[GENERATION] = {**_generation_kept(reopened.run), **others[GENERATION], **said}
     converted = {name: tensor.to(getattr(torch, stored)) for name, tensor in tensors.items()}
     write_checkpoint(out, config, converted, others)
     return found.family
@@ -229,6 +237,12 @@ def _imported_dtype(run: Run) -> Dtype:
     origin = run.lock.get("imported")
     dtype = origin.get("dtype") if isinstance(origin, dict) else None
     return cast(Dtype, dtype) if dtype in get_args(Dtype) else "float32"
+
+
+def _generation_kept(run: Run) -> dict[str, Any]:
+    """What the generation_config.json said of which a run was imported, besides what its sampler and tokenizer say."""
+    origin = run.lock.get("imported")
+    return kept_of(origin.get("generation")) if isinstance(origin, dict) else {}
 
 
 def _kept(run: Run) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 They stand in generation_config.json or, in old checkpoints, in config.json. transformers divides by the temperature
 first, then keeps the top k, then the top p, then by min p; a sampler in another order has no settings. What else may
-stand there (penalties, searches) has no sampler here and is left to `generate`'s caller.
+stand there (penalties, searches) has no sampler here; it is kept for the checkpoint that is made from the run.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ OFF: dict[str, float] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 
 """transformers' settings, in the order in which it applies them, each with the value that changes nothing."""
 UNSAID = {"top_k": 50}
 """What transformers takes where a checkpoint does not say and draws."""
+_SAID_ELSEWHERE = {*OFF, "do_sample", "bos_token_id", "eos_token_id", "decoder_start_token_id"} | {
+    "transformers_version",
+    "_from_model_config",
+}
+"""What the run's sampler and tokenizer say, and what says nothing of texts."""
 _KNOBS = {"temperature": "temperature", "top_k": "k", "top_p": "p", "min_p": "p"}
 """The knob of the sampler of that name."""
 
@@ -53,6 +58,24 @@ def sampler_changes(config: Mapping[str, Any], directory: Path) -> list[str]:
     if draws is None:
         return []
     return [f"sampler={json.dumps(_sampler(settings, place) if draws else {'use': 'greedy'})}"]
+
+
+def settings_kept(directory: Path) -> dict[str, Any]:
+    """What generation_config.json says besides the sampler, the beginning and the end."""
+    path = directory / GENERATION
+    return kept_of(read_json(path)) if path.is_file() else {}
+
+
+def kept_of(settings: Any) -> dict[str, Any]:
+    """Those of the settings that export hands on: numbers, words and lists of them, which nothing here says."""
+    if not isinstance(settings, Mapping):
+        return {}
+    return {key: value for key, value in settings.items() if key not in _SAID_ELSEWHERE and _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return all(one is None or isinstance(one, bool | int | float | str) for one in values)
 
 
 def _sampler(settings: Mapping[str, Any], place: Path) -> dict[str, Any]:

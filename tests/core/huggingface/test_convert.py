@@ -123,6 +123,23 @@ def test_an_imported_run_can_be_judged_on_its_recipes_data(tmp_path: Path) -> No
     assert workflow.evaluate(reopened, "valid", limit=1).loss > 1
 
 
+def test_what_generate_is_told_comes_out_as_it_went_in(tmp_path: Path) -> None:
+    checkpoint("gpt2", tmp_path / "in")
+    said = {"do_sample": True, "temperature": 0.7, "top_k": 20, "repetition_penalty": 1.05, "pad_token_id": 7}
+    for file in ("generation_config.json", "config.json"):
+        path = tmp_path / "in" / file
+        path.write_text(
+            json.dumps({**json.loads(path.read_text()), **(said if "gen" in file else {"pad_token_id": 7})})
+        )
+    run = import_checkpoint(tmp_path / "in", tmp_path / "run")
+    export_run(run.directory, tmp_path / "out")
+    settings = [transformers.GenerationConfig.from_pretrained(tmp_path / place) for place in ("in", "out")]
+    for key in (*said, "eos_token_id", "bos_token_id"):
+        first, again = (getattr(one, key) for one in settings)
+        assert first == again, key
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["pad_token_id"] == 7
+
+
 def test_shards_are_read_together(tmp_path: Path) -> None:
     checkpoint("llama", tmp_path / "in")
     tensors = load_file(tmp_path / "in" / "model.safetensors")

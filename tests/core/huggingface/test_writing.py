@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from partwise import InputError
-from partwise.huggingface.writing import sampler_changes, settings_of
+from partwise.huggingface.writing import kept_of, sampler_changes, settings_kept, settings_of
 from partwise.parts.kinds import SamplerPart
 from partwise.parts.slot import resolve_part
 
@@ -50,6 +50,15 @@ def test_what_is_imported_is_exported_as_it_was(settings: dict[str, Any], tmp_pa
     first = sampler(settings, tmp_path)
     resolved = resolve_part(SamplerPart, first).model_dump(mode="json")
     assert sampler(settings_of(resolved), tmp_path) == first
+
+
+def test_what_no_sampler_says_is_kept_and_nothing_else(tmp_path: Path) -> None:
+    said = {"repetition_penalty": 1.05, "suppress_tokens": [1, 2], "pad_token_id": 0, "max_length": None}
+    others = {"do_sample": True, "temperature": 0.6, "eos_token_id": [1, 2], "transformers_version": "5.0.0"}
+    (tmp_path / "generation_config.json").write_text(json.dumps({**said, **others, "watermarking_config": {"x": 1}}))
+    assert settings_kept(tmp_path) == said
+    assert settings_kept(tmp_path / "elsewhere") == {}
+    assert kept_of("a stranger's lock") == {}
 
 
 def test_without_drawing_it_is_the_likeliest_token_and_nothing_said_leaves_the_recipes_sampler(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ import pytest
 import transformers
 
 from partwise import InputError
+from partwise_tokenizers.parts import TokenizerJson
 
-from .test_added_tokens import END, library, metaspace, read, wordpiece
+from .samples import site
+from .test_added_tokens import END, library, metaspace, read, unigram, wordpiece
 
 PLAIN = {"lstrip": False, "rstrip": False, "single_word": False, "normalized": False, "special": False}
 GPT2 = json.loads(library("gpt2", added=False).to_str())
@@ -121,3 +123,29 @@ def test_what_families_say_is_heard_or_has_no_effect(tmp_path: Path) -> None:
         "use_default_system_prompt": False,
     }
     assert read(tmp_path, GPT2, {"tokenizer_config.json": said}).end == 420
+
+
+CLASSES = ["LlamaTokenizer", "GemmaTokenizer", "T5Tokenizer", "BertTokenizer", "GPT2Tokenizer", "Qwen2Tokenizer"]
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_what_transformers_saves_is_read_and_has_its_ids(name: str, tmp_path: Path) -> None:
+    made = {
+        "LlamaTokenizer": metaspace,
+        "GemmaTokenizer": metaspace,
+        "T5Tokenizer": unigram,
+        "BertTokenizer": wordpiece,
+    }.get(name, lambda: library("gpt2", added=False))()
+    model = json.loads(made.to_str())["model"]
+    kind = getattr(transformers, name)
+    vocabulary = {
+        "vocab": model["vocab"] if isinstance(model["vocab"], dict) else [tuple(one) for one in model["vocab"]]
+    }
+    merges = {"merges": [tuple(merge) for merge in model["merges"]]} if "merges" in model else {}
+    ends = {"bos_token": "<s>", "eos_token": "</s>"} if name == "GemmaTokenizer" else {}
+    theirs = kind(**vocabulary, **merges, **ends)
+    theirs.save_pretrained(tmp_path)
+    ours: Any = TokenizerJson().assemble(site(directory=tmp_path))
+    for text in ("The quick  fox's naïve 🦊\n jumps 13", " x", "a\u0301 狐狐 </s> [SEP]"):
+        assert ours.encode_special(text) == theirs.encode(text, add_special_tokens=False)
+        assert [*ours.before_source, *ours.encode_special(text), *ours.after_source] == theirs.encode(text)

@@ -76,9 +76,12 @@ def _compared(directory: Path, recipe: str | None, map_file: Path | None, reduce
         )
     our_side.recipe_of(family, config, place)  # what the settings say is refused before any work
     with their_side.quiet():
-        theirs = their_side.made(family, config, directory, reduce, seed)
+        reduced_place = f"{place} at reduced sizes" if reduce else place
+        theirs = their_side.made(
+            family, config, directory, reduce, seed, lambda sizes: our_side.refuse_misfit(family, sizes, reduced_place)
+        )
         vocabulary = theirs.model.get_input_embeddings().num_embeddings
-        loaded = our_side.recipe_of(family, theirs.config, f"{place} at reduced sizes" if reduce else place)
+        loaded = our_side.recipe_of(family, theirs.config, reduced_place)
         ours = our_side.filled(family, loaded, vocabulary, theirs.tensors, directory)
         whole = theirs.model.config.to_dict()
         asked = drawn(whole, vocabulary, ours.model.context, ours.reads_pairs, ours.causal, seed)

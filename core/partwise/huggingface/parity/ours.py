@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from partwise.errors import InputError, PartwiseError
+from partwise.errors import InputError, PartError, PartwiseError
 from partwise.huggingface.convert import placed
 from partwise.huggingface.facts import Facts
 from partwise.huggingface.family import Family
@@ -57,16 +57,32 @@ def recipe_of(family: Family, config: Mapping[str, Any], place: str) -> LoadedRe
         raise InputError(placed(place, error)) from error
 
 
+def refuse_misfit(family: Family, config: Mapping[str, Any], place: str) -> None:
+    """
+    Raises:
+        InputError: no model of ours has these settings; the message begins with `place`.
+    """
+    size = config.get("vocab_size")
+    try:
+        _skeleton(recipe_of(family, config, place), size if isinstance(size, int) and size > 0 else 2)
+    except PartError as error:
+        raise InputError(f"{place}: {error}") from error
+
+
+def _skeleton(loaded: LoadedRecipe, vocabulary: int) -> Model:
+    from partwise import assembly
+
+    objective = loaded.recipe.objective
+    site = ModelSite(vocabulary) if objective.causal else ModelSite(vocabulary, objective=objective)
+    return assembly.skeleton(loaded.recipe.model, site)
+
+
 def filled(family: Family, loaded: LoadedRecipe, vocabulary: int, tensors: Mapping[str, Tensor], place: Path) -> Ours:
     """
     Raises:
         InputError: the map does not fill this model from these tensors.
     """
-    from partwise import assembly
-
-    objective = loaded.recipe.objective
-    site = ModelSite(vocabulary) if objective.causal else ModelSite(vocabulary, objective=objective)
-    model = assembly.skeleton(loaded.recipe.model, site)
+    model = _skeleton(loaded, vocabulary)
     module = cast("nn.Module", model)
     try:
         plan = family.weights.plan(module, Facts.of(loaded))

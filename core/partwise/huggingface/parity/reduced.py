@@ -49,8 +49,11 @@ def reductions(config: Mapping[str, Any], full: Mapping[str, Any]) -> Iterator[C
     sizes = {key: value for key, value in full.items() if type(value) is int and value > 0}
     most = _halvings(sizes)
     tried = [(most[0], most[1]), (most[0], most[1] - 1), (most[0] - 1, most[1] - 1), (0, most[1] - 2), (0, 0)]
-    for heads, head_width in dict.fromkeys((max(0, one), max(0, other)) for one, other in tried):
-        yield _reduced(config, full, sizes, heads, head_width)
+    for number, (heads, head_width) in enumerate(dict.fromkeys((max(0, one), max(0, other)) for one, other in tried)):
+        small = _reduced(config, full, sizes, heads, head_width)
+        yield small
+        if number == 0:  # a recipe may name a token by its id, such as a mask
+            yield {key: value for key, value in small.items() if key != "vocab_size" and not key.endswith("_token_id")}
 
 
 def _halvings(sizes: Mapping[str, int]) -> tuple[int, int]:

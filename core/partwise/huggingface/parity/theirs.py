@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -54,8 +54,18 @@ def has_weights(directory: Path) -> bool:
     return (directory / WEIGHTS).is_file() or (directory / INDEX).is_file()
 
 
-def made(family: Family, config: Mapping[str, Any], directory: Path, reduce: bool, seed: int) -> Theirs:
+def made(
+    family: Family,
+    config: Mapping[str, Any],
+    directory: Path,
+    reduce: bool,
+    seed: int,
+    accept: Callable[[Mapping[str, Any]], None],
+) -> Theirs:
     """Their model of a directory: of its weights, or a random one of reduced sizes.
+
+    Args:
+        accept: raises an InputError for reduced settings that ours cannot have; then larger ones are tried.
 
     Raises:
         InputError: transformers does not have the family, or cannot make a model of these settings and weights.
@@ -68,7 +78,7 @@ def made(family: Family, config: Mapping[str, Any], directory: Path, reduce: boo
             f'{family.place} names as "architecture"'
         )
     if reduce:
-        return _random(kind, config, directory, seed)
+        return _random(kind, config, directory, seed, accept)
     return Theirs(_loaded(kind, directory), config, False, _weights(directory))
 
 
@@ -100,14 +110,20 @@ def _weights(directory: Path) -> Mapping[str, Tensor]:
         raise InputError(str(error)) from error
 
 
-def _random(kind: Any, config: Mapping[str, Any], directory: Path, seed: int) -> Theirs:
-    full = _config(kind, config, directory).to_dict()
-    refused: Exception | None = None
+def _random(
+    kind: Any, config: Mapping[str, Any], directory: Path, seed: int, accept: Callable[[Mapping[str, Any]], None]
+) -> Theirs:
+    try:
+        full = _config(kind, config).to_dict()
+    except Exception as error:
+        raise InputError(f"transformers refuses {directory / CONFIG}: {told(error)}") from error
+    refused: InputError | None = None
     for sizes in reductions(config, full):
         written = _with_sizes(kind, config, sizes, full)
         try:
-            model = kind._from_config(kind.config_class.from_dict(written), attn_implementation="eager")
-        except Exception as error:
+            accept(written)
+            model = _made(kind, written, directory)
+        except InputError as error:
             refused = refused or error
             continue
         _randomise(model, seed)
@@ -115,14 +131,22 @@ def _random(kind: Any, config: Mapping[str, Any], directory: Path, seed: int) ->
             model.save_pretrained(place)
             tensors = {name: tensor.clone() for name, tensor in read_weights(Path(place)).items()}
         return Theirs(model.float().eval(), written, True, tensors)
-    raise InputError(f"transformers cannot make a model of {directory / CONFIG}: {told(refused)}") from refused
+    assert refused is not None
+    raise refused
 
 
-def _config(kind: Any, config: Mapping[str, Any], directory: Path) -> Any:
+def _made(kind: Any, config: Mapping[str, Any], directory: Path) -> Any:
     try:
-        return kind.config_class.from_dict(dict(config))
+        return kind._from_config(_config(kind, config), attn_implementation="eager")
     except Exception as error:
-        raise InputError(f"transformers refuses {directory / CONFIG}: {told(error)}") from error
+        raise InputError(f"transformers cannot make a model of {directory / CONFIG}: {told(error)}") from error
+
+
+def _config(kind: Any, config: Mapping[str, Any]) -> Any:
+    """As transformers reads it from a file."""
+    with tempfile.TemporaryDirectory() as place:
+        (Path(place) / CONFIG).write_text(json.dumps(dict(config)))
+        return kind.config_class.from_pretrained(place, local_files_only=True)
 
 
 def _with_sizes(kind: Any, config: Mapping[str, Any], sizes: Mapping[str, Any], full: Mapping[str, Any]) -> Any:
@@ -131,7 +155,7 @@ def _with_sizes(kind: Any, config: Mapping[str, Any], sizes: Mapping[str, Any], 
     given = {key: value for key, value in sizes.items() if key in config}
     written = {**config, **given}
     try:
-        again = kind.config_class.from_dict(json.loads(json.dumps(written))).to_dict()
+        again = _config(kind, written).to_dict()
     except Exception:
         again = full
     return {**written, **{key: value for key, value in sizes.items() if again.get(key) == full.get(key)}}
@@ -144,9 +168,10 @@ def _randomise(model: nn.Module, seed: int) -> None:
 
     generator = torch.Generator().manual_seed(seed)
     embeddings = {id(one.weight) for one in model.modules() if isinstance(one, torch.nn.Embedding)}
-    biases = [(name, one) for name, one in model.named_buffers() if name.endswith("bias") and one.is_floating_point()]
+    learned = [(name, one) for name, one in model.named_parameters() if one.requires_grad]  # not sinusoidal positions
+    biases = [(name, one) for name, one in model.named_buffers() if name.endswith("bias") and one.ndim == 1]
     with torch.no_grad():
-        for name, tensor in [*model.named_parameters(), *biases]:
+        for name, tensor in [*learned, *biases]:
             spread = 0.15 if tensor.ndim < 2 else tensor.shape[-1] ** -0.5
             tensor.normal_(0.0, EMBEDDINGS if id(tensor) in embeddings else spread, generator=generator)
             if tensor.ndim == 1 and "bias" not in name:

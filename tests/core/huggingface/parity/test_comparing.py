@@ -157,6 +157,15 @@ def test_a_family_that_does_not_ship_is_equal_in_everything(tmp_path: Path) -> N
     assert all(one.difference.scale > 0.05 for one in found.modules)
 
 
+def test_sizes_that_ours_refuse_are_not_taken(tmp_path: Path) -> None:
+    def rotates_a_quarter(recipe: dict[str, Any], weights: dict[str, Any]) -> None:
+        recipe["model"]["position"]["fraction"] = 0.25
+
+    found = compare(tmp_path, map_file=written(tmp_path, rotates_a_quarter, {**GRANITE, "hidden_size": 3072}))
+    assert found.config["hidden_size"] // found.config["num_attention_heads"] == 24  # of 12, a quarter would be odd
+    assert not found.equal
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_module_with_a_mistake_is_named(fault: str, tmp_path: Path) -> None:
     change, (ours, theirs) = FAULTS[fault]

@@ -44,6 +44,14 @@ def test_ids_of_tokens_stay_within_the_vocabulary() -> None:
     assert smallest("GPT2")["eos_token_id"] < smallest("GPT2")["vocab_size"]
 
 
+def test_where_smaller_vocabularies_are_refused_the_whole_one_is_tried() -> None:
+    settings = {"model_type": "gpt2", "n_head": 8, "n_embd": 256, "vocab_size": 4000}
+    first, second, *_ = reductions(settings, transformers.GPT2Config(**settings).to_dict())
+    assert first["vocab_size"] == 500
+    assert "vocab_size" not in second
+    assert second["n_embd"] == first["n_embd"] == 32
+
+
 def test_the_last_that_is_tried_leaves_heads_and_widths_alone() -> None:
     config = transformers.LlamaConfig()
     *_, last = reductions({}, config.to_dict())
