@@ -6,6 +6,7 @@
 #             examples. MINUTES=15 begins no test after that time, and names those it left out
 # make bench  speed, as ratios against named peers in the same run
 # make replicate   published results, expected beside obtained (about fifteen minutes)
+# make families   compares every public family with transformers and writes docs/families.md (about a minute)
 # make figures   trains the five models and prints the README's table of them (about ten minutes)
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ READY := $(VENV)/.ready
 # Two halves, so that what the tests of a file share is made once; whoever is done first takes from the other.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --quiet -r fE
 
-.PHONY: demo test verify-all check lint bench figures replicate format clean
+.PHONY: demo test verify-all check lint bench figures replicate families format clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "partwise needs Python 3.11 or newer; say PYTHON=... to make")'
@@ -47,6 +48,9 @@ bench: $(READY)
 
 replicate: $(READY)
 	$(BIN)/python tools/replicate.py
+
+families: $(READY)
+	cd tools && ../$(BIN)/python -m families
 
 figures: $(READY)
 	$(BIN)/python tools/figures.py

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,6 +19,25 @@ class DenseEmbedding(nn.Embedding):
 
     def weight_for_head(self) -> Tensor | None:
         return self.weight
+
+
+class SegmentedEmbedding(DenseEmbedding):
+    """The vector of each token plus that of the first of `segments`: [B, T] to [B, T, width]."""
+
+    parameter_roles: ClassVar[Mapping[str, str]] = {"segment": "embedding"}
+
+    def __init__(self, vocabulary: int, width: int, segments: int) -> None:
+        super().__init__(vocabulary, width)
+        self.segment = nn.Parameter(torch.empty(segments, width))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        if hasattr(self, "segment"):  # not yet when the table is made
+            nn.init.normal_(self.segment, std=0.02)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return super().forward(tokens) + self.segment[0]
 
 
 class OneHotEmbedding(nn.Module):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import PositiveFloat, PositiveInt
 
-from partwise import PartError
-from partwise.parts import NormPart, WidthSite
+from partwise import PartError, use
+from partwise.parts import NormPart, WidthSite, slots
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from .dense_norm import DenseNorm as DenseNormModule
     from .dynamic_tanh import DynamicTanh
     from .group_rms_norm import GroupRMSNorm
     from .layer_norm import OffsetLayerNorm
@@ -143,6 +144,29 @@ class Dyt(NormPart):
         return cls(), cls(alpha=1.0)
 
 
+class DenseNorm(NormPart):
+    """A linear layer and an activation before a norm, norm(f(x W + b)): the final norm of BERT (Devlin et al. 2019).
+
+    Before its predictions, BERT (arXiv:1810.04805, section 3.1 and its code) transforms each vector once more.
+    """
+
+    name = "dense_norm"
+
+    activation: Literal["gelu", "gelu_tanh", "relu"] = "gelu"
+    """The function f of each feature."""
+    norm: slots.Norm = use("layer_norm")
+    """The norm of what it gives."""
+
+    def build(self, site: WidthSite) -> DenseNormModule:
+        from .dense_norm import DenseNorm as DenseNormModule
+
+        return DenseNormModule(site.width, self.activation, self.norm.assemble(site))
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(activation="relu", norm=use("rms_norm")), cls(activation="gelu_tanh")
+
+
 class NoNorm(NormPart):
     """No norm: features pass as they are."""
 
@@ -154,4 +178,4 @@ class NoNorm(NormPart):
         return nn.Identity()
 
 
-PARTS = (LayerNorm, RmsNorm, GroupRmsNorm, Scale, Dyt, NoNorm)
+PARTS = (LayerNorm, RmsNorm, GroupRmsNorm, Scale, Dyt, DenseNorm, NoNorm)

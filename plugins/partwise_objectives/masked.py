@@ -18,15 +18,15 @@ from .drawing import uniform_per_row
 class MaskedObjective(NextToken):
     """Hides tokens, and scores the prediction of what stood there, at the position itself.
 
-    Of the tokens drawn, a share `kept` is left as it is, a share `random` replaced by any token below `mask`, and the
+    Of the tokens drawn, a share `kept` is left as it is, a share `random` replaced by any token below `others`, and the
     rest by `mask`. One token of a row at least is drawn.
     """
 
     likelihood = False
 
-    def __init__(self, mask: int, rate: float, random: float, kept: float) -> None:
+    def __init__(self, mask: int, others: int, rate: float, random: float, kept: float) -> None:
         super().__init__()
-        self.mask, self.rate, self.random, self.kept = mask, rate, random, kept
+        self.mask, self.others, self.rate, self.random, self.kept = mask, others, rate, random, kept
 
     def pose(self, batch: Batch, salt: int | None) -> Batch:
         tokens = batch.tokens
@@ -39,7 +39,7 @@ class MaskedObjective(NextToken):
         which = which.masked_fill(~there, 2.0)
         least = which.min(1, keepdim=True).values
         chosen = ((which < self.rate) | (which == least)) & there
-        others = (what * self.mask).long()
+        others = (what * self.others).long()
         read = torch.where(how < self.random, others, self.mask)
         read = torch.where(how >= 1 - self.kept, tokens, read)
         return replace(batch, tokens=torch.where(chosen, read, tokens), targets=torch.where(chosen, tokens, IGNORED))

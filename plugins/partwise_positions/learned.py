@@ -13,7 +13,7 @@ from .encoder import Encoder
 
 
 class LearnedPositions(Encoder):
-    """Adds row p of a table [max_positions, width] to what stands at position p.
+    """Adds row p + offset of a table [max_positions + offset, width] to what stands at position p.
 
     Raises:
         ValueError: a position lies beyond the table. (On a GPU this is raised only for a text that is too long; one
@@ -23,17 +23,18 @@ class LearnedPositions(Encoder):
     max_positions: int
     parameter_roles: ClassVar[Mapping[str, str]] = {"weight": "embedding"}
 
-    def __init__(self, max_positions: int, width: int) -> None:
+    def __init__(self, max_positions: int, width: int, offset: int = 0) -> None:
         super().__init__()
         self.max_positions = max_positions
-        self.weight = nn.Parameter(torch.empty(max_positions, width))
+        self.offset = offset
+        self.weight = nn.Parameter(torch.empty(max_positions + offset, width))
         self.reset_parameters()
 
     def embed(self, x: Tensor, positions: Tensor) -> Tensor:
         if positions.shape[-1] > self.max_positions:
             raise self._beyond(positions.shape[-1] - 1)
         try:
-            return x + F.embedding(positions, self.weight)
+            return x + F.embedding(positions + self.offset if self.offset else positions, self.weight)
         except IndexError:
             raise self._beyond(int(positions.max())) from None
 
@@ -47,4 +48,4 @@ class LearnedPositions(Encoder):
         nn.init.normal_(self.weight, std=0.02)
 
     def extra_repr(self) -> str:
-        return f"max_positions={self.max_positions}"
+        return f"max_positions={self.max_positions}{f', offset={self.offset}' if self.offset else ''}"

@@ -198,7 +198,7 @@ class ConfigMap(BaseModel):
             value = one_value(setting, values)
             value = measured(setting, rows) if value is None and setting.rows is not None else value
             if value is not None:
-                flat[setting.key] = value
+                flat[setting.key] = _as_whole(value, setting)
             elif values:
                 unset.append(setting)
         flat |= lists_of_recipe(self.layers, recipe)
@@ -206,6 +206,9 @@ class ConfigMap(BaseModel):
             # Left out, it would become whatever the class of transformers takes for its default.
             flat.setdefault(setting.key, None)
             if setting.expression is not None:
+                flat[setting.key] = self.value(setting, flat)
+        for setting in self.taken(cases):
+            if not setting.at and setting.expression is not None:  # no knob, but their class wants it to fit
                 flat[setting.key] = self.value(setting, flat)
         return _nested(flat)
 
@@ -338,6 +341,12 @@ def measured(setting: Setting, rows: Mapping[str, int]) -> int | None:
     matcher = re.compile(re.escape(setting.rows).replace(r"\{i\}", r"\d+"))
     found = {count for name, count in rows.items() if matcher.fullmatch(name)}
     return found.pop() if len(found) == 1 else None
+
+
+def _as_whole(value: Any, setting: Setting) -> Any:
+    """A whole number as an integer where the setting's default is one: a knob may be a float where their key is not."""
+    whole = isinstance(value, float) and value.is_integer() and type(setting.default) is int
+    return int(value) if whole else value
 
 
 def _case_of_config(choice: Sequence[Case], flat: Flat) -> Case:

@@ -225,6 +225,10 @@ def _config(family: Family, loaded: LoadedRecipe, rows: Mapping[str, int]) -> di
     ours, first = written_out(loaded, family.config, rows), ""
     for config in family.config.configs(ours.recipe.resolved(), rows):
         again = written_out(family.recipe_for(config), family.config, rows)
+        theirs, own = again.recipe.objective, ours.recipe.objective
+        if theirs.causal != own.causal:
+            sees = "earlier positions only" if theirs.causal else "both ways"
+            raise InputError(f"objective: {theirs.name} -> {own.name}; models of this family see {sees}")
         found = next((str(one) for one in differences(again, ours) if one.path[0] == "model"), None)
         if found is None:
             return config

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .embeddings import Dense, OneHot
+from .embeddings import Dense, OneHot, Segmented
 from .initializers import Normal, Xavier
 from .language_model import LanguageModelPart
 from .seq2seq import Seq2SeqPart
 
-PARTS = (Dense, OneHot, Normal, Xavier, LanguageModelPart, Seq2SeqPart)
+PARTS = (Dense, Segmented, OneHot, Normal, Xavier, LanguageModelPart, Seq2SeqPart)
 
-__all__ = ["PARTS", "Dense", "LanguageModelPart", "Normal", "OneHot", "Seq2SeqPart", "Xavier"]
+__all__ = ["PARTS", "Dense", "LanguageModelPart", "Normal", "OneHot", "Segmented", "Seq2SeqPart", "Xavier"]

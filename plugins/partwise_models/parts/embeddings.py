@@ -10,7 +10,7 @@ from pydantic import PositiveInt
 from partwise.parts import EmbeddingPart, EmbeddingSite
 
 if TYPE_CHECKING:
-    from partwise_models.embeddings import DenseEmbedding, OneHotEmbedding
+    from partwise_models.embeddings import DenseEmbedding, OneHotEmbedding, SegmentedEmbedding
 
 
 class Dense(EmbeddingPart):
@@ -30,6 +30,27 @@ class Dense(EmbeddingPart):
     @classmethod
     def examples(cls) -> Iterable[Self]:
         return cls(), cls(width=6)
+
+
+class Segmented(EmbeddingPart):
+    """A learned vector per token plus one for the segment it is in (BERT, Devlin et al. 2019, arXiv:1810.04805).
+
+    Texts here are one segment, the first; the vectors of others are kept for checkpoints that have them.
+    """
+
+    name = "segmented"
+
+    segments: PositiveInt = 2
+    """Segments that have a vector."""
+
+    def build(self, site: EmbeddingSite) -> SegmentedEmbedding:
+        from partwise_models.embeddings import SegmentedEmbedding
+
+        return SegmentedEmbedding(site.vocabulary, site.width, self.segments)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(segments=1)
 
 
 class OneHot(EmbeddingPart):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 
+from partwise import PartError
 from partwise.parts import ObjectivePart, ObjectiveSite
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Masked(ObjectivePart):
     """Share of these that a random token stands for, instead of the mask."""
     kept: Share = 0.1
     """Share of these that are left as they are."""
+    mask: NonNegativeInt | None = None
+    """Id of the mask, if the tokenizer has one ([MASK] of BERT: 103); null adds one to the vocabulary."""
 
     @model_validator(mode="after")
     def _shares(self) -> Self:
@@ -42,14 +45,22 @@ class Masked(ObjectivePart):
         return self
 
     def reserves(self) -> tuple[str, ...]:
-        return ("<|mask|>",)
+        return ("<|mask|>",) if self.mask is None else ()
 
     def build(self, site: ObjectiveSite) -> MaskedObjective:
         from partwise_objectives.masked import MaskedObjective
 
-        (mask,) = site.reserved
-        return MaskedObjective(mask, self.rate, self.random, self.kept)
+        if self.mask is None:
+            (mask,) = site.reserved
+            return MaskedObjective(mask, mask, self.rate, self.random, self.kept)
+        if self.mask >= site.vocabulary:
+            raise PartError(
+                f"mask {self.mask} is no id of the vocabulary, which has {site.vocabulary}; give one below, or null, "
+                "which adds a mask to it",
+                ("mask",),
+            )
+        return MaskedObjective(self.mask, site.vocabulary, self.rate, self.random, self.kept)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
-        return cls(), cls(rate=0.4, random=0.2, kept=0.3)
+        return cls(), cls(rate=0.4, random=0.2, kept=0.3), cls(mask=3)

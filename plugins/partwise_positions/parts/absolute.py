@@ -32,10 +32,17 @@ class Learned(PositionPart):
     name = "learned"
     acts = frozenset({"embed"})
 
+    offset: NonNegativeInt = 0
+    """Rows of the table before that of the first position, which nothing reads (2 in OPT, BART and RoBERTa)."""
+
     def build(self, site: PositionSite) -> LearnedPositions:
         from partwise_positions.learned import LearnedPositions
 
-        return LearnedPositions(site.context, site.width)
+        return LearnedPositions(site.context, site.width, self.offset)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(), cls(offset=2)
 
 
 class Sinusoidal(PositionPart):

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 import partwise_tokenizers
 from partwise import InputError, PartwiseError, workflow
 from partwise.data import Batch
-from partwise.huggingface.convert import export_run, import_checkpoint
+from partwise.huggingface.convert import _config, export_run, import_checkpoint
 from partwise.huggingface.families import families
 from partwise.recipe import load
 from partwise.runs import Run
@@ -195,7 +195,7 @@ def test_a_model_that_no_family_has_is_refused_and_nothing_is_written(tmp_path: 
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("config.json", {"model_type": "mamba"}, "model_type 'mamba' cannot be imported.*gpt2, llama"),
+        ("config.json", {"model_type": "rwkv"}, "model_type 'rwkv' cannot be imported.*gpt2, .*llama"),
         ("config.json", {}, "does not say which model_type"),
         ("config.json", {"model_type": "gpt2", "add_cross_attention": True}, "add_cross_attention is true"),
         ("config.json", {"model_type": "gpt2", "activation_function": "swish"}, 'has no choice for.*"swish"'),
@@ -291,6 +291,11 @@ def test_what_a_strangers_lock_says_of_the_import_leads_nowhere(imported: Any, t
     manifest.write()
     export_run(run.directory, tmp_path / "out")
     assert {t.dtype for t in load_file(tmp_path / "out" / "model.safetensors").values()} == {torch.float32}
+
+
+def test_what_sees_both_ways_is_not_exported_as_a_family_that_looks_back() -> None:
+    with pytest.raises(InputError, match=r"objective: next_token -> masked; .* see earlier positions only"):
+        _config(families()["gpt2"], load("families/gpt2-small", ["objective=masked"]), {})
 
 
 @pytest.mark.parametrize("name", ["char-rnn", "transformer", "lstm-attention"])

@@ -72,56 +72,6 @@ OUR_SIZES = {"width": 32, "depth": 3, "context": 64}
 HEADS = ("model.blocks.*.mixer.heads=4", "model.blocks.*.mixer.kv_heads=2", "model.blocks.*.feedforward.hidden=48")
 
 FAMILIES = {
-    "gpt2": Family(
-        "gpt2-small",
-        "GPT2",
-        "gpt2",
-        {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64},
-        OUR_SIZES,
-        HEADS[:1],
-        'model.blocks.*.feedforward.form="exact"',
-    ),
-    "llama3": Family(
-        "llama3-8b",
-        "Llama",
-        "llama",
-        LLAMA_SIZES,
-        OUR_SIZES,
-        (*HEADS, "model.position.scaling.original_context=16"),
-        "model.position.scaling.high_frequency_factor=5.0",
-        {
-            "rms_norm_eps": 1e-5,
-            "rope_theta": 500_000.0,
-            "rope_scaling": {
-                "rope_type": "llama3",
-                "factor": 8.0,
-                "low_freq_factor": 1.0,
-                "high_freq_factor": 4.0,
-                "original_max_position_embeddings": 16,
-                "rope_theta": 500_000.0,
-            },
-        },
-    ),
-    "mistral": Family(
-        "mistral-7b",
-        "Mistral",
-        "mistral",
-        LLAMA_SIZES,
-        OUR_SIZES,
-        (*HEADS, "model.blocks.*.mixer.window=7"),
-        "model.blocks.*.mixer.window=8",
-        {"sliding_window": 7, "rms_norm_eps": 1e-5},
-    ),
-    "qwen3": Family(
-        "qwen3-0.6b",
-        "Qwen3",
-        "qwen3",
-        LLAMA_SIZES,
-        OUR_SIZES,
-        (*HEADS, "model.blocks.*.mixer.head_width=12"),
-        "model.position.base=500000.0",
-        {"head_dim": 12, "tie_word_embeddings": True, "rope_theta": 1_000_000.0},
-    ),
     "gemma2": Family(
         "gemma2-2b",
         "Gemma2",
@@ -144,21 +94,6 @@ FAMILIES = {
             "final_logit_softcapping": 3.0,
             "sliding_window": 7,
         },
-    ),
-    "pythia": Family(
-        "pythia-160m",
-        "GPTNeoX",
-        "pythia",
-        {
-            "hidden_size": 64,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 4,
-            "intermediate_size": 256,
-            "max_position_embeddings": 64,
-        },
-        {"width": 64, "depth": 3, "context": 64},
-        HEADS[:1],
-        "model.position.fraction=0.5",
     ),
     "gptj": Family(
         "gptj-6b",
@@ -218,12 +153,9 @@ def greedy(model: Any, prompt: Batch, steps: int) -> Tensor:
 @pytest.mark.parametrize(
     ("recipe", "parameters"),
     [
-        ("gpt2-small", 124_439_808),
-        ("llama3-8b", 8_030_261_248),
-        ("mistral-7b", 7_241_732_096),
-        ("qwen3-0.6b", 596_049_920),
         ("gemma2-2b", 2_614_341_888),
-        ("pythia-160m", 162_322_944),
+        ("gemma3-1b", 999_885_952),
+        ("roberta-base", 124_697_433),
         ("gptj-6b", 6_050_882_784),
         ("t5-v1.1-small", 76_961_152),
     ],

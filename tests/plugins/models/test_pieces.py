@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from partwise.parts import EmbeddingSite, LayerSite
-from partwise_models.embeddings import DenseEmbedding, OneHotEmbedding
+from partwise_models.embeddings import DenseEmbedding, OneHotEmbedding, SegmentedEmbedding
 from partwise_models.initializers import NormalInitializer, XavierInitializer
 from partwise_models.parts import Dense, Normal, OneHot, Xavier
 from partwise_models.stack import Head, Input
@@ -20,6 +20,13 @@ B, T, C, V = 2, 5, 8, 11
 def test_a_dense_embedding_looks_rows_up() -> None:
     embedding, tokens = DenseEmbedding(V, C), torch.randint(V, (B, T))
     assert embedding(tokens)[1, 3].equal(embedding.weight[tokens[1, 3]])
+
+
+def test_a_segmented_embedding_adds_the_first_segment_and_gives_the_head_the_tokens_alone() -> None:
+    embedding, tokens = SegmentedEmbedding(V, C, 2), torch.randint(V, (B, T))
+    assert embedding(tokens)[1, 3].equal(embedding.weight[tokens[1, 3]] + embedding.segment[0])
+    assert embedding.weight_for_head() is embedding.weight
+    assert embedding.segment.shape == (2, C)
 
 
 def test_a_one_hot_embedding_has_a_one_at_the_id() -> None:

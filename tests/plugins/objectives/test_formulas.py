@@ -115,6 +115,17 @@ def test_of_the_tokens_drawn_eight_in_ten_become_the_mask() -> None:
     assert posed.tokens[~drawn].equal(ids[:, :-1][~drawn])
 
 
+def test_a_mask_that_the_tokenizer_has_adds_none_and_any_token_may_stand_for_another() -> None:
+    part = {"use": "masked", "mask": 3, "rate": 0.9, "random": 0.9, "kept": 0.0}
+    objective, given = model(part).objective, batch(rows=200)
+    posed = objective.pose(given, 1)
+    hidden = posed.targets != IGNORED
+    assert (posed.tokens[hidden] == 3).float().mean() == pytest.approx(0.1 + 0.9 / V, abs=0.03)
+    assert set(posed.tokens[hidden].tolist()) == set(range(V))
+    with pytest.raises(PartError, match="mask 11 is no id of the vocabulary, which has 11"):
+        model({"use": "masked", "mask": V})
+
+
 def test_a_masked_model_sees_both_ways_and_its_loss_is_that_of_what_is_hidden() -> None:
     network, given = model("masked", V + 1), batch()
     posed = network.objective.pose(given, 1)

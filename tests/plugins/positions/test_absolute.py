@@ -24,6 +24,17 @@ def waves(length: int, width: int, base: float) -> Tensor:
     return table.float()
 
 
+def test_rows_before_the_first_position_are_kept_and_never_read() -> None:
+    encoder = Learned(offset=2).assemble(PositionSite(width=3, context=5))
+    assert encoder.weight.shape == (7, 3)
+    assert encoder.max_positions == 5
+    x, positions = torch.randn(2, 4, 3), torch.tensor([[0, 0, 1, 2], [1, 2, 3, 4]])
+    expected = torch.stack([x[b, t] + encoder.weight[positions[b, t] + 2] for b in range(2) for t in range(4)])
+    assert encoder.embed(x, positions).equal(expected.view(2, 4, 3))
+    with pytest.raises(ValueError, match="position 5 lies beyond the 5 positions"):
+        encoder.embed(torch.zeros(1, 1, 3), torch.tensor([5]))
+
+
 @pytest.mark.parametrize("base", [10_000.0, 50.0])
 @pytest.mark.parametrize("width", [8, 7, 1])
 def test_sinusoidal_follows_the_paper_in_even_and_odd_widths_and_beyond_the_context(width: int, base: float) -> None:

@@ -1,0 +1,201 @@
+"""The families that ship: their full-size recipes with the published number of parameters, and reduced settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+V, END, PAD = 302, 301, 1
+Form = Literal["causal", "pair", "masked"]
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """A family, small enough to compare in a second."""
+
+    map: str
+    """Name of its weight map."""
+    recipe: str
+    """Its full-size recipe, in recipes/families."""
+    parameters: int
+    """Of the full-size model, as published."""
+    off: str
+    """A change by which ours would be another model: what shows that the comparison sees such things."""
+    settings: Mapping[str, Any]
+    """What its config.json says, in transformers' words."""
+    form: Form = "causal"
+    rounded: str = ""
+    """What transformers has rounded, so that no more than eight digits agree in float64."""
+    takes_positions: bool = True
+    """Whether transformers lets one say the positions of tokens; else it counts those that the mask shows."""
+
+
+LLAMA = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+}
+ROPE = {"rope_type": "default", "rope_theta": 500.0}
+PAIR = {
+    "d_model": 32,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 48,
+    "decoder_ffn_dim": 48,
+    "max_position_embeddings": 64,
+    "decoder_start_token_id": 0,
+    "forced_eos_token_id": None,
+    "forced_bos_token_id": None,
+}
+BERT = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+    "mask_token_id": 4,
+}
+STRETCHED = {
+    "rope_type": "llama3",
+    "rope_theta": 500_000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 16,
+}
+
+FAMILIES = (
+    Reduced(
+        "gpt2",
+        "gpt2-small",
+        124_439_808,
+        'model.blocks.*.feedforward.form="exact"',
+        {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64},
+    ),
+    Reduced(
+        "llama",
+        "llama3-8b",
+        8_030_261_248,
+        "model.position.scaling.high_frequency_factor=5.0",
+        {**LLAMA, "rope_parameters": STRETCHED},
+    ),
+    Reduced("mistral", "mistral-7b", 7_241_732_096, "model.blocks.*.mixer.window=8", {**LLAMA, "sliding_window": 7}),
+    Reduced("qwen2", "qwen2-7b", 7_615_616_512, "model.position.base=400.0", {**LLAMA, "rope_parameters": ROPE}),
+    Reduced(
+        "qwen3",
+        "qwen3-0.6b",
+        596_049_920,
+        "model.blocks.*.mixer.query_key_norm.eps=0.1",
+        {**LLAMA, "head_dim": 12, "tie_word_embeddings": True, "rope_parameters": ROPE},
+    ),
+    Reduced("gemma", "gemma-2b", 2_506_172_416, 'model.blocks.*.feedforward.form="exact"', {**LLAMA, "head_dim": 12}),
+    Reduced(
+        "phi",
+        "phi-2",
+        2_779_683_840,
+        "model.position.fraction=1.0",
+        {
+            **LLAMA,
+            "num_key_value_heads": 4,
+            "rope_parameters": {**ROPE, "partial_rotary_factor": 0.5},
+        },
+    ),
+    Reduced("olmo", "olmo-1b", 1_176_764_416, "model.final_norm.eps=0.01", {**LLAMA, "tie_word_embeddings": True}),
+    Reduced(
+        "olmo2",
+        "olmo2-7b",
+        7_298_617_344,
+        'model.blocks.*.mixer.query_key_norm_place="after_rotation"',
+        {**LLAMA, "rope_parameters": ROPE},
+    ),
+    Reduced(
+        "starcoder2",
+        "starcoder2-3b",
+        3_030_371_328,
+        "model.blocks.*.mixer.window=8",
+        {**LLAMA, "sliding_window": 7},
+    ),
+    Reduced(
+        "smollm3",
+        "smollm3-3b",
+        3_075_098_624,
+        "model.blocks.*.mixer.position=null",
+        {**LLAMA, "no_rope_layer_interval": 2},
+    ),
+    Reduced("cohere", "command-r", 34_980_831_232, "model.position.layout=half", {**LLAMA, "logit_scale": 0.25}),
+    Reduced("phi3", "phi3-mini", 3_821_079_552, "model.blocks.*.mixer.window=8", {**LLAMA, "sliding_window": 7}),
+    Reduced(
+        "falcon",
+        "falcon-7b",
+        6_921_720_704,
+        "model.blocks.*.feedforward.form=tanh",
+        {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_hidden_size": 48, "bias": False},
+    ),
+    Reduced(
+        "pythia",
+        "pythia-160m",
+        162_322_944,
+        "model.position.fraction=0.5",
+        {
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "intermediate_size": 48,
+            "max_position_embeddings": 64,
+        },
+    ),
+    Reduced(
+        "opt",
+        "opt-125m",
+        125_239_296,
+        "model.blocks.*.norm.eps=0.1",
+        {
+            "hidden_size": 32,
+            "word_embed_proj_dim": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "ffn_dim": 48,
+            "max_position_embeddings": 64,
+        },
+    ),
+    Reduced(
+        "bloom",
+        "bloom-560m",
+        559_214_592,
+        "model.blocks.*.feedforward.form=exact",
+        {"hidden_size": 32, "n_layer": 2, "n_head": 4},
+        takes_positions=False,
+        rounded="in its GELU, sqrt(2 / pi) is 0.79788456",
+    ),
+    Reduced(
+        "mamba",
+        "mamba-130m",
+        129_135_360,
+        "model.blocks.*.norm.eps=0.1",
+        {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 3, "time_step_rank": 4},
+    ),
+    Reduced(
+        "mamba2",
+        "mamba2-7b",
+        7_285_403_648,
+        "model.blocks.*.norm.eps=0.1",
+        {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 3, "num_heads": 8, "head_dim": 8, "n_groups": 2},
+    ),
+    Reduced("bart", "bart-large", 406_291_456, "model.embedding_norm.eps=0.1", PAIR, "pair"),
+    Reduced(
+        "pegasus",
+        "pegasus-large",
+        568_699_904,
+        "model.position.layout=interleaved",
+        {**PAIR, "scale_embedding": True, "activation_function": "relu"},
+        "pair",
+        rounded="its sines and cosines are a table in float32",
+    ),
+    Reduced("bert", "bert-base", 109_514_298, "model.final_norm.activation=relu", BERT, "masked"),
+)

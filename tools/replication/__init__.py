@@ -1,1 +1,0 @@
-"""What `replicate.py` runs: published results in groups, and how each is judged."""
