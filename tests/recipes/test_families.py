@@ -13,7 +13,7 @@ import pytest
 from families.__main__ import PAGE, facts
 from families.parity import compared, parameters
 from families.reduced import FAMILIES, Reduced
-from partwise.huggingface.family import files
+from partwise.huggingface.families import files
 
 NAMES = [reduced.map for reduced in FAMILIES]
 ROUNDED = 1e-6  # eight digits of what goes into logits of size 1, through a few layers

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import transformers
 
-from partwise.huggingface.family import families
+from partwise.huggingface.families import families
 from partwise.recipe import load
 
 from .parity import Parity, compared, parameters

@@ -24,7 +24,8 @@ from partwise import workflow
 from partwise.assembly import assemble, skeleton
 from partwise.data import IGNORED, Batch
 from partwise.huggingface.convert import export_run, import_checkpoint
-from partwise.huggingface.family import Family, families
+from partwise.huggingface.families import families
+from partwise.huggingface.family import Family
 from partwise.parts import ModelSite
 from partwise.recipe import LoadedRecipe, load
 

@@ -21,9 +21,15 @@ from .runs import directory_of
     type=click.Choice(["float32", "bfloat16", "float16"]),
     help="Type of the tensors; by default float32, or that of the checkpoint that the run was imported from.",
 )
+@options.weight_map
 @options.as_json
 def command(
-    run: str, out: Path, family: str | None, dtype: Literal["float32", "bfloat16", "float16"] | None, as_json: bool
+    run: str,
+    out: Path,
+    family: str | None,
+    dtype: Literal["float32", "bfloat16", "float16"] | None,
+    map_file: Path | None,
+    as_json: bool,
 ) -> None:
     """Write a run as a checkpoint that transformers loads.
 
@@ -38,7 +44,7 @@ def command(
     """
     from partwise.huggingface.convert import export_run
 
-    written = export_run(directory_of(run), out, family, dtype)
+    written = export_run(directory_of(run), out, family, dtype, map_file)
     if as_json:
         print_json({"checkpoint": str(out), "model_type": written.model_type, "architecture": written.architecture})
         return

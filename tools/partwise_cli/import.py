@@ -14,8 +14,9 @@ from .output import print_json, write
 @click.command("import")
 @click.argument("checkpoint", type=options.directory, metavar="CHECKPOINT")
 @click.option("--out", type=options.directory, metavar="DIR", help="Write the run there, not to runs/NAME.")
+@options.weight_map
 @options.as_json
-def command(checkpoint: Path, out: Path | None, as_json: bool) -> None:
+def command(checkpoint: Path, out: Path | None, map_file: Path | None, as_json: bool) -> None:
     """Make a run from a Hugging Face checkpoint directory.
 
     The directory holds config.json, model.safetensors (or shards with their index) and tokenizer.json,
@@ -25,12 +26,13 @@ def command(checkpoint: Path, out: Path | None, as_json: bool) -> None:
     if the first says that texts are drawn, its temperature, top_k, top_p and min_p become the recipe's sampler.
 
     \b
-    Example:
+    Examples:
       partwise import ~/models/gpt2 --out runs/gpt2
+      partwise import ~/models/granite --map granite.weights.json
     """
     from partwise.huggingface.convert import import_checkpoint
 
-    run = import_checkpoint(checkpoint, out)
+    run = import_checkpoint(checkpoint, out, map_file)
     if as_json:
         print_json({"run": str(run.directory), "name": run.recipe["name"], "checkpoint": str(checkpoint)})
         return

@@ -71,6 +71,10 @@ weights = click.option(
     help="The final weights, or those of the checkpoint with the lowest validation loss.",
 )
 
+weight_map = click.option(
+    "--map", "map_file", type=Path, metavar="FILE", help="Weight map; by default one that is found by the model_type."
+)
+
 recipe = click.argument("recipe", metavar="RECIPE")
 
 run = click.argument("run", metavar="RUN")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.command("parity")
 @click.argument("checkpoint", type=options.directory, metavar="CHECKPOINT")
 @click.option("--recipe", metavar="RECIPE", help="Recipe that the settings change, in place of the map's.")
-@click.option("--map", "map_file", type=Path, metavar="FILE", help="Weight map; by default the shipped one.")
+@options.weight_map
 @click.option("--reduced", is_flag=True, help="Leave the weights that there are, and compare small random models.")
 @click.option("--seed", type=options.whole(0), default=0, show_default=True, help="Of weights and of token ids.")
 @options.as_json

@@ -14,8 +14,9 @@ from .text import visible
 @click.command("schema")
 @click.option("--out", type=options.output, metavar="FILE", help="Write it to a file; - is standard output.")
 @click.option("--study", is_flag=True, help="The schema of studies, instead of that of recipes.")
-def command(out: Path | None, study: bool) -> None:
-    """Print the JSON Schema of recipes, or of studies.
+@click.option("--weights", is_flag=True, help="The schema of weight maps, instead of that of recipes.")
+def command(out: Path | None, study: bool, weights: bool) -> None:
+    """Print the JSON Schema of recipes, of studies or of weight maps.
 
     It has every part that is installed. An editor that uses it completes and checks files as you type.
     Print it again after you install a plugin.
@@ -24,7 +25,13 @@ def command(out: Path | None, study: bool) -> None:
     Example:
       partwise schema --out recipe.schema.json
     """
-    if study:
+    if study and weights:
+        raise click.UsageError("--study and --weights ask for two schemas; give one of them")
+    if weights:
+        from partwise.huggingface.family import map_schema
+
+        schema = map_schema()
+    elif study:
         from partwise.studies.definition.schema import study_schema
 
         schema = study_schema()

@@ -1,9 +1,11 @@
-"""Arithmetic on the settings of a config.json, `hidden_size // num_attention_heads`: parsed and computed, never run."""
+"""Arithmetic on the settings of a config.json, `hidden_size // num_attention_heads`, or on what stands at paths of a
+recipe, `model.width // model.blocks.0.mixer.heads`: parsed and computed, never run."""
 
 from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -21,13 +23,22 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
 }
 
 
-def keys_in(text: str) -> list[str]:
+_INDEX = re.compile(r"(?<=[A-Za-z_])\.([0-9]+)")
+"""Of an element within a path; no name for Python's parser, which reads the rest."""
+
+
+def keys_in(text: str, what: str = "keys of config.json") -> list[str]:
     """The settings that an expression names, each once.
+
+    Args:
+        what: what the names are, for messages.
 
     Raises:
         ValueError: it is no such expression.
     """
-    return list(dict.fromkeys(_key(node) for node in _leaves(_parsed(text)) if not isinstance(node, ast.Constant)))
+    return list(
+        dict.fromkeys(_key(node) for node in _leaves(_parsed(text, what)) if not isinstance(node, ast.Constant))
+    )
 
 
 def computed(text: str, value_of: Callable[[str], Any]) -> Any:
@@ -42,15 +53,15 @@ def computed(text: str, value_of: Callable[[str], Any]) -> Any:
         raise ValueError(f"{text!r} cannot be computed: {error}") from None
 
 
-def _parsed(text: str) -> ast.AST:
+def _parsed(text: str, what: str = "names") -> ast.AST:
     try:
         if len(text) > LONGEST:
             raise SyntaxError
-        tree = ast.parse(text.strip(), mode="eval").body
+        tree = ast.parse(_INDEX.sub(r".__\1", text.strip()), mode="eval").body
         list(_leaves(tree))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ValueError(
-            f"expected keys of config.json and numbers, joined by + - * / // % ** and parentheses, got {text[:60]!r}"
+            f"expected {what} and numbers, joined by + - * / // % ** and parentheses, got {text[:60]!r}"
         ) from None
     return tree
 
@@ -75,7 +86,8 @@ def _key(node: ast.AST) -> str:
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
-        return f"{_key(node.value)}.{node.attr}"
+        index = node.attr.removeprefix("__")
+        return f"{_key(node.value)}.{index if index.isdecimal() else node.attr}"
     raise ValueError
 
 

@@ -423,6 +423,11 @@ def _without_setting(recipe: Mapping[str, Any], path: str) -> str:
     return f"this run has no such choice; its {above} is {found[0]}" if found else "this run has no such choice"
 
 
+def flattened(config: Mapping[str, Any]) -> Flat:
+    """Settings by dotted keys, as config.json has them."""
+    return dict(_flattened(config))
+
+
 def _flattened(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in config.items():
         if isinstance(value, Mapping):

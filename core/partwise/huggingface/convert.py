@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from partwise.errors import InputError, PartwiseError
 from partwise.recipe import LoadedRecipe, differences
-from partwise.recipe.paths import values_at
 from partwise.recipe.suggestions import did_you_mean
 
 from .checkpoint import CONFIG, read_config, read_weights, write_checkpoint
-from .family import Family, broken, families, family_of, files, known
+from .facts import Facts
+from .families import broken, chosen, families, files, known
+from .family import Family, read_map
 from .filling import fill
 from .map_rules import refuse_broken
 from .same_model import written_out
@@ -39,8 +40,11 @@ class _Candidate:
     config: dict[str, Any]
 
 
-def import_checkpoint(directory: Path, out: Path | None = None) -> Run:
+def import_checkpoint(directory: Path, out: Path | None = None, map_file: Path | None = None) -> Run:
     """Makes a finished run from a checkpoint: its recipe, its tokenizer and its weights, in float32.
+
+    Args:
+        map_file: the weight map; unless given, the first that is for checkpoints with this config.json.
 
     Raises:
         InputError: the checkpoint is of no known family, or not as those of its family are.
@@ -50,16 +54,17 @@ def import_checkpoint(directory: Path, out: Path | None = None) -> Run:
     from partwise.parts.sites import ModelSite
 
     config = read_config(directory)
-    family = family_of(config["model_type"])
+    family = chosen(map_file, config)
+    _refuse_tensors_only(family)
     refuse_broken(family)
     loaded = _recipe_in(directory, family, config)
     tokenizer = _tokenizer(config, loaded, directory)
     model = assembly.skeleton(loaded.recipe.model, ModelSite(tokenizer.vocab_size, tokenizer.end))
-    family.weights.plan(cast("nn.Module", model))
+    family.weights.plan(cast("nn.Module", model), Facts.of(loaded))
     place = out or Path("runs") / loaded.recipe.name
     _refuse_taken(place)
     try:
-        dtypes = fill(family, model, loaded.recipe.seed, read_weights(directory), facts_of(loaded))
+        dtypes = fill(family, model, loaded.recipe.seed, read_weights(directory), Facts.of(loaded))
     except InputError as error:
         raise InputError(f"{directory}: {error}") from error
     origin: dict[str, Any] = {
@@ -100,11 +105,18 @@ def _refuse_taken(place: Path) -> None:
         raise InputError(f"{place} holds a run already; give another directory with --out")
 
 
-def export_run(run_directory: Path, out: Path, family: str | None = None, dtype: Dtype | None = None) -> Family:
+def export_run(
+    run_directory: Path,
+    out: Path,
+    family: str | None = None,
+    dtype: Dtype | None = None,
+    map_file: Path | None = None,
+) -> Family:
     """Writes a run's model as a checkpoint that transformers loads; returns its family.
 
     Args:
         family: name of a family; unless given, the first that has all the recipe's choices.
+        map_file: a weight map, in place of those that are found by name.
         dtype: of the tensors; unless given, that of the checkpoint the run was imported from, or float32.
 
     Raises:
@@ -117,15 +129,16 @@ def export_run(run_directory: Path, out: Path, family: str | None = None, dtype:
 
     reopened = workflow.reopen(run_directory, "cpu")
     module = cast("nn.Module", reopened.model)
-    found = _candidate(reopened.loaded, family, {n: t.shape[0] for n, t in model_tensors(module).items() if t.ndim})
-    chosen = dtype or _imported_dtype(reopened.run)
-    tensors = found.family.weights.to_theirs(model_tensors(module), module, facts_of(reopened.loaded))
+    rows = {name: tensor.shape[0] for name, tensor in model_tensors(module).items() if tensor.ndim}
+    found = _candidate(reopened.loaded, _maps(family, map_file), rows)
+    stored = dtype or _imported_dtype(reopened.run)
+    tensors = found.family.weights.to_theirs(model_tensors(module), module, Facts.of(reopened.loaded))
     kept = _kept(reopened.run)
     said = {key: value for key, value in kept.items() if value is not None}
     config = {
         "model_type": found.family.model_type,
         "architectures": [found.family.architecture],
-        "dtype": chosen,
+        "dtype": stored,
         "vocab_size": reopened.tokenizer.vocab_size,
         **kept,
         **marks_in_config(reopened.tokenizer, reopened.recipe.model.reads == "pair"),
@@ -134,7 +147,7 @@ def export_run(run_directory: Path, out: Path, family: str | None = None, dtype:
     }
     others = tokenizer_files(reopened.loaded, reopened.tokenizer)
     others[GENERATION] = {**_generation_kept(reopened.run), **others[GENERATION], **said}
-    converted = {name: tensor.to(getattr(torch, chosen)) for name, tensor in tensors.items()}
+    converted = {name: tensor.to(getattr(torch, stored)) for name, tensor in tensors.items()}
     write_checkpoint(out, config, converted, others)
     return found.family
 
@@ -164,21 +177,44 @@ def placed(place: object, error: InputError) -> str:
     return f"{place}: {told.removeprefix(f'{CONFIG}: ')}"
 
 
-def _candidate(loaded: LoadedRecipe, name: str | None, rows: Mapping[str, int]) -> _Candidate:
+def _refuse_tensors_only(family: Family) -> None:
+    if family.config is None:
+        raise InputError(
+            f'{family.place} has no "config", so that no recipe can be made from config.json; '
+            "partwise parity can compare the tensors alone"
+        )
+
+
+def _maps(name: str | None, map_file: Path | None) -> dict[str, Family]:
+    """The families that a run may be written as, by name.
+
+    Raises:
+        PartwiseError: the one that is asked for is not there, or does not hold.
+    """
+    if map_file is not None:
+        if name is not None:
+            raise InputError("--map and --family both say as what to write; give one of them")
+        family = read_map(map_file)[0]
+        _refuse_tensors_only(family)
+        return {str(map_file): family}
     if name is not None and name in broken():
         raise broken()[name]
-    if name is not None and (name not in families() or families()[name].config is None):
-        raise InputError(f"no family {name!r}{did_you_mean(name, families())}; the families are {known()}")
+    usable = {label: family for label, family in families().items() if family.config is not None}
+    if name is not None and name not in usable:
+        raise InputError(f"no family {name!r}{did_you_mean(name, usable)}; the families are {known()}")
+    return usable if name is None else {name: usable[name]}
+
+
+def _candidate(loaded: LoadedRecipe, maps: Mapping[str, Family], rows: Mapping[str, int]) -> _Candidate:
     reasons: list[str] = []
-    for label, family in families().items():
-        if family.config is None or name not in (None, label):
-            continue
+    for label, family in maps.items():
         try:
             refuse_broken(family)
             return _Candidate(family, _config(family, loaded, rows))
         except PartwiseError as error:
             reasons.append(f"{label}: {error}")
-    reasons += [f"{label}: its map is broken; partwise check {files()[label]}" for label in broken() if name is None]
+    if len(maps) > 1:
+        reasons += [f"{label}: its map is broken; partwise check {files()[label]}" for label in broken()]
     told = "\n  ".join(reasons)
     raise InputError(f"no family that transformers can load has this run's model:\n  {told}")
 
@@ -198,20 +234,6 @@ def _config(family: Family, loaded: LoadedRecipe, rows: Mapping[str, int]) -> di
             return config
         first = first or found
     raise InputError(f"{first} (the family -> this run)")
-
-
-def facts_of(loaded: LoadedRecipe) -> Any:
-    """The whole number at a path of the recipe, for the weight map; raises InputError if there is none."""
-    resolved = loaded.recipe.resolved()
-
-    def fact(path: str) -> int:
-        value = next(values_at(resolved, path), None)
-        if isinstance(value, bool) or not isinstance(value, int):
-            told = "is not in this recipe" if value is None else f"is {value!r} in this recipe, and no whole number"
-            raise InputError(f"the weight map regroups rows by {path}, which {told}; write it in the recipe")
-        return value
-
-    return fact
 
 
 def _imported_dtype(run: Run) -> Dtype:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,15 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, StrictStr
 
 from partwise.errors import InputError, PartwiseError, RecipeError
 from partwise.recipe import LoadedRecipe, Node, Problem, RejectedError, find, override_all, read, validate
-from partwise.recipe.files import displayed
 from partwise.recipe.load import extended, validated
 from partwise.recipe.paths import values_at
 from partwise.recipe.recipe import Recipe, Version
-from partwise.recipe.shipped import own_directory
-from partwise.recipe.suggestions import did_you_mean
+from partwise.recipe.schema import DIALECT
 
-from .config_map import ConfigMap, is_like, shown
+from .config_map import ConfigMap, flattened, is_like, same, shown
 from .layer_lists import with_layer_lists
-from .weight_map import Pattern, WeightEntry, WeightMap
+from .weight_entry import Constant, TheirPattern, WeightEntry
+from .weight_map import WeightMap
 
 SUFFIX = ".weights.json"
 MARK = "partwise_weights"
@@ -37,6 +36,9 @@ class Family(BaseModel):
     about: StrictStr
     model_type: StrictStr
     """The `model_type` in config.json."""
+    when: dict[StrictStr, Any] = {}
+    """Keys of config.json, with dots, and their values in the checkpoints that this map is for, where several maps
+    have one `model_type`: the first that fits is taken. A key that is left out has no value, null."""
     architecture: StrictStr
     """The class of transformers."""
     prefix: StrictStr = ""
@@ -48,13 +50,15 @@ class Family(BaseModel):
     config: ConfigMap | None = None
     """null: only the tensors are mapped."""
     tensors: tuple[WeightEntry, ...]
-    ignore: tuple[Pattern, ...] = ()
+    ignore: tuple[TheirPattern, ...] = ()
     """Their tensors that hold nothing new: tied copies, masks."""
+    constants: tuple[Constant, ...] = ()
+    """Their tensors that hold nothing if they hold one value; where they do not, the checkpoint is refused."""
     _file: Path | None = PrivateAttr(None)
 
     @property
     def weights(self) -> WeightMap:
-        return WeightMap(self.tensors, self.ignore, self.place)
+        return WeightMap(self.tensors, self.ignore, self.constants, self.place)
 
     @property
     def file(self) -> Path | None:
@@ -65,6 +69,11 @@ class Family(BaseModel):
     def place(self) -> str:
         """The name of its file, for messages."""
         return self._file.name if self._file is not None else f"the map of {self.model_type}"
+
+    def is_for(self, config: Mapping[str, Any]) -> bool:
+        """Whether a config.json has what `when` asks."""
+        flat = flattened(config)
+        return all(same(flat.get(key), value) for key, value in self.when.items())
 
     def recipe_for(self, config: Mapping[str, Any], changes: Sequence[str] = ()) -> LoadedRecipe:
         """The family's recipe with the settings of a config.json, and with more changes.
@@ -122,6 +131,13 @@ def read_map(path: Path) -> tuple[Family, Node]:
     return family, node
 
 
+def map_schema() -> dict[str, Any]:
+    """The JSON Schema of weight maps."""
+    schema = {"$schema": DIALECT, **Family.model_json_schema(), "title": "A weight map of partwise"}
+    schema["properties"]["$schema"] = {"type": "string", "description": "Where editors find this schema."}
+    return schema
+
+
 def holds_map(given: str) -> bool:
     """Whether this is the file of a weight map; also False if there is none, or it cannot be read as JSON."""
     path = Path(given)
@@ -131,68 +147,3 @@ def holds_map(given: str) -> bool:
         return path.exists() and not path.is_dir() and MARK in read(path).members
     except PartwiseError:
         return False
-
-
-def files() -> dict[str, Path]:
-    """The file of every family, by its name."""
-    paths = sorted((own_directory() / "families").glob(f"*{SUFFIX}"))
-    return {path.name.removesuffix(SUFFIX): path for path in paths}
-
-
-def families() -> dict[str, Family]:
-    """Every family whose map holds, by the name of its file."""
-    return {name: family for name, family in _read_all() if isinstance(family, Family)}
-
-
-def broken() -> dict[str, PartwiseError]:
-    """What is wrong with the maps that do not hold. They keep no other family from being used."""
-    return {name: error for name, error in _read_all() if isinstance(error, PartwiseError)}
-
-
-def _read_all() -> Iterator[tuple[str, Family | PartwiseError]]:
-    for name, path in files().items():
-        try:
-            yield name, read_map(path)[0]
-        except PartwiseError as error:
-            yield name, error
-
-
-def family_of(model_type: str) -> Family:
-    """The family of checkpoints whose config.json has this `model_type`.
-
-    Raises:
-        InputError: there is none, or only its tensors are mapped, or its map does not hold.
-    """
-    every = dict(_read_all())
-    for family in every.values():
-        if isinstance(family, Family) and family.model_type == model_type and family.config is not None:
-            return family
-    for name, error in every.items():
-        if isinstance(error, PartwiseError) and _is_for(files()[name], model_type):
-            raise error
-    types = [f.model_type for f in every.values() if isinstance(f, Family) and f.config is not None]
-    also = [
-        f"{displayed(files()[n])} is broken: {_first_line(e)}" for n, e in every.items() if not isinstance(e, Family)
-    ]
-    raise InputError(
-        f"checkpoints of model_type {model_type!r} cannot be imported{did_you_mean(model_type, types)}; those that can "
-        f"be are {known()}" + "".join(f"\n{one}" for one in also)
-    )
-
-
-def known() -> str:
-    """The families that can be imported and exported, for messages."""
-    return ", ".join(name for name, family in families().items() if family.config is not None)
-
-
-def _is_for(path: Path, model_type: str) -> bool:
-    """Whether a map that does not hold is one for this `model_type`, as far as it can be read."""
-    try:
-        asked = read(path).members.get("model_type")
-    except PartwiseError:
-        return path.name.removesuffix(SUFFIX) == model_type
-    return asked is not None and asked.value == model_type
-
-
-def _first_line(error: object) -> str:
-    return str(error).partition("\n")[0]

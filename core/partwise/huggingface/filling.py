@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from partwise.errors import InputError
 
+from .facts import Facts
 from .family import Family
 
 if TYPE_CHECKING:
@@ -14,10 +15,8 @@ if TYPE_CHECKING:
 
     from partwise.modules import Model
 
-    from .weight_map import Fact
 
-
-def fill(family: Family, model: Model, seed: int, theirs: Mapping[str, Tensor], fact: Fact) -> set[str]:
+def fill(family: Family, model: Model, seed: int, theirs: Mapping[str, Tensor], facts: Facts) -> set[str]:
     """Gives memory to a model on the meta device, and to its tensors what theirs hold; in the model's dtype.
 
     Returns the dtypes of theirs.
@@ -32,7 +31,7 @@ def fill(family: Family, model: Model, seed: int, theirs: Mapping[str, Tensor], 
     from partwise.runs.weights import model_tensors
 
     module = cast("nn.Module", model)
-    every = family.weights.each_of_ours(with_prefix(family.prefix, theirs), module, fact)
+    every = family.weights.each_of_ours(with_prefix(family.prefix, theirs), module, facts)
     first = next(every, None)  # with it, whatever can be refused by names alone
     assembly.make_room(model, seed)
     own, dtypes = model_tensors(module), set()

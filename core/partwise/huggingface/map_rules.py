@@ -17,8 +17,9 @@ from partwise.recipe.suggestions import did_you_mean, nearest
 
 from .arithmetic import keys_in
 from .config_map import ConfigMap, Setting
+from .facts import Facts
 from .family import Family, read_map
-from .weight_map import WeightEntry
+from .weight_entry import Size, WeightEntry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -105,11 +106,11 @@ def _within(family: Family, node: Node) -> Iterator[Problem]:
     seen: dict[str, int] = {}
     for number, entry in enumerate(family.tensors):
         for name in entry.ours:
-            if name in seen:
+            first = family.tensors[seen.setdefault(name, number)]
+            if first is not entry and not (first.when and entry.when and first.when != entry.when):
                 yield _problem(
                     node, f"two entries fill {name}: this one and tensors.{seen[name]}", ("tensors", number, "ours")
                 )
-            seen.setdefault(name, number)
         if len(set(entry.theirs)) < len(entry.theirs):
             yield _problem(node, "this names one of theirs twice", ("tensors", number, "theirs"))
     if family.config is not None:
@@ -157,15 +158,33 @@ def _paths(family: Family, node: Node, variants: _Variants) -> Iterator[Problem]
             places += [(one.blocks, ("config", "layers", number, "blocks"))]
             places += [(one.depth, ("config", "layers", number, "depth"))]
             yield from _in_layers(family.config, number, node, variants)
+    for where, size in _sizes(family):
+        for named in keys_in(size):
+            places.append((named, where))
+            if all(_is_no_number(one, named) for one in variants.recipes):
+                yield _problem(node, f"{named} is no number in the recipe; give a number, or -1", where)
     for number, entry in enumerate(family.tensors):
-        for index, size in enumerate(entry.regroup.shape if entry.regroup is not None else ()):
-            if isinstance(size, str):
-                place: Path = ("tensors", number, "regroup", "shape", index)
-                places.append((size, place))
-                if all(_is_no_number(one, size) for one in variants.recipes):
-                    yield _problem(node, f"{size} is no whole number in the recipe; give a number, or -1", place)
+        places += [(path, ("tensors", number, "when", path)) for path in entry.when]
     for text, place in places:
         yield from _leads_nowhere(text, node, place, variants)
+
+
+def _sizes(family: Family) -> Iterator[tuple[Path, str]]:
+    """Sizes that the recipe decides, with their places in the map."""
+    said: list[tuple[Path, Size | None]] = []
+    for number, entry in enumerate(family.tensors):
+        at: Path = ("tensors", number)
+        if entry.regroup is not None:
+            said += [((*at, "regroup", "shape", index), size) for index, size in enumerate(entry.regroup.shape)]
+        if entry.groups is not None:
+            said += [((*at, "groups", "count"), entry.groups.count)]
+            said += [((*at, "groups", "pieces", index), size) for index, size in enumerate(entry.groups.pieces)]
+        if entry.rows is not None:
+            said += [((*at, "rows", "begin"), entry.rows.begin), ((*at, "rows", "of"), entry.rows.of)]
+        said += [((*at, "reshape", index), size) for index, size in enumerate(entry.reshape or ())]
+    for number, constant in enumerate(family.constants):
+        said += [(("constants", number, "shape", index), size) for index, size in enumerate(constant.shape or ())]
+    return ((place, size) for place, size in said if isinstance(size, str))
 
 
 def _in_layers(config: ConfigMap, number: int, node: Node, variants: _Variants) -> Iterator[Problem]:
@@ -181,7 +200,7 @@ def _in_layers(config: ConfigMap, number: int, node: Node, variants: _Variants) 
 
 def _is_no_number(loaded: LoadedRecipe, path: str) -> bool:
     found = list(values_at(loaded.recipe.resolved(), path))
-    return bool(found) and (isinstance(found[0], bool) or not isinstance(found[0], int))
+    return bool(found) and (isinstance(found[0], bool) or not isinstance(found[0], int | float))
 
 
 def _leads_nowhere(text: str, node: Node, place: Path, variants: _Variants) -> Iterator[Problem]:
@@ -210,12 +229,13 @@ def _tensors(family: Family, node: Node, variants: _Variants) -> Iterator[Proble
     failed: list[str] = []
     weights = family.weights
     for loaded in variants.recipes:
+        facts = Facts.of(loaded)
         for model, is_meant in _models(loaded, family):
             own |= {name for name, _ in model.named_parameters(remove_duplicate=False)} | model_tensors(model).keys()
-            misfits = {id(entry): message for entry, message in weights.misfits(model)} | misfits
+            misfits = {id(entry): message for entry, message in weights.misfits(model, facts)} | misfits
             if is_meant:
                 try:
-                    weights.plan(model)
+                    weights.plan(model, facts)
                 except PartwiseError as error:
                     failed.append(str(error))
     idle = {id(entry) for entry in weights.unmatched(dict.fromkeys(own))}

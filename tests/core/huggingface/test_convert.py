@@ -17,7 +17,7 @@ import partwise_tokenizers
 from partwise import InputError, PartwiseError, workflow
 from partwise.data import Batch
 from partwise.huggingface.convert import _config, export_run, import_checkpoint
-from partwise.huggingface.family import families
+from partwise.huggingface.families import families
 from partwise.recipe import load
 from partwise.runs import Run
 from partwise.runs.manifest import FileEntry, Manifest

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from partwise.assembly.build import assemble, skeleton
 from partwise.data import IGNORED, Batch
-from partwise.huggingface.config_map import values_at
-from partwise.huggingface.family import families
+from partwise.huggingface.facts import Facts
+from partwise.huggingface.families import families
 from partwise.parts import ModelSite
 from partwise.recipe import load
 
@@ -54,10 +54,8 @@ class Family:
         small = {"extends": f"families/{self.recipe}", "name": "small", "model": self.sizes}
         recipe = load(small, [*self.overrides, *more]).recipe
         ours = assemble(recipe.model, ModelSite(V), seed=0).eval()
-        resolved = recipe.resolved()
-        tensors = families()[self.weights].weights.to_ours(
-            theirs.state_dict(), ours, lambda path: next(values_at(resolved, path))
-        )
+        facts = Facts(recipe.resolved())
+        tensors = families()[self.weights].weights.to_ours(theirs.state_dict(), ours, facts)
         ours.load_state_dict(tensors, strict=False)  # what is tied stands once in the map, and is checked by it
         return theirs, ours
 

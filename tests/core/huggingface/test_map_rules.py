@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from partwise import InputError, PartwiseError
 from partwise.huggingface import family as family_module
 from partwise.huggingface.convert import export_run, import_checkpoint
-from partwise.huggingface.family import files
+from partwise.huggingface.families import files
 from partwise.huggingface.map_rules import check_map
 from partwise_cli.main import cli
 
@@ -74,7 +74,7 @@ SPOILED: dict[str, tuple[Spoil, str]] = {
     ),
     "text in regroup": (
         change(PROJECT, regroup={"shape": ["model.blocks.0.mixer.backend", -1], "order": [1, 0]}),
-        "backend is no whole number",
+        "backend is no number in the recipe",
     ),
     "null in regroup": (change(PROJECT, regroup={"shape": [None, -1], "order": [1, 0]}), "shape.0: expected .*null"),
     "order": (change(PROJECT, regroup={"shape": [2, -1], "order": [1, 1]}), "order has each axis of shape once"),

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from partwise import PartError
 from partwise.assembly.build import assemble
 from partwise.data import IGNORED, Batch
-from partwise.huggingface.config_map import values_at
-from partwise.huggingface.family import families
+from partwise.huggingface.facts import Facts
+from partwise.huggingface.families import families
 from partwise.parts import ModelSite, PositionSite
 from partwise.recipe import load
 from partwise_positions.parts import DynamicRope, LongRope, Rope, YarnRope
@@ -51,9 +51,8 @@ def networks(context: int, scaling: dict[str, Any] | None, theirs: dict[str, Any
     changes = [f"model.blocks.*.{size}" for size in sizes] + ["model.final_norm.eps=1e-6"]
     recipe = load(small, [*changes, f"model.position.scaling={json.dumps(scaling)}"]).recipe
     ours = assemble(recipe.model, ModelSite(V), seed=0).eval()
-    resolved = recipe.resolved()
     weights = families()["llama"].weights
-    ours.load_state_dict(weights.to_ours(model.state_dict(), ours, lambda path: next(values_at(resolved, path))))
+    ours.load_state_dict(weights.to_ours(model.state_dict(), ours, Facts(recipe.resolved())))
     return model, ours
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from partwise.errors import InputError, WorkError
 from partwise.huggingface.checkpoint import CONFIG, read_config
-from partwise.huggingface.family import Family, family_of, read_map
+from partwise.huggingface.families import chosen
+from partwise.huggingface.family import Family
 from partwise.huggingface.map_rules import refuse_broken
 
 if TYPE_CHECKING:
@@ -99,14 +100,7 @@ def _compared(directory: Path, recipe: str | None, map_file: Path | None, reduce
 
 
 def _family(config: Mapping[str, Any], recipe: str | None, map_file: Path | None) -> Family:
-    if map_file is None:
-        family = family_of(config["model_type"])
-    else:
-        family = read_map(map_file)[0]
-        if family.model_type != config["model_type"]:
-            raise InputError(
-                f"{map_file} is for model_type {family.model_type!r}, and the checkpoint's is {config['model_type']!r}"
-            )
+    family = chosen(map_file, config)
     if recipe is not None:
         given = str(Path(recipe).absolute()) if Path(recipe).is_file() else recipe
         family = family.model_copy(update={"recipe": given})

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from partwise.errors import InputError, PartError, PartwiseError
-from partwise.huggingface.convert import facts_of, placed
+from partwise.huggingface.convert import placed
+from partwise.huggingface.facts import Facts
 from partwise.huggingface.family import Family
 from partwise.huggingface.filling import fill
 from partwise.parts.sites import ModelSite
@@ -17,7 +18,7 @@ from partwise.recipe import LoadedRecipe
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from partwise.huggingface.weight_map import Matched
+    from partwise.huggingface.weight_entry import Matched
     from partwise.modules import Model
 
 
@@ -84,8 +85,8 @@ def filled(family: Family, loaded: LoadedRecipe, vocabulary: int, tensors: Mappi
     model = _skeleton(loaded, vocabulary)
     module = cast("nn.Module", model)
     try:
-        plan = family.weights.plan(module)
-        fill(family, model, loaded.recipe.seed, tensors, facts_of(loaded))
+        plan = family.weights.plan(module, Facts.of(loaded))
+        fill(family, model, loaded.recipe.seed, tensors, Facts.of(loaded))
     except PartwiseError as error:
         raise InputError(f"{place}: {error}") from error
     module.eval()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from partwise.huggingface.weight_map import Matched
+    from partwise.huggingface.weight_entry import Matched
 
 Links = Mapping[str, Collection[str]]
 """Tensors of theirs that a tensor of ours is made from."""
@@ -44,7 +44,7 @@ def pairs(plan: Iterable[Matched], ours: Collection[str], theirs: Collection[str
     links: dict[str, list[str]] = {}
     for matched in plan:
         for name in matched.entry.ours:
-            links.setdefault(name, []).extend(matched.entry.theirs)
+            links.setdefault(name, []).extend(matched.theirs)
     owners = [*_owners(links, ours, theirs)]
     taken = {name for pair in owners for name in pair.theirs}
     return [*owners, *(pair for pair in _containers(links, ours, theirs) if pair.theirs[0] not in taken)]
