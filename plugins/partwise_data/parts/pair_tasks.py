@@ -56,6 +56,10 @@ class OnStrings(Generated):
     """Most symbols in a source."""
     separator: str = ""
     """What stands between symbols: nothing for a tokenizer of characters, a space for one of words."""
+    test_min_length: PositiveInt | None = None
+    """Fewest symbols in a source to test on; null: as many as in training."""
+    test_max_length: PositiveInt | None = None
+    """Most symbols in a source to test on; null: as many as in training. For longer ones than those trained on."""
 
     @model_validator(mode="after")
     def _can_be_drawn(self) -> Self:
@@ -66,17 +70,37 @@ class OnStrings(Generated):
             raise ValueError(f"separator {self.separator!r} is also in the alphabet")
         if self.min_length > self.max_length:
             raise ValueError(f"min_length {self.min_length} is greater than max_length {self.max_length}")
+        least, most = self._tested
+        if least > most:
+            raise ValueError(
+                f"the shortest source to test on, {least}, is longer than the longest, {most}; set test_min_length and "
+                "test_max_length"
+            )
         return self
 
+    @property
+    def _tested(self) -> tuple[int, int]:
+        return self.test_min_length or self.min_length, self.test_max_length or self.max_length
+
     def task(self) -> Strings:
+        return self._of_lengths(self.min_length, self.max_length)
+
+    def test_task(self) -> Strings | None:
+        trained_on = (self.min_length, self.max_length)
+        return None if self._tested == trained_on else self._of_lengths(*self._tested)
+
+    def _of_lengths(self, least: int, most: int) -> Strings:
         from partwise_data.strings import Strings
 
-        return Strings(self.rule, self.alphabet, self.min_length, self.max_length, self.separator)
+        return Strings(self.rule, self.alphabet, least, most, self.separator)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(size=50, valid=10, test=10)
-        yield cls(size=50, valid=20, test=20, seed=1, alphabet="9876543210", min_length=3, max_length=6, separator=" ")
+        yield cls(
+            size=50, valid=20, test=20, seed=1, alphabet="9876543210", min_length=3, max_length=6, separator=" ",
+            test_min_length=7, test_max_length=9,
+        )  # fmt: skip
 
 
 class Copy(OnStrings):

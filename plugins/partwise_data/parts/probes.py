@@ -31,9 +31,18 @@ class Recall(Generated):
     """Number of different values: a to z and, beyond 26, Korean characters."""
     separator: str = ""
     """What stands between symbols: nothing for a tokenizer of characters, a space for one of words."""
+    length: PositiveInt | None = None
+    """Symbols in each example. Between the queries stand fillers, so that a query follows after a distance drawn from a
+    power law, as in the paper; null: the queries follow at once, and nothing stands between them."""
 
     @model_validator(mode="after")
     def _has_answers(self) -> Self:
+        least = 2 * (self.pairs + self.queries)
+        if self.length is not None and self.length < least:
+            raise ValueError(
+                f"length {self.length} has no room for {self.pairs} pairs and {self.queries} queries with their "
+                f"values; at least {least}"
+            )
         if not self.queries <= self.pairs <= self.distinct_keys:
             raise ValueError(
                 f"queries {self.queries}, pairs {self.pairs}, distinct_keys {self.distinct_keys}: "
@@ -43,15 +52,18 @@ class Recall(Generated):
 
     def task(self) -> RecallTask:
         from partwise_data.recall import Recall as RecallTask
+        from partwise_data.recall import SpacedRecall
 
-        return RecallTask(self.pairs, self.queries, self.distinct_keys, self.distinct_values, self.separator)
+        knobs = (self.pairs, self.queries, self.distinct_keys, self.distinct_values, self.separator)
+        return RecallTask(*knobs) if self.length is None else SpacedRecall(*knobs, self.length)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(size=50, valid=10, test=10)
         yield cls(
-            size=50, valid=20, test=20, seed=1, pairs=3, queries=2, distinct_keys=30, distinct_values=40, separator=" "
-        )
+            size=50, valid=20, test=20, seed=1, pairs=3, queries=2, distinct_keys=30, distinct_values=40, separator=" ",
+            length=15,
+        )  # fmt: skip
 
 
 class AddingProblem(Generated):

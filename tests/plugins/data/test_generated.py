@@ -84,6 +84,19 @@ def test_strings_have_every_length_and_every_symbol() -> None:
     assert min(counts.values()) > 0.9 * max(counts.values())
 
 
+def test_strings_to_test_on_may_be_longer_than_those_to_train_on() -> None:
+    part = Reverse(size=200, valid=50, test=200, min_length=2, max_length=8, test_min_length=10, test_max_length=14)
+    lengths = {split: {len(source) for source, _ in pairs(part, split)} for split in SPLITS}
+    assert lengths["train"] | lengths["valid"] <= set(range(2, 9))
+    assert lengths["test"] == set(range(10, 15))
+    assert all(target == source[::-1] for source, target in pairs(part, "test"))
+
+
+def test_without_lengths_to_test_on_what_is_tested_is_what_was_always_tested() -> None:
+    named = {"test_min_length": 4, "test_max_length": 12}
+    assert Copy(**named).build(DataSite()).identity() == Copy().build(DataSite()).identity()
+
+
 def test_a_separator_stands_between_symbols_only() -> None:
     for source, target in pairs(Reverse(size=50, separator=" ")):
         assert re.fullmatch(r"[a-z]( [a-z])*", source)
@@ -105,6 +118,7 @@ def test_too_few_sources_are_refused_with_the_numbers() -> None:
         ({"alphabet": "abca"}, "alphabet holds 'a' more than once"),
         ({"alphabet": "ab ", "separator": " "}, "separator ' ' is also in the alphabet"),
         ({"min_length": 5, "max_length": 4}, "min_length 5 is greater than max_length 4"),
+        ({"test_min_length": 13}, "shortest source to test on, 13, is longer than the longest, 12"),
     ],
 )
 def test_settings_of_strings_that_make_no_sense_are_refused(knobs: dict[str, object], message: str) -> None:
@@ -215,7 +229,33 @@ def test_with_a_separator_symbols_stand_apart_throughout() -> None:
         assert re.fullmatch(r"[A-Z] [a-z]( [A-Z] [a-z])*", "".join(piece.text for piece in example.pieces))
 
 
+@pytest.mark.parametrize(("length", "separator"), [(64, ""), (41, " ")])
+def test_with_a_length_queries_stand_apart_and_ask_the_same(length: int, separator: str) -> None:
+    for example in drawn(Recall(size=100, pairs=6, queries=4, length=length, separator=separator)):
+        symbols = "".join(piece.text for piece in example.pieces).replace(separator, "")
+        assert len(symbols) == length
+        known = dict(zip(symbols[:12:2], symbols[1:12:2], strict=True))
+        asked = [place for place, symbol in enumerate(symbols) if place >= 12 and symbol in known]
+        assert len({symbols[place] for place in asked}) == 4
+        assert [piece.text for piece in example.pieces if piece.scored] == [known[symbols[place]] for place in asked]
+        assert [symbols[place + 1] for place in asked] == [known[symbols[place]] for place in asked]
+        assert set(symbols[12:]) <= {*known, *known.values(), "."}
+
+
+def test_distances_of_queries_follow_the_power_law() -> None:
+    counts = Counter[int]()
+    for example in drawn(Recall(size=4000, pairs=2, queries=1, length=24)):
+        counts[len(example.pieces[0].text)] += 1
+    law = [(place + 1) ** -0.99 for place in range(10)]
+    expected = [4000 * weight / sum(law) for weight in law]
+    found = [counts[4 + 2 * place + 1] for place in range(10)]
+    assert sum(found) == 4000
+    assert sum((f - e) ** 2 / e for f, e in zip(found, expected, strict=True)) < 27.9  # chi-square, 9 df, p = 0.001
+
+
 def test_settings_of_recall_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"length 19 has no room for 6 pairs and 4 queries .* at least 20"):
+        Recall(pairs=6, queries=4, length=19)
     with pytest.raises(ValueError, match="no more queries than pairs"):
         Recall(pairs=3, queries=4)
     with pytest.raises(ValueError, match="no more pairs than distinct_keys"):
