@@ -22,8 +22,9 @@ from replication.gradients import GRADIENTS
 from replication.language_models import LANGUAGE_MODELS
 from replication.probes import PROBES
 from replication.result import RUNS, Replication, partwise
+from replication.transfer import TRANSFER
 
-REPLICATIONS: Mapping[str, Replication] = {**LANGUAGE_MODELS, **PROBES, **GRADIENTS, **FORMAL_LANGUAGES}
+REPLICATIONS: Mapping[str, Replication] = {**LANGUAGE_MODELS, **PROBES, **GRADIENTS, **FORMAL_LANGUAGES, **TRANSFER}
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import replication.formal_languages
 from partwise.recipe import studies
 from partwise.studies.definition.reading import load_study
 from partwise.studies.definition.variants import variants
+from replication.transfer import best_rate
 
 STUDIES = [one.name for one in studies() if one.name.startswith("replications/")]
 
@@ -46,6 +48,16 @@ def test_the_tool_knows_every_replication() -> None:
     assert sorted(f"bigram{known}".split("|")) == sorted(
         [*map(base, STUDIES), "bigram", "nanogpt-cpu", "norm-gradients"]
     )
+
+
+def test_the_best_rate_lies_between_those_that_were_tried() -> None:
+    losses = {2.0**exponent: 3 + (exponent + 8.3) ** 2 for exponent in range(-12, -5)}
+    assert best_rate(losses) == pytest.approx(2**-8.3)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_best_rate_at_the_edge_of_those_that_were_tried_is_none(sign: int) -> None:
+    assert math.isnan(best_rate({2.0**exponent: sign * exponent for exponent in range(-12, -5)}))
 
 
 @pytest.mark.exhaustive
