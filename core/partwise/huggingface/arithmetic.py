@@ -7,6 +7,7 @@ import ast
 import operator
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 LONGEST = 200
@@ -62,11 +63,15 @@ def solved(text: str, key: str, value: float, value_of: Callable[[str], Any]) ->
     try:
         found = _solved(_parsed(text), key, value, value_of)
         for one in (round(found), float(f"{found:.9g}"), float(f"{found:.12g}")):
-            if computed(text, lambda name: one if name == key else value_of(name)) == value:
+            if computed(text, partial(_with, key, one, value_of)) == value:
                 return one
     except (ArithmeticError, TypeError) as error:
         raise ValueError(f"has no value: {error}") from None
     return found
+
+
+def _with(key: str, value: Any, value_of: Callable[[str], Any], name: str) -> Any:
+    return value if name == key else value_of(name)
 
 
 def refuse_unsolvable(text: str, key: str) -> None:
@@ -112,7 +117,7 @@ _UNDONE: dict[tuple[type[ast.AST], bool], Callable[[Any, Any], Any]] = {
 """What undoes an operator whose left side, or right side, is asked for, by the other side."""
 
 
-def _parsed(text: str, what: str = "names") -> ast.AST:
+def _parsed(text: str, what: str = "keys of config.json") -> ast.AST:
     try:
         if len(text) > LONGEST:
             raise SyntaxError
