@@ -7,6 +7,7 @@ import ast
 import operator
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 LONGEST = 200
@@ -53,7 +54,70 @@ def computed(text: str, value_of: Callable[[str], Any]) -> Any:
         raise ValueError(f"{text!r} cannot be computed: {error}") from None
 
 
-def _parsed(text: str, what: str = "names") -> ast.AST:
+def solved(text: str, key: str, value: float, value_of: Callable[[str], Any]) -> Any:
+    """What the setting `key` must be for the expression to come to `value`: the roundest number that does.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        found = _solved(_parsed(text), key, value, value_of)
+        for one in (round(found), float(f"{found:.9g}"), float(f"{found:.12g}")):
+            if computed(text, partial(_with, key, one, value_of)) == value:
+                return one
+    except (ArithmeticError, TypeError) as error:
+        raise ValueError(f"has no value: {error}") from None
+    return found
+
+
+def _with(key: str, value: Any, value_of: Callable[[str], Any], name: str) -> Any:
+    return value if name == key else value_of(name)
+
+
+def refuse_unsolvable(text: str, key: str) -> None:
+    """
+    Raises:
+        ValueError: `solved` cannot find the setting: it does not stand there once, or in what loses it.
+    """
+    if key not in keys_in(text):
+        raise ValueError(f"{key} must stand once in what is computed from it, so that it can be found again")
+    _solved(_parsed(text), key, 2.0, lambda name: 2.0)
+
+
+def _solved(node: ast.AST, key: str, value: Any, value_of: Callable[[str], Any]) -> Any:
+    if isinstance(node, ast.UnaryOp):
+        return _solved(node.operand, key, -value, value_of)
+    if not isinstance(node, ast.BinOp):
+        return value
+    left, right = (sum(_is(one, key) for one in _leaves(side)) for side in (node.left, node.right))
+    if left + right != 1:
+        raise ValueError(f"{key} must stand once in what is computed from it, so that it can be found again")
+    other = _computed(node.right if left else node.left, value_of)
+    undo = _UNDONE.get((type(node.op), bool(left)))
+    if undo is None:
+        raise ValueError(f"{key} cannot be found again from what // or % leaves of it")
+    return _solved(node.left if left else node.right, key, undo(value, other), value_of)
+
+
+def _is(node: ast.AST, key: str) -> bool:
+    return not isinstance(node, ast.Constant) and _key(node) == key
+
+
+_UNDONE: dict[tuple[type[ast.AST], bool], Callable[[Any, Any], Any]] = {
+    (ast.Add, True): lambda value, other: value - other,
+    (ast.Add, False): lambda value, other: value - other,
+    (ast.Sub, True): lambda value, other: value + other,
+    (ast.Sub, False): lambda value, other: other - value,
+    (ast.Mult, True): lambda value, other: value / other,
+    (ast.Mult, False): lambda value, other: value / other,
+    (ast.Div, True): lambda value, other: value * other,
+    (ast.Div, False): lambda value, other: other / value,
+    (ast.Pow, True): lambda value, other: value ** (1 / other),
+}
+"""What undoes an operator whose left side, or right side, is asked for, by the other side."""
+
+
+def _parsed(text: str, what: str = "keys of config.json") -> ast.AST:
     try:
         if len(text) > LONGEST:
             raise SyntaxError

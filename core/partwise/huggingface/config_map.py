@@ -9,122 +9,19 @@ from itertools import product
 from typing import Annotated, Any
 
 from annotated_types import MinLen
-from pydantic import AfterValidator, BaseModel, ConfigDict, StrictInt, StrictStr, field_validator
+from pydantic import BaseModel, ConfigDict
 
 from partwise.errors import InputError
 from partwise.recipe.paths import values_at
 from partwise.recipe.suggestions import did_you_mean
 from partwise.wording import many
 
-from .arithmetic import computed, keys_in
+from .arithmetic import computed, solved
+from .config_entry import Case, Key, LayerCase, LayerList, Setting
 from .without_effect import WITHOUT_EFFECT, has_no_effect
 
 Flat = dict[str, Any]
 """Settings by dotted keys: `rope_scaling.factor`."""
-
-
-def _a_name(value: str) -> str:
-    if not all(segment.strip() == segment != "" for segment in value.split(".")):
-        raise ValueError(f"expected names with dots between, got {value!r}")
-    return value
-
-
-def _an_expression(value: str | int) -> str | int:
-    if isinstance(value, str):
-        keys_in(value)
-    elif value < 1:
-        raise ValueError(f"expected 1 or more, got {value}")
-    return value
-
-
-Key = Annotated[StrictStr, AfterValidator(_a_name)]
-"""A key of config.json: `hidden_size`, `rope_scaling.factor`."""
-Place = Annotated[StrictStr, AfterValidator(_a_name)]
-"""A path of the recipe: `model.blocks.*.mixer.heads`."""
-
-
-class Setting(BaseModel):
-    """One setting that is a knob of the recipe."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    key: Key
-    at: tuple[Place, ...]
-    """Paths of the knobs that have its value; none for a setting that only others are computed from."""
-    default: Any = None
-    """Its value where config.json leaves it out: a value (null, too), or {"computed": "4 * n_embd"}, from other keys.
-    A setting without a default must be in config.json. Where config.json says null, the knobs become null, or what is
-    computed."""
-    rows: StrictStr | None = None
-    """Our tensor (`{i}` in its name is a layer) whose rows are the value where the knob is null."""
-    replaces: tuple[StrictStr, ...] = ()
-    """Knobs beside it that no longer matter once it has a value: `ratio`."""
-
-    @field_validator("default")
-    @classmethod
-    def _is_a_value_or_computed(cls, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            if set(value) != {"computed"} or not isinstance(value["computed"], str):
-                raise ValueError('expected a value, or {"computed": "4 * n_embd"}')
-            keys_in(value["computed"])
-        return value
-
-    @property
-    def expression(self) -> str | None:
-        """What the default is computed from."""
-        return self.default["computed"] if isinstance(self.default, Mapping) else None
-
-    @property
-    def has_default(self) -> bool:
-        """Whether config.json may leave it out."""
-        return "default" in self.model_fields_set
-
-
-class Case(BaseModel):
-    """One way to decide a choice: config.json has `when`, and the recipe has `set`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    when: dict[Key, Any]
-    set: dict[Place, Any]
-    settings: tuple[Setting, ...] = ()
-
-
-class LayerCase(BaseModel):
-    """What a layer has whose value in the list is `value`; paths begin at the layer: `mixer.window`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    value: Any
-    set: dict[Place, Any] = {}
-    settings: tuple[Setting, ...] = ()
-
-
-class Every(BaseModel):
-    """Layer `every`, twice `every` and so on (counted from 1) have `last`; those between them have `others`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    every: Annotated[StrictInt | StrictStr, AfterValidator(_an_expression)]
-    """A number, or what it is computed from: `no_rope_layer_interval`."""
-    last: Any
-    others: Any
-
-
-class LayerList(BaseModel):
-    """A setting with one value for each layer: `layer_types`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    key: Key
-    cases: Annotated[tuple[LayerCase, ...], MinLen(1)]
-    blocks: Place = "model.blocks"
-    """The pattern of layers in the recipe."""
-    depth: Place = "model.depth"
-    """The number of layers in the recipe."""
-    default: tuple[Any, ...] | Every | None = None
-    """The list where config.json has none, or null: repeated until there are as many as layers. null: it must be there.
-    """
 
 
 class ConfigMap(BaseModel):
@@ -160,7 +57,7 @@ class ConfigMap(BaseModel):
         self._refuse_undecided(flat, cases)
         changes: list[tuple[str, Any, str | None]] = [(p, v, None) for case in cases for p, v in case.set.items()]
         for setting in self.taken(cases):
-            changes += [(path, self.value(setting, flat), setting.key) for path in setting.at]
+            changes += [(path, value, setting.key) for path, value in self.knobs(setting, flat).items()]
         return changes
 
     def config(self, recipe: Mapping[str, Any], rows: Mapping[str, int] | None = None) -> dict[str, Any]:
@@ -192,12 +89,15 @@ class ConfigMap(BaseModel):
         for case in cases:
             flat |= case.when
         unset: list[Setting] = []
+        backwards: list[Setting] = []
         decided = {path for one in self.layers for case in one.cases for path in _paths_in_layers(one, case)}
         for setting in self.taken(cases):
             values = [value for path in setting.at if path not in decided for value in values_at(recipe, path)]
             value = one_value(setting, values)
             value = measured(setting, rows) if value is None and setting.rows is not None else value
-            if value is not None:
+            if setting.computed and not setting.at:
+                backwards.append(setting)
+            elif value is not None:
                 flat[setting.key] = _as_whole(value, setting)
             elif values:
                 unset.append(setting)
@@ -207,10 +107,39 @@ class ConfigMap(BaseModel):
             flat.setdefault(setting.key, None)
             if setting.expression is not None:
                 flat[setting.key] = self.value(setting, flat)
+        for setting in backwards:
+            flat |= self._undone(setting, recipe, flat)
         for setting in self.taken(cases):
-            if not setting.at and setting.expression is not None:  # no knob, but their class wants it to fit
+            if not setting.places and setting.expression is not None:  # no knob, but their class wants it to fit
                 flat[setting.key] = self.value(setting, flat)
         return _nested(flat)
+
+    def knobs(self, setting: Setting, flat: Flat) -> dict[str, Any]:
+        """What the knobs become that a setting decides, by path.
+
+        Raises:
+            InputError: something that they are computed from is not there.
+        """
+        value = self.value(setting, flat)
+        knobs = dict.fromkeys(setting.at, value)
+        for path, expression in setting.computed.items():
+            try:
+                knobs[path] = None if value is None else computed(expression, lambda key: self.named(key, flat))
+            except ValueError as error:
+                raise InputError(f"config.json: {path} is computed from {setting.key}, but {error}") from None
+        return knobs
+
+    def _undone(self, setting: Setting, recipe: Mapping[str, Any], flat: Flat) -> Flat:
+        """The setting from the first knob that is computed from it."""
+        path, expression = next(iter(setting.computed.items()))
+        values = list(values_at(recipe, path))
+        value = one_value(setting, values)
+        if value is None:
+            return {setting.key: None} if values else {}
+        try:
+            return {setting.key: solved(expression, setting.key, value, lambda key: self.named(key, flat))}
+        except ValueError as error:
+            raise InputError(f"{path} is {shown(value)}, for which {setting.key} {error}") from None
 
     def taken(self, cases: Iterable[Case]) -> list[Setting]:
         """The settings that matter when these cases are taken."""
@@ -321,12 +250,12 @@ class ConfigMap(BaseModel):
     def _decided_by_settings(self) -> set[str]:
         """Paths whose values settings and layers decide, so that what a case sets there is only a beginning."""
         cases = [case for choice in self.choices for case in choice]
-        paths = {path for setting in self.taken(cases) for path in (*setting.at, *beside(setting))}
+        paths = {path for setting in self.taken(cases) for path in (*setting.places, *beside(setting))}
         return paths | {path for one in self.layers for case in one.cases for path in _paths_in_layers(one, case)}
 
 
 def _paths_in_layers(one: LayerList, case: LayerCase) -> Iterator[str]:
-    for path in (*case.set, *(at for setting in case.settings for at in setting.at)):
+    for path in (*case.set, *(at for setting in case.settings for at in setting.places)):
         yield f"{one.blocks}.*.{path}"
 
 

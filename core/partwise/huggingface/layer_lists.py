@@ -11,7 +11,8 @@ from partwise.recipe import LoadedRecipe
 from partwise.recipe.paths import values_at
 
 from .arithmetic import computed
-from .config_map import ConfigMap, Every, Flat, LayerCase, LayerList, is_like, one_value, same, shown
+from .config_entry import Every, LayerCase, LayerList
+from .config_map import ConfigMap, Flat, is_like, one_value, same, shown
 
 Layer = dict[str, Any]
 
@@ -94,7 +95,8 @@ def _in_layers(config_map: ConfigMap, one: LayerList, flat: Flat, depth: int) ->
         place = f"{one.blocks}.{index}"
         changes += [f"{place}.{path}={json.dumps(wanted)}" for path, wanted in case.set.items()]
         for setting in case.settings:
-            changes += [f"{place}.{path}={json.dumps(config_map.value(setting, flat))}" for path in setting.at]
+            knobs = config_map.knobs(setting, flat)
+            changes += [f"{place}.{path}={json.dumps(value)}" for path, value in knobs.items()]
     return changes
 
 

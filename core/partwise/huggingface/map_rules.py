@@ -16,7 +16,8 @@ from partwise.recipe.recipe import Recipe
 from partwise.recipe.suggestions import did_you_mean, nearest
 
 from .arithmetic import keys_in
-from .config_map import ConfigMap, Setting
+from .config_entry import Setting
+from .config_map import ConfigMap
 from .facts import Facts
 from .family import Family, read_map
 from .weight_entry import Size, WeightEntry
@@ -154,6 +155,7 @@ def _paths(family: Family, node: Node, variants: _Variants) -> Iterator[Problem]
     if family.config is not None:
         for path, setting in _settings(family.config):
             places += [(at, (*path, "at", index)) for index, at in enumerate(setting.at)]
+            places += [(at, (*path, "computed", at)) for at in setting.computed]
         for number, one in enumerate(family.config.layers):
             places += [(one.blocks, ("config", "layers", number, "blocks"))]
             places += [(one.depth, ("config", "layers", number, "depth"))]
@@ -267,7 +269,7 @@ def _models(loaded: LoadedRecipe, family: Family) -> Iterator[tuple[nn.Module, b
     knobs = type(model).model_fields
     if knobs.keys() >= {"blocks", "depth"}:
         model = model.model_copy(update={"depth": None})
-    maps_tie = family.config is not None and any("model.tie" in one.at for one in family.config.every_setting())
+    maps_tie = family.config is not None and any("model.tie" in one.places for one in family.config.every_setting())
     for tie in (True, False) if "tie" in knobs else (None,):
         changed = model if tie is None else model.model_copy(update={"tie": tie})
         try:

@@ -8,7 +8,8 @@ from typing import Any
 from partwise.recipe import LoadedRecipe, load
 from partwise.recipe.paths import values_at
 
-from .config_map import ConfigMap, Setting, measured
+from .config_entry import Setting
+from .config_map import ConfigMap, measured
 from .layer_lists import layers_of, shortest
 
 STACKS = (

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
 from partwise import InputError, PartwiseError
-from partwise.huggingface import family as family_module
+from partwise.huggingface import families as families_module
 from partwise.huggingface.convert import export_run, import_checkpoint
 from partwise.huggingface.families import files
 from partwise.huggingface.map_rules import check_map
@@ -95,7 +95,10 @@ SPOILED: dict[str, tuple[Spoil, str]] = {
     "null ours": (change(PROJECT, ours=None), "ours: expected an array.*null"),
     "no theirs": (change(PROJECT, theirs=[]), "theirs: .*not empty"),
     "number for a name": (change(PROJECT, theirs=[1]), "theirs.0: expected a string, got 1"),
-    "placeholder": (change(PROJECT, theirs="a.{layer}.x"), "{i} stands for a layer, got 'a.{layer}.x'"),
+    "placeholder": (
+        change(PROJECT, theirs="a.{layer}.x"),
+        "{i} stands for a layer, and {e} for an expert, got 'a.{layer}.x'",
+    ),
     "layers of theirs only": (add(ours="head.linear.bias", theirs="a.{i}"), "theirs are of a layer"),
     "misspelt tensor": (
         change("mixer.output.weight", ours="stack.blocks.{i}.mixer.outptu.weight"),
@@ -155,8 +158,8 @@ def test_what_is_no_map_is_refused(text: str, tmp_path: Path) -> None:
 
 
 def with_maps(monkeypatch: pytest.MonkeyPatch, **more: Path) -> None:
-    every = {**family_module.files(), **more}
-    monkeypatch.setattr(family_module, "files", lambda: dict(sorted(every.items())))
+    every = {**families_module.files(), **more}
+    monkeypatch.setattr(families_module, "files", lambda: dict(sorted(every.items())))
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"model_type": "starcoder2"}', json.dumps({**STARCODER2, "tensors": 1})])

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 
 from partwise import InputError, workflow
 from partwise.data import Batch
-from partwise.huggingface import family as family_module
-from partwise.huggingface.arithmetic import computed
+from partwise.huggingface import families as families_module
+from partwise.huggingface.arithmetic import computed, refuse_unsolvable, solved
 from partwise.huggingface.convert import export_run, import_checkpoint
 from partwise.recipe import load
 
@@ -37,8 +37,8 @@ CLASSES = {"starcoder2": "Starcoder2", "smollm3": "SmolLM3", "stablelm": "Stable
 def own_families(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The families that ship, and those of `own_maps`."""
     place = tmp_path_factory.mktemp("families")
-    shipped, own = family_module.files(), {name: write_map(place, name) for name in MAPS}
-    monkeypatch.setattr(family_module, "files", lambda: {**shipped, **own})
+    shipped, own = families_module.files(), {name: write_map(place, name) for name in MAPS}
+    monkeypatch.setattr(families_module, "files", lambda: {**shipped, **own})
     return place
 
 
@@ -247,3 +247,18 @@ def test_what_is_no_arithmetic_is_refused(text: str) -> None:
 def test_what_comes_to_no_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="cannot be computed"):
         computed(text, {"a": 1, "b": [1]}.__getitem__)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("q ** -0.5", 144), ("q ** -0.5", 200), ("1 / q", 16), ("q - 2", 514), ("a * q / 3", 0.7), ("-q", 3)],
+)
+def test_a_setting_is_found_again_from_what_is_computed_from_it(text: str, value: float) -> None:
+    knob = computed(text, {"a": 5, "q": value}.__getitem__)
+    assert solved(text, "q", knob, {"a": 5}.__getitem__) == value
+
+
+@pytest.mark.parametrize("text", ["q // 2", "q * q", "q % a", "3", "a ** q"])
+def test_an_expression_that_loses_its_setting_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"q (cannot be found again|must stand once)"):
+        refuse_unsolvable(text, "q")
