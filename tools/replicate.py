@@ -1,9 +1,11 @@
 """`make replicate`: published results, expected beside obtained, from recipes and studies in recipes/replications.
 
-    python tools/replicate.py [NAME ...] [--text FILE]
+    python tools/replicate.py [NAME ...] [--text FILE] [--page FILE]
 
 Without names all of them, but for nanogpt-cpu if no FILE with the text of tiny-shakespeare is given. What was run
 before (runs/replications) is not run again. Exits with 1 if a result is not obtained.
+
+replication/  what is replicated, one file per group, and what came out of it, row by row (rows.py)
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import monotonic
 
 import click
 
@@ -22,6 +23,7 @@ from replication.gradients import GRADIENTS
 from replication.language_models import LANGUAGE_MODELS
 from replication.probes import PROBES
 from replication.result import RUNS, Replication, partwise
+from replication.rows import Row, cpu_seconds, kept, page, table_head
 from replication.transfer import TRANSFER
 
 REPLICATIONS: Mapping[str, Replication] = {**LANGUAGE_MODELS, **PROBES, **GRADIENTS, **FORMAL_LANGUAGES, **TRANSFER}
@@ -34,13 +36,22 @@ REPLICATIONS: Mapping[str, Replication] = {**LANGUAGE_MODELS, **PROBES, **GRADIE
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The text of tiny-shakespeare, for nanogpt-cpu.",
 )
-def main(names: tuple[str, ...], text: Path | None) -> None:
+@click.option(
+    "--page",
+    "page_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a page of all rows that there are into this file.",
+)
+def main(names: tuple[str, ...], text: Path | None, page_file: Path | None) -> None:
     """Train what is not trained, in runs/replications, and print a table in Markdown.
 
     Without names, all of them; nanogpt-cpu needs a text. The exit code is 1 if a result is not obtained.
     """
     try:
-        sys.exit(0 if replicate(names or tuple(REPLICATIONS), text) else 1)
+        held = replicate(names or tuple(REPLICATIONS), text)
+        if page_file is not None:
+            page_file.write_text(page(REPLICATIONS))
+        sys.exit(0 if held else 1)
     except PartwiseError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
@@ -53,11 +64,11 @@ def replicate(names: Sequence[str], text: Path | None) -> bool:
         PartwiseError: something cannot be trained or measured.
         SystemExit: the same, in a command of partwise.
     """
-    print("| replication | source | expected | obtained | holds | seconds |\n|---|---|---|---|---|--:|", flush=True)
+    print(table_head(), flush=True)
     held = True
     for name in names:
         replication = REPLICATIONS[name]
-        begun = monotonic()
+        begun = cpu_seconds()
         if name == "nanogpt-cpu":
             if text is None:
                 print(f"| {name} | {replication.source} | {replication.expected} | not run: --text FILE | - | - |")
@@ -66,8 +77,8 @@ def replicate(names: Sequence[str], text: Path | None) -> bool:
             partwise("train", f"replications/{name}", "--set", files, "--out", str(RUNS / name))
         obtained = replication.obtain(name)
         held &= obtained.holds
-        cells = (name, replication.source, replication.expected, obtained.figures, "yes" if obtained.holds else "NO")
-        print(f"| {' | '.join(cells)} | {monotonic() - begun:.0f} |", flush=True)
+        row = kept(name, Row(obtained.figures, obtained.holds, cpu_seconds() - begun))
+        print(row.line(name, replication), flush=True)
     return held
 
 

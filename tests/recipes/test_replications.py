@@ -15,6 +15,7 @@ import replication.formal_languages
 from partwise.recipe import studies
 from partwise.studies.definition.reading import load_study
 from partwise.studies.definition.variants import variants
+from replication import rows
 from replication.transfer import best_rate
 
 STUDIES = [one.name for one in studies() if one.name.startswith("replications/")]
@@ -110,3 +111,16 @@ def test_a_result_on_formal_languages_holds_only_where_all_of_it_does(
 ) -> None:
     monkeypatch.setattr(replication.formal_languages, "_best", lambda *_: obtained)
     assert tool.REPLICATIONS[name].obtain(name).holds is holds
+
+
+def test_a_page_has_every_row_that_was_obtained_and_its_parts() -> None:
+    assert rows.PARTS.keys() == tool.REPLICATIONS.keys()
+    rows.kept("norm-gradients", rows.Row("depth^0.1", True, 90.0))
+    rows.kept("grokking", rows.Row("no", False, 30.0))
+    rows.kept("grokking", rows.Row("no", False, 1.0))  # what was trained is read again, and cost what it cost
+    lines = [line for line in rows.page(tool.REPLICATIONS).splitlines() if line.startswith("|")]
+    assert lines[2:] == [
+        "| Power et al. 2022 | `adamw` | `grokking` | weight decay 1 generalises, 0 does not | no | **no** | 0.5 |",
+        "| Xiong et al. 2020 | `pre_norm`, `post_norm` | `norm-gradients` | at first the last layer's gradient is flat "
+        "in depth post-norm, depth^-0.5 pre-norm | depth^0.1 | yes | 1.5 |",
+    ]
