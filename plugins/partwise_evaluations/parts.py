@@ -166,6 +166,9 @@ class Text(ReadsTexts):
     def figures(self) -> Mapping[str, Goal]:
         return {"bits_per_byte": "min", "loss": "min"}
 
+    def per_token(self) -> frozenset[str]:
+        return frozenset({"loss"})
+
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(files=(str(SAMPLES / "*.txt"),))
@@ -208,6 +211,9 @@ class Lengths(ReadsTexts):
 
     def figures(self) -> Mapping[str, Goal]:
         return {f"loss_to_{end:g}x": "min" for end in self.upto}
+
+    def per_token(self) -> frozenset[str]:
+        return frozenset(self.figures())
 
     @classmethod
     def examples(cls) -> Iterable[Self]:

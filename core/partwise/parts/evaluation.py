@@ -48,5 +48,9 @@ class EvaluationPart(Part):
         """The names of its figures, the most telling first, and whether less ("min") or more ("max") is better."""
         raise NotImplementedError
 
+    def per_token(self) -> frozenset[str]:
+        """Those of its figures that depend on what a token is, and so do not compare models of different tokenizers."""
+        return frozenset()
+
 
 __all__ = ["EvaluationPart", "Need"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -39,6 +39,8 @@ class LoadedRecipe:
     """The changes that were made to the recipe in the file."""
     data_directory: FilePath | None = None
     """The directory that names of data files are relative to now, if the files have moved since they were written."""
+    judges: Mapping[str, FilePath] = field(default_factory=dict)
+    """The directories that names of files of evaluations are relative to, where the recipe is a copy made elsewhere."""
 
     def __repr__(self) -> str:
         recipe = self.recipe
@@ -69,6 +71,8 @@ class LoadedRecipe:
         """
         if path == ("data",) and self.data_directory is not None:
             return self.data_directory
+        if path[0] == "evaluations" and path[-1] in self.judges:
+            return self.judges[path[-1]]
         node, unwritten = self.node.reach(path)
         marks = [] if unwritten else list(_strings(node))
         places = {_directory(mark) or self.directory for mark in marks}
