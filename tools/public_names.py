@@ -27,6 +27,7 @@ ROOMS: Mapping[str, str] = {
     "partwise.modules": "What modules promise each other, and what passes through a model.",
     "partwise.data": "Texts, tokens and batches.",
     "partwise.decoding": "How a model writes.",
+    "partwise.evaluation": "What evaluations are handed, and what they give.",
     "partwise.training": "What trainers, schedules and trackers promise and receive.",
     "partwise.runs": "A run's directory: checkpoints, metrics, weights.",
     "partwise.assembly": "From a part to a model in memory.",

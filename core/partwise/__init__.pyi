@@ -10,6 +10,7 @@ from .notebook.recipes import inspect as inspect
 from .notebook.recipes import load as load
 from .notebook.runs import evaluate as evaluate
 from .notebook.runs import generate as generate
+from .notebook.runs import judge as judge
 from .notebook.runs import open as open
 from .notebook.runs import train as train
 from .notebook.studies import StudyResult as StudyResult

@@ -39,3 +39,13 @@ OF_EVERY_EVALUATION = (VALID_LOSS, VALID_PERPLEXITY, VALID_BITS_PER_BYTE)
 """The figures that every trainer reports after an evaluation."""
 VALID_ACCURACY = "valid_accuracy"
 """Share of scored tokens that the model holds most likely, if the data are examples. Higher is better."""
+
+# --- of the recipe's evaluations: NAME.FIGURE
+
+ERROR = ".error"
+"""What the name of a figure's standard error ends with: "cloze.accuracy.error"."""
+
+
+def judged(name: str) -> bool:
+    """Whether this is the name of a figure of one of a recipe's evaluations, such as "cloze.accuracy"."""
+    return "." in name and not name.endswith(ERROR)

@@ -103,6 +103,7 @@ class _Loop:
                     figures |= self._evaluated()
                     if not math.isfinite(figures[VALID_LOSS] or 0.0):
                         raise self._diverged(done, "validation loss", figures[VALID_LOSS], update, self._evaluated)
+                figures |= self._judged(done)
                 self._log(done, figures)
                 # An interrupt of one process stops them all.
                 stop = self.processes.total(int(interrupted())) > 0
@@ -151,6 +152,14 @@ class _Loop:
             VALID_BITS_PER_BYTE: metrics.bits_per_byte,
         }
         return figures | {VALID_ACCURACY: metrics.accuracy} if answers else figures
+
+    def _judged(self, done: int) -> Figures:
+        """The figures of the recipe's evaluations that are due."""
+        evaluations, last = self.training.evaluations, done == self.settings.steps
+        if not evaluations.due(done, last):
+            return {}
+        with self.model.evaluating():
+            return {**evaluations.figures(done, last)}
 
     def _save(self, done: int, valid_loss: float | None) -> None:
         begun = perf_counter()

@@ -44,6 +44,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny: LoadedRecipe) -> Itera
     directory = tmp_path_factory.mktemp("notebook")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(directory)
+        (directory / "other.txt").write_text("the cat sees a dog .\n")
         partwise.train(tiny, out="runs/tiny", say=None)
         yield directory
 

@@ -15,6 +15,7 @@ from .text import figure
 
 if TYPE_CHECKING:
     from partwise.data import Split
+    from partwise.workflow import Reopened
     from partwise.workflow.reopening import Weights
 
 
@@ -28,27 +29,48 @@ if TYPE_CHECKING:
     help="Split to evaluate on.",
 )
 @click.option("--limit", type=options.whole(1), metavar="N", help="Batches at most; default: all.")
+@click.option(
+    "--with",
+    "others",
+    multiple=True,
+    metavar="FILE|NAME",
+    help="Run an evaluation of the run's recipe, or those in a JSON file, instead; may be repeated.",
+)
 @options.data
 @options.weights
 @options.device
 @options.as_json
 def command(
-    run: str, split: Split, limit: int | None, data: Path | None, weights: Weights, device: str, as_json: bool
+    run: str,
+    split: Split,
+    limit: int | None,
+    others: tuple[str, ...],
+    data: Path | None,
+    weights: Weights,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Measure loss, perplexity and bits per byte of a trained run.
 
     Bits per byte is the one figure that compares models with different tokenizers. If the data are examples with
     an answer, not running text, the accuracy is measured as well.
 
+    --with runs evaluations instead: one of the run's recipe by its name, or those in a file, such as
+    {"cloze": {"use": "choices", "file": "questions.jsonl"}}.
+
     \b
-    Example:
+    Examples:
       partwise evaluate runs/gpt-1f0c2d3e4b-s0 --split test
+      partwise evaluate runs/gpt-1f0c2d3e4b-s0 --with evaluations.json
     """
     from partwise import workflow
 
     reopened = workflow.reopen(directory_of(run), device, weights, data)
     for change in reopened.changes():
         write(f"note: since this run was trained, {change}", err=True)
+    if others:
+        _judge(reopened, others, as_json)
+        return
     metrics = workflow.evaluate(reopened, split, limit)
     if as_json:
         told = {name: value for name, value in asdict(metrics).items() if name != "stretches"}
@@ -62,3 +84,26 @@ def command(
         ("tokens", f"{metrics.tokens:,}", f"of the {split} split"),
     ]
     show_columns(rows, right=(1,))
+
+
+def _judge(reopened: Reopened, others: tuple[str, ...], as_json: bool) -> None:
+    """Shows the figures of evaluations."""
+    from partwise import workflow
+
+    found = workflow.judge(reopened, others, say=lambda line: write(line, err=True))
+    if as_json:
+        told = {name: {**vars(one.figure), "goal": one.goal} for name, one in found.items()}
+        print_json({"run": str(reopened.run.directory), "figures": told})
+        return
+    header = ("figure", "value", "standard error", "items", "better")
+    show_columns(
+        (
+            (name, figure(one.figure.value), figure(one.figure.error), f"{one.figure.count:,}", _BETTER[one.goal])
+            for name, one in found.items()
+        ),
+        header,
+        right=(1, 2, 3),
+    )
+
+
+_BETTER = {"min": "lower", "max": "higher"}

@@ -11,6 +11,7 @@ from partwise.metric_names import (
     VALID_BITS_PER_BYTE,
     VALID_LOSS,
     VALID_PERPLEXITY,
+    judged,
 )
 
 from .text import figure
@@ -32,9 +33,12 @@ def before_and_after(rows: list[dict[str, Any]]) -> tuple[Figures, Figures]:
     first[TRAIN_LOSS] = losses[0] if losses else None
     last[TRAIN_LOSS] = sum(losses[-20:]) / len(losses[-20:]) if losses else None
     answers = any(VALID_ACCURACY in row for row in rows)
-    for name in (*OF_EVERY_EVALUATION, *([VALID_ACCURACY] if answers else [])):
+    evaluations = dict.fromkeys(name for row in rows for name in row if judged(name))
+    for name in (*OF_EVERY_EVALUATION, *([VALID_ACCURACY] if answers else []), *evaluations):
         values = [row[name] for row in rows if row.get(name) is not None]
         first[name], last[name] = (values[0], values[-1]) if values else (None, None)
+        if len(values) == 1 and judged(name):  # it ran at the end only
+            first[name] = None
     return first, last
 
 
@@ -47,4 +51,5 @@ def comparison(before: Figures, after: Figures) -> list[tuple[str, str, str]]:
         VALID_BITS_PER_BYTE: "valid bits per byte",
         VALID_ACCURACY: "valid accuracy",
     }
+    names |= {name: name for name in after if judged(name)}
     return [(label, figure(before[name]), figure(after[name])) for name, label in names.items() if name in after]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("directory", type=options.directory, default="runs", metavar="[DIR]")
 @options.as_json
 def command(directory: Path, as_json: bool) -> None:
-    """List runs: recipe, seed, state, step, loss, bits per byte, age.
+    """List runs: recipe, seed, state, step, loss, bits per byte, age, and the first figure of each evaluation.
 
     Those in the directory `runs` and below, or in DIR; the one written last comes first.
 
@@ -41,10 +41,19 @@ def command(directory: Path, as_json: bool) -> None:
         write(f"no runs in {directory}; to make one: partwise train char-rnn")
     else:
         header = ("run", "recipe", "seed", "state", "step", "valid loss", "bits per byte", "age")
-        show_columns(map(_line, found), header, right=(2, 4, 5, 6, 7), wraps=0)
+        further = _evaluations(found)
+        lines = ((*_line(run), *(figure(run.evaluations.get(name)) for name in further)) for run in found)
+        show_columns(lines, (*header, *further), right=(2, *range(4, 8 + len(further))), wraps=0)
         for run in found:
             if run.problem:
                 write(f"damaged: {run.problem}", err=True)
+
+
+def _evaluations(found: list[Listed]) -> list[str]:
+    """The first figure of each evaluation that any of the runs has: a table has no room for all of them."""
+    names = dict.fromkeys(name for run in found for name in run.evaluations)
+    first = {name.partition(".")[0]: name for name in reversed(names)}
+    return [name for name in names if name in first.values()]
 
 
 def _line(run: Listed) -> tuple[str, ...]:

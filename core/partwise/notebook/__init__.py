@@ -1,7 +1,7 @@
 """partwise from Python: each command of the command line as one function of `partwise`.
 
 recipes   load, change, check, inspect
-runs      train, open, generate, evaluate
+runs      train, open, generate, evaluate, judge
 studies   study
 
 A function that takes a recipe takes it in any form: the name of one that ships, a file, a dict, or what `load` and

@@ -7,14 +7,14 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from partwise.metric_names import LOSS, VALID_ACCURACY, VALID_BITS_PER_BYTE, VALID_LOSS
+from partwise.metric_names import LOSS, VALID_ACCURACY, VALID_BITS_PER_BYTE, VALID_LOSS, judged
 
 from .recipes import AnyRecipe, change, load
 
 if TYPE_CHECKING:
     from partwise.data import Split
     from partwise.training import Metrics, Progress
-    from partwise.workflow import Reopened, Weights
+    from partwise.workflow import Judgement, Reopened, Weights
 
 Say = Callable[[str], None]
 EVERY = 10.0
@@ -166,6 +166,31 @@ def evaluate(
     return workflow.evaluate(_opened(run), split, limit, context, accuracy)
 
 
+def judge(
+    run: Reopened | str | Path,
+    evaluations: str | Path | Mapping[str, Any] | None = None,
+    *,
+    say: Say | None = print,
+) -> dict[str, Judgement]:
+    """The figures of a run's model by evaluations, called NAME.FIGURE: value, standard error, number of items, goal.
+
+    Args:
+        run: an opened run, or its directory.
+        evaluations: the name of one of the run's recipe, a file of others, or a dict of others; all of the run's recipe
+            unless given.
+        say: called with each line about what is worth knowing, such as prompts that are too long; None for silence.
+
+    Raises:
+        PartwiseError: there is no such run or evaluation, or it does not suit the model.
+
+    >>> partwise.judge("runs/tiny", {"other": {"use": "text", "files": ["other.txt"]}})
+    {'other.bits_per_byte': Judgement(figure=Figure(value=..., count=1, error=None), goal='min'), ...}
+    """
+    from partwise import workflow
+
+    return workflow.judge(_opened(run), None if evaluations is None else [evaluations], say or _silent)
+
+
 def _opened(run: Reopened | str | Path) -> Reopened:
     return open(run) if isinstance(run, str | Path) else run
 
@@ -189,9 +214,9 @@ class _Lines:
         now, figures = monotonic(), progress.metrics
         if VALID_LOSS in figures or progress.step == progress.steps or now - self._last >= EVERY:
             self._last = now
-            known = ((name, figures.get(name)) for name in SHOWN)
+            known = ((name, figures.get(name)) for name in (*SHOWN, *filter(judged, figures)))
             told = [f"{name.replace('_', ' ')} {value:.3f}" for name, value in known if isinstance(value, float)]
             self._say(f"step {progress.step}/{progress.steps}: {', '.join(told)}")
 
 
-__all__ = ["evaluate", "generate", "open", "train"]
+__all__ = ["evaluate", "generate", "judge", "open", "train"]

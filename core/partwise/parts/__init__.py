@@ -3,6 +3,7 @@
 Nothing in this package imports torch."""
 
 from .agreement import Agreement
+from .evaluation import EvaluationPart
 from .kinds import (
     AttentionPart,
     BlockPart,
@@ -32,6 +33,7 @@ from .plugins import hook
 from .sites import (
     DataSite,
     EmbeddingSite,
+    EvaluationSite,
     HeadSite,
     LayerSite,
     MemoryReaders,
@@ -57,6 +59,8 @@ __all__ = [
     "DataSite",
     "EmbeddingPart",
     "EmbeddingSite",
+    "EvaluationPart",
+    "EvaluationSite",
     "FeedForwardPart",
     "HeadSite",
     "InitializerPart",

@@ -226,13 +226,19 @@ def parts_within(part: BaseModel) -> Iterator[tuple[Path, Part]]:
     """Every part within `part`, at any depth, with its path; parents before children."""
     for field in type(part).model_fields:
         value = getattr(part, field)
-        items = enumerate(value) if isinstance(value, tuple) else [(None, value)]
-        for index, item in items:
+        for key, item in _items(value):
             if isinstance(item, Part):
-                path: Path = (field,) if index is None else (field, index)
+                path: Path = (field,) if key is None else (field, key)
                 yield path, item
                 for deeper, inner in parts_within(item):
                     yield (*path, *deeper), inner
+
+
+def _items(value: Any) -> Iterable[tuple[str | int | None, Any]]:
+    """What a field holds, each with its index or name; None where it is the field's own value."""
+    if isinstance(value, tuple):
+        return enumerate(value)
+    return value.items() if isinstance(value, dict) else [(None, value)]
 
 
 def kinds_of(part: type[Part]) -> list[type[Part]]:

@@ -295,6 +295,16 @@ class TokenizerSite:
 
 
 @dataclass(frozen=True)
+class EvaluationSite:
+    """The site of an evaluation: beside a trained model."""
+
+    context: int = 16
+    """Longest sequence that the model is trained on, in tokens."""
+    directory: Path = field(default_factory=Path)
+    """Directory that file names are relative to: the recipe's own, or that of the file that lists the evaluations."""
+
+
+@dataclass(frozen=True)
 class OptimizerSite:
     """The site of an optimizer."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from . import kinds
+from .evaluation import EvaluationPart
 from .slot import Slot
 
 Tokenizer = Annotated[kinds.TokenizerPart, Slot()]
@@ -30,4 +31,5 @@ Optimizer = Annotated[kinds.OptimizerPart, Slot()]
 Schedule = Annotated[kinds.SchedulePart, Slot()]
 Trainer = Annotated[kinds.TrainerPart, Slot()]
 Sampler = Annotated[kinds.SamplerPart, Slot()]
+Evaluation = Annotated[EvaluationPart, Slot()]
 Tracker = Annotated[kinds.TrackerPart, Slot()]

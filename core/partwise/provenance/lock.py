@@ -31,7 +31,8 @@ def lock(loaded: LoadedRecipe, data_hash: str | None, run: Path | None = None) -
 
     data = loaded.directory_of("data").resolve()
     parts = {type(part) for _, part in parts_within(loaded.recipe)}
-    return {
+    judges = {name: loaded.directory_of("evaluations", name).resolve() for name in loaded.recipe.evaluations}
+    facts = {
         "partwise": version("partwise"),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -42,6 +43,18 @@ def lock(loaded: LoadedRecipe, data_hash: str | None, run: Path | None = None) -
         "data": data_hash,
         "parts": dict(sorted(_origin(part) for part in parts)),
     }
+    if judges:
+        facts["evaluations"] = {
+            name: [str(place) if run is None else place_from(run, place), str(place)] for name, place in judges.items()
+        }
+    return facts
+
+
+def evaluation_places(lock: Mapping[str, Any], run: Path, name: str) -> list[Path]:
+    """Where the files of one of a run's evaluations may be, likeliest first, as for its data."""
+    written = lock.get("evaluations", {})
+    found = written.get(name, []) if isinstance(written, dict) else []
+    return [Path(os.path.normpath(run.resolve() / place)) for place in found if isinstance(place, str)]
 
 
 def data_places(lock: Mapping[str, Any], run: Path) -> list[Path]:

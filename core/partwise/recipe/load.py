@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -39,6 +39,8 @@ class LoadedRecipe:
     """The changes that were made to the recipe in the file."""
     data_directory: FilePath | None = None
     """The directory that names of data files are relative to now, if the files have moved since they were written."""
+    judges: Mapping[str, FilePath] = field(default_factory=dict)
+    """The directories that names of files of evaluations are relative to, where the recipe is a copy made elsewhere."""
 
     def __repr__(self) -> str:
         recipe = self.recipe
@@ -60,17 +62,19 @@ class LoadedRecipe:
             raise InputError(f"data directory {directory}: {what}")
         return replace(self, data_directory=directory.absolute())
 
-    def directory_of(self, key: str) -> FilePath:
-        """The directory that file names in the recipe's `key` ("data", "tokenizer") are relative to: that of the file
+    def directory_of(self, *path: str) -> FilePath:
+        """The directory that file names at a place of the recipe ("data", say) are relative to: that of the file
         in which they are written, which may be one that the recipe extends; for an option, the current directory.
 
         Raises:
             RecipeError: they are written in several directories.
         """
-        if key == "data" and self.data_directory is not None:
+        if path == ("data",) and self.data_directory is not None:
             return self.data_directory
-        node = self.node.members.get(key)
-        marks = [] if node is None else list(_strings(node))
+        if path[0] == "evaluations" and path[-1] in self.judges:
+            return self.judges[path[-1]]
+        node, unwritten = self.node.reach(path)
+        marks = [] if unwritten else list(_strings(node))
         places = {_directory(mark) or self.directory for mark in marks}
         if len(places) > 1:
             told = ", ".join(sorted(map(displayed, places)))
@@ -79,7 +83,7 @@ class LoadedRecipe:
                     Problem(
                         f"these file names would be relative to several directories ({told}); write them in one file",
                         marks[-1],
-                        (key,),
+                        path,
                     )
                 ]
             )

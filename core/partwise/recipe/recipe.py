@@ -13,6 +13,7 @@ from partwise.runs.identity import fingerprint
 
 VERSION = 1
 """The version of the recipe format that this partwise reads and writes."""
+_PLAIN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
@@ -30,6 +31,22 @@ Version = Annotated[Literal[1], BeforeValidator(_a_number)]
 """The version of the format of a recipe or a study."""
 Name = Annotated[str, Field(max_length=100, json_schema_extra={"pattern": _NAME}), AfterValidator(_a_slug)]
 """The name of a recipe or a study; it can be the name of a file."""
+
+
+def _named(value: dict[str, Any]) -> dict[str, Any]:
+    for name in value:
+        if not re.fullmatch(_PLAIN, name):
+            raise ValueError(
+                f"{name!r} cannot name an evaluation: use letters, digits, '_' and '-', the first a letter or digit; "
+                "its figures are then called NAME.FIGURE"
+            )
+    return value
+
+
+Evaluations = Annotated[
+    dict[str, slots.Evaluation], Field(json_schema_extra={"propertyNames": {"pattern": _PLAIN}}), AfterValidator(_named)
+]
+"""Evaluations by name."""
 
 
 class Recipe(BaseModel):
@@ -59,6 +76,8 @@ class Recipe(BaseModel):
     """How it generates text, unless the command says otherwise."""
     trackers: tuple[slots.Tracker, ...] = ()
     """What records the progress of training, besides the run's own files."""
+    evaluations: Evaluations = {}
+    """What else the trained model is judged by, beside its loss: name -> evaluation."""
     seed: NonNegativeInt = 0
     """Seed of everything random; two runs that differ only in it are repetitions of one experiment."""
 
@@ -71,7 +90,8 @@ class Recipe(BaseModel):
 
         A hash of data, tokenizer, model, objective and trainer with every default written out, so neither the order of
         keys nor whether a default is spelt out matters. Name and about are left out because they are labels;
-        the sampler because it acts after training, the trackers because they only watch it; the seed because runs
+        the sampler and the evaluations because they act on the trained model and leave training alone, the trackers
+        because they only watch it; the seed because runs
         that differ only in it are repetitions of one experiment, and a study finds them by their common fingerprint.
         """
         return fingerprint(self.resolved())

@@ -18,7 +18,7 @@ TRAINED = ("data", "tokenizer", "model", "objective", "trainer")
 """The choices that decide what is trained."""
 REPEATED = ("partwise", "seed")
 """What tells one repetition of an experiment from another, and the format that says so."""
-UNTRAINED = ("name", "about", "sampler", "trackers")
+UNTRAINED = ("name", "about", "sampler", "trackers", "evaluations")
 """Labels, and choices that act after training or only watch it: recipes that differ only here train the same thing."""
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from partwise.errors import PartwiseError
-from partwise.metric_names import VALID_BITS_PER_BYTE, VALID_LOSS
+from partwise.metric_names import VALID_BITS_PER_BYTE, VALID_LOSS, judged
 
 from .layout import MANIFEST, METRICS, RECIPE, STATUS, WEIGHTS
 from .ownership import holder
@@ -41,6 +41,8 @@ class Listed:
     """Since something of it was last written."""
     problem: str | None = None
     """What is damaged."""
+    evaluations: Mapping[str, float] = field(default_factory=dict)
+    """The newest figures of the recipe's evaluations, by name."""
 
 
 def runs_in(directory: Path) -> list[Listed]:
@@ -77,6 +79,7 @@ def listed(directory: Path) -> Listed:
         newest.get(VALID_LOSS),
         newest.get(VALID_BITS_PER_BYTE),
         max(age, 0.0),
+        evaluations={name: value for name, value in newest.items() if judged(name)},
     )
 
 

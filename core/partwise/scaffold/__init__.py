@@ -25,6 +25,7 @@ PARTS: Mapping[str, str] = {
     "attention": "sinks",
     "block": "rezero",
     "data": "brackets",
+    "evaluation": "repetition",
     "feedforward": "snake",
     "mixer": "taps",
     "model": "looped",

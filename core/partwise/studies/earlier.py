@@ -12,7 +12,7 @@ from .directories import RESULTS, StudyDirectories
 from .looks import asked_otherwise, verdicts_given
 from .results import Results
 
-UNTRAINED = ("name", "about", "seed", "sampler", "trackers")
+UNTRAINED = ("name", "about", "seed", "sampler", "trackers", "evaluations")
 """Fields of a recipe that change nothing that is trained."""
 MOST_SETTINGS = 6
 """How many settings that have changed are named; the others are counted."""

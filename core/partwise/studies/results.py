@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from partwise.errors import WorkError
+from partwise.metric_names import judged
 from partwise.storage.atomic import read_json, write_json
 
 OutcomeState = Literal["done", "diverged", "failed", "waiting"]
@@ -28,7 +29,7 @@ class Metric(_Facts):
     """What is compared."""
 
     name: str
-    """`bits_per_byte`, `loss`, `perplexity`, `accuracy`."""
+    """`bits_per_byte`, `loss`, `perplexity`, `accuracy`; or a figure of an evaluation, `cloze.accuracy`."""
     split: Literal["train", "valid", "test"]
     goal: Goal
     smallest_effect: float | None = None
@@ -41,6 +42,8 @@ class Metric(_Facts):
     @property
     def label(self) -> str:
         """For a column heading: `bits per byte (valid)`, `loss (valid, context 256)`."""
+        if judged(self.name):  # by an evaluation, which reads no split
+            return self.name.replace("_", " ")
         length = "" if self.context is None else f", context {self.context}"
         return f"{self.name.replace('_', ' ')} ({self.split}{length})"
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from partwise.metric_names import judged
+
 FEWEST_SEEDS = 3
 """Below this no verdict is given: an interval from two seeds is wider than anything it could say."""
 
@@ -47,9 +49,10 @@ def comparable(metric: str, tokenizer_varies: bool) -> bool:
     """Whether variants may be compared by this metric.
 
     A figure per token (loss, perplexity, accuracy) changes with what a token is. When the tokenizer differs between
-    variants, only bits per byte means the same for all of them.
+    variants, only bits per byte means the same for all of them. (Figures of evaluations that are per token are refused
+    before anything is trained.)
     """
-    return not tokenizer_varies or metric == "bits_per_byte"
+    return not tokenizer_varies or metric == "bits_per_byte" or judged(metric)
 
 
 def why_not_comparable(metric: str) -> str:

@@ -41,6 +41,7 @@ OTHER_KINDS = frozenset(
         "sampler",
         "tracker",
         "engine",
+        "evaluation",
     }
 )
 """Kinds whose parts build something else. Of any further kind, the first example is built to find out."""

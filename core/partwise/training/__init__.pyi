@@ -11,6 +11,7 @@ from .evaluation import evaluate as evaluate
 from .evaluation import perplexity as perplexity
 from .profiling import TRACE as TRACE
 from .profiling import profiled as profiled
+from .protocols import Evaluations as Evaluations
 from .protocols import Progress as Progress
 from .protocols import Schedule as Schedule
 from .protocols import Tracker as Tracker

@@ -37,6 +37,32 @@ class Progress:
     """Figures of this moment; `partwise.metric_names` says which there are after an update, and after an evaluation."""
 
 
+class Evaluations(Protocol):
+    """What else a recipe judges its model by while it is trained and after that."""
+
+    def due(self, step: int, last: bool) -> bool:
+        """Whether any of them is to run after update `step`, which may be the `last`."""
+        ...
+
+    def figures(self, step: int, last: bool) -> Mapping[str, float]:
+        """The figures of those that are due, by name; to be logged with the others of this update.
+
+        Every process calls it, with the model as it is evaluated. Random state and mode of the model stay what they
+        are, and no failure of an evaluation ends the training.
+        """
+        ...
+
+
+class NoEvaluations:
+    """A recipe has none."""
+
+    def due(self, step: int, last: bool) -> bool:
+        return False
+
+    def figures(self, step: int, last: bool) -> Mapping[str, float]:
+        return {}
+
+
 @dataclass(frozen=True)
 class Training:
     """All that a trainer receives."""
@@ -53,11 +79,13 @@ class Training:
     """Counts the FLOPs of the forward pass, as `inspect` does, which takes a second; None if they cannot be counted."""
     decoration: Decoration = field(default_factory=Decoration)
     """Calls what is only reported, so that it cannot end the training: a failure is told in one line, once."""
+    evaluations: Evaluations = field(default_factory=NoEvaluations)
+    """To be asked after every update, and run where they are due."""
 
 
 class Trainer(Protocol):
     """Trains a model. After each update of the weights it calls `after_update` of the modules that have it (see
-    `partwise.modules.Updated`)."""
+    `partwise.modules.Updated`), and runs what is due of `training.evaluations`."""
 
     def fit(self, training: Training) -> None:
         """Trains to the end, from wherever `training.run` stands."""

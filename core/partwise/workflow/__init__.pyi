@@ -1,3 +1,5 @@
+from .judging import Judgement as Judgement
+from .judging import judge as judge
 from .preparation import Assembled as Assembled
 from .preparation import Prepared as Prepared
 from .preparation import check as check

@@ -13,7 +13,6 @@ import glob
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, cast
@@ -28,14 +27,17 @@ from partwise.data.encoded import EncodedSplit, data_hash
 from partwise.data.encoding import encode, training_texts
 from partwise.data.marks import marks_of
 from partwise.data.protocols import Data, Split, Tokenizer
-from partwise.errors import BuildError, PartError, PartwiseError, WorkError
+from partwise.errors import PartwiseError, WorkError
 from partwise.modules.protocols import Model
 from partwise.parts.kinds import DataPart, TokenizerPart
 from partwise.parts.sites import DataSite, ModelSite, TokenizerSite
 from partwise.provenance.sources import source_hash
-from partwise.recipe import LoadedRecipe, Recipe, locate
+from partwise.recipe import LoadedRecipe, Recipe
 from partwise.storage.atomic import read_json, write_json
 from partwise.training.protocols import Tracker, Trainer
+
+from .evaluations import Named, evaluations_of
+from .placing import at
 
 Say = Callable[[str], None]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
@@ -54,6 +56,7 @@ class Assembled:
     trainer: Trainer
     trackers: tuple[tuple[str, Tracker], ...]
     """With their names."""
+    evaluations: tuple[Named, ...]
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def check(loaded: LoadedRecipe) -> Assembled:
         loaded.recipe.trainer.suits(cast(nn.Module, model))
     with at(loaded, "sampler"):
         loaded.recipe.sampler.assemble(None)
-    return Assembled(data, site, model, trainer, tuple(_trackers(loaded)))
+    return Assembled(data, site, model, trainer, tuple(_trackers(loaded)), evaluations_of(loaded, model))
 
 
 def prepare(
@@ -266,18 +269,3 @@ def inspect(loaded: LoadedRecipe, vocabulary: int | None = None) -> Inspection:
     """
     with at(loaded, "model"):
         return inspect_model(loaded.recipe.model, _planned_site(loaded, vocabulary))
-
-
-@contextmanager
-def at(loaded: LoadedRecipe, *place: str | int) -> Iterator[None]:
-    """Turns the error of a part that is assembled in the block into one that shows its place in the recipe's file."""
-    try:
-        yield
-    except (PartError, BuildError) as error:
-        path = [*place]
-        for step in error.path or ():  # an objective is assembled with the model, and stands beside it
-            if step == "..":
-                path.pop()
-            else:
-                path.append(step)
-        raise locate(loaded, PartError(error.message, tuple(path))) from error

@@ -23,7 +23,8 @@ from partwise.runs.run import Run
 from partwise.training.evaluation import Metrics
 from partwise.training.evaluation import evaluate as evaluate_model
 
-from .preparation import Prepared, at, data_of, model_site, prepare, restored, skeleton
+from .placing import at
+from .preparation import Prepared, data_of, model_site, prepare, restored, skeleton
 
 Weights = Literal["last", "best"]
 

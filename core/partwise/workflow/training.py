@@ -21,7 +21,9 @@ from partwise.training.profiling import TRACE, profiled
 from partwise.training.protocols import Progress, Training
 from partwise.training.tracking import notifying
 
-from .preparation import Assembled, Prepared, at, check, data_of, inspect, prepare
+from .evaluations import WhileTraining, reader_of
+from .placing import at
+from .preparation import Assembled, Prepared, check, data_of, inspect, prepare
 
 Report = Callable[[Progress], None]
 Say = Callable[[str], None]
@@ -150,6 +152,8 @@ def _fit(
 ) -> None:
     """Trains the model, from wherever the run stands."""
     model, seed, decoration = assembled.model, prepared.loaded.recipe.seed, Decoration(say)
+    reader = reader_of(prepared.loaded.recipe, model, prepared.tokenizer, device)
+    evaluations = WhileTraining(assembled.evaluations, reader, decoration, say)
     with (
         at(prepared.loaded, "trainer"),
         notifying(assembled.trackers, run, report, say) as notify,
@@ -167,7 +171,7 @@ def _fit(
             return None if found is None else found.flops_per_token
 
         assembled.trainer.fit(
-            Training(model, prepared.batches, run, seed, device, after_step, flops_per_token, decoration)
+            Training(model, prepared.batches, run, seed, device, after_step, flops_per_token, decoration, evaluations)
         )
 
 

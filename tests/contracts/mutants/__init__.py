@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     attention,
+    evaluations,
     mixers,
     models,
     objectives,
@@ -39,6 +40,7 @@ CATALOGUE: tuple[Kill, ...] = tuple(
         residuals,
         parametrised,
         routers,
+        evaluations,
     )
     for kill in module.KILLS
 )

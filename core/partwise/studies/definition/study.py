@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from partwise.metric_names import judged
 from partwise.parts.slot import use
 from partwise.recipe.recipe import Name, Version
+from partwise.recipe.suggestions import did_you_mean
 from partwise.studies import results
 from partwise.studies.execution.engine import EngineSlot
 
@@ -40,16 +42,35 @@ class Factor(_Choices):
     """What is put there when the factor is left out; for the design leave_one_out."""
 
 
+OF_A_SPLIT = ("bits_per_byte", "loss", "perplexity", "accuracy")
+"""The metrics that are measured on a split."""
+
+
+def _a_metric(value: str) -> str:
+    if value in OF_A_SPLIT or judged(value):
+        return value
+    known = f"{', '.join(OF_A_SPLIT)}, or a figure of one of the recipe's evaluations, NAME.FIGURE"
+    raise ValueError(f"unknown metric {value!r}{did_you_mean(value, OF_A_SPLIT)}; there are {known}")
+
+
+MetricName = Annotated[
+    str,
+    Field(json_schema_extra={"anyOf": [{"enum": list(OF_A_SPLIT)}, {"pattern": r"^.*\..*$"}]}),
+    AfterValidator(_a_metric),
+]
+
+
 class MetricChoice(_Choices):
     """What is compared."""
 
-    name: Literal["bits_per_byte", "loss", "perplexity", "accuracy"] = "loss"
-    """bits_per_byte is the only metric that compares tokenizers; loss is in nats per token; accuracy is the share of
-    tokens to which the model gives the highest probability."""
+    name: MetricName = "loss"
+    """bits_per_byte is the only one of these that compares tokenizers; loss is in nats per token; accuracy is the share
+    of tokens to which the model gives the highest probability. Or a figure of one of the recipe's evaluations, as
+    NAME.FIGURE: "cloze.accuracy"."""
     split: Literal["train", "valid", "test"] = "valid"
     """The split it is measured on."""
     goal: Literal["min", "max"] | None = None
-    """Whether less or more is better; null: more for accuracy, less for the others."""
+    """Whether less or more is better; null: more for accuracy, less for the others, as it says for an evaluation's."""
     smallest_effect: PositiveFloat | None = None
     """Smallest difference that matters, in the unit of the metric. Without it nothing can be called equivalent."""
     spread: PositiveFloat | None = None
@@ -59,8 +80,13 @@ class MetricChoice(_Choices):
     batches: PositiveInt | None = None
     """Batches it is measured on, spread over the split; null: the whole split."""
 
+    @property
+    def of_evaluation(self) -> str | None:
+        """The name of the evaluation that gives it; None if it is measured on a split."""
+        return self.name.partition(".")[0] if judged(self.name) else None
+
     def asked(self) -> results.Metric:
-        """The metric as runs and results record it."""
+        """The metric as runs and results record it. The goal of an evaluation's figure is filled in by `load_study`."""
         goal = self.goal or ("max" if self.name == "accuracy" else "min")
         return results.Metric(**{**self.model_dump(exclude={"spread"}), "goal": goal})
 

@@ -43,6 +43,10 @@ class Job(_Sent):
     data: Path | None = None
     """The directory that names of data files are relative to now, if they have moved."""
     metric: Metric
+    judges: dict[str, Path] = {}
+    """For each evaluation of the recipe, the directory that names of its files are relative to."""
+    judged_by: str | None = None
+    """Hash of the evaluation that the metric is a figure of, and of its files; None if it is measured on a split."""
     threads: int | None = None
     """CPU threads it may use; None: its share of the engine's."""
     timeout: float | None = None
@@ -73,6 +77,8 @@ class JobResult(_Sent):
     metric: float | None = None
     measured: Metric | None = None
     """The metric that was measured; None if the engine does not say."""
+    judged_by: str | None = None
+    """See `Job`."""
     curve: list[tuple[int, float]] = []
     stretches: list[tuple[int, float]] = []
     """See `Outcome.stretches`."""
@@ -93,7 +99,9 @@ class JobResult(_Sent):
         """Whether it answers what the job asks; another study may have measured something else of the same run."""
         if self.measured is None or self.state != "done":
             return True
-        return all(getattr(self.measured, name) == getattr(job.metric, name) for name in MEASURED)
+        return self.judged_by == job.judged_by and all(
+            getattr(self.measured, name) == getattr(job.metric, name) for name in MEASURED
+        )
 
     @property
     def settled(self) -> bool:

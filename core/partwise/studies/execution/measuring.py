@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from partwise.errors import InputError, PartwiseError, WorkError
-from partwise.metric_names import LOSS, VALID_LOSS
+from partwise.metric_names import LOSS, VALID_LOSS, judged
 
 from .jobs import Job, JobProgress, JobResult
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from partwise.runs.run import Run
     from partwise.training.evaluation import Metrics
     from partwise.training.protocols import Progress
+    from partwise.workflow import Reopened
 
 PAUSE = 0.2
 """Seconds between two reports of progress; evaluations are always reported."""
@@ -43,6 +44,7 @@ def train_and_measure(job: Job, directory: Path, report: Callable[[JobProgress],
         state="done",
         metric=value,
         measured=job.metric,
+        judged_by=job.judged_by,
         stretches=stretches,
         curve=_curve(directory, job),
         tokens=next((row["tokens"] for row in reversed(run.rows()) if "tokens" in row), None),
@@ -59,7 +61,7 @@ def _trained(job: Job, directory: Path, reporter: _Reporter) -> Run:
     from partwise import workflow
     from partwise.recipe import load
 
-    loaded = replace(load(job.recipe), directory=job.directory).with_data_in(job.data)
+    loaded = replace(load(job.recipe), directory=job.directory, judges=job.judges).with_data_in(job.data)
     return workflow.train(loaded, directory, report=reporter.report, say=lambda line: print(line, flush=True))
 
 
@@ -72,6 +74,8 @@ def _measured(job: Job, directory: Path) -> tuple[float, list[tuple[int, float]]
     from partwise import workflow
 
     metric = job.metric
+    if judged(metric.name):
+        return _judged(workflow.reopen(directory, data=job.data), metric.name), []
     figures = workflow.evaluate(
         workflow.reopen(directory, data=job.data),
         metric.split,
@@ -89,6 +93,16 @@ def _measured(job: Job, directory: Path) -> tuple[float, list[tuple[int, float]]
         )
     known = ", ".join(name for name, value in vars(figures).items() if isinstance(value, float))
     raise InputError(f"there is no metric {metric.name!r}; an evaluation gives {known}")
+
+
+def _judged(reopened: Reopened, name: str) -> float:
+    """A figure of one of the recipe's evaluations."""
+    from partwise import workflow
+
+    found = workflow.judge(reopened, [name.partition(".")[0]], say=print)
+    if name not in found:
+        raise InputError(f"the evaluation gives no {name} of this model; it gives {', '.join(found)}")
+    return found[name].figure.value
 
 
 def _stretches(figures: Metrics, name: str) -> list[tuple[int, float]]:
@@ -124,8 +138,9 @@ def _curve(directory: Path, job: Job) -> list[tuple[int, float]]:
     from partwise.runs.run import METRICS
 
     rows = MetricsLog(directory / METRICS).all()
-    for split in dict.fromkeys((job.metric.split, "valid")):
-        key = f"{split}_{job.metric.name}"
+    name = job.metric.name
+    of_splits = [f"{split}_{name}" for split in dict.fromkeys((job.metric.split, "valid"))]
+    for key in [name] if judged(name) else of_splits:
         curve = [(row["step"], row[key]) for row in rows if isinstance(row.get(key), float | int)]
         if curve:
             return curve

@@ -20,6 +20,7 @@ from partwise.studies.definition.reading import LoadedStudy
 from partwise.studies.definition.variants import Candidate, variants
 from partwise.studies.execution.engine import EnginePart
 from partwise.studies.execution.jobs import Job
+from partwise.workflow.evaluation_files import evaluation_hash
 
 from .costs import QUANTITIES, Costs, Ledger, located
 from .matching import match
@@ -76,6 +77,17 @@ class PlannedVariant:
     def _directory(self) -> Path:
         return self.loaded.directory_of("data").resolve()
 
+    @cached_property
+    def _judges(self) -> dict[str, Path]:
+        return {
+            name: self.loaded.directory_of("evaluations", name).resolve() for name in self.loaded.recipe.evaluations
+        }
+
+    def _judged_by(self, evaluation: str | None) -> str | None:
+        if evaluation is None:
+            return None
+        return evaluation_hash(self.loaded.recipe.evaluations[evaluation], self._judges[evaluation])
+
     def job(self, seed: int, study: LoadedStudy, metric: results.Metric | None = None) -> Job:
         """The run with `seed`, measured as the study asks unless `metric` says otherwise."""
         engine = study.study.run
@@ -86,6 +98,8 @@ class PlannedVariant:
             directory=self._directory,
             data=self.loaded.data_directory,
             metric=metric or study.study.metric.asked(),
+            judges=self._judges,
+            judged_by=self._judged_by(study.study.metric.of_evaluation),
             timeout=engine.timeout,
             memory=None if engine.memory is None else round(engine.memory * 1e9),
             retries=engine.retries,
@@ -225,12 +239,15 @@ def _target(study: LoadedStudy, base: PlannedVariant) -> float | None:
 
 
 def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: Ledger) -> PlannedVariant:
+    from partwise.workflow.evaluations import evaluations_of
+
     loaded, matched = one.loaded, dict[str, Any]()
     prepared = ledger.prepared(loaded)
     if study.study.match is not None and target is not None:
         loaded, matched = match(loaded, target, study.study.match, study.at(("match", "knob")), ledger)
     prepared = ledger.prepared(loaded) if matched else prepared
     refuse_unmeasurable(study, prepared.batches, loaded.recipe.objective)
+    evaluations_of(loaded)  # raises if one of them does not suit the model, or is not as it must be
     ledger.quantity(loaded, "parameters")  # raises if a part does not fit with the vocabulary that there is
     tokens = _tokens(loaded, prepared.tokenizer)
     floor = ledger.floor(prepared, tokens, study.study.metric.split, study.study.metric.name)

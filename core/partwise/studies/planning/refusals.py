@@ -45,8 +45,11 @@ def refuse_metric_per_token(study: LoadedStudy, tokenizer_varies: bool) -> None:
     Raises:
         RecipeError: the tokenizer varies, and the metric is one per token.
     """
-    name = study.study.metric.name
-    if not comparable(name, tokenizer_varies):
+    name, evaluation = study.study.metric.name, study.study.metric.of_evaluation
+    per_token = (
+        evaluation is not None and name.partition(".")[2] in study.base.recipe.evaluations[evaluation].per_token()
+    )
+    if (tokenizer_varies and per_token) or not comparable(name, tokenizer_varies):
         place = ("metric", "name")
         raise RejectedError([Problem(why_not_comparable(name), study.at(place).mark, place)])
 
@@ -56,6 +59,8 @@ def refuse_other_questions(study: LoadedStudy, recipes: Sequence[Recipe]) -> Non
     Raises:
         RecipeError: the variants are scored on different tokens, so that their figures cannot be compared.
     """
+    if study.study.metric.of_evaluation is not None:  # which asks the same of all of them
+        return
     found = {json.dumps(one.objective.model_dump(mode="json"), sort_keys=True): one.objective for one in recipes}
     apart = next((one for one in found.values() if not one.likelihood), None)
     if len(found) > 1 and apart is not None:

@@ -24,7 +24,7 @@ from partwise.testing.probes import Probe, build, drawn, in_one, loss_of, probe,
 from partwise.testing.registering import EVERY, check
 from partwise.testing.violation import close, require, skip, violated
 
-from . import data, optimizers, samplers, tokenizers, trainers
+from . import data, evaluations, optimizers, samplers, tokenizers, trainers
 from .parts import default_of
 
 
@@ -223,6 +223,7 @@ _OBSERVERS: dict[str, Callable[[Any, Any, bool], Any]] = {
     "parametrisation": lambda part, site, training: part.assemble(site),
     "tokenizer": _tokenizer,
     "data": _data,
+    "evaluation": lambda part, site, training: evaluations.observed(part),
     "schedule": _schedule,
     "optimizer": _optimizer,
     "sampler": _sampler,

@@ -29,7 +29,7 @@ from partwise.runs.run import Run
 from partwise.testing.probes import drawn
 from partwise.testing.registering import check
 from partwise.testing.violation import require, skip
-from partwise.training.protocols import Progress, Training
+from partwise.training.protocols import Evaluations, NoEvaluations, Progress, Training
 
 V, CONTEXT = 11, 8
 
@@ -161,6 +161,7 @@ def trained(
     dropout: float = 0.1,
     model: Bigrams | None = None,
     texts: Batches | None = None,
+    evaluations: Evaluations | None = None,
 ) -> Trained:
     """Trains, or continues to; `die_at` is the step after which the process is killed."""
     reports: list[Progress] = []
@@ -181,7 +182,8 @@ def trained(
 
     trainer: Any = part.assemble(None)
     pupil: Any = model or Bigrams(dropout)
-    trainer.fit(Training(pupil, texts or batches(), run, seed, torch.device("cpu"), report))
+    judges = evaluations or NoEvaluations()
+    trainer.fit(Training(pupil, texts or batches(), run, seed, torch.device("cpu"), report, evaluations=judges))
     return run, reports, kept
 
 
@@ -250,6 +252,45 @@ def a_killed_run_ends_with_the_same_bits(part: Part) -> None:
             for name, tensor in weights(whole).items():
                 require(tensor.equal(weights(again)[name]), f"killed after step {step} and resumed, {name} differs")
             require(again.rows() == whole.rows(), f"killed after step {step} and resumed, the metrics differ")
+
+
+class Listening:
+    """Evaluations that are due at the second update and the last; each gives the weights that it is to judge."""
+
+    def __init__(self, model: Bigrams) -> None:
+        self.model = model
+        self.asked: list[tuple[int, bool]] = []
+        self.sums: dict[int, float] = {}
+
+    def due(self, step: int, last: bool) -> bool:
+        return last or step == 2
+
+    def figures(self, step: int, last: bool) -> dict[str, float]:
+        self.asked.append((step, last))
+        if not self.due(step, last):
+            return {}
+        self.sums[step] = float(self.model.table.detach().sum())
+        return {"heard.sum": self.sums[step]}
+
+
+@check("trainer", per="example", slow=True)
+def it_runs_the_evaluations_of_the_recipe(part: Part) -> None:
+    """They run after the updates at which they are due, on the weights that are kept, and their figures are logged."""
+    with folder() as directory:
+        model = Bigrams()
+        listening = Listening(model)
+        run, reports, _ = trained(part, directory, model=model, evaluations=listening)
+        if not model.modes:
+            skip("it calls the model in other processes")
+        ran = [(step, last) for step, last in listening.asked if listening.due(step, last)]
+        wanted = [(step, step == len(reports)) for step in range(1, len(reports) + 1) if step in (2, len(reports))]
+        require(ran == wanted, f"of {len(reports)} updates it runs evaluations after {ran}, and not after {wanted}")
+        logged = {row["step"]: row["heard.sum"] for row in run.rows() if "heard.sum" in row}
+        require(logged == listening.sums, "their figures are not in the rows of their updates")
+        told = {one.step: one.metrics["heard.sum"] for one in reports if "heard.sum" in one.metrics}
+        require(told == listening.sums, "their figures are not in the reports of their updates")
+        kept = float(weights(run)["table"].sum())
+        require(listening.sums[len(reports)] == kept, "the last of them judges other weights than the run keeps")
 
 
 @check("trainer", per="example", slow=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from partwise.metric_names import judged
 from partwise.rendering.axes import within_reach
 from partwise.rendering.lines import MOST_TOGETHER, Panel, Series, panels
 from partwise.rendering.svg import Point, Style
@@ -44,7 +45,8 @@ def learning_curves(results: Results) -> Curves | None:
     broken = [one for name in _names(results) for one in _broken(results, name)]
     keys = [(one.name, one.style) for one in shown]
     # Evaluations in training are on the valid split, at the length trained on, whatever the metric is.
-    while_training = f"{results.metric.name.replace('_', ' ')} while training (valid)"
+    split = "" if judged(results.metric.name) else " (valid)"
+    while_training = f"{results.metric.name.replace('_', ' ')} while training{split}"
     drawn = [Panel(while_training, (*broken, *shown), "step", heights=heights)]
     apart = _apart(results)
     if apart:

@@ -1,0 +1,5 @@
+"""What evaluations promise, the reader that they are handed, and the figures that they give."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,9 @@
+from .figures import Figure as Figure
+from .figures import Goal as Goal
+from .figures import mean as mean
+from .figures import ratio as ratio
+from .protocols import Evaluation as Evaluation
+from .reader import Reader as Reader
+from .readings import Likelihood as Likelihood
+from .readings import TextReading as TextReading
+from .running import measured as measured

@@ -1,0 +1,18 @@
+"""The built-in evaluations: what a trained model is judged by, beside its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from partwise import hook
+
+if TYPE_CHECKING:
+    from partwise import Part
+
+
+@hook
+def partwise_parts() -> Iterable[type[Part]]:
+    from . import parts
+
+    return parts.PARTS
