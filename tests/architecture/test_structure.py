@@ -26,7 +26,7 @@ from partwise.parts.registry import registry
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("core", "plugins", "tools")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
-PACKAGES = sorted(path.parent for folder in FOLDERS for path in (ROOT / folder).glob("*/__init__.py"))
+PACKAGES = sorted(path.parent for folder in FOLDERS for path in (ROOT / folder).glob("partwise*/__init__.py"))
 PLUGINS = sorted(path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py"))
 SOURCES = sorted(path for package in PACKAGES for path in package.rglob("*.py"))
 
