@@ -60,6 +60,11 @@ class Parallel(Protocol):
         """Within it the model has the weights that are to be evaluated and kept, if those are others."""
         ...
 
+    def whole_passes(self) -> AbstractContextManager[Any]:
+        """As `evaluating`; besides, the model itself can be called within it, whatever of it, by all processes at
+        once."""
+        ...
+
     def accumulating(self) -> AbstractContextManager[Any]:
         """Within it gradients stay in this process: for a batch that is not the last of its update."""
         ...
@@ -89,6 +94,9 @@ class Alone:
 
     def evaluating(self) -> AbstractContextManager[Any]:
         return evaluated(self.optimizer)
+
+    def whole_passes(self) -> AbstractContextManager[Any]:
+        return self.evaluating()
 
     def accumulating(self) -> AbstractContextManager[Any]:
         return nullcontext()
@@ -151,6 +159,12 @@ class Sharded:
             self._share_again()
             yield
         self._share_again()
+
+    @contextmanager
+    def whole_passes(self) -> Iterator[None]:
+        with self.evaluating():
+            self.fsdp.unshard()  # what belongs to no layer, such as the head; layers gather their own
+            yield
 
     def _share_again(self) -> None:
         """Lets go of gathered weights: an evaluation leaves the outermost ones gathered, and these may be old."""

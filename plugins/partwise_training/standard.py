@@ -158,7 +158,7 @@ class _Loop:
         evaluations, last = self.training.evaluations, done == self.settings.steps
         if not evaluations.due(done, last):
             return {}
-        with self.model.evaluating():
+        with self.model.whole_passes():
             return {**evaluations.figures(done, last)}
 
     def _save(self, done: int, valid_loss: float | None) -> None:

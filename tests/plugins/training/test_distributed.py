@@ -19,6 +19,7 @@ from partwise.recipe import load
 from partwise.runs import Run
 from partwise.training import Processes, current_processes, launched_by_torchrun, speaks_to_user
 from partwise.workflow import train
+from partwise_evaluations.parts import SAMPLES
 from partwise_training.parallel import layers_of
 
 PROGRAM = Path(__file__).with_name("together.py")
@@ -41,6 +42,8 @@ def recipe(place: Path, **trainer: Any) -> Path:
         "trainer": {"use": "standard", "steps": STEPS, "batch_size": 4, "accumulate": 2, "evaluate_every": 4,
                     "evaluate_batches": 3, "checkpoint_every": 5, "clip": 0.5,
                     "optimizer": {"use": "adamw", "lr": 0.01}, **trainer},
+        "evaluations": {"read": {"use": "text", "files": [str(SAMPLES / "short.txt")], "every": 4},
+                        "write": {"use": "answers", "file": str(SAMPLES / "answers.jsonl"), "limit": 3}},
     }  # fmt: skip
     path = place / "recipe.json"
     path.write_text(json.dumps(settings))

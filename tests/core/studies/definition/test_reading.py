@@ -53,7 +53,11 @@ def test_the_whole_file_of_the_reference_holds(study) -> None:
         ({"base": "bse.json"}, "bse.json: no such file, did you mean 'base.json'?", None),
         ({"seeds": 0}, "greater than 0", "0"),
         ({"seeds": [1, 2, 1]}, "seed 1 stands twice", "[1, 2, 1]"),
-        ({"metric": {"name": "bits"}}, 'expected "bits_per_byte", "loss", "perplexity", or "accuracy"', '"bits"'),
+        (
+            {"metric": {"name": "bits"}},
+            "unknown metric 'bits'; there are bits_per_byte, loss, perplexity, accuracy, or",
+            '"bits"',
+        ),
         (
             {"metric": {"name": "accuracy", "smallest_effect": 5}},
             "accuracy is a share of 1, so that smallest_effect is less than 1, got 5; write 0.05 for 5 %",
