@@ -23,7 +23,7 @@ from partwise.modules.states import Decoding
 from .rows import Row
 from .scoring import Scored, of_logits, padded_right
 
-PAYS = 16
+PAYS = 8
 """How many times as long as its longest continuation a prompt must be to be read by itself."""
 
 Group = list[Row]
