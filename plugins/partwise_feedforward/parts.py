@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from annotated_types import Ge, Lt
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from partwise.parts import FeedForwardPart, LayerSite
 
 if TYPE_CHECKING:
     from .feedforward import Activation, FeedForward
     from .gated import GatedFeedForward
+    from .product_keys import ProductKeyMemory
 
 GeluForm = Literal["exact", "tanh"]
 ActivationName = Literal[
@@ -205,4 +206,45 @@ class Glu(_Gated):
         return first, second.model_copy(update={"activation": "identity"}), third
 
 
-PARTS = (Relu, ReluSquared, Gelu, SwiGlu, GeGlu, Mlp, Glu)
+class ProductKeys(FeedForwardPart):
+    """A memory of keys * keys values, of which each head reads the best k (Lample et al. 2019, arXiv:1907.05242).
+
+        score of value (i, j) = q_1 . a_i + q_2 . b_j,   y = sum over heads of softmax(best k scores) . values
+
+    (section 3). Many parameters, few operations: a token's cost grows with `keys`, the parameters with its square. The
+    paper puts one such layer into a model, and trains its values at a rate of their own: the optimizer's
+    {"rates": {"memory": ...}}. Queries are normed by themselves; the paper's batch norm would mix texts.
+    """
+
+    name = "product_key_memory"
+
+    heads: PositiveInt = 4
+    """Queries of each token, with keys of their own and values in common."""
+    keys: PositiveInt = 128
+    """Keys of each half, n: there are n * n values. The paper has 512, for 262,144 values."""
+    k: PositiveInt = 32
+    """Values that each head reads."""
+    key_width: PositiveInt = 128
+    """Features of a query: an even number, half of which each half of a key has."""
+    query_norm: bool = True
+    """Whether queries are brought to mean 0 and variance 1."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.k > self.keys:
+            raise ValueError(f"k {self.k} is more than the {self.keys} keys of a half; make k smaller, or keys larger")
+        if self.key_width % 2:
+            raise ValueError(f"key_width {self.key_width} has no halves; make it {self.key_width + 1}")
+        return self
+
+    def build(self, site: LayerSite) -> ProductKeyMemory:
+        from .product_keys import ProductKeyMemory
+
+        return ProductKeyMemory(site.width, self.heads, self.keys, self.k, self.key_width, self.query_norm)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return cls(keys=8, k=3, key_width=12), cls(heads=1, keys=5, k=5, key_width=6, query_norm=False)
+
+
+PARTS = (Relu, ReluSquared, Gelu, SwiGlu, GeGlu, Mlp, Glu, ProductKeys)

@@ -146,8 +146,8 @@ def refuse_parametrisation(model: nn.Module, name: str) -> None:
     """
     if any(scale.rate != 1.0 for scale in scales_of(model).values()):
         raise PartError(
-            f"the rates of this model's parametrisation are for Adam, and for updates that do not grow with the "
-            f'gradients; {name!r} is not among these: use "adamw", or the parametrisation "standard"'
+            f"the rates of this model's parametrisation are for Adam, and for updates as large as Adam's, element by "
+            f'element; {name!r} is not among these: use "adamw", or the parametrisation "standard"'
         )
 
 

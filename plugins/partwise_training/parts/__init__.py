@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from .optimizers import Adafactor, Adam, AdamW, AdEMAMix, ByRole, Lion, Muon, ScheduleFree, Sgd
 from .schedules import Constant, Cosine, InverseSqrt, Linear, WarmupCosine, WarmupStableDecay
+from .soap import Soap
 from .trainer import Standard
 
 PARTS = (
-    *(Adafactor, Adam, AdamW, AdEMAMix, Lion, Muon, ScheduleFree, Sgd),
+    *(Adafactor, Adam, AdamW, AdEMAMix, Lion, Muon, ScheduleFree, Sgd, Soap),
     *(Constant, Cosine, InverseSqrt, Linear, WarmupCosine, WarmupStableDecay),
     Standard,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "Muon",
     "ScheduleFree",
     "Sgd",
+    "Soap",
     "Standard",
     "WarmupCosine",
     "WarmupStableDecay",

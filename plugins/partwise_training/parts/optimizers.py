@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 Share = Annotated[float, Field(ge=0, lt=1)]
-_BY_ROLE: dict[str, Any] = {"rates": {"matrix": 0.5}, "decays": {"matrix": 0.2}}
+BY_ROLE: dict[str, Any] = {"rates": {"matrix": 0.5}, "decays": {"matrix": 0.2}}
 """For examples: both knobs by role."""
 
 
@@ -64,7 +64,7 @@ class Sgd(ByRole):
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(lr=0.05)
-        yield cls(momentum=0.9, nesterov=True, weight_decay=0.01, **_BY_ROLE)
+        yield cls(momentum=0.9, nesterov=True, weight_decay=0.01, **BY_ROLE)
 
 
 class Adam(ByRole):
@@ -92,7 +92,7 @@ class Adam(ByRole):
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(lr=3e-3, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1)
-        yield cls(weight_decay=0.1, **_BY_ROLE)
+        yield cls(weight_decay=0.1, **BY_ROLE)
 
 
 class AdamW(ByRole):
@@ -120,7 +120,7 @@ class AdamW(ByRole):
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(lr=3e-3, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.2)
-        yield cls(**_BY_ROLE)
+        yield cls(**BY_ROLE)
 
 
 class Lion(ByRole):
@@ -144,7 +144,7 @@ class Lion(ByRole):
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(lr=1e-3, betas=(0.8, 0.95), weight_decay=0.5)
-        yield cls(lr=1e-3, **_BY_ROLE)
+        yield cls(lr=1e-3, **BY_ROLE)
 
 
 class Muon(OptimizerPart):
@@ -214,7 +214,7 @@ class AdEMAMix(ByRole):
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(lr=3e-3, betas=(0.8, 0.95, 0.99), alpha=2.0, warmup=4, eps=1e-6, weight_decay=0.2)
-        yield cls(lr=1e-3, alpha=4.0, **_BY_ROLE)
+        yield cls(lr=1e-3, alpha=4.0, **BY_ROLE)
 
 
 class ScheduleFree(ByRole):
@@ -243,7 +243,7 @@ class ScheduleFree(ByRole):
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(lr=0.01, betas=(0.8, 0.95), warmup=3, eps=1e-6, weight_decay=0.1)
-        yield cls(lr=0.01, **_BY_ROLE)
+        yield cls(lr=0.01, **BY_ROLE)
 
 
 class Adafactor(ByRole):
@@ -277,4 +277,4 @@ class Adafactor(ByRole):
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(lr=0.1, beta2_decay=0.6, least=0.1, weight_decay=0.1)
-        yield cls(lr=0.1, **_BY_ROLE)
+        yield cls(lr=0.1, **BY_ROLE)

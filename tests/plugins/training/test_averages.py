@@ -72,6 +72,7 @@ def test_evaluations_change_no_bit(which: str) -> None:
         {"optimizer": {"use": "muon", "lr": 0.05}},
         {"optimizer": {"use": "adafactor", "lr": 0.05}},
         {"optimizer": {"use": "ademamix", "warmup": 3}},
+        {"optimizer": {"use": "soap", "basis_every": 2}},
     ],
 )
 def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path, knobs: dict[str, Any]) -> None:
