@@ -20,9 +20,9 @@ def size_in_words(count: float) -> str:
 
 
 def some_of(names: Sequence[str]) -> str:
-    """The first three, and how many more: `a, b, c and 4 more`."""
+    """The first three, and how many more: `a, b, c and 4 more`. One that would fill a screen is cut."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
+    return ", ".join(name if len(name) <= 200 else f"{name[:197]}..." for name in names[:3]) + more
 
 
 def joined(words: Iterable[str]) -> str:

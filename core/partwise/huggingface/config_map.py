@@ -18,7 +18,7 @@ from partwise.wording import many
 
 from .arithmetic import computed, solved
 from .config_entry import Case, Key, LayerCase, LayerList, Setting
-from .without_effect import WITHOUT_EFFECT, has_no_effect
+from .without_effect import QUANTISED, WITHOUT_EFFECT, has_no_effect
 
 Flat = dict[str, Any]
 """Settings by dotted keys: `rope_scaling.factor`."""
@@ -51,6 +51,7 @@ class ConfigMap(BaseModel):
     def changes(self, config: Mapping[str, Any]) -> list[tuple[str, Any, str | None]]:
         """Path, value and, for a knob that one key decides, the key."""
         flat = self.flat(config)
+        self._refuse_quantised(config)
         self._refuse_unknown(flat)
         self._check_fixed(flat)
         cases = [_case_of_config(choice, flat) for choice in self.choices]
@@ -207,6 +208,18 @@ class ConfigMap(BaseModel):
         settings = {setting.key for setting in self.every_setting()}
         return decisive | layers | settings | {*self.fixed, *self.aliases, *self.aliases.values(), *self.no_effect}
 
+    def _refuse_quantised(self, config: Mapping[str, Any]) -> None:
+        for key in QUANTISED:
+            told = config.get(key)
+            if told is None or any(one.partition(".")[0] == key for one in self.known_keys()):
+                continue
+            method = told.get("quant_method") if isinstance(told, Mapping) else told
+            how = "" if method is None else f" ({shown(method)})"
+            raise InputError(
+                f"config.json has {key}{how}: the weights are quantised, which no part here computes with; import the "
+                f"checkpoint that they were made from, or one that is converted to bfloat16 and has no {key}"
+            )
+
     def _refuse_unknown(self, flat: Flat) -> None:
         known = self.known_keys()
         above = {key[:at] for key in known for at in range(len(key)) if key[at] == "."}
@@ -215,7 +228,7 @@ class ConfigMap(BaseModel):
             heads = {key[:at] for at in range(len(key)) if key[at] == "."}
             if key in known or heads & set(self.no_effect) or has_no_effect(key, value):
                 continue
-            if key in above and value is None:
+            if key in above and (value is None or value == {}):
                 continue  # `"rope_scaling": null`: nothing below it
             unknown.append(f"{key} is {shown(value)}{did_you_mean(key, known | WITHOUT_EFFECT)}")
         if unknown:
@@ -359,7 +372,7 @@ def flattened(config: Mapping[str, Any]) -> Flat:
 
 def _flattened(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in config.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             yield from _flattened(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

@@ -48,7 +48,7 @@ def import_checkpoint(directory: Path, out: Path | None = None, map_file: Path |
 
     Raises:
         InputError: the checkpoint is of no known family, or not as those of its family are.
-        WorkError: a file is damaged, or the run cannot be written.
+        WorkError: there is too little memory, or the run cannot be written.
     """
     from partwise import assembly
     from partwise.parts.sites import ModelSite
@@ -63,8 +63,9 @@ def import_checkpoint(directory: Path, out: Path | None = None, map_file: Path |
     family.weights.plan(cast("nn.Module", model), Facts.of(loaded))
     place = out or Path("runs") / loaded.recipe.name
     _refuse_taken(place)
+    stored = read_weights(directory)
     try:
-        dtypes = fill(family, model, loaded.recipe.seed, read_weights(directory), Facts.of(loaded))
+        dtypes = fill(family, model, loaded.recipe.seed, stored, Facts.of(loaded))
     except InputError as error:
         raise InputError(f"{directory}: {error}") from error
     origin: dict[str, Any] = {

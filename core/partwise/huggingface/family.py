@@ -51,14 +51,17 @@ class Family(BaseModel):
     """null: only the tensors are mapped."""
     tensors: tuple[WeightEntry, ...]
     ignore: tuple[TheirPattern, ...] = ()
-    """Their tensors that hold nothing new: tied copies, masks."""
+    """Their tensors that hold nothing new: masks, tables of positions."""
     constants: tuple[Constant, ...] = ()
     """Their tensors that hold nothing if they hold one value; where they do not, the checkpoint is refused."""
+    copies: dict[TheirPattern, TheirPattern] = {}
+    """Their tensors that hold nothing new if they are equal to another of theirs, as tied embeddings are; where they
+    are not, the checkpoint is refused. Those that an entry takes are no copies."""
     _file: Path | None = PrivateAttr(None)
 
     @property
     def weights(self) -> WeightMap:
-        return WeightMap(self.tensors, self.ignore, self.constants, self.place)
+        return WeightMap(self.tensors, self.ignore, self.constants, self.place, self.copies)
 
     @property
     def file(self) -> Path | None:
@@ -92,7 +95,11 @@ class Family(BaseModel):
     def _recipe_for(self, config_map: ConfigMap, config: Mapping[str, Any], changes: Sequence[str]) -> LoadedRecipe:
         told = config_map.changes(config)
         overrides = [*changes, *config_map.overrides(config)]
-        loaded = self.changed_recipe(overrides)
+        try:
+            loaded = self.changed_recipe(overrides)
+        except RecipeError as error:
+            _refuse_null(told, error)
+            raise
         resolved = loaded.recipe.resolved()
         for path, value, key in told:
             found = [one for one in values_at(resolved, path) if not is_like(one, value)]
@@ -115,6 +122,18 @@ class Family(BaseModel):
         directory = path.absolute().parent
         node = override_all(extended(read(path), path, directory), changes, Recipe, SETS)
         return validated(node, path, directory, changes)
+
+
+def _refuse_null(told: Sequence[tuple[str, Any, str | None]], error: RecipeError) -> None:
+    """
+    Raises:
+        InputError: the recipe does not hold because a key is null whose knob must have a value.
+    """
+    problems = error.problems if isinstance(error, RejectedError) else ()
+    missing = {".".join(map(str, problem.path)) for problem in problems if problem.path}
+    for path, value, key in told:
+        if key is not None and value is None and path in missing:
+            raise InputError(f"config.json: {key} is null, but {path} cannot be null") from error
 
 
 def read_map(path: Path) -> tuple[Family, Node]:

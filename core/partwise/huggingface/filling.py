@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def fill(family: Family, model: Model, seed: int, theirs: Mapping[str, Tensor], facts: Facts) -> set[str]:
     """Gives memory to a model on the meta device, and to its tensors what theirs hold; in the model's dtype.
 
-    Returns the dtypes of theirs.
+    Returns the dtypes of theirs. Whatever their names, types and shapes tell is refused before one is read.
 
     Raises:
         InputError: the map does not make one from the other, or a tensor is quantised or not finite.
@@ -31,16 +31,26 @@ def fill(family: Family, model: Model, seed: int, theirs: Mapping[str, Tensor], 
     from partwise.runs.weights import model_tensors
 
     module = cast("nn.Module", model)
-    every = family.weights.each_of_ours(with_prefix(family.prefix, theirs), module, facts)
-    first = next(every, None)  # with it, whatever can be refused by names alone
+    weights, named = family.weights, with_prefix(family.prefix, theirs)
+    weights.refuse_misfits(with_prefix(family.prefix, _drafts(theirs)), module, facts)
+    weights.refuse_other_values(named, module, facts)
     assembly.make_room(model, seed)
     own, dtypes = model_tensors(module), set()
     with torch.no_grad():
-        for name, tensor in _with(first, every):
-            _refuse_unusable(name, tensor)
+        for name, tensor in weights.each_of_ours(named, module, facts):
             dtypes.add(str(tensor.dtype).removeprefix("torch."))
             own[name].copy_(tensor)
+            if not torch.isfinite(own[name]).all():
+                raise InputError(_not_finite(" + ".join(weights.source_of(name, module, facts)), tensor))
     return dtypes
+
+
+def _drafts(theirs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    from partwise.storage.safetensors import StoredTensors
+
+    if isinstance(theirs, StoredTensors):
+        return theirs.drafts()
+    return {name: tensor.to("meta") for name, tensor in theirs.items()}
 
 
 def with_prefix(prefix: str, theirs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -69,21 +79,10 @@ class _Renamed(Mapping[str, Any]):
         return len(self._names)
 
 
-def _with(first: tuple[str, Tensor] | None, others: Iterator[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
-    if first is not None:
-        yield first
-    yield from others
-
-
-def _refuse_unusable(name: str, tensor: Tensor) -> None:
-    """
-    Raises:
-        InputError: weights are quantised or not finite; the model would write nonsense, with no error.
-    """
+def _not_finite(name: str, tensor: Tensor) -> str:
+    """Why weights are refused with which the model would write nonsense, with no error."""
     import torch
 
-    if tensor.dtype not in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
-        kind = str(tensor.dtype).removeprefix("torch.")
-        raise InputError(f"{name} is {kind}: the checkpoint is quantised; import the one that it was made from")
-    if not torch.isfinite(tensor).all():
-        raise InputError(f"{name} has values that are not finite: the checkpoint is damaged, or its training diverged")
+    if torch.isfinite(tensor).all():
+        return f"{name} has values that are too large for float32"
+    return f"{name} has values that are not finite: the checkpoint is damaged, or its training diverged"

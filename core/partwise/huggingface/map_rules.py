@@ -114,6 +114,10 @@ def _within(family: Family, node: Node) -> Iterator[Problem]:
                 )
         if len(set(entry.theirs)) < len(entry.theirs):
             yield _problem(node, "this names one of theirs twice", ("tensors", number, "theirs"))
+    taken = {name for entry in family.tensors for name in entry.theirs}
+    for copy, source in family.copies.items():
+        if source not in taken:
+            yield _problem(node, f"no entry takes {source}{did_you_mean(source, taken)}", ("copies", copy))
     if family.config is not None:
         yield from _within_config(family.config, node)
 

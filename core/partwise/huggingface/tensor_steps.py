@@ -187,6 +187,21 @@ def refuse_other_shapes(
             raise InputError(f"{given}{becomes} in the checkpoint, but this model's {name} is {shape(own[name])}")
 
 
+def refuse_other_types(name: str, tensor: Tensor) -> None:
+    """
+    Raises:
+        InputError: it holds no weights as they are: it is quantised, or something else.
+    """
+    import torch
+
+    if tensor.dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
+        return
+    kind = str(tensor.dtype).removeprefix("torch.")
+    if tensor.dtype in (torch.bool, torch.int64, torch.complex64):
+        raise InputError(f"{name} is {kind}, and weights are float64, float32, bfloat16 or float16")
+    raise InputError(f"{name} is {kind}: the checkpoint is quantised; import the one that it was made from")
+
+
 def length(tensor: Tensor, axis: int) -> int:
     """Along an axis; 1 where the tensor does not have it."""
     return tensor.shape[axis] if tensor.ndim > axis else 1
@@ -197,4 +212,4 @@ def shape(tensor: Tensor) -> str:
     return str(tuple(tensor.shape))
 
 
-__all__ = ["length", "refuse_other_shapes", "shape", "to_ours", "to_theirs"]
+__all__ = ["length", "refuse_other_shapes", "refuse_other_types", "shape", "to_ours", "to_theirs"]

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from partwise.data import Tokenizer, marks_of
-from partwise.errors import InputError, PartwiseError
+from partwise.errors import InputError, PartError, PartwiseError
 from partwise.parts.sites import TokenizerSite
 from partwise.recipe import LoadedRecipe
-from partwise.storage.atomic import read_json
 
+from .checkpoint import CONFIG, read_object
 from .family import Family
 from .writing import GENERATION, settings_of
 
@@ -71,15 +71,28 @@ def read_tokenizer(loaded: LoadedRecipe, directory: Path) -> Tokenizer:
         PartwiseError: it is not as it must be.
     """
     if not (directory / OWN).is_file():
-        return loaded.recipe.tokenizer.assemble(TokenizerSite(_no_texts, directory))
+        return _assembled(loaded, directory)
     try:
         return loaded.recipe.tokenizer.restore(_own(directory)["state"])
     except PartwiseError as error:
         raise InputError(f"{directory / OWN}: {error}") from error
 
 
+def _assembled(loaded: LoadedRecipe, directory: Path) -> Tokenizer:
+    try:
+        return loaded.recipe.tokenizer.assemble(TokenizerSite(_no_texts, directory))
+    except PartError as error:
+        if not error.message.startswith("vocab_size: "):
+            raise
+        told = error.message.removeprefix("vocab_size: ").removesuffix("; leave vocab_size out")
+        raise InputError(
+            f"{directory / CONFIG}: vocab_size does not fit the tokenizer: {told}; the tokenizer is of another "
+            "checkpoint, or its added tokens lie beyond vocab_size"
+        ) from error
+
+
 def _own(directory: Path) -> dict[str, Any]:
-    own = read_json(directory / OWN)
+    own = read_object(directory / OWN)
     match own:
         case {"partwise_tokenizer": 1, "part": {"use": str()}, "state": dict()}:
             return own

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from partwise.errors import InputError
@@ -13,7 +13,7 @@ from partwise.wording import some_of
 from . import tensor_steps
 from .facts import Facts
 from .tensor_names import fits, layer_in, layers, near, number_in
-from .tensor_steps import length
+from .tensor_steps import length, refuse_other_types
 from .weight_entry import Constant, Matched, WeightEntry
 
 if TYPE_CHECKING:
@@ -26,11 +26,13 @@ class WeightMap:
 
     entries: Sequence[WeightEntry]
     ignore: Sequence[str] = ()
-    """Their tensors that hold nothing new: tied copies, masks."""
+    """Their tensors that hold nothing new: masks, tables of positions."""
     constants: Sequence[Constant] = ()
     """Their tensors that hold nothing, if they hold one value."""
     file: str = "the weight map"
     """Its name, for messages."""
+    copies: Mapping[str, str] = field(default_factory=dict)
+    """Their tensors that hold nothing new, if they are equal to another of theirs."""
 
     def plan(self, model: nn.Module, facts: Facts) -> list[Matched]:
         """The entries for the model, which may be on the meta device, one for each layer.
@@ -74,26 +76,70 @@ class WeightMap:
         Raises:
             InputError: a tensor is missing, left over, or of another shape.
         """
+        self.refuse_other_values(theirs, model, facts)
         return {name: tensor.contiguous() for name, tensor in self.each_of_ours(theirs, model, facts)}
+
+    def refuse_misfits(self, drafts: Mapping[str, Tensor], model: nn.Module, facts: Facts) -> None:
+        """Refuses what can be refused by names, types and shapes alone.
+
+        Args:
+            drafts: theirs, on the meta device.
+
+        Raises:
+            InputError: a tensor is missing, left over, of another shape, or quantised.
+        """
+        plan, own = self.plan(model, facts), _own(model)
+        for matched in plan:
+            self._require(matched, drafts)
+            for name in matched.theirs:
+                refuse_other_types(name, drafts[name])
+        if unknown := [name for name, role in self._others(drafts, plan).items() if role is None]:
+            raise InputError(self._left_over(unknown, own))
+        for _ in self.each_of_ours(drafts, model, facts):
+            pass
+
+    def refuse_other_values(self, theirs: Mapping[str, Tensor], model: nn.Module, facts: Facts) -> None:
+        """
+        Raises:
+            InputError: a tensor is left over, or a constant or a copy is none.
+        """
+        others = self._others(theirs, self.plan(model, facts))
+        if unknown := [name for name, role in others.items() if role is None]:
+            raise InputError(self._left_over(unknown, _own(model)))
+        for name, role in others.items():
+            if isinstance(role, Constant) and not (theirs[name] == role.value).all():
+                raise InputError(
+                    f"{name} is not {role.value:g} everywhere, as {self.file} expects; this model has no part for it"
+                )
+            if isinstance(role, str) and not (role in theirs and theirs[name].equal(theirs[role])):
+                raise InputError(
+                    f"{name} is not equal to {role}, as {self.file} expects; this model has no part for it (whether "
+                    "embeddings are tied is a key of config.json)"
+                )
+
+    def _others(self, theirs: Iterable[str], plan: Sequence[Matched]) -> dict[str, Constant | str | None]:
+        """Theirs that no entry takes and that are not ignored: of what they are a constant or a copy, if of any."""
+        used = {name for matched in plan for name in matched.theirs}
+        left = [name for name in theirs if name not in used and not any(fits(one, name) for one in self.ignore)]
+        found: dict[str, Constant | str | None] = dict.fromkeys(left)
+        for name in left:
+            found[name] = next((one for one in self.constants if fits(one.name, name)), None)
+            if (copy := next((one for one in self.copies if fits(one, name)), None)) is not None:
+                found[name] = self.copies[copy].replace("{i}", layer_in(copy, name))
+        return found
+
+    def source_of(self, name: str, model: nn.Module, facts: Facts) -> list[str]:
+        """Of which of theirs one of ours is made."""
+        return next(matched.theirs for matched in self.plan(model, facts) if name in matched.entry.ours)
 
     def each_of_ours(
         self, theirs: Mapping[str, Tensor], model: nn.Module, facts: Facts
     ) -> Iterator[tuple[str, Tensor]]:
-        """`to_ours`, one after the other: theirs are read as they are needed, and not kept. What is missing or left
-        over is refused before the first is read."""
+        """`to_ours`, one after the other: theirs are read as they are needed, and not kept. What else theirs hold is
+        for `refuse_other_values`."""
         own, plan = _own(model), self.plan(model, facts)
         for matched in plan:
             self._require(matched, theirs)
-        used = {name for matched in plan for name in matched.theirs}
-        left = [name for name in theirs if name not in used and not any(fits(one, name) for one in self.ignore)]
-        constant = {name: one for name in left for one in self.constants if fits(one.name, name)}
-        if unknown := [name for name in left if name not in constant]:
-            raise InputError(self._left_over(unknown, own))
-        for name, one in constant.items():
-            if not (theirs[name] == one.value).all():
-                raise InputError(
-                    f"{name} is not {one.value:g} everywhere, as {self.file} expects; this model has no part for it"
-                )
         for matched in plan:
             made = tensor_steps.to_ours(matched, theirs, own, facts)
             ours = dict(zip(matched.entry.ours, made, strict=True))

@@ -40,11 +40,14 @@ ABOUT_WRITING = _words(
 WITHOUT_EFFECT = (
     ABOUT_THE_FILE | ABOUT_RUNNING | ABOUT_FIRST_WEIGHTS_AND_LOSSES | ABOUT_CLASSIFYING | ABOUT_TOKENS | ABOUT_WRITING
 )
+QUANTISED = ("quantization_config", "compression_config")
+"""Where a checkpoint says that its weights are not numbers as they are."""
 OFF: dict[str, tuple[Any, ...]] = {
     "add_cross_attention": (False, None),
     "cross_attention_hidden_size": (None,),
     "is_decoder": (False, None),
     "pruned_heads": (None,),
+    "compression_config": (None,),
     "quantization_config": (None,),
     "tie_encoder_decoder": (False, None),
 }

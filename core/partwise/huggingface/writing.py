@@ -8,14 +8,14 @@ stand there (penalties, searches) has no sampler here; it is kept for the checkp
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from partwise.errors import InputError
-from partwise.storage.atomic import read_json
 
-from .checkpoint import CONFIG
+from .checkpoint import CONFIG, read_object
 
 GENERATION = "generation_config.json"
 OFF: dict[str, float] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
@@ -53,7 +53,7 @@ def sampler_changes(config: Mapping[str, Any], directory: Path) -> list[str]:
         InputError: a setting is not a number, or one that `generate` refuses.
     """
     place = directory / (GENERATION if (directory / GENERATION).is_file() else CONFIG)
-    settings = config if place.name == CONFIG else read_json(place)
+    settings = config if place.name == CONFIG else read_object(place)
     draws = settings.get("do_sample")
     if draws is None:
         return []
@@ -63,7 +63,7 @@ def sampler_changes(config: Mapping[str, Any], directory: Path) -> list[str]:
 def settings_kept(directory: Path) -> dict[str, Any]:
     """What generation_config.json says besides the sampler, the beginning and the end."""
     path = directory / GENERATION
-    return kept_of(read_json(path)) if path.is_file() else {}
+    return kept_of(read_object(path)) if path.is_file() else {}
 
 
 def kept_of(settings: Any) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _sampler(settings: Mapping[str, Any], place: Path) -> dict[str, Any]:
     for name, off in OFF.items():
         given = settings.get(name)
         value = UNSAID.get(name, off) if given is None else given
-        wrong = isinstance(value, bool) or not isinstance(value, int | float)
+        wrong = isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)
         if wrong or value < 0 or (name == "temperature" and value == 0) or (name == "top_k" and value != int(value)):
             raise InputError(f"{place}: {name} is {json.dumps(value)}, which no text can be drawn with")
         if value != off and not (name == "top_p" and value > 1):

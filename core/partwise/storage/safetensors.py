@@ -38,6 +38,15 @@ _NAMES = {
     torch.uint8: "U8",
     torch.bool: "BOOL",
 }
+_DTYPES = {name: dtype for dtype, name in _NAMES.items()} | {
+    "C64": torch.complex64,
+    "F8_E8M0": torch.float8_e8m0fnu,
+    "U16": torch.uint16,
+    "U32": torch.uint32,
+    "U64": torch.uint64,
+}
+LFS = b"version https://git-lfs"
+"""What a file begins with that Git LFS has not fetched yet."""
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -96,7 +105,7 @@ class StoredTensors(Mapping[str, Tensor]):
     """The tensors of safetensors files, each read when it is asked for: memory is for those that are kept.
 
     Raises:
-        InputError: a file is not there or cannot be read.
+        InputError: a file is not there or cannot be read, or two hold a tensor of one name.
         WorkError: one is cut short, or not a safetensors file.
     """
 
@@ -104,7 +113,24 @@ class StoredTensors(Mapping[str, Tensor]):
         self._places: dict[str, Path] = {}
         for path in paths:
             with _opened(path) as file:
-                self._places |= dict.fromkeys(file.keys(), path)
+                for name in file.keys():  # noqa: SIM118
+                    if (first := self._places.setdefault(name, path)) != path:
+                        raise InputError(f"{first} and {path} both hold {name}; one of them is of another checkpoint")
+
+    def drafts(self) -> dict[str, Tensor]:
+        """Every tensor on the meta device: its type and its shape, as the headers say them.
+
+        Raises:
+            InputError: one is of a type that PyTorch does not have.
+            WorkError: a file has changed, and is none any more.
+        """
+        found: dict[str, Tensor] = {}
+        for path in dict.fromkeys(self._places.values()):
+            with _opened(path) as file:
+                for name in (name for name, place in self._places.items() if place == path):
+                    stored = file.get_slice(name)
+                    found[name] = torch.empty(stored.get_shape(), dtype=_dtype(stored.get_dtype(), name), device="meta")
+        return found
 
     def __getitem__(self, name: str) -> Tensor:
         path = self._places[name]
@@ -123,11 +149,21 @@ class StoredTensors(Mapping[str, Tensor]):
         return len(self._places)
 
 
+def _dtype(stored: str, name: str) -> torch.dtype:
+    dtype = _DTYPES.get(stored)
+    if dtype is None:
+        raise InputError(f"{name} is {stored}, a type of tensors that cannot be read here")
+    return dtype
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
         with open_regular(path) as file:
-            claimed, size = int.from_bytes(file.read(8), "little"), os.fstat(file.fileno()).st_size
+            begin, size = file.read(len(LFS)), os.fstat(file.fileno()).st_size
+        if not size or begin == LFS:
+            raise ValueError("it is empty" if not size else "it is a pointer of Git LFS; git lfs pull fetches the file")
+        claimed = int.from_bytes(begin[:8], "little")
         if claimed > min(LARGEST_HEADER, size - 8):
             raise ValueError(f"its header claims {claimed:,} bytes of {size:,}")
         with safe_open(path, framework="pt") as tensors:
@@ -135,4 +171,5 @@ def _opened(path: Path) -> Iterator[Any]:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except (SafetensorError, ValueError, TypeError, LookupError, RuntimeError, AttributeError, OverflowError) as error:
-        raise WorkError(f"{path} is damaged, or not a safetensors file: {error}") from error
+        cut = "it is cut short, or longer than its header says" if "not fully covered" in str(error) else error
+        raise WorkError(f"{path} is damaged, or not a safetensors file: {cut}") from error

@@ -78,7 +78,7 @@ STARCODER2: dict[str, Any] = {
         *fused("weight", "bias"),
         *pairs({**NORMS, **OUT, "feedforward.up": "mlp.c_fc", "feedforward.down": "mlp.c_proj"}, "weight", "bias"),
     ],
-    "ignore": ["lm_head.weight"],
+    "copies": {"lm_head.weight": "model.embed_tokens.weight"},
 }
 SMOLLM3: dict[str, Any] = {
     "partwise_weights": 1,
@@ -122,7 +122,7 @@ SMOLLM3: dict[str, Any] = {
         "aliases": ROPE,
     },
     "tensors": [*ends("weight"), *fused("weight"), *pairs({**NORMS, **OUT, **GATED}, "weight")],
-    "ignore": ["lm_head.weight"],
+    "copies": {"lm_head.weight": "model.embed_tokens.weight"},
 }
 MIXER = {"use": "multi_head", "heads": 32, "kv_heads": 32, "bias": False}
 STABLELM: dict[str, Any] = {
