@@ -21,12 +21,20 @@ from partwise.errors import PartwiseError
 from replication.formal_languages import FORMAL_LANGUAGES
 from replication.gradients import GRADIENTS
 from replication.language_models import LANGUAGE_MODELS
+from replication.memory import MEMORY
 from replication.probes import PROBES
 from replication.result import RUNS, Replication, partwise
 from replication.rows import Row, cpu_seconds, kept, page, table_head
 from replication.transfer import TRANSFER
 
-REPLICATIONS: Mapping[str, Replication] = {**LANGUAGE_MODELS, **PROBES, **GRADIENTS, **FORMAL_LANGUAGES, **TRANSFER}
+REPLICATIONS: Mapping[str, Replication] = {
+    **LANGUAGE_MODELS,
+    **PROBES,
+    **GRADIENTS,
+    **FORMAL_LANGUAGES,
+    **TRANSFER,
+    **MEMORY,
+}
 
 
 @click.command()

@@ -16,6 +16,7 @@ from partwise.recipe import studies
 from partwise.studies.definition.reading import load_study
 from partwise.studies.definition.variants import variants
 from replication import rows
+from replication.memory import copies_as_published, recalls_as_published
 from replication.transfer import best_rate
 
 STUDIES = [one.name for one in studies() if one.name.startswith("replications/")]
@@ -124,3 +125,48 @@ def test_a_page_has_every_row_that_was_obtained_and_its_parts() -> None:
         "| Xiong et al. 2020 | `pre_norm`, `post_norm` | `norm-gradients` | at first the last layer's gradient is flat "
         "in depth post-norm, depth^-0.5 pre-norm | depth^0.1 | yes | 1.5 |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("attention", "state", "holds"),
+    [
+        ([1.0, 1.0], [0.3, 0.97], True),
+        ([0.98, 1.0], [0.3, 0.97], False),
+        ([1.0, 1.0], [0.3, 0.32], False),
+        ([1.0, 1.0], [0.97, 1.0], False),
+        ([1.0, 1.0, 1.0], [0.3, 0.2, 0.9], False),
+    ],
+    ids=["holds", "attention fails when narrow", "no rise", "a state as good as attention", "a fall on the way"],
+)
+def test_recall_is_as_published_only_where_attention_solves_it_and_states_rise(
+    attention: list[float], state: list[float], holds: bool
+) -> None:
+    assert (
+        recalls_as_published({"attention": attention, "delta_net": [0.3, 0.5, 0.9][: len(state)], "other": state})
+        is holds
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "longer", "holds"),
+    [
+        ({}, {}, True),
+        ({"rope": 0.52}, {}, False),
+        ({"mamba2": 0.9}, {}, False),
+        ({}, {"alibi": 0.58}, False),
+        ({}, {"lstm": 0.7}, False),
+    ],
+    ids=[
+        "holds",
+        "a Transformer is no better",
+        "a state is as good",
+        "ALiBi reaches as far",
+        "a state reaches farther",
+    ],
+)
+def test_copying_is_as_published_only_where_transformers_lead_and_hard_alibi_reaches_furthest(
+    known: dict[str, float], longer: dict[str, float], holds: bool
+) -> None:
+    at_known = {"hard_alibi": 0.9, "alibi": 0.8, "rope": 0.8, "lstm": 0.5, "mamba2": 0.5}
+    at_longer = {"hard_alibi": 0.6, "alibi": 0.4, "rope": 0.3, "lstm": 0.1, "mamba2": 0.2}
+    assert copies_as_published(at_known | known, at_longer | longer) is holds
