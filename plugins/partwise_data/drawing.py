@@ -56,7 +56,7 @@ class Task(Protocol):
         ...
 
     def draw(self, draw: Draw) -> tuple[Piece, ...]:
-        """An example; its first piece is the source, or begins with it."""
+        """An example. Its first piece is the source, or begins with it; with labels, all that is read is the source."""
         ...
 
 
@@ -131,11 +131,17 @@ class GeneratedTask:
         examples: list[Example] = []
         while len(examples) < count:
             pieces = task.draw(draw)
-            if pieces[0].text not in seen:
+            source = _source(pieces)
+            if source not in seen:
                 if not repeats:
-                    seen.add(pieces[0].text)
+                    seen.add(source)
                 examples.append(Example(pieces))
         return examples
+
+
+def _source(pieces: Sequence[Piece]) -> str:
+    labelled = not all(piece.read for piece in pieces)
+    return "".join(piece.text for piece in pieces if piece.read) if labelled else pieces[0].text
 
 
 def word_list(text: str) -> tuple[str, ...]:

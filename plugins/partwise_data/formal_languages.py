@@ -4,12 +4,12 @@ Even pairs, parity, cycle navigation and modular arithmetic are regular language
 al. (2023, arXiv:2207.02098). The word problems of the permutation groups S5 and A5 are state tracking (Merrill et al.
 2024, arXiv:2404.08819): solved by any network that can follow a finite automaton step by step.
 
-`abba=e`: a string, and one symbol for the answer.
+`abba=y`: a string, and one symbol for the answer. Or a label for each prefix, which no model reads: `a[y]b[n]b[n]a[y]`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise, permutations
@@ -41,6 +41,8 @@ class FormalLanguage:
     language: Language
     min_length: int
     max_length: int
+    labels: Literal["answer", "every_prefix", "last"] = "answer"
+    """A piece that follows the string and "="; or a label at every prefix that has a value; or at the last alone."""
 
     @property
     def sources(self) -> int:
@@ -56,8 +58,18 @@ class FormalLanguage:
             word = "".join(OPERATORS[draw.below(3)] if place % 2 else str(draw.below(CYCLE)) for place in range(length))
         else:
             word = "".join(rules.symbols[draw.below(len(rules.symbols))] for _ in range(length))
+        if self.labels == "every_prefix":
+            return tuple(self._labelled(word, rules))
+        if self.labels == "last":
+            return Piece(word, scored=False), Piece(rules.answer(word), read=False)
         # The end is known, whatever the string: it is not scored.
         return Piece(f"{word}=", scored=False), Piece(rules.answer(word)), Piece("", scored=False)
+
+    def _labelled(self, word: str, rules: Rules) -> Iterator[Piece]:
+        for length, symbol in enumerate(word, 1):
+            yield Piece(symbol, scored=False)
+            if length % 2 or not rules.odd_lengths:
+                yield Piece(rules.answer(word[:length]), read=False)
 
     def _lengths(self) -> list[int]:
         odd = RULES[self.language].odd_lengths

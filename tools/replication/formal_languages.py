@@ -10,7 +10,7 @@ CHANCE, SOLVED = 0.55, 0.95
 """Accuracies of an answer with two values: at most what guessing gives on a thousand words (three standard errors above
 one half), and at least what counts as solved."""
 GENERALISES = 0.9
-"""The line that Delétang et al. draw: a network with less has not learnt the language."""
+"""The line that Delétang et al. and Merrill et al. draw: a network with less has not learnt the language."""
 
 
 def parity_and_eigenvalues(name: str) -> Obtained:
@@ -36,6 +36,13 @@ def hierarchy(published: Mapping[str, float]) -> Replication:
     return Replication("Delétang et al. 2023", ", ".join(f"{one} {score}" for one, score in published.items()), obtain)
 
 
+def state_tracking(name: str) -> Obtained:
+    """Accuracy on the longest words, of one layer of each network."""
+    best = _best(name, "network")
+    told = ", ".join(f"{network} {score:.3f}" for network, score in best.items())
+    return Obtained(told, best["lstm"] >= GENERALISES > max(best["transformer"], best["mamba"]))
+
+
 def _best(name: str, factor: str) -> dict[str, float]:
     """By level of the study's only factor, what its best seed reaches."""
     results = study(name)
@@ -44,9 +51,17 @@ def _best(name: str, factor: str) -> dict[str, float]:
 
 FORMAL_LANGUAGES = {
     "chomsky-parity": hierarchy({"rnn": 100.0, "lstm": 100.0, "transformer": 52.0}),
+    "chomsky-even-pairs": hierarchy({"rnn": 100.0, "lstm": 100.0, "transformer": 96.4}),
+    "chomsky-cycle-navigation": hierarchy({"rnn": 100.0, "lstm": 100.0, "transformer": 61.9}),
+    "chomsky-modular-arithmetic": hierarchy({"rnn": 100.0, "lstm": 100.0, "transformer": 24.2}),
     "parity-and-eigenvalues": Replication(
         "Grazzi et al. 2024",
         "DeltaNet on parity: solved with eigenvalues in [-1, 1], chance in [0, 1]",
         parity_and_eigenvalues,
+    ),
+    "state-tracking": Replication(
+        "Merrill et al. 2024",
+        "words over A5: 1 recurrent layer suffices, 1 layer of a Transformer or of Mamba does not",
+        state_tracking,
     ),
 }

@@ -49,6 +49,8 @@ class EncodedSplit:
     """Bits that spell out one unknown; None if the tokenizer has no such code."""
     data_hash: str
     """A hash of the texts alone: independent of the tokenizer and of where they were read from."""
+    labels: Array | None = None
+    """[L] int64, ascending: where in `tokens` labels stand, which are predicted and not read. None: there are none."""
 
     def bits_per_byte(self, nats_per_token: float) -> float | None:
         """Bits that a model of this loss needs for each byte of the scored text: a figure that compares tokenizers.

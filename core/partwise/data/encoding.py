@@ -79,6 +79,7 @@ def _opened(entry: Path, manifest: dict[str, Any], split: Split, tokenizer: Toke
         scored=arrays.get("scored"),
         bounds=arrays.get("bounds"),
         cuts=arrays.get("cuts"),
+        labels=arrays.get("labels"),
         unknown_bits=tokenizer.unknown_bits,
         **manifest["facts"],
     )

@@ -70,6 +70,10 @@ class Piece:
 
     text: str
     scored: bool = True
+    read: bool = True
+    """False for a label: one token, predicted after the token before it, which no model reads (sequence tagging). What
+    follows a label cannot be scored, for nothing stands where it would be predicted. Only in examples, and not in pairs
+    for an encoder and a decoder."""
 
 
 @dataclass(frozen=True)

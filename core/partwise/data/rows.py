@@ -59,7 +59,7 @@ class Windows:
 
 
 class Sequences:
-    """Examples, each read whole: what begins a text, then all pieces one after the other."""
+    """Examples, each read whole but for labels: what begins a text, then all pieces one after the other."""
 
     def __init__(self, split: EncodedSplit, context: int, marks: Marks) -> None:
         assert split.bounds is not None and split.scored is not None, "examples have both"  # noqa: PT018
@@ -67,7 +67,13 @@ class Sequences:
         self.marks = marks
         self.starts, self.lengths = bounds[:-1], np.diff(bounds)
         self.draws = self.count = len(self.lengths)
-        _check_length(split, "example", self.lengths, context)
+        self.is_label: npt.NDArray[np.bool_] | None = None
+        read = self.lengths
+        if split.labels is not None and len(split.labels):
+            self.is_label = np.zeros(len(self.tokens), np.bool_)
+            self.is_label[split.labels] = True
+            read = read - np.diff(np.searchsorted(split.labels, bounds))
+        _check_length(split, "example", read, context)
 
     def drawn(self, indices: Indices) -> Batch:
         places, real = _places(self.starts[indices], self.lengths[indices], len(self.tokens))
@@ -75,7 +81,18 @@ class Sequences:
         targets = np.where(real & self.scored[following], self.tokens[following].astype(np.int64), IGNORED)
         tokens = np.where(real, self.tokens[places[:, :-1]], self.marks.end).astype(np.int64)
         tokens[:, 0] = self.marks.begin  # where the end token of the example before stands
+        if self.is_label is not None:
+            tokens, targets, real = self._without_labels(tokens, targets, real & ~self.is_label[places[:, :-1]])
         return Batch(_ids(tokens), _ids(targets), padding=_padding(real))
+
+    def _without_labels(
+        self, tokens: Indices, targets: Indices, read: npt.NDArray[np.bool_]
+    ) -> tuple[Indices, Indices, npt.NDArray[np.bool_]]:
+        """What of the rows is `read` [B, T], moved together; its targets stay with it."""
+        order = np.argsort(~read, axis=1, kind="stable")[:, : read.sum(1).max()]
+        real = np.take_along_axis(read, order, 1)
+        tokens = np.where(real, np.take_along_axis(tokens, order, 1), self.marks.end)
+        return tokens, np.where(real, np.take_along_axis(targets, order, 1), IGNORED), real
 
     listed = drawn
 

@@ -21,9 +21,9 @@ class TextFacts:
         self._hash = hashlib.sha256()
         self._scored_tokens = self._text_bytes = self._unknowns = 0
 
-    def add_piece(self, text: str, ids: list[int], scored: bool) -> None:
+    def add_piece(self, text: str, ids: list[int], scored: bool, read: bool = True) -> None:
         raw = text.encode("utf-8", "surrogatepass")
-        self._hash.update(b"%d %d " % (scored, len(raw)))
+        self._hash.update(b"%d %d " % (scored, len(raw)) if read else b"label %d " % len(raw))
         self._hash.update(raw)
         if scored:
             self._scored_tokens += len(ids)

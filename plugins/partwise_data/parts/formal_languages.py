@@ -36,6 +36,10 @@ class FormalLanguages(Generated):
     """Draw words to train on independently, as the papers do. Otherwise each is trained on but once an epoch, and short
     words, from which a rule is learnt first, are rare, because there are few. Words held out are never trained on."""
 
+    labels: Literal["answer", "every_prefix"] = "answer"
+    """answer: a symbol after the word, "abba=y". every_prefix: at each symbol the answer to the word so far is
+    predicted, which no model reads (Merrill et al. 2024); words to test on are scored at their last symbol alone."""
+
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         for least, most in (("min_length", "max_length"), ("test_min_length", "test_max_length")):
@@ -49,12 +53,13 @@ class FormalLanguages(Generated):
     def task(self) -> FormalLanguage:
         from partwise_data.formal_languages import FormalLanguage
 
-        return FormalLanguage(self.language, self.min_length, self.max_length)
+        return FormalLanguage(self.language, self.min_length, self.max_length, self.labels)
 
     def test_task(self) -> FormalLanguage:
         from partwise_data.formal_languages import FormalLanguage
 
-        return FormalLanguage(self.language, self.test_min_length, self.test_max_length)
+        labels = "last" if self.labels == "every_prefix" else self.labels
+        return FormalLanguage(self.language, self.test_min_length, self.test_max_length, labels)
 
     def training_repeats(self) -> bool:
         return self.repeats
@@ -66,3 +71,4 @@ class FormalLanguages(Generated):
             size=40, valid=20, test=20, seed=1, language="modular_arithmetic",
             min_length=5, max_length=9, test_min_length=11, test_max_length=15, repeats=True,
         )  # fmt: skip
+        yield cls(size=40, valid=2, test=20, max_length=6, repeats=True, labels="every_prefix")

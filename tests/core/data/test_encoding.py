@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pytest
 
-from partwise.data import Example, Piece, encode, training_texts
+from partwise import InputError
+from partwise.data import IGNORED, Batches, Example, Piece, encode, training_texts
 
 from .texts import END, PAIR, QUERIES, Bytes, Texts, stream
 
@@ -132,3 +134,52 @@ def test_a_large_file_takes_little_memory(tmp_path: Path) -> None:
     encoded, grown = map(int, done.stdout.split())
     assert encoded == size
     assert grown < 40_000_000
+
+
+LABELLED = Example(
+    (Piece("k", scored=False), Piece("v", read=False), Piece("lm", scored=False), Piece("w", read=False))
+)
+
+
+def test_a_label_is_the_target_where_the_token_before_it_is_read_and_is_not_read_itself(tmp_path: Path) -> None:
+    plain = Example((Piece("xyz", scored=False), Piece("u")))
+    encoded = encode(Texts([LABELLED, plain], "examples"), Bytes(), "train", tmp_path)
+    (batch,) = Batches({"train": encoded}, "sequence", 5, END).evaluation("train", 2)
+    assert batch.tokens.tolist() == [[END, *b"klm", END], [END, *b"xyzu"]]
+    assert batch.targets.tolist() == [[IGNORED, *b"v", IGNORED, *b"w", IGNORED], [IGNORED] * 3 + [*b"u", END]]
+    assert batch.padding is not None
+    assert batch.padding.tolist() == [[True] * 4 + [False], [True] * 5]
+    assert int(batch.scored) == encoded.scored_tokens == 4
+
+
+def test_labels_take_no_place_in_the_context(tmp_path: Path) -> None:
+    encoded = encode(Texts([LABELLED], "examples"), Bytes(), "train", tmp_path)
+    Batches({"train": encoded}, "sequence", 4, END)
+    with pytest.raises(InputError, match="takes 4 tokens"):
+        Batches({"train": encoded}, "sequence", 3, END)
+
+
+def test_texts_with_a_label_are_other_texts_than_those_without(tmp_path: Path) -> None:
+    read = Example(tuple(replace(piece, read=True) for piece in LABELLED.pieces))
+    hashes = {
+        encode(Texts([one], "examples", str(one.pieces)), Bytes(), "train", tmp_path).data_hash
+        for one in (LABELLED, read)
+    }
+    assert len(hashes) == 2
+
+
+@pytest.mark.parametrize(
+    ("pieces", "form", "told"),
+    [
+        ((Piece("k", scored=False), Piece("vw", read=False)), "examples", "'vw' takes 2 tokens"),
+        ((Piece("k", scored=False), Piece("v", read=False), Piece("l")), "examples", "'l' .* follows a label"),
+        ((Piece("k"), Piece("v", read=False), Piece("w", read=False)), "examples", "'w' .* follows a label"),
+        ((Piece("k"), Piece("v", False, read=False)), "examples", "'v' takes 1 tokens, scored False"),
+        ((Piece("k"), Piece("v", read=False)), "stream", "'v' stands in running text"),
+    ],
+)  # fmt: skip
+def test_a_label_that_could_not_be_predicted_is_refused(
+    tmp_path: Path, pieces: tuple[Piece, ...], form: Literal["stream", "examples"], told: str
+) -> None:
+    with pytest.raises(InputError, match=told):
+        encode(Texts([Example(pieces)], form), Bytes(), "train", tmp_path)

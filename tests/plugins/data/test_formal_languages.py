@@ -84,3 +84,38 @@ def test_words_that_repeat_need_no_variety() -> None:
     assert len(words("parity", min_length=3, max_length=4, size=100, valid=4, repeats=True)) == 100
     with pytest.raises(PartError, match=r"^valid 20 make 20 different examples.*at most 12"):
         words("parity", min_length=3, max_length=4, size=100, valid=20, repeats=True)
+
+
+def labelled(language: str, split: Any) -> list[tuple[str, dict[int, str]]]:
+    """Words, and by the length of a prefix the label that stands there."""
+    part = resolve_part(DataPart, {"use": "formal_language", "language": language, "labels": "every_prefix", "size": 60,
+                                   "valid": 9, "test": 9, "max_length": 9, "test_min_length": 10,
+                                   "test_max_length": 13})  # fmt: skip
+    found = []
+    for example in part.assemble(DataSite()).examples(split):  # type: ignore[attr-defined]
+        word, labels = "", {}
+        for piece in example.pieces:
+            if piece.read:
+                assert not piece.scored
+                word += piece.text
+            else:
+                labels[len(word)] = piece.text
+        found.append((word, labels))
+    return found
+
+
+def test_a_label_at_every_prefix_is_the_answer_to_it() -> None:
+    for word, labels in labelled("parity", "train"):
+        assert labels == {n: "yn"[word[:n].count("b") % 2] for n in range(1, len(word) + 1)}
+    for word, labels in labelled("modular_arithmetic", "train"):
+        assert labels == {n: str(eval(word[:n]) % 5) for n in range(1, len(word) + 1, 2)}, "what ends in an operator"
+
+
+def test_words_to_test_on_have_a_label_at_their_end_alone() -> None:
+    found = labelled("parity", "test")
+    assert [labels for _, labels in found] == [{len(word): "yn"[word.count("b") % 2]} for word, _ in found]
+
+
+def test_words_with_labels_are_all_different() -> None:
+    words = [word for split in ("train", "valid", "test") for word, _ in labelled("cycle_navigation", split)]
+    assert len(set(words)) == len(words) == 78
