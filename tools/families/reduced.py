@@ -29,6 +29,8 @@ class Reduced:
     """What transformers has rounded, so that no more than eight digits agree in float64."""
     takes_positions: bool = True
     """Whether transformers lets one say the positions of tokens; else it counts those that the mask shows."""
+    own_head: bool = False
+    """Whether the head is not the embedding although transformers ties them until a checkpoint has both."""
 
 
 LLAMA = {
@@ -60,6 +62,16 @@ BERT = {
     "intermediate_size": 48,
     "max_position_embeddings": 64,
     "mask_token_id": 4,
+}
+T5 = {
+    "d_model": 32,
+    "d_kv": 12,
+    "d_ff": 48,
+    "num_layers": 2,
+    "num_heads": 4,
+    "relative_attention_num_buckets": 8,
+    "relative_attention_max_distance": 16,
+    "decoder_start_token_id": 0,
 }
 STRETCHED = {
     "rope_type": "llama3",
@@ -232,5 +244,30 @@ FAMILIES = (
         "pair",
         rounded="its sines and cosines are a table in float32",
     ),
+    Reduced(
+        "t5",
+        "t5-small",
+        60_506_624,
+        "model.logit_factor=1.0",
+        {**T5, "feed_forward_proj": "relu"},
+        "pair",
+    ),
+    Reduced(
+        "t5-v1.1",
+        "t5-v1.1-small",
+        76_961_152,
+        "model.position.max_distance=12",
+        {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+        "pair",
+        own_head=True,
+    ),
     Reduced("bert", "bert-base", 109_514_298, "model.final_norm.activation=relu", BERT, "masked"),
+    Reduced(
+        "roberta",
+        "roberta-base",
+        124_697_433,
+        "model.blocks.*.norm.eps=0.1",
+        {**BERT, "max_position_embeddings": 66, "type_vocab_size": 1},
+        "masked",
+    ),
 )
