@@ -88,7 +88,7 @@ def compared(reduced: Reduced, place: Path) -> Parity:
 def checkpoint(reduced: Reduced, place: Path) -> Any:
     """A checkpoint as transformers writes it, every weight random, with a small tokenizer; and the model it is of."""
     torch.manual_seed(0)
-    theirs = model_class(reduced)(config_of(reduced)).eval()
+    theirs = model_of(reduced, config_of(reduced)).eval()
     with torch.no_grad():
         for name, parameter in theirs.named_parameters():
             if parameter.requires_grad:
@@ -97,6 +97,14 @@ def checkpoint(reduced: Reduced, place: Path) -> Any:
     theirs.save_pretrained(place)
     shutil.copy(TOKENIZER, place / "tokenizer.json")
     return theirs
+
+
+def model_of(reduced: Reduced, config: Any, dtype: torch.dtype = torch.float32) -> Any:
+    """A model of theirs with any weights."""
+    model = model_class(reduced)._from_config(config, dtype=dtype)
+    if reduced.own_head:
+        model.lm_head.weight = nn.Parameter(model.lm_head.weight.clone())
+    return model
 
 
 def config_of(reduced: Reduced) -> Any:
@@ -143,7 +151,7 @@ def logits_of(theirs: Any, reduced: Reduced, batch: Batch) -> Tensor:
 def in_double(theirs: Any, ours: Any, reduced: Reduced, batches: tuple[Batch, ...]) -> list[tuple[Tensor, Tensor]]:
     """Our logits and theirs of each batch, with the same weights in float64."""
     with all_double():
-        double = type(theirs)._from_config(copy.deepcopy(theirs.config), dtype=torch.float64)
+        double = model_of(reduced, copy.deepcopy(theirs.config), torch.float64)
         double.load_state_dict(theirs.state_dict())
         double.double().eval()
         again = copy.deepcopy(ours).double()

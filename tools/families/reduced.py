@@ -29,6 +29,8 @@ class Reduced:
     """What transformers has rounded, so that no more than eight digits agree in float64."""
     takes_positions: bool = True
     """Whether transformers lets one say the positions of tokens; else it counts those that the mask shows."""
+    own_head: bool = False
+    """Whether the head is not the embedding although transformers ties them until a checkpoint has both."""
 
 
 LLAMA = {
@@ -60,6 +62,16 @@ BERT = {
     "intermediate_size": 48,
     "max_position_embeddings": 64,
     "mask_token_id": 4,
+}
+T5 = {
+    "d_model": 32,
+    "d_kv": 12,
+    "d_ff": 48,
+    "num_layers": 2,
+    "num_heads": 4,
+    "relative_attention_num_buckets": 8,
+    "relative_attention_max_distance": 16,
+    "decoder_start_token_id": 0,
 }
 STRETCHED = {
     "rope_type": "llama3",
@@ -95,6 +107,41 @@ FAMILIES = (
         {**LLAMA, "head_dim": 12, "tie_word_embeddings": True, "rope_parameters": ROPE},
     ),
     Reduced("gemma", "gemma-2b", 2_506_172_416, 'model.blocks.*.feedforward.form="exact"', {**LLAMA, "head_dim": 12}),
+    Reduced(
+        "gemma2",
+        "gemma2-2b",
+        2_614_341_888,
+        "model.blocks.1.mixer.window=7",
+        {
+            **LLAMA,
+            "head_dim": 12,
+            "query_pre_attn_scalar": 16,
+            "attn_logit_softcapping": 5.0,
+            "final_logit_softcapping": 3.0,
+            "sliding_window": 7,
+        },
+    ),
+    Reduced(
+        "gemma3",
+        "gemma3-1b",
+        999_885_952,
+        "model.blocks.0.mixer.position.base=20000.0",
+        {
+            **LLAMA,
+            "num_hidden_layers": 3,
+            "head_dim": 12,
+            "query_pre_attn_scalar": 16,
+            "sliding_window": 7,
+            "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
+        },
+    ),
+    Reduced(
+        "gptj",
+        "gptj-6b",
+        6_050_882_784,
+        "model.position.layout=half",
+        {"n_embd": 32, "n_layer": 2, "n_head": 4, "rotary_dim": 4, "n_positions": 64},
+    ),
     Reduced(
         "phi",
         "phi-2",
@@ -197,5 +244,30 @@ FAMILIES = (
         "pair",
         rounded="its sines and cosines are a table in float32",
     ),
+    Reduced(
+        "t5",
+        "t5-small",
+        60_506_624,
+        "model.logit_factor=1.0",
+        {**T5, "feed_forward_proj": "relu"},
+        "pair",
+    ),
+    Reduced(
+        "t5-v1.1",
+        "t5-v1.1-small",
+        76_961_152,
+        "model.position.max_distance=12",
+        {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+        "pair",
+        own_head=True,
+    ),
     Reduced("bert", "bert-base", 109_514_298, "model.final_norm.activation=relu", BERT, "masked"),
+    Reduced(
+        "roberta",
+        "roberta-base",
+        124_697_433,
+        "model.blocks.*.norm.eps=0.1",
+        {**BERT, "max_position_embeddings": 66, "type_vocab_size": 1},
+        "masked",
+    ),
 )

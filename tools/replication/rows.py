@@ -21,7 +21,13 @@ PARTS = {
     "attention-on-reversal": "additive, last_state",
     "norm-gradients": "pre_norm, post_norm",
     "chomsky-parity": "rnn, lstm, multi_head",
+    "chomsky-even-pairs": "rnn, lstm, multi_head",
+    "chomsky-cycle-navigation": "rnn, lstm, multi_head",
+    "chomsky-modular-arithmetic": "rnn, lstm, multi_head",
     "parity-and-eigenvalues": "delta_net",
+    "state-tracking": "lstm, rnn, multi_head, mamba2",
+    "recall-and-width": "multi_head, delta_net, short_convolution",
+    "copying": "hard_alibi, alibi, rope, lstm, mamba2",
     "learning-rate-transfer": "mup, standard",
 }
 """The parts that each is about."""

@@ -76,28 +76,36 @@ class _Variants:
             self._add_cases(family, family.config, node.members["config"], base)
 
     def _add_cases(self, family: Family, config: ConfigMap, node: Node, base: LoadedRecipe) -> None:
-        from partwise.recipe.load import validated
-
         usual = base.node
         for number, choice in enumerate(config.choices):
             first = usual
             for index in range(len(choice)):
-                written = node.reach(("choices", number, index, "set"))[0]
-                try:
-                    made = _with(usual, written)
-                    self.recipes.append(validated(made, base.path, base.directory))
-                    self.nodes.append(made)
-                    first = made if index == 0 else first
-                except RejectedError as error:
-                    self.problems += error.problems
+                made = self._add(usual, node.reach(("choices", number, index, "set"))[0], base)
+                first = made if made is not None and index == 0 else first
             usual = first
+        for number, one in enumerate(config.layers):
+            for index, case in enumerate(one.cases):
+                if case.set:
+                    self._add(usual, node.reach(("layers", number, "cases", index, "set"))[0], base, f"{one.blocks}.*.")
+
+    def _add(self, usual: Node, written: Node, base: LoadedRecipe, above: str = "") -> Node | None:
+        from partwise.recipe.load import validated
+
+        try:
+            made = _with(usual, written, above)
+            self.recipes.append(validated(made, base.path, base.directory))
+            self.nodes.append(made)
+        except RejectedError as error:
+            self.problems += error.problems
+            return None
+        return made
 
 
-def _with(recipe: Node, changes: Node) -> Node:
-    """A recipe with what a case sets; what is wrong is shown where the map says it."""
+def _with(recipe: Node, changes: Node, above: str = "") -> Node:
+    """A recipe with what a case sets, at paths `above` all of it; what is wrong is shown where the map says it."""
     for path, value in changes.members.items():
         mark = value.key or value.mark
-        segments, marks = parse_path(path, mark, EXAMPLE)
+        segments, marks = parse_path(above + path, mark, EXAMPLE)
         recipe = override(recipe, Override(segments, marks, value), Recipe)
     return recipe
 
