@@ -25,8 +25,8 @@ PARTS = {
     "chomsky-cycle-navigation": "rnn, lstm, multi_head",
     "chomsky-modular-arithmetic": "rnn, lstm, multi_head",
     "parity-and-eigenvalues": "delta_net",
-    "state-tracking": "lstm, rnn, multi_head, mamba2",
-    "recall-and-width": "multi_head, delta_net, short_convolution",
+    "state-tracking": "lstm, multi_head, mamba",
+    "recall-and-width": "multi_head, delta_net, mamba2",
     "copying": "hard_alibi, alibi, rope, lstm, mamba2",
     "learning-rate-transfer": "mup, standard",
 }
@@ -74,7 +74,7 @@ def kept(name: str, row: Row) -> Row:
         earlier = Row(**json.loads(path.read_text()))
         row = Row(row.figures, row.holds, max(row.cpu, earlier.cpu) if row.figures == earlier.figures else row.cpu)
     ROWS.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(row)))
+    path.write_text(json.dumps({**asdict(row), "holds": bool(row.holds)}))
     return row
 
 
