@@ -13,6 +13,8 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
+from partwise.errors import WorkError
+from partwise.runs import Run
 from partwise.storage.safetensors import StoredTensors
 from partwise_cli.main import cli
 
@@ -128,3 +130,29 @@ def test_what_only_values_tell_leaves_nothing_behind(spoil: Spoil, message: str,
     done = CliRunner().invoke(cli, ["import", str(tmp_path / "in"), "--out", str(tmp_path / "run")])
     assert (done.exit_code, message in done.output) == (2, True), done.output
     assert not (tmp_path / "run").exists()
+
+
+def test_an_import_that_did_not_end_can_be_begun_again(
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["import", str(llama), "--out", str(tmp_path / "run")]
+    finish = Run.finish
+    for error, left in ((WorkError("the disk is full"), 0), (None, 4)):
+
+        def fail(self: Run, model: torch.nn.Module, error: Exception | None = error) -> None:
+            if error is not None:
+                raise error
+            shutil.copytree(self.directory, tmp_path / "killed")  # as it is when a process ends here
+
+        monkeypatch.setattr(Run, "finish", fail)
+        done = CliRunner().invoke(cli, command)
+        assert error is None or (done.exit_code, str(error) in done.output) == (1, True)
+        assert (
+            len([path for path in (tmp_path / "run").iterdir() if path.suffix == ".json" and path.stem[0] != "."])
+            == left
+        )
+    monkeypatch.setattr(Run, "finish", finish)
+    command[-1] = str(tmp_path / "killed")
+    assert CliRunner().invoke(cli, command).exit_code == 0
+    done = CliRunner().invoke(cli, command)
+    assert (done.exit_code, "holds a run already" in done.output) == (2, True)
