@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from partwise.errors import InputError, PartwiseError
 from partwise.recipe import LoadedRecipe, differences
 from partwise.recipe.suggestions import did_you_mean
+from partwise.runs.layout import LOCK, MANIFEST, RECIPE, TOKENIZER, WEIGHTS
+from partwise.storage.atomic import read_json
 
 from .checkpoint import CONFIG, read_config, read_weights, write_checkpoint
 from .facts import Facts
@@ -95,15 +97,31 @@ def _write_run(place: Path, loaded: LoadedRecipe, tokenizer: Tokenizer, model: M
 
     with alone_in(place):
         _refuse_taken(place)
+        before = {path.name for path in place.iterdir()}
         facts = {**lock(loaded, None, place), "imported": origin}
-        run = Run.create(place, loaded.recipe.resolved(), tokenizer.to_json(), facts)
-        run.finish(cast("nn.Module", model))
+        try:
+            run = Run.create(place, loaded.recipe.resolved(), tokenizer.to_json(), facts)
+            run.finish(cast("nn.Module", model))
+        except BaseException:  # a full disk, for one
+            for path in place.iterdir():
+                if path.name in (RECIPE, TOKENIZER, LOCK, MANIFEST) and path.name not in before:
+                    path.unlink()
+            raise
     return run
 
 
 def _refuse_taken(place: Path) -> None:
-    if (place / "recipe.json").exists():
+    """A run that is there; not what an import has left that was killed."""
+    if (place / RECIPE).exists() and not _is_unfinished_import(place):
         raise InputError(f"{place} holds a run already; give another directory with --out")
+
+
+def _is_unfinished_import(place: Path) -> bool:
+    try:
+        origin = read_json(place / LOCK).get("imported")
+    except PartwiseError:
+        return False
+    return isinstance(origin, dict) and not (place / WEIGHTS).exists()
 
 
 def export_run(

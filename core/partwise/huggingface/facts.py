@@ -24,11 +24,11 @@ class Facts:
     def of(cls, loaded: LoadedRecipe) -> Facts:
         return cls(loaded.recipe.resolved())
 
-    def number(self, size: int | str) -> int:
+    def number(self, size: int | str, least: int = 1) -> int:
         """A size: a number, the one at a path, or what is computed from those at several.
 
         Raises:
-            InputError: there is no whole number.
+            InputError: what is computed is no whole number, or less than `least`.
         """
         if isinstance(size, int):
             return size
@@ -38,6 +38,10 @@ class Facts:
             raise InputError(f"the weight map has the size {size}, but {error}") from None
         if value != int(value):
             raise InputError(f"the weight map has the size {size}, which is {value:g} in this recipe: no whole number")
+        if value < least:
+            raise InputError(
+                f"the weight map has the size {size}, which is {value:g} in this recipe: less than {least}"
+            )
         return int(value)
 
     def numbers(self, sizes: Sequence[int | str]) -> list[int]:

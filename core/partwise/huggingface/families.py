@@ -45,6 +45,8 @@ def chosen(map_file: Path | None, config: Mapping[str, Any]) -> Family:
         raise InputError(
             f"{map_file} is for model_type {family.model_type!r}, and the checkpoint's is {config['model_type']!r}"
         )
+    if not family.is_for(config):
+        raise InputError(f"{map_file} is for {shown(family.when)}, and config.json says something else")
     return family
 
 

@@ -32,8 +32,22 @@ def to_ours(matched: Matched, theirs: Mapping[str, Tensor], own: Mapping[str, Te
     whole = torch.cat(pieces, entry.axis) if len(pieces) > 1 else pieces[0]
     whole = _reordered(whole, entry, facts)
     if entry.reshape is not None:
+        _refuse_other_view(whole, entry, facts.numbers(entry.reshape))
         return [whole.reshape(own[entry.ours[0]].shape)] if whole.numel() == own[entry.ours[0]].numel() else [whole]
     return _cut(whole, entry, own, theirs, matched)
+
+
+def _refuse_other_view(whole: Tensor, entry: WeightEntry, sizes: Sequence[int]) -> None:
+    """
+    Raises:
+        InputError: theirs are not of the shape that export would write.
+    """
+    alike = len(sizes) == whole.ndim and all(
+        size in (-1, given) for size, given in zip(sizes, whole.shape, strict=True)
+    )
+    if not alike:
+        asked = ", ".join(map(str, entry.reshape or ()))
+        raise InputError(f"{entry.theirs[0]} is {shape(whole)}, and reshape says that it is ({asked})")
 
 
 def to_theirs(matched: Matched, ours: Mapping[str, Tensor], facts: Facts) -> list[tuple[str, Tensor, int | None]]:
@@ -45,7 +59,7 @@ def to_theirs(matched: Matched, ours: Mapping[str, Tensor], facts: Facts) -> lis
     if entry.reshape is not None:
         whole = whole.reshape(facts.numbers(entry.reshape))
     whole = _reordered(whole, entry, facts, back=True)
-    begin = None if entry.rows is None else facts.number(entry.rows.begin)
+    begin = None if entry.rows is None else facts.number(entry.rows.begin, least=0)
     made: list[tuple[str, Tensor, int | None]] = []
     for name, piece in zip(entry.theirs, _split(whole, matched), strict=True):
         ones = piece.unbind(0) if "{e}" in name else [piece]
@@ -71,7 +85,7 @@ def _taken(matched: Matched, name: str, theirs: Mapping[str, Tensor], size: int,
     whole = torch.stack(ones) if "{e}" in name and _alike(ones) else ones[0]
     if entry.rows is None:
         return whole
-    begin = facts.number(entry.rows.begin)
+    begin = facts.number(entry.rows.begin, least=0)
     total = begin + size if entry.rows.of is None else facts.number(entry.rows.of)
     if whole.shape[entry.axis : entry.axis + 1] != (total,) or begin + size > total:
         raise InputError(

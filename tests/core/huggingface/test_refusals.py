@@ -13,6 +13,9 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
+from partwise.errors import WorkError
+from partwise.huggingface.families import files
+from partwise.runs import Run
 from partwise.storage.safetensors import StoredTensors
 from partwise_cli.main import cli
 
@@ -128,3 +131,57 @@ def test_what_only_values_tell_leaves_nothing_behind(spoil: Spoil, message: str,
     done = CliRunner().invoke(cli, ["import", str(tmp_path / "in"), "--out", str(tmp_path / "run")])
     assert (done.exit_code, message in done.output) == (2, True), done.output
     assert not (tmp_path / "run").exists()
+
+
+def test_an_import_that_did_not_end_can_be_begun_again(
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["import", str(llama), "--out", str(tmp_path / "run")]
+    finish = Run.finish
+    for error, left in ((WorkError("the disk is full"), 0), (None, 4)):
+
+        def fail(self: Run, model: torch.nn.Module, error: Exception | None = error) -> None:
+            if error is not None:
+                raise error
+            shutil.copytree(self.directory, tmp_path / "killed")  # as it is when a process ends here
+
+        monkeypatch.setattr(Run, "finish", fail)
+        done = CliRunner().invoke(cli, command)
+        assert error is None or (done.exit_code, str(error) in done.output) == (1, True)
+        assert (
+            len([path for path in (tmp_path / "run").iterdir() if path.suffix == ".json" and path.stem[0] != "."])
+            == left
+        )
+    monkeypatch.setattr(Run, "finish", finish)
+    command[-1] = str(tmp_path / "killed")
+    assert CliRunner().invoke(cli, command).exit_code == 0
+    done = CliRunner().invoke(cli, command)
+    assert (done.exit_code, "holds a run already" in done.output) == (2, True)
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "computed below one": ({"groups": {"count": "0 - model.width", "pieces": [1, 1]}}, "less than 1"),
+    "computed rest": (
+        {"regroup": {"shape": ["0 - 2", -1], "order": [1, 0]}},
+        "which is -2 in this recipe: less than 1",
+    ),
+    "row before the first": ({"rows": {"begin": "0 - 3"}}, "which is -3 in this recipe: less than 0"),
+    "rows beyond the end": ({"rows": {"begin": 9}}, "taken from row 9 on, of 41"),
+    "another view": ({"reshape": [3, -1, 1]}, "is (32, 48), and reshape says that it is (3, -1, 1)"),
+    "groups that do not divide": ({"groups": {"count": 7, "pieces": [3, 1]}}, "are not 7 (7) groups of pieces"),
+}
+
+
+@pytest.mark.parametrize("name", [*MISTAKES, "another when"])
+def test_a_line_of_a_map_that_does_not_fit_is_told_with_its_sizes(name: str, llama: Path, tmp_path: Path) -> None:
+    content = json.loads(files()["llama"].read_text()) | {"recipe": "families/llama3-8b"}
+    line = next(one for one in content["tensors"] if "feedforward.down" in one["ours"])
+    if name in MISTAKES:
+        line |= MISTAKES[name][0]
+    else:
+        content["when"] = {"hidden_size": 7}
+    path = tmp_path / "own.weights.json"
+    path.write_text(json.dumps(content))
+    done = CliRunner().invoke(cli, ["import", str(llama), "--map", str(path), "--out", str(tmp_path / "run")])
+    assert done.exit_code == 2, done.output
+    assert (MISTAKES[name][1] if name in MISTAKES else 'is for {"hidden_size": 7}') in done.output

@@ -172,7 +172,7 @@ def test_whatever_is_grouped_comes_back(
         ({"groups": {"count": "model.depth", "pieces": [1, 1]}}, "model.depth is not in this recipe; write it there"),
         ({"groups": {"count": "model.width / 5", "pieces": [1, 1]}}, "which is 2.4 in this recipe: no whole number"),
         ({"rows": {"begin": 1, "of": 12}}, r"theirs is \(8, 3\), where 8 rows for w are taken from row 1 on, of 12"),
-        ({"reshape": [4, 3]}, r"theirs \(8, 3\) in the checkpoint, but this model's w is \(8, 2\)"),
+        ({"reshape": [8, 3]}, r"theirs \(8, 3\) in the checkpoint, but this model's w is \(8, 2\)"),
     ],
 )
 def test_what_does_not_fit_is_told_with_its_sizes(line: dict[str, Any], told: str) -> None:
