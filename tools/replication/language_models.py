@@ -21,7 +21,7 @@ def bigram(name: str) -> Obtained:
     np.add.at(counts, (tokens[:-1], tokens[1:]), 1)
     seen = counts > 0
     probabilities = counts / counts.sum(1, keepdims=True).clip(1)
-    entropy = float(-(counts[seen] * np.log(probabilities[seen])).sum() / counts.sum())
+    entropy = -(counts[seen] * np.log(probabilities[seen])).sum() / counts.sum()
     loss = evaluate(run, "train").loss
     return Obtained(f"{loss:.7f}, entropy {entropy:.7f}", abs(loss - entropy) < EXACT)
 
