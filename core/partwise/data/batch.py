@@ -21,7 +21,7 @@ class Batch:
     tokens: Tensor
     """[B, T] int64, what the model reads; in a seq2seq model, what its decoder reads."""
     targets: Tensor
-    """[B, T] int64, the token that follows each position; IGNORED where it is not scored."""
+    """[B, T] int64, the token that follows each position, or its label; IGNORED where nothing is scored."""
     padding: Tensor | None = None
     """[B, T] bool, True where `tokens` holds a token and False where it is padded; None: no padding."""
     documents: Tensor | None = None

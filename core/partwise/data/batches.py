@@ -27,8 +27,9 @@ class Batches:
 
     A stream gives windows of `context` tokens. Examples give one row each: a "sequence" model reads the token that
     begins a text and then all pieces, one after the other; a "pair" model reads the source, and its start and then the
-    target; without marks of their own, both are the end token. The target of a position is the token that follows; the
-    last target is the end token. Rows are padded on the right, with the end token.
+    target; without marks of their own, both are the end token. The target of a position is the token that follows, or
+    the label that stands there and takes no position; the last target is the end token. Rows are padded on the right,
+    with the end token.
 
     Raises:
         InputError: the data does not suit such a model: not pairs, longer than the context, or shorter
