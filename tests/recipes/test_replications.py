@@ -12,10 +12,12 @@ from click.testing import CliRunner, Result
 
 import replicate as tool
 import replication.formal_languages
-from partwise.recipe import studies
+from partwise.recipe import load, studies
 from partwise.studies.definition.reading import load_study
 from partwise.studies.definition.variants import variants
-from replication import rows
+from partwise.studies.results import Outcome
+from partwise.workflow import train
+from replication import result, rows
 from replication.memory import copies_as_published, recalls_as_published
 from replication.transfer import best_rate
 
@@ -180,3 +182,16 @@ def test_copying_is_as_published_only_where_transformers_lead_and_hard_alibi_rea
     at_known = {"hard_alibi": 0.9, "alibi": 0.8, "rope": 0.8, "lstm": 0.5, "mamba2": 0.5}
     at_longer = {"hard_alibi": 0.6, "alibi": 0.4, "rope": 0.3, "lstm": 0.1, "mamba2": 0.2}
     assert copies_as_published(at_known | known, at_longer | longer) is holds
+
+
+def test_the_runs_of_a_study_are_found_from_the_studys_directory() -> None:
+    recipe = {
+        "partwise": 1, "name": "tiny", "data": {"use": "copy", "size": 40, "valid": 5, "test": 0}, "tokenizer": "char",
+        "model": {"use": "language_model", "width": 8, "context": 32, "blocks": []},
+        "trainer": {"use": "standard", "steps": 1, "batch_size": 2},
+    }  # fmt: skip
+    done = train(load(recipe), result.RUNS / "pool" / "tiny")
+    outcome = Outcome(variant="base", seed=0, identity="tiny", state="done", directory="../pool/tiny")
+    (result.RUNS / "study").mkdir()
+    (found,) = result.runs_of("study", [outcome])
+    assert found.run.directory.samefile(done.directory)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from statistics import mean
 
 from partwise.studies.results import Results
-from partwise.workflow import evaluate, reopen
+from partwise.workflow import evaluate
 
-from .result import Obtained, Replication, study, values
+from .result import Obtained, Replication, runs_of, study, values
 
 SOLVED = 0.99
 CLEAR = 0.05
@@ -49,13 +48,13 @@ def copying(name: str) -> Obtained:
     """Accuracy per letter, given the letters before, on strings as long as those trained on and on longer ones."""
     results = study(name)
     longer = {one.levels["model"]: mean(values(results, one.name)) for one in results.variants}
-    known = {one.levels["model"]: _accuracy_on_known_lengths(results, one.name) for one in results.variants}
+    known = {one.levels["model"]: _accuracy_on_known_lengths(name, results, one.name) for one in results.variants}
     told = ", ".join(f"{model} {known[model]:.2f} to {longer[model]:.2f}" for model in known)
     return Obtained(told, copies_as_published(known, longer))
 
 
-def _accuracy_on_known_lengths(results: Results, variant: str) -> float:
-    runs = (reopen(Path(str(one.directory))) for one in results.of(variant))
+def _accuracy_on_known_lengths(name: str, results: Results, variant: str) -> float:
+    runs = runs_of(name, results.of(variant))
     return mean(evaluate(run, "valid", accuracy=True).accuracy or 0.0 for run in runs)
 
 

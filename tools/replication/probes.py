@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from statistics import mean
 
 import torch
 
 from partwise.modules import evaluating
 from partwise.studies.results import Results
-from partwise.workflow import Reopened, reopen
+from partwise.workflow import Reopened
 from partwise_data.adding import CIRCLED
 
-from .result import Obtained, Replication, contrasts, study, values
+from .result import Obtained, Replication, contrasts, runs_of, study, values
 
 
 def induction(name: str) -> Obtained:
@@ -26,14 +25,14 @@ def induction(name: str) -> Obtained:
 def adding_problem(name: str) -> Obtained:
     """Mean squared error of the sum that a model expects."""
     results = study(name)
-    errors = {variant.levels["mixer"]: _squared_error(results, variant.name) for variant in results.variants}
+    errors = {variant.levels["mixer"]: _squared_error(name, results, variant.name) for variant in results.variants}
     told = ", ".join(f"{mixer} {error:.4f}" for mixer, error in errors.items())
     return Obtained(told, errors["rnn"] > 0.15 and max(errors["gru"], errors["lstm"]) < 0.01)
 
 
-def _squared_error(results: Results, variant: str) -> float:
+def _squared_error(name: str, results: Results, variant: str) -> float:
     """Mean over runs and examples of the square of (expected - true sum), of digits d that stand for (d + 0.5) / 10."""
-    return mean(_squared_error_of(reopen(Path(str(one.directory)))) for one in results.of(variant))
+    return mean(map(_squared_error_of, runs_of(name, results.of(variant))))
 
 
 def _squared_error_of(run: Reopened) -> float:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from partwise.studies.analysis import analyse
 from partwise.studies.analysis.findings import Contrast
 from partwise.studies.directories import RESULTS
-from partwise.studies.results import Results
+from partwise.studies.results import Outcome, Results
+from partwise.workflow import Reopened, reopen
 
 RUNS = Path("runs/replications")
 
@@ -39,6 +40,11 @@ def study(name: str) -> Results:
     out = RUNS / name
     partwise("ablate", f"replications/{name}", "--out", str(out))
     return Results.load(out / RESULTS)
+
+
+def runs_of(name: str, outcomes: Iterable[Outcome]) -> Iterator[Reopened]:
+    """The trained runs of a study, of which its results say where they lie as seen from the study's directory."""
+    return (reopen(RUNS / name / str(one.directory)) for one in outcomes)
 
 
 def partwise(*words: str) -> None:
