@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .delta import DeltaRule
 from .inputs import Inputs
+from .kernels import DELTA, rule_for
 from .memory import empty_matrix, exact, remember
 from .shape import Heads
 
@@ -27,7 +28,11 @@ class DeltaNet(nn.Module):
     `norm` acts on each head, [.., V]. The eigenvalues of a step are 1, and 1 - beta in the direction of the key.
     """
 
-    def __init__(self, width: int, heads: Heads, kernel: int, largest: float, norm: nn.Module) -> None:
+    kernel = DELTA
+
+    def __init__(
+        self, width: int, heads: Heads, kernel: int, largest: float, norm: nn.Module, backend: str = "torch"
+    ) -> None:
         super().__init__()
         self.heads, self.largest = heads, largest
         self.inputs = Inputs(width, heads, kernel)
@@ -35,7 +40,7 @@ class DeltaNet(nn.Module):
         self.norm = norm
         self.output = nn.Linear(heads.values, width, bias=False)
         self.output.ends_residual_branch = True  # type: ignore[assignment]
-        self.rule = DeltaRule()
+        self.rule = rule_for(backend, DeltaRule(), self.kernel)
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         x = flow.clear_padding(x)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .delta_net import DeltaNet
+from .kernels import GATED_DELTA
 from .memory import exact
 from .shape import Heads
 
@@ -28,8 +29,12 @@ class GatedDeltaNet(DeltaNet):
     [0.001, 0.1], evenly in its logarithm.
     """
 
-    def __init__(self, width: int, heads: Heads, kernel: int, largest: float, norm: nn.Module) -> None:
-        super().__init__(width, heads, kernel, largest, norm)
+    kernel = GATED_DELTA
+
+    def __init__(
+        self, width: int, heads: Heads, kernel: int, largest: float, norm: nn.Module, backend: str = "torch"
+    ) -> None:
+        super().__init__(width, heads, kernel, largest, norm, backend)
         self.alpha = nn.Linear(width, heads.count, bias=False)
         self.gate = nn.Linear(width, heads.values, bias=False)
         self.log_rate = nn.Parameter(torch.empty(heads.count))

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .fading import FadingByFeature
+from .kernels import GATED_LINEAR_ATTENTION, rule_for
 from .memory import empty_matrix, exact, remember
 from .shape import Heads
 
@@ -26,7 +27,9 @@ class GatedLinearAttention(nn.Module):
     `norm` acts on each head, [.., V]. The rank of W_2 W_1 is `rank`.
     """
 
-    def __init__(self, width: int, heads: Heads, rank: int, divisor: float, norm: nn.Module) -> None:
+    def __init__(
+        self, width: int, heads: Heads, rank: int, divisor: float, norm: nn.Module, backend: str = "torch"
+    ) -> None:
         super().__init__()
         self.heads, self.divisor = heads, divisor
         self.sizes = [heads.keys, heads.keys, heads.values]
@@ -37,7 +40,7 @@ class GatedLinearAttention(nn.Module):
         self.norm = norm
         self.output = nn.Linear(heads.values, width, bias=False)
         self.output.ends_residual_branch = True  # type: ignore[assignment]
-        self.rule = FadingByFeature()
+        self.rule = rule_for(backend, FadingByFeature(), GATED_LINEAR_ATTENTION)
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         x = flow.clear_padding(x)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .fading import FadingByHead
+from .kernels import RETENTION, rule_for
 from .memory import empty_matrix, exact, remember
 from .shape import Heads
 
@@ -26,7 +27,9 @@ class Retention(nn.Module):
     `norm` acts on each head, [.., V]. `position` turns queries and keys; None leaves that to the pass.
     """
 
-    def __init__(self, width: int, heads: Heads, norm: nn.Module, position: PositionEncoder | None = None) -> None:
+    def __init__(
+        self, width: int, heads: Heads, norm: nn.Module, position: PositionEncoder | None = None, backend: str = "torch"
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.sizes = [heads.keys, heads.keys, heads.values, heads.values]
@@ -36,7 +39,7 @@ class Retention(nn.Module):
         self.norm = norm
         self.output = nn.Linear(heads.values, width, bias=False)
         self.output.ends_residual_branch = True  # type: ignore[assignment]
-        self.rule = FadingByHead()
+        self.rule = rule_for(backend, FadingByHead(), RETENTION)
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         x = flow.clear_padding(x)

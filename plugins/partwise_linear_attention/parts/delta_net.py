@@ -10,7 +10,7 @@ from pydantic import NonNegativeInt, PositiveFloat
 from partwise import use
 from partwise.parts import LayerSite
 
-from .heads import MatrixMemory
+from .backend import WithKernels
 
 if TYPE_CHECKING:
     from partwise_linear_attention.delta_net import DeltaNet as DeltaModule
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LARGEST = {"positive": 1.0, "any": 2.0}
 
 
-class DeltaNet(MatrixMemory):
+class DeltaNet(WithKernels):
     """Linear attention that replaces what a key holds, by the delta rule (Yang et al. 2024, arXiv:2406.06484).
 
         q_t, k_t, v_t = silu(convolution(linear map of x))_t; q_t and k_t divided by their lengths
@@ -41,14 +41,23 @@ class DeltaNet(MatrixMemory):
     def build(self, site: LayerSite) -> DeltaModule:
         from partwise_linear_attention.delta_net import DeltaNet
 
+        self._refuse_backend()
         heads = self._heads(site)
-        return DeltaNet(site.width, heads, self.convolution, LARGEST[self.eigenvalues], self._norm(heads))
+        return DeltaNet(site.width, heads, self.convolution, LARGEST[self.eigenvalues], self._norm(heads), self.backend)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
         return (
             cls(heads=2),
-            cls(heads=1, key_ratio=0.5, value_ratio=2.0, convolution=0, eigenvalues="any", norm=use("layer_norm")),
+            cls(
+                heads=1,
+                key_ratio=0.5,
+                value_ratio=2.0,
+                convolution=0,
+                eigenvalues="any",
+                norm=use("layer_norm"),
+                backend="auto",
+            ),
         )
 
 
@@ -71,5 +80,8 @@ class GatedDeltaNet(DeltaNet):
     def build(self, site: LayerSite) -> GatedModule:
         from partwise_linear_attention.gated_delta_net import GatedDeltaNet
 
+        self._refuse_backend()
         heads = self._heads(site)
-        return GatedDeltaNet(site.width, heads, self.convolution, LARGEST[self.eigenvalues], self._norm(heads))
+        return GatedDeltaNet(
+            site.width, heads, self.convolution, LARGEST[self.eigenvalues], self._norm(heads), self.backend
+        )

@@ -10,13 +10,13 @@ from pydantic import PositiveFloat, PositiveInt
 from partwise import use
 from partwise.parts import LayerSite, slots
 
-from .heads import MatrixMemory
+from .backend import WithKernels
 
 if TYPE_CHECKING:
     from partwise_linear_attention.gated_linear_attention import GatedLinearAttention as Module
 
 
-class GatedLinearAttention(MatrixMemory):
+class GatedLinearAttention(WithKernels):
     """Linear attention whose memory fades feature by feature, as the input says (Yang et al. 2023, arXiv:2312.06635).
 
         alpha_t = sigmoid(W_2 W_1 x_t + b) ** (1 / gate_divisor)
@@ -41,12 +41,15 @@ class GatedLinearAttention(MatrixMemory):
     def build(self, site: LayerSite) -> Module:
         from partwise_linear_attention.gated_linear_attention import GatedLinearAttention
 
+        self._refuse_backend()
         heads = self._heads(site)
-        return GatedLinearAttention(site.width, heads, self.gate_rank, self.gate_divisor, self._norm(heads))
+        return GatedLinearAttention(
+            site.width, heads, self.gate_rank, self.gate_divisor, self._norm(heads), self.backend
+        )
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
         return (
             cls(heads=2, gate_rank=4),
-            cls(heads=1, key_ratio=1.0, value_ratio=2.0, gate_divisor=4.0, norm=use("rms_norm")),
+            cls(heads=1, key_ratio=1.0, value_ratio=2.0, gate_divisor=4.0, norm=use("rms_norm"), backend="auto"),
         )

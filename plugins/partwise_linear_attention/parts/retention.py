@@ -10,7 +10,7 @@ from pydantic import PositiveFloat
 from partwise import PartError, use
 from partwise.parts import LayerSite, PositionSite, slots
 
-from .heads import MatrixMemory
+from .backend import WithKernels
 
 if TYPE_CHECKING:
     from partwise.modules import PositionEncoder
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from partwise_linear_attention.shape import Heads
 
 
-class Retention(MatrixMemory):
+class Retention(WithKernels):
     """Multi-scale retention: linear attention whose heads forget at fixed rates (Sun et al. 2023, arXiv:2307.08621).
 
         S_t = gamma_h S_{t-1} + k_t v_t^T,   o_t = S_t^T q_t / sqrt(K),   gamma_h = 1 - 2 ** (-5 - h), h = 0, 1, ...
@@ -41,8 +41,9 @@ class Retention(MatrixMemory):
     def build(self, site: LayerSite) -> Module:
         from partwise_linear_attention.retention import Retention
 
+        self._refuse_backend()
         heads = self._heads(site)
-        return Retention(site.width, heads, self._norm(heads), self._position(site, heads))
+        return Retention(site.width, heads, self._norm(heads), self._position(site, heads), self.backend)
 
     def _position(self, site: LayerSite, heads: Heads) -> PositionEncoder | None:
         part = self.position or (None if site.position is None else site.position.part)
@@ -69,5 +70,5 @@ class Retention(MatrixMemory):
         return (
             cls(heads=2),
             cls(heads=4, key_ratio=0.5, value_ratio=1.0, norm=use("rms_norm"), position=use("rope")),
-            cls(heads=2, position=None),
+            cls(heads=2, position=None, backend="auto"),
         )
