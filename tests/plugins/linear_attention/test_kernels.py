@@ -128,7 +128,8 @@ def test_on_a_cpu_only_auto_goes_on() -> None:
 def test_on_a_gpu_the_kernels_give_what_our_chunks_give(part: type[WithKernels], packed: bool) -> None:
     pytest.importorskip("fla", reason="not tested here: fla-core's kernels: pip install fla-core")
     torch.manual_seed(0)
-    ours, theirs = (part(heads=2, backend=name).assemble(LayerSite(width=128)).cuda() for name in ("torch", "fla"))
+    modules: list[Any] = [part(heads=2, backend=name).assemble(LayerSite(width=128)) for name in ("torch", "fla")]
+    ours, theirs = (module.cuda() for module in modules)
     theirs.load_state_dict(ours.state_dict())
     x, flow = torch.randn(2, 300, 128, device="cuda"), causal_flow(300, "cuda")
     if packed:
