@@ -185,6 +185,19 @@ FAMILIES = (
         {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_hidden_size": 48, "bias": False},
     ),
     Reduced(
+        "falcon-40b",
+        "falcon-40b",
+        41_303_293_952,
+        "model.blocks.*.norm.eps=0.1",
+        {
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_kv_heads": 2,
+            "new_decoder_architecture": True,
+        },
+    ),
+    Reduced(
         "pythia",
         "pythia-160m",
         162_322_944,
