@@ -98,6 +98,13 @@ FAMILIES = (
         {**LLAMA, "rope_parameters": STRETCHED},
     ),
     Reduced("mistral", "mistral-7b", 7_241_732_096, "model.blocks.*.mixer.window=8", {**LLAMA, "sliding_window": 7}),
+    Reduced(
+        "mixtral",
+        "mixtral-8x7b",
+        46_702_792_704,
+        "model.blocks.*.feedforward.router.softmax=before",
+        {**LLAMA, "num_local_experts": 5, "num_experts_per_tok": 2},
+    ),
     Reduced("qwen2", "qwen2-7b", 7_615_616_512, "model.position.base=400.0", {**LLAMA, "rope_parameters": ROPE}),
     Reduced(
         "qwen3",
