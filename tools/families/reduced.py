@@ -81,6 +81,16 @@ STRETCHED = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 16,
 }
+YARN = {
+    "rope_type": "yarn",
+    "rope_theta": 10_000.0,
+    "factor": 4.0,
+    "beta_fast": 32.0,
+    "beta_slow": 1.0,
+    "original_max_position_embeddings": 16,
+    "mscale": 0.7,
+    "mscale_all_dim": 1.0,
+}
 
 FAMILIES = (
     Reduced(
@@ -104,6 +114,30 @@ FAMILIES = (
         46_702_792_704,
         "model.blocks.*.feedforward.router.softmax=before",
         {**LLAMA, "num_local_experts": 5, "num_experts_per_tok": 2},
+    ),
+    Reduced(
+        "deepseek-v3",
+        "deepseek-v3",
+        671_026_404_352,  # and 58 * 256 biases of the choice of experts, which gradients do not reach
+        "model.blocks.2.feedforward.router.scale=1.0",
+        {
+            **LLAMA,
+            "num_hidden_layers": 3,
+            "num_key_value_heads": 4,
+            "moe_intermediate_size": 24,
+            "n_shared_experts": 2,
+            "n_routed_experts": 8,
+            "num_experts_per_tok": 3,
+            "n_group": 4,
+            "topk_group": 2,
+            "first_k_dense_replace": 1,
+            "kv_lora_rank": 16,
+            "q_lora_rank": 20,
+            "qk_nope_head_dim": 8,
+            "qk_rope_head_dim": 4,
+            "v_head_dim": 6,
+            "rope_parameters": YARN,
+        },
     ),
     Reduced("qwen2", "qwen2-7b", 7_615_616_512, "model.position.base=400.0", {**LLAMA, "rope_parameters": ROPE}),
     Reduced(

@@ -219,7 +219,9 @@ def test_of_an_encoder_and_a_decoder_both_are_compared(tmp_path: Path) -> None:
         decoder = [{**layer, "cross": {**mixer, **cross}}]
         recipe = {"extends": "families/t5-v1.1-small", "name": "small", "model": {**model, "decoder": decoder}}
         (tmp_path / "small.json").write_text(json.dumps(recipe))
-        return compare(tmp_path, str(tmp_path / "small.json"), own_directory() / "families" / "t5-v1.1.weights.json").first
+        return compare(
+            tmp_path, str(tmp_path / "small.json"), own_directory() / "families" / "t5-v1.1.weights.json"
+        ).first
 
     assert first() is None
     assert first(score="scaled_dot").module.theirs == ("decoder.block.0.layer.1.EncDecAttention",)
