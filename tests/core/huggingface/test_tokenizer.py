@@ -26,8 +26,8 @@ from partwise_tokenizers.parts import TokenizerJson
 
 from ...plugins.tokenizers.test_added_tokens import metaspace, unigram, wordpiece
 from ...plugins.tokenizers.test_library import cohere, deepseek, gemma
-from .test_convert import LLAMA, SMALL, TOKENIZER
 from .both_sides import networks
+from .test_convert import LLAMA, SMALL, TOKENIZER
 
 SAMPLES = Path(partwise_tokenizers.__file__).parent / "samples"
 TEXTS = [
