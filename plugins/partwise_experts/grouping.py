@@ -16,12 +16,12 @@ class GroupedLinear(nn.Linear):
     """`count` linear layers in one: rows [M, I], sorted by layer, to [M, O].
 
     It is a linear layer whose weight [count * O, I] holds theirs one after the other, and says so by `stacked`: an
-    initializer draws each as a layer of its own.
+    initializer draws each as a layer of its own. Weight maps see N of them by `alike`.
     """
 
     def __init__(self, like: nn.Linear, count: int) -> None:
         super().__init__(like.in_features, count * like.out_features, like.bias is not None)
-        self.count = count
+        self.count = self.alike = count
         self.stacked = getattr(like, "stacked", [like.out_features]) * count
         if getattr(like, "ends_residual_branch", False):
             self.ends_residual_branch = True

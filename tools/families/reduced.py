@@ -81,6 +81,16 @@ STRETCHED = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 16,
 }
+YARN = {
+    "rope_type": "yarn",
+    "rope_theta": 10_000.0,
+    "factor": 4.0,
+    "beta_fast": 32.0,
+    "beta_slow": 1.0,
+    "original_max_position_embeddings": 16,
+    "mscale": 1.0,
+    "mscale_all_dim": 1.0,
+}
 
 FAMILIES = (
     Reduced(
@@ -98,6 +108,37 @@ FAMILIES = (
         {**LLAMA, "rope_parameters": STRETCHED},
     ),
     Reduced("mistral", "mistral-7b", 7_241_732_096, "model.blocks.*.mixer.window=8", {**LLAMA, "sliding_window": 7}),
+    Reduced(
+        "mixtral",
+        "mixtral-8x7b",
+        46_702_792_704,
+        "model.blocks.*.feedforward.router.softmax=before",
+        {**LLAMA, "num_local_experts": 5, "num_experts_per_tok": 2},
+    ),
+    Reduced(
+        "deepseek-v3",
+        "deepseek-v3",
+        671_026_404_352,  # and 58 * 256 biases of the choice of experts, which gradients do not reach
+        "model.blocks.2.feedforward.router.scale=1.0",
+        {
+            **LLAMA,
+            "num_hidden_layers": 3,
+            "num_key_value_heads": 4,
+            "moe_intermediate_size": 24,
+            "n_shared_experts": 2,
+            "n_routed_experts": 8,
+            "num_experts_per_tok": 3,
+            "n_group": 4,
+            "topk_group": 2,
+            "first_k_dense_replace": 1,
+            "kv_lora_rank": 16,
+            "q_lora_rank": 20,
+            "qk_nope_head_dim": 8,
+            "qk_rope_head_dim": 4,
+            "v_head_dim": 6,
+            "rope_parameters": YARN,
+        },
+    ),
     Reduced("qwen2", "qwen2-7b", 7_615_616_512, "model.position.base=400.0", {**LLAMA, "rope_parameters": ROPE}),
     Reduced(
         "qwen3",
@@ -183,6 +224,19 @@ FAMILIES = (
         6_921_720_704,
         "model.blocks.*.feedforward.form=tanh",
         {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_hidden_size": 48, "bias": False},
+    ),
+    Reduced(
+        "falcon-40b",
+        "falcon-40b",
+        41_303_293_952,
+        "model.blocks.*.norm.eps=0.1",
+        {
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_kv_heads": 2,
+            "new_decoder_architecture": True,
+        },
     ),
     Reduced(
         "pythia",

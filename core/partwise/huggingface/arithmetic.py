@@ -4,6 +4,7 @@ recipe, `model.width // model.blocks.0.mixer.heads`: parsed and computed, never 
 from __future__ import annotations
 
 import ast
+import math
 import operator
 import re
 from collections.abc import Callable
@@ -87,6 +88,8 @@ def refuse_unsolvable(text: str, key: str) -> None:
 def _solved(node: ast.AST, key: str, value: Any, value_of: Callable[[str], Any]) -> Any:
     if isinstance(node, ast.UnaryOp):
         return _solved(node.operand, key, -value, value_of)
+    if isinstance(node, ast.Call):
+        return _solved(node.args[0], key, math.exp(value), value_of)
     if not isinstance(node, ast.BinOp):
         return value
     left, right = (sum(_is(one, key) for one in _leaves(side)) for side in (node.left, node.right))
@@ -125,7 +128,7 @@ def _parsed(text: str, what: str = "keys of config.json") -> ast.AST:
         list(_leaves(tree))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ValueError(
-            f"expected {what} and numbers, joined by + - * / // % ** and parentheses, got {text[:60]!r}"
+            f"expected {what} and numbers, joined by + - * / // % **, log() and parentheses, got {text[:60]!r}"
         ) from None
     return tree
 
@@ -135,10 +138,16 @@ def _leaves(node: ast.AST) -> list[ast.AST]:
         return [*_leaves(node.left), *_leaves(node.right)]
     if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
         return _leaves(node.operand)
+    if isinstance(node, ast.Call) and _is_logarithm(node):
+        return _leaves(node.args[0])
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
         return [node]
     _key(node)
     return [node]
+
+
+def _is_logarithm(node: ast.Call) -> bool:
+    return isinstance(node.func, ast.Name) and node.func.id == "log" and len(node.args) == 1 and not node.keywords
 
 
 def _key(node: ast.AST) -> str:
@@ -163,6 +172,8 @@ def _computed(node: ast.AST, value_of: Callable[[str], Any]) -> Any:
         return _OPERATORS[type(node.op)](left, right)
     if isinstance(node, ast.UnaryOp):
         return _OPERATORS[type(node.op)](_computed(node.operand, value_of))
+    if isinstance(node, ast.Call):
+        return math.log(_computed(node.args[0], value_of))
     if isinstance(node, ast.Constant):
         return node.value
     key = _key(node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from annotated_types import MinLen
+from annotated_types import Ge, MinLen
 from pydantic import AfterValidator, BaseModel, ConfigDict, StrictInt, StrictStr, field_validator, model_validator
 
 from .arithmetic import keys_in, refuse_unsolvable
@@ -115,8 +115,19 @@ class Every(BaseModel):
     others: Any
 
 
+class First(BaseModel):
+    """As many layers as the setting says have `first`, those after them `others`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    first: Any
+    others: Any
+    default: Annotated[StrictInt, Ge(0)] | None = None
+    """How many where config.json does not say; null: it must be there."""
+
+
 class LayerList(BaseModel):
-    """A setting with one value for each layer: `layer_types`."""
+    """A setting with one value for each layer, `layer_types`; or one that says how many of the first have one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -126,9 +137,11 @@ class LayerList(BaseModel):
     """The pattern of layers in the recipe."""
     depth: Place = "model.depth"
     """The number of layers in the recipe."""
+    counts: First | None = None
+    """For a setting that is a number of layers, not a list: `first_k_dense_replace`."""
     default: tuple[Any, ...] | Every | None = None
     """The list where config.json has none, or null: repeated until there are as many as layers. null: it must be there.
     """
 
 
-__all__ = ["Case", "Every", "Key", "LayerCase", "LayerList", "Place", "Setting"]
+__all__ = ["Case", "Every", "First", "Key", "LayerCase", "LayerList", "Place", "Setting"]

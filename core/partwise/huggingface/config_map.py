@@ -84,7 +84,7 @@ class ConfigMap(BaseModel):
             yield self._config(recipe, cases, rows or {})
 
     def _config(self, recipe: Mapping[str, Any], cases: Sequence[Case], rows: Mapping[str, int]) -> dict[str, Any]:
-        from .layer_lists import lists_of_recipe
+        from .layer_lists import computed_in_layers, lists_of_recipe
 
         flat: Flat = dict(self.fixed)
         for case in cases:
@@ -110,6 +110,8 @@ class ConfigMap(BaseModel):
                 flat[setting.key] = self.value(setting, flat)
         for setting in backwards:
             flat |= self._undone(setting, recipe, flat)
+        for setting, layer in computed_in_layers(self.layers, recipe):
+            flat |= self._undone(setting, layer, flat)
         for setting in self.taken(cases):
             if not setting.places and setting.expression is not None:  # no knob, but their class wants it to fit
                 flat[setting.key] = self.value(setting, flat)

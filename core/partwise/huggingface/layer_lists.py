@@ -11,7 +11,7 @@ from partwise.recipe import LoadedRecipe
 from partwise.recipe.paths import values_at
 
 from .arithmetic import computed
-from .config_entry import Every, LayerCase, LayerList
+from .config_entry import Every, First, LayerCase, LayerList, Setting
 from .config_map import ConfigMap, Flat, is_like, one_value, same, shown
 
 Layer = dict[str, Any]
@@ -54,7 +54,7 @@ def lists_of_recipe(lists: Sequence[LayerList], recipe: Mapping[str, Any]) -> Fl
     for one in lists:
         layers = layers_of(recipe, one.blocks, one.depth)
         cases = [_case_of_layer(one, layer, index) for index, layer in enumerate(layers)]
-        flat[one.key] = [case.value for case in cases]
+        flat[one.key] = _said(one, [case.value for case in cases])
         for setting in dict.fromkeys(setting.key for case in one.cases for setting in case.settings):
             values = [
                 (known, value)
@@ -64,8 +64,34 @@ def lists_of_recipe(lists: Sequence[LayerList], recipe: Mapping[str, Any]) -> Fl
                 for path in known.at
                 for value in values_at(layer, path)
             ]
-            flat[setting] = one_value(values[0][0], [value for _, value in values]) if values else None
+            if values or not _only_computed(one, setting):
+                flat[setting] = one_value(values[0][0], [value for _, value in values]) if values else None
     return flat
+
+
+def computed_in_layers(lists: Sequence[LayerList], recipe: Mapping[str, Any]) -> list[tuple[Setting, Layer]]:
+    """Settings that are found again from knobs computed from them, each with the first layer that has these."""
+    found: dict[str, tuple[Setting, Layer]] = {}
+    for one in lists:
+        for index, layer in enumerate(layers_of(recipe, one.blocks, one.depth)):
+            for setting in _case_of_layer(one, layer, index).settings:
+                if not setting.at and setting.computed:
+                    found.setdefault(setting.key, (setting, layer))
+    return list(found.values())
+
+
+def _only_computed(one: LayerList, key: str) -> bool:
+    return not any(setting.at for case in one.cases for setting in case.settings if setting.key == key)
+
+
+def _said(one: LayerList, values: list[Any]) -> Any:
+    """What the key says where layers have these values."""
+    if one.counts is None:
+        return values
+    count = next((index for index, value in enumerate(values) if not same(value, one.counts.first)), len(values))
+    if any(same(value, one.counts.first) for value in values[count:]):
+        raise InputError(f"{one.blocks}: {one.key} is a number of first layers, and some of those are further up")
+    return count
 
 
 def layers_of(recipe: Mapping[str, Any], blocks: str, depth: str) -> list[Layer]:
@@ -102,6 +128,8 @@ def _in_layers(config_map: ConfigMap, one: LayerList, flat: Flat, depth: int) ->
 
 def _values(config_map: ConfigMap, one: LayerList, flat: Flat, depth: int) -> Sequence[Any]:
     given = flat.get(one.key)
+    if one.counts is not None:
+        return _first(one, one.counts, given, depth)
     if given is None:
         return _default(config_map, one, flat, depth)
     if not isinstance(given, list | tuple):
@@ -111,6 +139,13 @@ def _values(config_map: ConfigMap, one: LayerList, flat: Flat, depth: int) -> Se
     if len(given) != depth:
         raise InputError(f"config.json: {one.key} has {len(given)} values for {depth} layers")
     return given
+
+
+def _first(one: LayerList, counts: First, given: Any, depth: int) -> Sequence[Any]:
+    count = counts.default if given is None else given
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise InputError(f"config.json: {one.key} is {shown(count)}, where a number of layers is needed")
+    return [counts.first if index < count else counts.others for index in range(depth)]
 
 
 def _default(config_map: ConfigMap, one: LayerList, flat: Flat, depth: int) -> Sequence[Any]:

@@ -144,7 +144,7 @@ class WeightMap:
             made = tensor_steps.to_ours(matched, theirs, own, facts)
             ours = dict(zip(matched.entry.ours, made, strict=True))
             tensor_steps.refuse_other_shapes(matched, ours, own, theirs)
-            yield from ours.items()
+            yield from ((name, one.flatten(0, 1) if _alike(model, name) else one) for name, one in ours.items())
 
     def to_theirs(self, ours: Mapping[str, Tensor], model: nn.Module, facts: Facts) -> dict[str, Tensor]:
         """The checkpoint's tensors by its names, from those of `model`.
@@ -154,6 +154,7 @@ class WeightMap:
         """
         theirs: dict[str, Tensor] = {}
         plan = self.plan(model, facts)
+        ours = _by_layer(model, ours)
         for matched in plan:
             for name, made, begin in tensor_steps.to_theirs(matched, ours, facts):
                 one = made if begin is None else _among(made, begin, matched.entry, facts, theirs.get(name))
@@ -236,7 +237,18 @@ class WeightMap:
 def _own(model: nn.Module) -> dict[str, Tensor]:
     from partwise.runs.weights import model_tensors
 
-    return model_tensors(model)
+    return _by_layer(model, model_tensors(model))
+
+
+def _by_layer(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors; those of layers that are alike and stacked, such as experts, with a first axis for them."""
+    counts = {name: _alike(model, name) for name in tensors}
+    return {name: one.unflatten(0, (counts[name], -1)) if counts[name] else one for name, one in tensors.items()}
+
+
+def _alike(model: nn.Module, name: str) -> int:
+    """How many layers of one shape are stacked in a tensor; 0 if it is one layer."""
+    return int(getattr(model.get_submodule(name.rpartition(".")[0]), "alike", 0))
 
 
 def _stacked(model: nn.Module, name: str, own: Mapping[str, Tensor]) -> list[int]:

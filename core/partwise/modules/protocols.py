@@ -146,6 +146,7 @@ class Initializer(Protocol):
 
     A module may set two attributes on a linear layer for it: `ends_residual_branch = True` if the layer's output is
     added to the residual stream, and `stacked = [sizes]` if its rows are several layers in one.
+    Weight maps heed `alike = N` beside it: the rows are those of N layers of one shape, such as experts.
     """
 
     def __call__(self, module: nn.Module) -> None: ...

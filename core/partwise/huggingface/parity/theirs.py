@@ -96,6 +96,7 @@ def _loaded(kind: Any, directory: Path) -> nn.Module:
         )
     except Exception as error:
         raise InputError(f"transformers cannot load {directory}: {told(error)}") from error
+    _by_one(model)
     if loading["missing_keys"]:
         raise InputError(
             f"{directory} lacks {', '.join(sorted(loading['missing_keys'])[:3])}, which transformers needs"
@@ -135,9 +136,15 @@ def _random(
     raise refused
 
 
+def _by_one(model: Any) -> Any:
+    """With experts, if there are any, computed one after the other, which is possible in float64, too."""
+    model.config._experts_implementation = "eager"
+    return model
+
+
 def _made(kind: Any, config: Mapping[str, Any], directory: Path) -> Any:
     try:
-        return kind._from_config(_config(kind, config), attn_implementation="eager")
+        return _by_one(kind._from_config(_config(kind, config), attn_implementation="eager"))
     except Exception as error:
         raise InputError(f"transformers cannot make a model of {directory / CONFIG}: {told(error)}") from error
 
