@@ -95,7 +95,7 @@ class YarnScaling:
         steps = torch.arange(pairs, dtype=torch.float32, device=ladder.device)
         kept = 1 - ((steps - first) / (last - first or 0.001)).clamp(0, 1)
         blended = kept * ladder + (1 - kept) * ladder / self.factor
-        return Scaled(blended, torch.tensor(self.attention_factor))
+        return Scaled(blended, torch.tensor(self.attention_factor, dtype=torch.float64))
 
     def _index(self, rounds: float, ladder: Tensor) -> float:
         """The index, between whole numbers, of the pair that makes so many turns within the original context."""
@@ -113,7 +113,7 @@ class LongRopeScaling:
 
     def __call__(self, ladder: Tensor, length: Tensor) -> Scaled:
         divisors = torch.tensor(self.divisors, dtype=ladder.dtype, device=ladder.device)
-        return Scaled(ladder / divisors, torch.tensor(self.attention_factor))
+        return Scaled(ladder / divisors, torch.tensor(self.attention_factor, dtype=torch.float64))
 
 
 @dataclass(frozen=True)

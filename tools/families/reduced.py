@@ -88,7 +88,7 @@ YARN = {
     "beta_fast": 32.0,
     "beta_slow": 1.0,
     "original_max_position_embeddings": 16,
-    "mscale": 1.0,
+    "mscale": 0.7,
     "mscale_all_dim": 1.0,
 }
 
