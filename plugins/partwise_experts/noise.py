@@ -22,8 +22,8 @@ class NoisyScores(Scores):
     checkpoints keep.
     """
 
-    def __init__(self, width: int, experts: int, jitter: float, learned: bool) -> None:
-        super().__init__(width, experts)
+    def __init__(self, width: int, experts: int, bias: bool, jitter: float, learned: bool) -> None:
+        super().__init__(width, experts, bias)
         self.jitter = jitter
         self.spread = Scores(width, experts) if learned else None
 

@@ -21,16 +21,17 @@ class Scores(nn.Linear):
 
     parameter_roles = {"weight": "router"}  # noqa: RUF012 - nobody changes it
 
-    def __init__(self, width: int, experts: int) -> None:
-        super().__init__(width, experts, bias=False)
+    def __init__(self, width: int, experts: int, bias: bool = False) -> None:
+        super().__init__(width, experts, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         weight, x = in_float32(self.weight), in_float32(x)
+        bias = None if self.bias is None else in_float32(self.bias)
         kind = x.device.type
         if kind == "meta" or not torch.is_autocast_enabled(kind):
-            return F.linear(x, weight)
+            return F.linear(x, weight, bias)
         with torch.autocast(kind, enabled=False):
-            return F.linear(x, weight)
+            return F.linear(x, weight, bias)
 
 
 def best(scores: Tensor, count: int) -> Tensor:

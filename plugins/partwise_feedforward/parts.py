@@ -148,6 +148,32 @@ class SwiGlu(_Gated):
         return F.silu
 
 
+class ClampedSwiGlu(_Gated):
+    """SwiGLU within limits: (g sigmoid(1.702 g) * (u + 1)) Wd, of clamped g = x Wg and u = x Wu (gpt-oss, OpenAI 2025).
+
+    The limit keeps single features from growing beyond what half precision holds, as in the published model's code.
+    """
+
+    name = "clamped_swiglu"
+
+    slope: PositiveFloat = 1.702
+    """What the gate is multiplied by within the sigmoid; with 1.702 it is nearly a GELU."""
+    limit: PositiveFloat = 7.0
+    """Largest value of the gate, and of the other half either way."""
+
+    def build(self, site: LayerSite) -> GatedFeedForward:
+        from .clamped import ClampedGatedFeedForward
+
+        return ClampedGatedFeedForward(
+            site.width, self.hidden_width(site.width), self.slope, self.limit, self.bias, self.dropout
+        )
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        first, second, third = super().examples()
+        return first, second.model_copy(update={"slope": 1.0}), third.model_copy(update={"limit": 0.3})
+
+
 class GeGlu(_Gated):
     """Gated by a GELU: (gelu(x Wg) * x Wu) Wd (Shazeer 2020; Gemma with the tanh form)."""
 
@@ -247,4 +273,4 @@ class ProductKeys(FeedForwardPart):
         return cls(keys=8, k=3, key_width=12), cls(heads=1, keys=5, k=5, key_width=6, query_norm=False)
 
 
-PARTS = (Relu, ReluSquared, Gelu, SwiGlu, GeGlu, Mlp, Glu, ProductKeys)
+PARTS = (Relu, ReluSquared, Gelu, SwiGlu, ClampedSwiGlu, GeGlu, Mlp, Glu, ProductKeys)

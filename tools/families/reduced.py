@@ -116,6 +116,29 @@ FAMILIES = (
         {**LLAMA, "num_local_experts": 5, "num_experts_per_tok": 2},
     ),
     Reduced(
+        "gpt-oss",
+        "gpt-oss-20b",
+        20_914_757_184,
+        "model.blocks.*.feedforward.expert.limit=0.5",
+        {
+            **LLAMA,
+            "head_dim": 8,
+            "num_local_experts": 5,
+            "num_experts_per_tok": 2,
+            "sliding_window": 4,
+            "swiglu_limit": 1.5,
+            "rope_parameters": {
+                "rope_type": "yarn",
+                "rope_theta": 150000.0,
+                "factor": 4.0,
+                "beta_fast": 32.0,
+                "beta_slow": 1.0,
+                "truncate": False,
+                "original_max_position_embeddings": 16,
+            },
+        },
+    ),
+    Reduced(
         "deepseek-v3",
         "deepseek-v3",
         671_026_404_352,  # and 58 * 256 biases of the choice of experts, which gradients do not reach

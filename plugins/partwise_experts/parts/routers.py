@@ -35,6 +35,8 @@ class TopK(RouterPart):
     softmax: Literal["before", "after"] = "after"
     """Over what weights add up to one. after: over the chosen experts (Shazeer et al.; Mixtral). before: over all
     of them, so that a single expert's weight can be learned (Switch, Fedus et al. 2022, arXiv:2101.03961)."""
+    bias: bool = False
+    """Whether the scores have a learned bias, x W + b (gpt-oss)."""
     balance: NonNegativeFloat = 0.01
     """Weight of the loss that balances the experts, which is 1 if all are chosen equally often (Fedus et al. 2022)."""
     z_loss: NonNegativeFloat = 0.0
@@ -65,14 +67,20 @@ class TopK(RouterPart):
                 '"softmax": "before", or k 2'
             )
         noisy = self.jitter > 0 or self.noise
-        shape = (site.width, site.experts)
+        shape = (site.width, site.experts, self.bias)
         scores = NoisyScores(*shape, self.jitter, self.noise) if noisy else Scores(*shape)
         return TopKRouter(scores, self.k, self.softmax, self.balance, self.z_loss)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
         single = cls(k=1, softmax="before", balance=0.1)
-        return cls(), single, cls(k=3, softmax="before", z_loss=0.1, balance=0.0), cls(jitter=0.1), cls(noise=True)
+        return (
+            cls(),
+            single,
+            cls(k=3, softmax="before", bias=True, z_loss=0.1, balance=0.0),
+            cls(jitter=0.1),
+            cls(noise=True),
+        )
 
 
 class Sigmoid(RouterPart):

@@ -18,9 +18,10 @@ B, T, E = 3, 7, 6
 def test_top_k_is_a_softmax_over_the_chosen_or_over_all() -> None:
     x = numbers(B, T, WIDTH)
     for softmax in ("after", "before"):
-        module = router(use="top_k", k=2, softmax=softmax)
+        module = router(use="top_k", k=2, softmax=softmax, bias=True)
+        torch.nn.init.normal_(module.scores.bias)
         shares = module(x, flow(T)).shares(B * T, E)
-        for token, logits in enumerate((x.flatten(0, 1) @ module.scores.weight.T).tolist()):
+        for token, logits in enumerate((x.flatten(0, 1) @ module.scores.weight.T + module.scores.bias).tolist()):
             chosen = sorted(range(E), key=lambda index: -logits[index])[:2]
             over = chosen if softmax == "after" else range(E)
             total = sum(torch.tensor(logits[index]).exp() for index in over)

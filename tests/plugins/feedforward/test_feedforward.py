@@ -17,6 +17,7 @@ from partwise_feedforward.activations import ACTIVATIONS
 from partwise_feedforward.parts import (
     PARTS,
     ActivationName,
+    ClampedSwiGlu,
     GeGlu,
     Gelu,
     Glu,
@@ -34,7 +35,7 @@ EXAMPLES = [
     if part is not ProductKeys
     for index, example in enumerate(part.examples())
 ]
-GATED = (SwiGlu, GeGlu, Glu)
+GATED = (SwiGlu, ClampedSwiGlu, GeGlu, Glu)
 
 
 def activation(part: FeedForwardPart, x: float) -> float:
@@ -45,6 +46,8 @@ def activation(part: FeedForwardPart, x: float) -> float:
             return x
         case Glu():
             return 1 / (1 + math.exp(-x))
+        case ClampedSwiGlu():
+            return min(x, part.limit) / (1 + math.exp(-part.slope * min(x, part.limit)))
         case Relu():
             return max(0.0, x)
         case ReluSquared():
@@ -67,6 +70,9 @@ def reference(part: FeedForwardPart, module: nn.Module, x: Tensor) -> Tensor:
         return torch.tensor([activation(part, value) for value in x.tolist()], dtype=torch.float64)
 
     x = x.double()
+    if isinstance(part, ClampedSwiGlu):
+        up = torch.tensor([max(-part.limit, min(value, part.limit)) + 1 for value in linear("up", x).tolist()])
+        return linear("down", acted(linear("gate", x)) * up.double())
     if isinstance(part, GATED):
         return linear("down", acted(linear("gate", x)) * linear("up", x))
     return linear("down", acted(linear("up", x)))
