@@ -44,6 +44,7 @@ def is_as_shown(line: str, shown: str) -> bool:
 
 def test_who_follows_the_page_sees_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
     (tmp_path / "stablelm").mkdir()
     run = []
     for match in BLOCK.finditer(PAGE):

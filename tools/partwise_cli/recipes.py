@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--families", "only_families", is_flag=True, help="List the public families that can be imported.")
 @options.as_json
 def command(only_studies: bool, only_families: bool, as_json: bool) -> None:
-    """List the recipes and studies that are found by name, or the families of public models.
+    """List the recipes, studies and families found by name.
 
     Use a name wherever a command takes a RECIPE (or, for a study, a STUDY), and in "extends" and "base".
 

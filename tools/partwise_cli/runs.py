@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @click.argument("directory", type=options.directory, default="runs", metavar="[DIR]")
 @options.as_json
 def command(directory: Path, as_json: bool) -> None:
-    """List runs: recipe, seed, state, step, loss, bits per byte, age, and the first figure of each evaluation.
+    """List runs: recipe, seed, state, step, loss, bits per byte, age.
+
+    If runs have evaluations, the first figure of each is shown, too.
 
     Those in the directory `runs` and below, or in DIR; the one written last comes first.
 

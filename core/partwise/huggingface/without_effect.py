@@ -46,7 +46,7 @@ OFF: dict[str, tuple[Any, ...]] = {
     "add_cross_attention": (False, None),
     "cross_attention_hidden_size": (None,),
     "is_decoder": (False, None),
-    "pruned_heads": (None,),
+    "pruned_heads": (None, {}),
     "compression_config": (None,),
     "quantization_config": (None,),
     "tie_encoder_decoder": (False, None),
@@ -61,5 +61,5 @@ def has_no_effect(key: str, value: Any) -> bool:
     if key in WITHOUT_EFFECT or whole in WITHOUT_EFFECT:
         return True
     if key in OFF:
-        return any(value is off for off in OFF[key])
+        return any(type(value) is type(off) and value == off for off in OFF[key])
     return bool(_DROPOUT.fullmatch(key)) and value in (0, None) and value is not False

@@ -62,6 +62,7 @@ def test_what_authors_are_shown_imports_only_the_public_rooms() -> None:
         "partwise",
         "partwise.assembly",
         "partwise.data",
+        "partwise.evaluation",
         "partwise.metric_names",
         "partwise.modules",
         "partwise.parts",
