@@ -107,6 +107,13 @@ FAMILIES = (
         "model.position.scaling.high_frequency_factor=5.0",
         {**LLAMA, "rope_parameters": STRETCHED},
     ),
+    Reduced(
+        "llama",
+        "llama2-7b",
+        6_738_415_616,
+        "model.position.base=1000.0",
+        {**LLAMA, "num_key_value_heads": 4, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}},
+    ),
     Reduced("mistral", "mistral-7b", 7_241_732_096, "model.blocks.*.mixer.window=8", {**LLAMA, "sliding_window": 7}),
     Reduced(
         "mixtral",
