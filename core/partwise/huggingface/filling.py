@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -40,7 +41,7 @@ def fill(family: Family, model: Model, seed: int, theirs: Mapping[str, Tensor], 
         for name, tensor in weights.each_of_ours(named, module, facts):
             dtypes.add(str(tensor.dtype).removeprefix("torch."))
             own[name].copy_(tensor)
-            if not torch.isfinite(own[name]).all():
+            if not _all_finite(own[name]):
                 raise InputError(_not_finite(" + ".join(weights.source_of(name, module, facts)), tensor))
     return dtypes
 
@@ -81,8 +82,11 @@ class _Renamed(Mapping[str, Any]):
 
 def _not_finite(name: str, tensor: Tensor) -> str:
     """Why weights are refused with which the model would write nonsense, with no error."""
-    import torch
-
-    if torch.isfinite(tensor).all():
+    if _all_finite(tensor):
         return f"{name} has values that are too large for float32"
     return f"{name} has values that are not finite: the checkpoint is damaged, or its training diverged"
+
+
+def _all_finite(tensor: Tensor) -> bool:
+    """Whether no number is infinite or NaN, without a second tensor as large."""
+    return not tensor.numel() or all(math.isfinite(extreme.item()) for extreme in tensor.aminmax())
