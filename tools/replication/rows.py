@@ -92,4 +92,6 @@ def page(replications: Mapping[str, Replication]) -> str:
             holds, minutes = "yes" if row.holds else "**no**", f"{row.cpu / 60:.1f}"
             cells = (replication.source, parts, f"`{name}`", replication.expected, row.figures, holds, minutes)
             lines.append(f"| {' | '.join(cells)} |")
+    missing = [f"`{name}`" for name in replications if not (ROWS / f"{name}.json").exists()]
+    lines += ["", f"Not run for this page: {', '.join(missing)}."] if missing else []
     return PAGE + "\n".join(lines) + "\n"
