@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .activations import identity
@@ -20,13 +17,9 @@ class ClampedGatedFeedForward(GatedFeedForward):
         super().__init__(width, hidden, identity, bias, dropout)
         self.slope, self.limit = slope, limit
 
-    def forward(self, x: Tensor, *groups: Any) -> Tensor:
-        gate = self.gate(x, *groups).clamp(max=self.limit)
-        up = self.up(x, *groups).clamp(-self.limit, self.limit)
-        hidden = gate * torch.sigmoid(self.slope * gate) * (up + 1)
-        if self.dropout and self.training:
-            hidden = F.dropout(hidden, self.dropout)
-        return self.down(hidden, *groups)
+    def gated(self, gate: Tensor, up: Tensor) -> Tensor:
+        gate, up = gate.clamp(max=self.limit), up.clamp(-self.limit, self.limit)
+        return gate * torch.sigmoid(self.slope * gate) * (up + 1)
 
     def extra_repr(self) -> str:
         return f"slope={self.slope:g}, limit={self.limit:g}"

@@ -31,10 +31,14 @@ class GatedFeedForward(nn.Module):
         self.down.ends_residual_branch = True  # type: ignore[assignment]
 
     def forward(self, x: Tensor, *groups: Any) -> Tensor:
-        hidden = self.activation(self.gate(x, *groups)) * self.up(x, *groups)
+        hidden = self.gated(self.gate(x, *groups), self.up(x, *groups))
         if self.dropout and self.training:
             hidden = F.dropout(hidden, self.dropout)
         return self.down(hidden, *groups)
+
+    def gated(self, gate: Tensor, up: Tensor) -> Tensor:
+        """The hidden features [..., hidden], of the two halves."""
+        return self.activation(gate) * up
 
     def extra_repr(self) -> str:
         return name_of(self.activation)

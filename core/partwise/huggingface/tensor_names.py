@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from partwise.recipe.suggestions import nearest
 
@@ -39,7 +38,7 @@ def number_in(name: str) -> str:
     return found[1] if found else "0"
 
 
-def near(name: str, known: Iterable[str] | Mapping[str, Any], where: str) -> str:
+def near(name: str, known: Iterable[str], where: str) -> str:
     """`; the nearest in the checkpoint are a, b`."""
     likest = nearest(name, [one for one in known if number_in(one) == number_in(name)])[:3]
     return f"; the nearest {where} {'is' if len(likest) == 1 else 'are'} {', '.join(likest)}" if likest else ""
