@@ -173,7 +173,9 @@ def alike_under_autocast(module: nn.Module, call: Probe) -> None:
     require(output.isfinite().all(), "the output under autocast is not finite")
     if output.requires_grad:
         (output.float() * weights).sum().backward()
-    close(output.float(), exact, "under autocast and without", 0.15, 0.15)
+    # Not number by number: a norm makes the rounding of a tiny vector as large as the vector.
+    off = float((output.float() - exact).detach().norm() / exact.detach().norm().clamp_min(1e-6))
+    require(off < 0.15, f"under autocast and without, outputs differ by {off:.0%} of their size")
     _reached_alike(module, expected)
 
 
