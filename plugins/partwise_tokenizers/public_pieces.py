@@ -63,6 +63,9 @@ class PublicPieces(TokenTable):
     def to_tokenizer_json(self) -> dict[str, Any]:
         """The tokenizer in the form of Hugging Face's tokenizers library.
 
+        With a map of characters (T5's), that library has other ids for a character of the map which a mark or a joiner
+        follows: it drops these, where SentencePiece keeps them. The files of transformers do the same.
+
         Raises:
             PartError: the model has no such form.
         """

@@ -1,7 +1,12 @@
 """A SentencePiece model as a `tokenizer.json`, for Hugging Face's tokenizers library.
 
-Kudo and Richardson, "SentencePiece" (2018). What that library does differently: where the name of a control piece or of
-a byte stands in a text, and a unigram model does not know its letters, it becomes that piece.
+Kudo and Richardson, "SentencePiece" (2018). What that library does differently, whoever wrote the file:
+
+- Where the name of a control piece or of a byte stands in a text, and a unigram model does not know its letters, it
+  becomes that piece.
+- It looks up whole graphemes in a map of characters (T5's, which normalises), where SentencePiece looks up the longest
+  beginning of the rest: a long s (U+017F) with a zero-width joiner or an accent after it becomes "s", and loses
+  what follows it.
 """
 
 from __future__ import annotations
