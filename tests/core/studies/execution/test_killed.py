@@ -50,13 +50,15 @@ def table(results: dict[str, JobResult]) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("most", "count"), [(4, 3), pytest.param(10, 6, marks=pytest.mark.exhaustive)], ids=["4 kills", "10 kills"]
+    ("most", "count", "steps"),
+    [(3, 2, 600), pytest.param(10, 6, 1200, marks=pytest.mark.exhaustive)],
+    ids=["3 kills", "10 kills"],
 )
 def test_kills_change_nothing_and_no_finished_run_is_repeated(
-    most: int, count: int, tmp_path: Path, make_job: Any, starts: Any, in_this_process: Any
+    most: int, count: int, steps: int, tmp_path: Path, make_job: Any, starts: Any, in_this_process: Any
 ) -> None:
-    trainer = {"checkpoint_every": 100, "evaluate_every": 500}
-    jobs: list[Job] = [make_job(seed, steps=1200, trainer=trainer) for seed in range(count)]
+    trainer = {"checkpoint_every": 100, "evaluate_every": 300}
+    jobs: list[Job] = [make_job(seed, steps=steps, trainer=trainer) for seed in range(count)]
     (tmp_path / "jobs.json").write_text(json.dumps([job.model_dump(mode="json") for job in jobs]))
     pool = tmp_path / "pool"
     chance, kills, finished = random.Random(5), 0, dict[str, int]()
