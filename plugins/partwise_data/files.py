@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
-from collections.abc import Iterable
+import os
+import stat
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -15,6 +18,8 @@ from partwise import InputError, PartError
 def find_files(patterns: Iterable[str], directory: Path) -> tuple[Path, ...]:
     """The files that names and globs stand for: in the order given, each once, those of a glob sorted.
 
+    Empty files are among those of a glob, unless there are no others.
+
     Raises:
         PartError: there is no such file, or it is a directory, empty, or cannot be read.
     """
@@ -22,6 +27,19 @@ def find_files(patterns: Iterable[str], directory: Path) -> tuple[Path, ...]:
     for pattern in patterns:
         found.update(dict.fromkeys(_matches(pattern, directory)))
     return tuple(found)
+
+
+def others(files: Sequence[Path], held_out: Sequence[Path]) -> list[Path]:
+    """The files that are none of those held out, under whatever name.
+
+    Raises:
+        PartError: there are none.
+    """
+    held = {path.resolve() for path in held_out}
+    found = [path for path in files if path.resolve() not in held] if held else list(files)
+    if not found:
+        raise PartError("every one of the files is in valid_files or test_files; nothing is left to train on")
+    return found
 
 
 def _matches(pattern: str, directory: Path) -> list[Path]:
@@ -37,12 +55,12 @@ def _matches(pattern: str, directory: Path) -> list[Path]:
             f"there is no file {named}{_suggestion(named)}; names are relative to the recipe's directory (and in --set "
             "'data.files=[...]' to the current one)"
         )
-    paths = [directory / name for name in sorted(glob.glob(pattern, root_dir=directory, recursive=True))]
-    full = [path for path in paths if path.is_file() and _size(path)]
-    if not full:
-        what = "only empty files or directories match" if paths else "no file matches"
+    names = sorted(glob.glob(pattern, root_dir=directory, recursive=True))
+    sizes = {path: size for path in (directory / name for name in names) if (size := _size_of_file(path)) is not None}
+    if not any(sizes.values()):
+        what = "only empty files or directories match" if names else "no file matches"
         raise PartError(f"{what} {pattern!r} in {directory.resolve()}; patterns are relative to the recipe's directory")
-    return full
+    return list(sizes)
 
 
 def _suggestion(missing: Path) -> str:
@@ -53,13 +71,23 @@ def _suggestion(missing: Path) -> str:
 
 
 def _size(path: Path) -> int:
+    size = _size_of_file(path)
+    if size is None:  # a pipe can be read only once, a device has no end
+        raise PartError(f"{path} is no regular file, and texts are read more than once; put them into a file")
+    return size
+
+
+def _size_of_file(path: Path) -> int | None:
+    """Bytes of a file that can be read; None if it is no regular file. Quick, for there may be 200,000."""
     try:
-        if not path.is_file():  # a pipe can be read only once, a device has no end
-            raise PartError(f"{path} is no regular file, and texts are read more than once; put them into a file")
-        with path.open("rb"):
-            return path.stat().st_size
+        status = os.stat(path)
+        if not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except FileNotFoundError:  # a link that leads nowhere
+        return None
     except OSError as error:
         raise PartError(f"cannot read {path}: {error.strerror}; check its permissions") from error
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def content_hash(path: Path) -> str:

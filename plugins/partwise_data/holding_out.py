@@ -11,22 +11,22 @@ from .splits import Shares
 
 
 def empty_split(
-    empty: Sequence[Split], keys: Sequence[str], shares: Shares, thing: str, ways_out: Iterable[str]
+    empty: Sequence[Split], places: Sequence[int], shares: Shares, thing: str, ways_out: Iterable[str]
 ) -> str:
     """The message that a split would be empty.
 
     Args:
         empty: the splits that would be.
-        keys: what each text is put into its split by.
+        places: the hash of each text, by which it is put into its split.
         shares: by which none came into these splits.
         thing: what is held out: "document".
         ways_out: what else can be done than raising a share.
     """
-    different = len(set(keys))
-    there_are = f"there {'is' if len(keys) == 1 else 'are'} {many(len(keys), thing)}"
-    there_are += f", of which {different} differ," if different < len(keys) else ""
-    there_are += " beside those in files of a split's own" if not keys else ""
-    enough = shares_that_suffice(set(keys), shares)
+    different = len(set(places))
+    there_are = f"there {'is' if len(places) == 1 else 'are'} {many(len(places), thing)}"
+    there_are += f", of which {different} differ," if different < len(places) else ""
+    there_are += " beside those in files of a split's own" if not places else ""
+    enough = shares_that_suffice(set(places), shares)
     first = [] if enough is None else [f"set {_settings(shares, enough)}"]
     advice = "; or ".join([*first, *ways_out])
     names = " and the ".join(empty)
@@ -37,13 +37,13 @@ def empty_split(
     )
 
 
-def shares_that_suffice(keys: set[str], shares: Shares) -> Shares | None:
+def shares_that_suffice(places: set[int], shares: Shares) -> Shares | None:
     """The smallest shares, in hundredths and not below those given, with which no split is empty; None if there are
     none below a half."""
     for hundredths in range(1, 50):
         least = hundredths / 100
         larger = Shares(max(shares.valid, least) if shares.valid else 0, max(shares.test, least) if shares.test else 0)
-        if larger.valid + larger.test < 1 and {larger.split_of(key) for key in keys} == larger.wanted:
+        if larger.valid + larger.test < 1 and {larger.split_at(place) for place in places} == larger.wanted:
             return larger
     return None
 

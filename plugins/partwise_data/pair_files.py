@@ -13,7 +13,7 @@ from partwise.data import Example, Piece, Split
 from .files import content_hash
 from .holding_out import empty_split
 from .lines import json_strings, lines_of
-from .splits import Shares, digest
+from .splits import Shares, digest, place_of
 
 Format = Literal["tsv", "jsonl"]
 SUFFIXES: Mapping[str, Format] = {".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
@@ -60,14 +60,14 @@ class PairFiles:
     @cached_property
     def _empty(self) -> str | None:
         """What is wrong if a split would be empty. Stops reading as soon as each of them has a pair."""
-        missing, sources = set(self.shares.wanted), list[str]()
+        missing, places = set(self.shares.wanted), list[int]()
         for source, _ in self._shared():
-            sources.append(source)
-            missing.discard(self.shares.split_of(source))
+            places.append(place_of(source))
+            missing.discard(self.shares.split_at(places[-1]))
             if not missing:
                 return None
         ways_out = (f'name files of its own in "{split}_files"' for split in sorted(missing - {"train"}))
-        return empty_split(sorted(missing), sources, self.shares, "pair", ways_out)
+        return empty_split(sorted(missing), places, self.shares, "pair", ways_out)
 
     def identity(self) -> str:
         groups = [self.files, self.own_files.get("valid", []), self.own_files.get("test", [])]

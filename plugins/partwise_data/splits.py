@@ -24,10 +24,19 @@ class Shares:
 
     def split_of(self, key: str) -> Split:
         """The split of the text named `key`, by a hash of the name: no other text can move it."""
-        place = int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2**64
-        if place < self.test:
+        return self.split_at(place_of(key))
+
+    def split_at(self, place: int) -> Split:
+        """The split of the text whose name has this hash."""
+        share = place / 2**64
+        if share < self.test:
             return "test"
-        return "valid" if place < self.test + self.valid else "train"
+        return "valid" if share < self.test + self.valid else "train"
+
+
+def place_of(key: str) -> int:
+    """A hash of a name, below 2^64."""
+    return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8], "big")
 
 
 def digest(*facts: object) -> str:

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from partwise import InputError
-from partwise.data import Example, Piece, Split
-from partwise.storage import decode_text
+from partwise.data import Example, Piece, Split, Survey
 from partwise.wording import many
 
+from .catalogue import catalogue_of
 from .cutting import cut_near
-from .documents import Document, documents_in
-from .files import content_hash
+from .dividing import CUT, NONE, WITHHELD, Division, distinct, repeats
+from .formats import format_of
+from .found import Place
 from .holding_out import empty_split
+from .plain_text import PORTION
 from .splits import Shares, digest
 
-PORTION = 1 << 20
-"""Bytes read at a time."""
 CUT_ABOVE = 1_000_000
 """Bytes above which a document is cut, unless said otherwise."""
+REMEMBERED = 1 << 16
+"""Documents of which it is remembered where they are cut."""
+HELD_OUT: tuple[Split, ...] = ("valid", "test")
 
 
 class TextFiles:
@@ -33,6 +38,8 @@ class TextFiles:
     validate on, then the part to test on. So is a document that is the only one.
 
     A split with files of its own takes all of those; its share should then be 0. What stands in them is not trained on.
+
+    The first question lists all documents, for which every file is read once; a split is then read by itself.
     """
 
     form: Literal["stream", "examples"] = "stream"
@@ -43,6 +50,7 @@ class TextFiles:
         shares: Shares,
         own_files: Mapping[Split, Sequence[Path]] | None = None,
         field: str = "text",
+        separator: str | None = None,
         cut_above: int = CUT_ABOVE,
         portion: int = PORTION,
     ) -> None:
@@ -50,75 +58,107 @@ class TextFiles:
         self.shares = shares
         self.own_files = {split: tuple(paths) for split, paths in (own_files or {}).items() if paths}
         self.field = field
+        self.separator = separator
         self.cut_above = cut_above
         self.portion = portion
+        self._cuts: dict[tuple[int, int], tuple[int, int]] = {}
 
     def examples(self, split: Split) -> Iterator[Example]:
-        try:
-            self._check()
-            if split in self.own_files:
-                for document in documents_in(self.own_files[split], self.field):
-                    yield from self._read(document, 0, document.size)
-                return
-            for document in self._shared():
-                start, stop = self._section(document, split)
-                yield from self._read(document, start, stop)
-        except OSError as error:
-            raise InputError(f"cannot read {error.filename}: {error.strerror}") from error
+        self._check()
+        division, of = self._division(split)
+        for path, place, document in self._opened(division, division.places(of)):
+            start, stop = self._section(place, document, of)
+            yield from self._read(path, document, start, stop)
 
     def identity(self) -> str:
-        groups = [self.files, self.own_files.get("valid", ()), self.own_files.get("test", ())]
-        contents = [[(path.suffix.lower(), content_hash(path)) for path in group] for group in groups]
-        shares = (self.shares.valid, self.shares.test)
-        return digest("text", 2, *shares, self.field, self.cut_above, self.portion, contents)
+        divisions = [self._shared, *(self._own.get(split) for split in HELD_OUT)]
+        texts = [one and one.listed.digest for one in divisions]
+        return digest("text", 3, self.shares.valid, self.shares.test, self.cut_above, self.portion, texts)
 
-    def _shared(self) -> Iterator[Document]:
-        """The documents of `files` that are in no file of a split's own."""
-        for document in documents_in(self.files, self.field):
-            if not self._held_out or document.key not in self._held_out:
-                yield document
-
-    @cached_property
-    def _held_out(self) -> frozenset[str]:
-        return frozenset(
-            document.key for paths in self.own_files.values() for document in documents_in(paths, self.field)
+    def survey(self, split: Split) -> Survey:
+        """What is known of a split without reading it again."""
+        self._check()
+        division, of = self._division(split)
+        count, size, longest = division.whole(of)
+        sections = [stop - start for start, stop in self._sections(division, of) if stop > start]
+        more = {"cut, with the rest in other splits": len(sections)}
+        if split == "train" or split in self._own:
+            more |= {"files": len(division.listed.files), "left out: empty": division.listed.empty}
+            more |= {"left out: also in files of other splits": division.count(WITHHELD)}
+        return Survey(
+            texts=count + len(sections),
+            bytes=size + sum(sections),
+            longest=max([longest, *sections]),
+            repeated=repeats(division, of),
+            more={name: number for name, number in more.items() if number},
         )
 
+    def _division(self, split: Split) -> tuple[Division, Split]:
+        """Where the documents of a split are listed, and as which."""
+        return (self._own[split], "train") if split in self._own else (self._shared, split)
+
     @cached_property
-    def _alone(self) -> bool:
-        """Whether there is only one document."""
-        documents = self._shared()
-        return next(documents, None) is not None and next(documents, None) is None
+    def _shared(self) -> Division:
+        """The documents of `files`."""
+        listed = catalogue_of(self.files, self.field, self.separator)
+        held_out = distinct(hashes for own in self._own.values() for hashes in own.hashes())
+        return Division(listed, self.shares, self.cut_above, held_out)
 
-    def _section(self, document: Document, split: Split) -> tuple[int, int]:
+    @cached_property
+    def _own(self) -> dict[Split, Division]:
+        """The documents of files of a split's own: all in one split, called "train" here."""
+        return {
+            split: Division(catalogue_of(files, self.field, self.separator), Shares(0, 0), self.cut_above, NONE)
+            for split, files in self.own_files.items()
+        }
+
+    def _opened(self, division: Division, places: Iterator[Place]) -> Iterator[tuple[Path, Place, BinaryIO]]:
+        """Documents to be read, each until the next is asked for."""
+        for number, in_file in groupby(places, lambda place: place.file):
+            path = division.listed.files[number]
+            division.listed.check_unchanged(number)
+            try:
+                for place, document in format_of(path, self.field, self.separator).read(path, in_file):
+                    yield path, place, document
+            except OSError as error:
+                raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+            except (ValueError, LookupError, csv.Error) as error:  # it was all right when it was listed
+                raise _changed(path) from error
+            division.listed.check_unchanged(number)
+
+    def _sections(self, division: Division, split: Split) -> Iterator[tuple[int, int]]:
+        """The sections of cut documents that are in a split; some may be empty."""
+        for _, place, document in self._opened(division, division.places(None)):
+            yield self._section(place, document, split)
+
+    def _section(self, place: Place, document: BinaryIO, split: Split) -> tuple[int, int]:
         """The stretch of a document that is in a split; an empty one if none of it is."""
-        size = document.size
-        held_out = self.shares.valid + self.shares.test
-        if not held_out:
-            return (0, size) if split == "train" else (size, size)
-        if size <= self.cut_above and not self._alone:
-            return (0, size) if self.shares.split_of(document.key) == split else (size, size)
-        with document.open() as file:
-            valid = cut_near(file, round(size * (1 - held_out)), size)
-            test = cut_near(file, max(valid + bool(self.shares.valid), round(size * (1 - self.shares.test))), size)
-        return {"train": (0, valid), "valid": (valid, test), "test": (test, size)}[split]
+        if place.whole:
+            return 0, place.size
+        key = (place.file, place.start)
+        valid, test = self._cuts.get(key) or self._cut(document, place.size)
+        if len(self._cuts) < REMEMBERED:
+            self._cuts[key] = valid, test
+        return {"train": (0, valid), "valid": (valid, test), "test": (test, place.size)}[split]
 
-    def _read(self, document: Document, start: int, stop: int) -> Iterator[Example]:
-        if start >= stop:
-            return
-        path = document.path
-        with document.open() as file:
-            file.seek(start)
-            while start < stop:
-                raw = file.read(min(self.portion, stop - start))
-                if not raw:
-                    raise InputError(f"{path} became shorter while it was read; start again once it has settled")
-                if start + len(raw) < stop:
-                    raw = raw[: _last_break(raw)]
-                    file.seek(start + len(raw))
-                text = raw.decode() if document.text is not None else decode_text(raw, str(path), start, path)
-                start += len(raw)
-                yield Example((Piece(text),), ends=start >= stop)
+    def _cut(self, document: BinaryIO, size: int) -> tuple[int, int]:
+        """Where the parts to validate on and to test on begin."""
+        valid = cut_near(document, round(size * (1 - self.shares.valid - self.shares.test)), size)
+        least = valid + bool(self.shares.valid)
+        return valid, cut_near(document, max(least, round(size * (1 - self.shares.test))), size)
+
+    def _read(self, path: Path, document: BinaryIO, start: int, stop: int) -> Iterator[Example]:
+        if start < stop:
+            document.seek(start)
+        while start < stop:
+            raw = document.read(min(self.portion, stop - start))
+            if not raw:
+                raise _changed(path)
+            if start + len(raw) < stop:
+                raw = raw[: _last_break(raw)]
+                document.seek(start + len(raw))
+            start += len(raw)
+            yield Example((Piece(raw.decode()),), ends=start >= stop)
 
     def _check(self) -> None:
         """
@@ -130,20 +170,22 @@ class TextFiles:
 
     @cached_property
     def _checked(self) -> str | None:
-        """What is wrong with the splits. Stops reading as soon as each of them has a document."""
-        wanted = self.shares.wanted - self.own_files.keys()
-        found, keys = set[Split](), list[str]()
-        for document in self._shared():
-            keys.append(document.key)
-            found |= {split for split in wanted if _length(self._section(document, split))}
-            if found >= wanted:
-                return None
-        for document in self._shared():
-            for _ in self._read(document, 0, document.size):
-                pass  # that it is no text at all matters more than how little there is
-        if self._alone:
-            return self._too_short_to_cut(next(self._shared()).size)
-        return empty_split(sorted(wanted - found), keys, self.shares, "document", self._ways_out(wanted - found))
+        """What is wrong with the splits. Looks no further than until each of them has a document."""
+        shared = self._shared
+        wanted = self.shares.wanted - self._own.keys()
+        found = {split for split in wanted if shared.holds(split)}
+        if found < wanted and shared.count(CUT):
+            for _, place, document in self._opened(shared, shared.places(None)):
+                sections = {split: self._section(place, document, split) for split in wanted - found}
+                found |= {split for split, (start, stop) in sections.items() if start < stop}
+                if found >= wanted:
+                    break
+        if found >= wanted:
+            return None
+        if shared.alone:
+            return self._too_short_to_cut(shared.longest())
+        places = [int(place) for some in shared.hashes() for place in some]
+        return empty_split(sorted(wanted - found), places, self.shares, "document", self._ways_out(wanted - found))
 
     def _too_short_to_cut(self, size: int) -> str:
         return (
@@ -155,13 +197,13 @@ class TextFiles:
     def _ways_out(self, empty: AbstractSet[Split]) -> Iterator[str]:
         for split in sorted(empty - {"train"}):
             yield f'name files of its own in "{split}_files", and set "{split}" to 0'
-        longest = max((document.size for document in self._shared()), default=0)
+        longest = self._shared.longest()
         if 1 < longest <= self.cut_above:
             yield f'set "cut_above" below {longest}, the bytes of the longest, so that its end is held out'
 
 
-def _length(section: tuple[int, int]) -> int:
-    return section[1] - section[0]
+def _changed(path: Path) -> InputError:
+    return InputError(f"{path} was changed while it was read; start again once nothing writes to it any more")
 
 
 def _last_break(raw: bytes) -> int:

@@ -20,7 +20,7 @@ from .output import write
 from .plugged import plugged
 
 SECTIONS = {
-    "Recipes": ("recipes", "check", "inspect", "diff"),
+    "Recipes": ("recipes", "check", "inspect", "data", "diff"),
     "Runs": ("train", "runs", "show", "generate", "evaluate", "import", "export", "parity"),
     "Studies": ("ablate", "report"),
     "What is installed": ("parts", "plugins", "schema", "verify"),

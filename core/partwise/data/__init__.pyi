@@ -2,6 +2,7 @@ from .batch import IGNORED as IGNORED
 from .batch import Batch as Batch
 from .batches import Batches as Batches
 from .cache import cache_directory as cache_directory
+from .cache import made_in_cache as made_in_cache
 from .encoded import EncodedSplit as EncodedSplit
 from .encoded import data_hash as data_hash
 from .encoding import encode as encode
@@ -13,3 +14,6 @@ from .protocols import Example as Example
 from .protocols import Piece as Piece
 from .protocols import Split as Split
 from .protocols import Tokenizer as Tokenizer
+from .survey import Survey as Survey
+from .survey import Surveyed as Surveyed
+from .survey import survey as survey

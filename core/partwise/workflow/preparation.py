@@ -12,7 +12,7 @@ from __future__ import annotations
 import glob
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, cast
@@ -96,7 +96,7 @@ class Prepared:
         Raises:
             InputError: the data does not suit the model.
         """
-        return replace(self, loaded=loaded, batches=_batches(loaded, self.batches.encoded, self.tokenizer))
+        return replace(self, loaded=loaded, batches=batches_of(loaded, self.batches.encoded, self.tokenizer))
 
 
 def check(loaded: LoadedRecipe) -> Assembled:
@@ -128,14 +128,19 @@ def prepare(
     Raises:
         InputError: the data, or a part that reads it, is not as it must be.
     """
-    recipe = loaded.recipe
     data = data_of(loaded) if data is None else data
     if tokenizer is None:
-        with at(loaded, "tokenizer"):
-            tokenizer = _tokenizer(loaded, data, say)
-    cache, code = cache_directory(), _code(recipe)
-    encoded = {split: encode(data, tokenizer, split, cache, code) for split in SPLITS}
-    return Prepared(loaded, data, tokenizer, _batches(loaded, encoded, tokenizer))
+        tokenizer = tokenizer_of(loaded, data, say)
+    encoded = encoded_splits(loaded, data, tokenizer)
+    return Prepared(loaded, data, tokenizer, batches_of(loaded, encoded, tokenizer))
+
+
+def encoded_splits(
+    loaded: LoadedRecipe, data: Data, tokenizer: Tokenizer, splits: Sequence[Split] = SPLITS
+) -> dict[Split, EncodedSplit]:
+    """Splits of the recipe's data as token ids: encoded now, or found in the cache."""
+    cache, code = cache_directory(), _code(loaded.recipe)
+    return {split: encode(data, tokenizer, split, cache, code) for split in splits}
 
 
 def data_of(loaded: LoadedRecipe) -> Data:
@@ -180,10 +185,25 @@ def _is_file_name(text: str) -> bool:
     return os.path.isabs(text) and os.path.basename(text) != ""
 
 
-def _batches(loaded: LoadedRecipe, encoded: Mapping[Split, EncodedSplit], tokenizer: Tokenizer) -> Batches:
+def batches_of(loaded: LoadedRecipe, encoded: Mapping[Split, EncodedSplit], tokenizer: Tokenizer) -> Batches:
+    """Batches for the recipe's model.
+
+    Raises:
+        InputError: the data does not suit the model.
+    """
     model = loaded.recipe.model
     with at(loaded, "data"):
         return Batches(encoded, model.reads, model.context, marks_of(tokenizer))
+
+
+def tokenizer_of(loaded: LoadedRecipe, data: Data, say: Say) -> Tokenizer:
+    """The recipe's tokenizer, trained on its data or found in the cache.
+
+    Raises:
+        RecipeError: the part does not fit its place; the message shows where in the file.
+    """
+    with at(loaded, "tokenizer"):
+        return _tokenizer(loaded, data, say)
 
 
 def _tokenizer(loaded: LoadedRecipe, data: Data, say: Say) -> Tokenizer:

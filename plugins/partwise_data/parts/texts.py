@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt
 
-from partwise import PartError
 from partwise.data import Split
 from partwise.parts import DataSite
 
@@ -42,13 +41,21 @@ class Library(HeldOut):
 
 
 class Text(HeldOut):
-    """Text files in UTF-8: each file is a document, or each line of JSON lines; each document is in one split."""
+    """Documents from text files, JSON lines, Parquet and CSV, also compressed; each document is in one split.
+
+    A file is a document, unless there is a `separator`; so is each line of .jsonl and .ndjson, and each row of .csv,
+    .tsv and .parquet. Each may also end in .gz or .zst. Any other suffix is that of a text file, in UTF-8. Parquet and
+    .zst need `pip install 'partwise[corpora]'`.
+    """
 
     name = "text"
     files: FileNames
-    """Names or globs (`**` for any depth), relative to the recipe's directory. .jsonl and .ndjson are JSON lines."""
+    """Names or globs (`**` for any depth), relative to the recipe's directory."""
     field: Annotated[str, Field(min_length=1)] = "text"
-    """In JSON lines, the key of the text."""
+    """In JSON lines, the key of the text; in Parquet and CSV, the name of its column."""
+    separator: Annotated[str, Field(min_length=1)] | None = None
+    """In text files, what stands between documents: "<|endoftext|>", or "\\n" for one per line; line breaks around it
+    belong to neither. null: a file is a document."""
     valid_files: tuple[str, ...] = ()
     """Files to validate on, in place of a share of `files`: if there are any, `valid` has no effect."""
     test_files: tuple[str, ...] = ()
@@ -57,7 +64,8 @@ class Text(HeldOut):
     """Bytes above which a document is not put into one split but cut: its end is held out. The only one always is."""
 
     def build(self, site: DataSite) -> TextFiles:
-        from partwise_data.files import find_files
+        from partwise_data.files import find_files, others
+        from partwise_data.formats import check_libraries
         from partwise_data.splits import Shares
         from partwise_data.text_files import TextFiles
 
@@ -65,12 +73,11 @@ class Text(HeldOut):
             "valid": find_files(self.valid_files, site.directory),
             "test": find_files(self.test_files, site.directory),
         }
-        held_out = {path.resolve() for paths in own_files.values() for path in paths}
-        files = [path for path in find_files(self.files, site.directory) if path.resolve() not in held_out]
-        if not files:
-            raise PartError("every one of the files is in valid_files or test_files; nothing is left to train on")
+        files = others(find_files(self.files, site.directory), [*own_files["valid"], *own_files["test"]])
         shares = Shares(0 if self.valid_files else self.valid, 0 if self.test_files else self.test)
-        return TextFiles(files, shares, own_files, self.field, self.cut_above)
+        for path in (*files, *own_files["valid"], *own_files["test"]):
+            check_libraries(path)
+        return TextFiles(files, shares, own_files, self.field, self.separator, self.cut_above)
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
@@ -79,6 +86,7 @@ class Text(HeldOut):
         yield cls(files=(text, lines), field="proverb", valid=0.3, test=0.2, cut_above=100)
         yield cls(files=(lines,), field="proverb", valid_files=(text,), test=0.2)
         yield cls(files=(lines,), field="proverb", test_files=(text,), valid=0.2)
+        yield cls(files=(text,), separator="\n\n", valid=0.2, test=0.2)
 
 
 class Pairs(HeldOut):
@@ -99,7 +107,7 @@ class Pairs(HeldOut):
     """Files to test on, in place of a share of `files`: if there are any, `test` has no effect."""
 
     def build(self, site: DataSite) -> PairFiles:
-        from partwise_data.files import find_files
+        from partwise_data.files import find_files, others
         from partwise_data.pair_files import PairFiles
         from partwise_data.splits import Shares
 
@@ -108,10 +116,7 @@ class Pairs(HeldOut):
             "valid": find_files(self.valid_files, site.directory),
             "test": find_files(self.test_files, site.directory),
         }
-        held_out = {path.resolve() for paths in own_files.values() for path in paths}
-        files = [path for path in find_files(self.files, site.directory) if path.resolve() not in held_out]
-        if not files:
-            raise PartError("every one of the files is in valid_files or test_files; nothing is left to train on")
+        files = others(find_files(self.files, site.directory), [*own_files["valid"], *own_files["test"]])
         return PairFiles(files, shares, own_files, self.format)
 
     @classmethod

@@ -17,7 +17,7 @@ from partwise import InputError, PartError
 from partwise.parts import DataSite
 from partwise_data.holding_out import shares_that_suffice
 from partwise_data.parts import Library, Modular, Pairs, Text
-from partwise_data.splits import Shares
+from partwise_data.splits import Shares, place_of
 from partwise_data.text_files import TextFiles
 
 SPLITS = ("train", "valid", "test")
@@ -147,7 +147,7 @@ def test_a_split_that_would_be_empty_is_answered_with_what_works(tmp_path: Path)
 @settings(max_examples=50)
 @given(keys=st.sets(st.text(max_size=3), min_size=1, max_size=12), valid=st.sampled_from([0.0, 0.01, 0.3]))
 def test_shares_that_suffice_do(keys: set[str], valid: float) -> None:
-    found = shares_that_suffice(keys, Shares(valid, 0.05))
+    found = shares_that_suffice(set(map(place_of, keys)), Shares(valid, 0.05))
     if found is not None:
         assert {found.split_of(key) for key in keys} == found.wanted
         assert found.valid >= valid

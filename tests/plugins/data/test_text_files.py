@@ -141,10 +141,8 @@ def test_files_that_cannot_serve_are_named_with_the_fix(tmp_path: Path, pattern:
 def test_a_file_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.txt").write_text("text")
 
-    def denied(*arguments: object) -> None:  # (root may read everything, so permissions themselves would not do)
-        raise PermissionError(13, os.strerror(13))
-
-    monkeypatch.setattr(Path, "open", denied)
+    # (root may read everything, so permissions themselves would not do)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(PartError, match=r"cannot read .*a\.txt: Permission denied; check its permissions"):
         Text(files=("a.txt",)).assemble(DataSite(tmp_path))
 
