@@ -134,7 +134,7 @@ def prepare(
         with at(loaded, "tokenizer"):
             tokenizer = _tokenizer(loaded, data, say)
     cache, code = cache_directory(), _code(recipe)
-    encoded = {split: encode(data, tokenizer, split, cache, code) for split in SPLITS}
+    encoded = {split: encode(data, tokenizer, split, cache, code, say) for split in SPLITS}
     return Prepared(loaded, data, tokenizer, _batches(loaded, encoded, tokenizer))
 
 
