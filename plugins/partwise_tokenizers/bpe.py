@@ -2,7 +2,8 @@
 
 Radford et al., "Language models are unsupervised multitask learners" (GPT-2, 2019). The merging itself is done
 by tiktoken, which always joins the neighbours whose union has the lowest rank. That repeats the training:
-only one merge can ever make a given string of bytes, the first that did.
+only one merge can ever make a given string of bytes, the first that did. Large data is encoded by gigatoken, where
+that is installed and gives the same ids.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import base64
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import numpy as np
 import regex
 import tiktoken
 
@@ -22,12 +25,21 @@ from partwise.data import Marks
 from . import family_marks, restoring
 from .added_tokens import AddedToken, AddedTokens
 from .patterns import LONGEST_SPACE, PATTERNS, whole_pattern
-from .table import TokenTable, without_surrogates
+from .table import Ids, TokenTable, joined, without_surrogates
+
+if TYPE_CHECKING:
+    from .fast import FastEncoder
 
 Form = Literal["NFC"]
 """Forms of Unicode that texts may be put into."""
 FORMS = get_args(Form)
 _LONG_SPACE = re.compile(rf"\s{{{LONGEST_SPACE}}}")
+_NEVER = {"\ufdd0never\ufdd0": 1 << 31}
+"""A special token that no text is ever asked for, because tiktoken makes arrays slowly if there is none."""
+_WORTH_IT = (4_000_000, 200)
+"""Characters to encode, and some more for each token of the vocabulary, that make up for the time it takes to make the
+fast encoder."""
+_MAKING = Lock()
 
 BYTES = tuple(bytes([byte]) for byte in range(256))
 
@@ -58,13 +70,42 @@ class BytePairTokenizer(TokenTable):
         self._finder = AddedTokens(self._added, self._normalized) if written else None
         ranks = {token: rank for rank, token in enumerate(tokens) if token is not None}
         self._encoding = tiktoken.Encoding(
-            "partwise", pat_str=PATTERNS[pattern], mergeable_ranks=ranks, special_tokens={}
+            "partwise", pat_str=PATTERNS[pattern], mergeable_ranks=ranks, special_tokens=_NEVER
         )
+        self._fast: FastEncoder | None = None
+        self._characters, self._is_decided = 0, False
+        self.encoding_note: str | None = None
+        """Why the fast encoder is not used, once it has been tried and refused."""
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text."""
         text = without_surrogates(text)
         return self._encoded(self._normalized(text)) if self._finder is None else self._found(self._finder, text)
+
+    def encode_array(self, texts: Sequence[str]) -> tuple[Ids, Ids]:
+        """Ids of all texts, one after the other, and the number of ids of each."""
+        if self._finder is not None:
+            return super().encode_array(texts)
+        texts = [self._normalized(without_surrogates(text)) for text in texts]
+        fast = self._fast_encoder(texts)
+        return joined(map(self._encoded_array, texts)) if fast is None else fast.encode(texts)
+
+    def _fast_encoder(self, texts: Sequence[str]) -> FastEncoder | None:
+        """The fast encoder, made once there is so much to encode that it is worth it."""
+        if self._is_decided:
+            return self._fast
+        self._characters += sum(map(len, texts))
+        if self._characters >= _WORTH_IT[0] + _WORTH_IT[1] * self.vocab_size and _MAKING.acquire(blocking=False):
+            from .fast import fast_encoder
+
+            try:
+                if not self._is_decided:
+                    found = fast_encoder(self._tokens, self._pattern, self._encoded, texts)
+                    self._fast, self.encoding_note = found
+                    self._is_decided = True
+            finally:
+                _MAKING.release()
+        return self._fast
 
     def encode_special(self, text: str) -> list[int]:
         """Ids of a text in which the names of special tokens are those tokens."""
@@ -79,8 +120,13 @@ class BytePairTokenizer(TokenTable):
             ids += self._encoded(part) if token is None else [token]
         return ids
 
+    def _encoded_array(self, text: str) -> Ids:
+        if _has_long_space(text):
+            return np.array(self._encoded(text), np.uint32)
+        return self._encoding.encode_to_numpy(text, disallowed_special=())
+
     def _encoded(self, text: str) -> list[int]:
-        if not _LONG_SPACE.search(text):
+        if not _has_long_space(text):
             return self._encoding.encode_ordinary(text)
         # The pattern that tiktoken runs cuts white space that is as long.
         pre_tokens = regex.findall(whole_pattern(self._pattern), text)
@@ -137,6 +183,14 @@ class BytePairTokenizer(TokenTable):
         return cls(
             tokens, pattern, _marks(saved, end, len(tokens)), _specials(saved, tokens), form, _added(saved, tokens)
         )
+
+
+def _has_long_space(text: str) -> bool:
+    """Whether there is so much white space that the pattern which tiktoken runs would cut it."""
+    half = LONGEST_SPACE // 2  # of a run that is as long, one of these stretches is all white space
+    return any(
+        text[start : start + half].isspace() for start in range(0, len(text) - LONGEST_SPACE + 1 + half, half)
+    ) and (_LONG_SPACE.search(text) is not None)
 
 
 def _marks(saved: dict[str, Any], end: int | None, count: int) -> Marks | None:

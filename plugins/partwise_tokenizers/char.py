@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import repeat
 from typing import Any
 
+import numpy as np
+
 from . import restoring
-from .table import REPLACEMENT, TokenTable, without_surrogates
+from .table import REPLACEMENT, Ids, TokenTable, without_surrogates
 
 CODE_POINTS = 0x110000
 
@@ -40,6 +43,19 @@ class CharTokenizer(TokenTable):
     def encode(self, text: str) -> list[int]:
         """Ids of a text, one per character."""
         return list(map(self._ids.get, without_surrogates(text), repeat(self.unknown)))
+
+    def encode_array(self, texts: Sequence[str]) -> tuple[Ids, Ids]:
+        """Ids of all texts, one after the other, and the number of ids of each."""
+        # Each surrogate is one character before and after it is replaced.
+        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+        codes = np.frombuffer(without_surrogates("".join(texts)).encode("utf-32-le"), "<u4")
+        return self._ids_by_code[codes], lengths
+
+    @cached_property
+    def _ids_by_code(self) -> Ids:
+        ids = np.full(CODE_POINTS, self.unknown, np.uint32)
+        ids[[ord(character) for character in self._characters]] = np.arange(len(self._characters))
+        return ids
 
     def to_tokenizer_json(self) -> dict[str, Any]:
         """The tokenizer in the form of Hugging Face's tokenizers library."""

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from partwise.data import Marks
+
+Ids = npt.NDArray[Any]
 
 END = "<|end|>"
 UNKNOWN = "<unk>"
@@ -21,6 +27,13 @@ def without_surrogates(text: str) -> str:
     except UnicodeEncodeError:
         return _SURROGATE.sub(REPLACEMENT, text)
     return text
+
+
+def joined(arrays: Iterable[Ids]) -> tuple[Ids, Ids]:
+    """Arrays one after the other, and the length of each."""
+    several = list(arrays)
+    lengths = np.fromiter(map(len, several), np.int64, len(several))
+    return np.concatenate(several, dtype=np.uint32) if several else np.empty(0, np.uint32), lengths
 
 
 class TokenTable:
@@ -94,6 +107,10 @@ class TokenTable:
     def encode(self, text: str) -> list[int]:
         """Ids of a text."""
         raise NotImplementedError
+
+    def encode_array(self, texts: Sequence[str]) -> tuple[Ids, Ids]:
+        """Ids of all texts, one after the other, and the number of ids of each."""
+        return joined(np.array(self.encode(text), np.uint32) for text in texts)
 
     def special_names(self) -> dict[int, str]:
         """Names of the ids that add nothing to a text."""

@@ -4,53 +4,90 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from partwise.errors import WorkError
+from partwise.errors import InputError, WorkError
+from partwise.machine import cores
 
 from .cache import CACHE, cache_directory, made_in_cache
-from .cache_entry import new_entry, read_manifest
+from .cache_entry import read_manifest, unfinished
+from .chunk_encoding import EncodedChunk, array_types, encode_chunk
+from .chunks import Chunk, chunks_of
 from .encoded import Array, EncodedSplit
+from .encoding_progress import EncodingProgress
+from .in_order import in_order
 from .protocols import Data, Split, Tokenizer
-from .split_writer import SplitWriter
+from .split_files import SplitFiles
 
 FORMAT = 2
 """Changes with the layout of the files, so that old entries are not read."""
 ATTEMPTS = 3
 """More than one only because others may damage what was just written."""
+WORKERS = "PARTWISE_WORKERS"
+"""Environment variable with the number of threads that encode."""
+
+Say = Callable[[str], None]
 
 
-def encode(data: Data, tokenizer: Tokenizer, split: Split, cache: Path | None = None, code: str = "") -> EncodedSplit:
+def encode(
+    data: Data,
+    tokenizer: Tokenizer,
+    split: Split,
+    cache: Path | None = None,
+    code: str = "",
+    say: Say = lambda line: None,
+) -> EncodedSplit:
     """A split as token ids: from the cache, or encoded now and put there.
 
-    Any number of processes may do this at once.
+    Threads do it, as many as there are processor cores for this process or PARTWISE_WORKERS says, with the same result
+    for any number; memory stays small. Any number of processes may do this at once: one encodes, and the others wait.
+    If it is interrupted or killed, the next one goes on where it was.
 
     Args:
         cache: `cache_directory()` unless given.
         code: changes when the code that reads and encodes the texts does.
+        say: called with a line on how far it is, every now and then.
 
     Raises:
-        InputError: the cache directory cannot be made; or what reading the data raises.
+        InputError: the cache directory cannot be made; PARTWISE_WORKERS is no number; or what reading the data raises.
         WorkError: the disk is full, or fails otherwise; nothing half-written stays.
     """
     folder = made_in_cache((cache or cache_directory()) / "encoded")
     entry = folder / f"{split}-{_key(data, tokenizer, split, code)}"
+
+    def wait() -> None:
+        say(f"another process encodes the {split} split of these texts; waiting for it")
+
     for _ in range(ATTEMPTS):
         manifest = read_manifest(entry)
         with suppress(OSError, ValueError):
             if manifest is not None:
                 return _opened(entry, manifest, split, tokenizer)
-        with new_entry(entry) as unfinished:
-            writer = SplitWriter(unfinished, tokenizer, data.form)
-            for example in data.examples(split):
-                writer.add(example)
-            writer.finish()
+        with unfinished(entry, wait) as place:
+            if place is not None:
+                _write(place, data, tokenizer, split, EncodingProgress(split, say))
     raise WorkError(f"the cache entry {entry} cannot be read back; delete it, or name another directory in {CACHE}")
+
+
+def encoding_workers() -> int:
+    """How many threads encode: $PARTWISE_WORKERS, else as many as there are processor cores for this process.
+
+    Raises:
+        InputError: PARTWISE_WORKERS is no number from 1.
+    """
+    given = os.environ.get(WORKERS)
+    if not given:
+        return cores()
+    if not (given.isascii() and given.isdecimal() and int(given)):
+        raise InputError(f"{WORKERS} is {given!r}; it is the number of threads that encode texts: 1, 2 ...")
+    return int(given)
 
 
 def training_texts(data: Data) -> Iterator[str]:
@@ -58,6 +95,52 @@ def training_texts(data: Data) -> Iterator[str]:
     for example in data.examples("train"):
         for piece in example.pieces:
             yield piece.text
+
+
+def _write(place: Path, data: Data, tokenizer: Tokenizer, split: Split, progress: EncodingProgress) -> None:
+    """Writes an entry into a folder, or goes on with what stands there."""
+    types = array_types(tokenizer, data.form)
+    first: dict[str, Array] = {name: np.array([], dtype) for name, dtype in types.items()}
+    first["tokens"] = np.array([tokenizer.end], types["tokens"])
+    if data.form == "examples":
+        first |= {"scored": np.array([False]), "bounds": np.array([0], types["bounds"])}
+    chunks = chunks_of(data.examples(split), data.form)
+    texts = hashlib.sha256()
+    with SplitFiles(place, first) as files:
+        chunks = _go_on(files, chunks, texts, progress)
+
+        def work(chunk: Chunk) -> EncodedChunk:
+            # Once a text is lost there is no need to try another.
+            return encode_chunk(tokenizer, chunk, not tokenizer.lossless and files.last.facts.lossless)
+
+        for encoded in in_order(work, chunks, encoding_workers()):
+            texts.update(encoded.framed)
+            files.append(encoded.arrays, encoded.facts, texts.hexdigest())
+            progress.report(files.last.facts, getattr(tokenizer, "encoding_note", None))
+        files.finish({"form": data.form, "data_hash": texts.hexdigest()})
+
+
+def _go_on(files: SplitFiles, chunks: Iterator[Chunk], texts: Any, progress: EncodingProgress) -> Iterator[Chunk]:
+    """The chunks that are still to be encoded: those after the last that stands in the files, as its text does now.
+
+    `texts` is the hash of all texts, which is brought to where the first of them begins.
+    """
+    same = 0
+    for step in files.steps:
+        chunk = next(chunks, None)
+        if chunk is None:
+            break
+        framed = chunk.framed(chunk.raws())
+        so_far = texts.copy()
+        so_far.update(framed)
+        if so_far.hexdigest() != step.texts:
+            chunks = chain([chunk], chunks)
+            break
+        texts.update(framed)
+        same += 1
+    files.keep(same)
+    progress.begin(files.last.facts)
+    return chunks
 
 
 def _key(data: Data, tokenizer: Tokenizer, split: Split, code: str) -> str:

@@ -8,6 +8,8 @@ from typing import Any, Literal, Protocol
 
 Split = Literal["train", "valid", "test"]
 """The texts to learn from, to choose by while training, and to judge by in the end."""
+Form = Literal["stream", "examples"]
+"""Running text of which models see windows, or examples, each read whole in one row."""
 
 
 class Tokenizer(Protocol):
@@ -16,6 +18,11 @@ class Tokenizer(Protocol):
     One whose texts begin otherwise than with `end`, or end in several ways, has more attributes: `begin`, `ends` and
     the others of `Marks`, which says what holds where they are missing. One whose special tokens have names that may
     stand in prompts has `encode_special(text)`: the ids of a text in which these names are those tokens.
+
+    One that is to encode large data at the machine's pace has `encode_array(texts)`: the ids of many texts, one after
+    the other in an array of uint16, uint32 or int64, and an array of int64 with the number of ids of each. They are
+    those of `encode`. It is called by several threads at once, and is the quicker the less it holds Python's global
+    lock. If it has anything to say of how it does that, it says so in a text called `encoding_note` (else None).
     """
 
     @property
@@ -89,7 +96,7 @@ class Data(Protocol):
     """Texts, in three splits that have none in common."""
 
     @property
-    def form(self) -> Literal["stream", "examples"]:
+    def form(self) -> Form:
         """Either "stream", running text of which models see windows, or "examples", each read whole in one row."""
         ...
 

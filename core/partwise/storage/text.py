@@ -55,6 +55,8 @@ def _part(path: Path | None, start: int, length: int, otherwise: bytes) -> bytes
     if path is None or not path.is_file():
         return otherwise
     try:
+        if start == 0 and len(otherwise) == path.stat().st_size:
+            return otherwise[:length]  # all of it
         with path.open("rb") as file:
             file.seek(start)
             return file.read(length)

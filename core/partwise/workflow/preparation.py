@@ -131,16 +131,20 @@ def prepare(
     data = data_of(loaded) if data is None else data
     if tokenizer is None:
         tokenizer = tokenizer_of(loaded, data, say)
-    encoded = encoded_splits(loaded, data, tokenizer)
+    encoded = encoded_splits(loaded, data, tokenizer, say=say)
     return Prepared(loaded, data, tokenizer, batches_of(loaded, encoded, tokenizer))
 
 
 def encoded_splits(
-    loaded: LoadedRecipe, data: Data, tokenizer: Tokenizer, splits: Sequence[Split] = SPLITS
+    loaded: LoadedRecipe,
+    data: Data,
+    tokenizer: Tokenizer,
+    splits: Sequence[Split] = SPLITS,
+    say: Say = lambda line: None,
 ) -> dict[Split, EncodedSplit]:
     """Splits of the recipe's data as token ids: encoded now, or found in the cache."""
     cache, code = cache_directory(), _code(loaded.recipe)
-    return {split: encode(data, tokenizer, split, cache, code) for split in splits}
+    return {split: encode(data, tokenizer, split, cache, code, say) for split in splits}
 
 
 def data_of(loaded: LoadedRecipe) -> Data:

@@ -98,7 +98,8 @@ def test_what_killed_processes_left_is_swept_up_after_a_day(tmp_path: Path) -> N
     for left in (old, new):
         left.mkdir()
         (left / "tokens").write_bytes(b"1")
-    os.utime(old, (time.time() - 90_000,) * 2)
+    for path in (old / "tokens", old):
+        os.utime(path, (time.time() - 90_000,) * 2)
     (place / "tokens").unlink()
     encode(stream("one"), Bytes(), "train", tmp_path)
     assert sorted((tmp_path / "encoded").iterdir()) == [place, new]
