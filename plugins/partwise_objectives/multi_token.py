@@ -42,6 +42,9 @@ class _FurtherTokens(NextToken):
         own = replace(hidden, flow=replace(hidden.flow, carried=hidden.flow.carried.of_another_stack()))
         for ahead, x in enumerate(self.vectors(own, batch), start=1):
             targets = moved_up(batch.targets, ahead, IGNORED)
+            if batch.documents is not None:  # no document foretells the next
+                same = moved_up(batch.documents, ahead, -1) == batch.documents
+                targets = targets.where(same, IGNORED)
             nats = hidden.head.cross_entropy(self.norms[ahead - 1](x), targets)
             losses.append(nats / (targets != IGNORED).sum().clamp_min(1))
         hidden.flow.add_term(TERM, torch.stack(losses).mean(), self.weight)

@@ -3,7 +3,8 @@
 A training batch depends on (seed, step, micro) and on nothing that happened before, so that a run resumes
 where it stopped without replaying anything. The rows of a step form one endless sequence, of which
 micro-batch m takes the m-th slice of `size` rows: gradients accumulated over k micro-batches are those of
-a batch k times as large, and any number of workers may share a step.
+a batch k times as large, and any number of workers may share a step. Where rows are drawn once, those of all steps
+form one sequence, in which each epoch has a new order.
 """
 
 from __future__ import annotations
@@ -18,8 +19,14 @@ from partwise.errors import InputError
 from .batch import Batch
 from .encoded import EncodedSplit
 from .marks import Marks
+from .ordering import ROUNDS, keys_of, permuted
+from .packing import Packing
 from .protocols import Split
-from .rows import Pairs, Rows, Sequences, Windows
+from .row_layout import PLAIN, RowLayout
+from .rows import Indices, Pairs, Windows
+from .sequences import Sequences
+
+Rows = Windows | Sequences | Pairs
 
 
 class Batches:
@@ -29,15 +36,22 @@ class Batches:
     begins a text and then all pieces, one after the other; a "pair" model reads the source, and its start and then the
     target; without marks of their own, both are the end token. The target of a position is the token that follows, or
     the label that stands there and takes no position; the last target is the end token. Rows are padded on the right,
-    with the end token.
+    with the end token. `RowLayout` says what else there is: documents that are masked, rows drawn once, and examples
+    that share a row, in training alone.
 
     Raises:
         InputError: the data does not suit such a model: not pairs, longer than the context, or shorter
-            than a window. Every given split is checked here, before anything is trained.
+            than a window; or it cannot be packed. Every given split is checked here, before anything is trained.
     """
 
     def __init__(
-        self, encoded: Mapping[Split, EncodedSplit], reads: Literal["sequence", "pair"], context: int, end: int | Marks
+        self,
+        encoded: Mapping[Split, EncodedSplit],
+        reads: Literal["sequence", "pair"],
+        context: int,
+        end: int | Marks,
+        layout: RowLayout = PLAIN,
+        per_update: int | None = None,
     ) -> None:
         """
         Args:
@@ -45,13 +59,16 @@ class Batches:
             reads: "sequence" for a language model, "pair" for an encoder with a decoder.
             context: longest row, in tokens.
             end: id of the end token, which also begins texts; or all the marks of a tokenizer.
+            layout: how texts are laid out in rows.
+            per_update: rows that an update takes, all its micro-batches and processes together; needed to draw once.
         """
         self.encoded = dict(encoded)
         """The splits, which also turn a loss into bits per byte."""
         self.reads = reads
         self.context = context
         self.marks = Marks.plain(end) if isinstance(end, int) else end
-        self._rows = {name: _rows_of(split, reads, context, self.marks) for name, split in encoded.items()}
+        self.layout, self.per_update = layout, per_update
+        self._rows = {name: _rows_of(split, reads, context, self.marks, layout) for name, split in encoded.items()}
         train = self._rows.get("train")
         if train is not None and train.draws < 1:
             raise _too_short(encoded["train"], context)
@@ -62,18 +79,39 @@ class Batches:
         Raises:
             InputError: the texts do not suit that length.
         """
-        return Batches(self.encoded, self.reads, context, self.marks)
+        return Batches(self.encoded, self.reads, context, self.marks, self.layout, self.per_update)
+
+    @property
+    def packing(self) -> Packing | None:
+        """Which examples of the training split share a row; None where each has one, or has none at all."""
+        rows = self._rows.get("train")
+        return rows.packing if isinstance(rows, Sequences) else None
 
     def train(self, step: int, size: int, seed: int, micro: int = 0) -> Batch:
-        """The `micro`-th batch of `size` rows of training step `step`, drawn with replacement.
+        """The `micro`-th batch of `size` rows of training step `step`, as the layout draws them.
 
         Raises:
             KeyError: the training split was not given.
+            InputError: rows are drawn once, and more are asked for than an update takes.
         """
         rows = self._rows["train"]
+        if self.layout.draw == "once":
+            return self._once(rows, step, size, seed, micro)
         # The indices of the micro-batches before it are drawn as well, at some nanoseconds each.
         drawn = np.random.default_rng((seed, step)).integers(rows.draws, size=(micro + 1) * size)
         return rows.drawn(drawn[micro * size :])
+
+    def _once(self, rows: Rows, step: int, size: int, seed: int, micro: int) -> Batch:
+        if self.per_update is None or (micro + 1) * size > self.per_update:
+            raise InputError(
+                f"rows are drawn once, and this trainer takes {(micro + 1) * size} of them in an update, where it had "
+                f"announced {self.per_update or 'nothing'}: rows_per_update() of its part must say how many it takes"
+            )
+        places = step * self.per_update + micro * size + np.arange(size)
+        epochs, places = np.divmod(places, rows.epoch)
+        keys = keys_of(seed, epochs, ROUNDS + 1)
+        shifts: Indices = (keys[:, ROUNDS] >> np.uint64(1)).astype(np.int64)
+        return rows.of_epoch(permuted(places, rows.epoch, keys[:, :ROUNDS]), shifts)
 
     def evaluation(self, split: Split, size: int, limit: int | None = None) -> Iterator[Batch]:
         """Batches of `size` rows (the last may have fewer) in which each token of the split is scored once.
@@ -97,15 +135,27 @@ class Batches:
         return (rows.listed(chosen[start : start + size]) for start in range(0, len(chosen), size))
 
 
-def _rows_of(split: EncodedSplit, reads: Literal["sequence", "pair"], context: int, marks: Marks) -> Rows:
+def _rows_of(
+    split: EncodedSplit, reads: Literal["sequence", "pair"], context: int, marks: Marks, layout: RowLayout
+) -> Rows:
     if split.form == "stream":
         if reads == "pair":
             raise InputError(
                 "this model reads pairs of source and target, and the data is running text; "
                 'use data of pairs ("dates", "reverse", "pairs" ...), or a model that reads sequences'
             )
-        return Windows(split, context, marks)
-    return Pairs(split, context, marks) if reads == "pair" else Sequences(split, context, marks)
+        if layout.packing is not None:
+            raise InputError(
+                "rows.packing is for examples, and the data is running text, whose windows are full as they are; "
+                'leave it out ("rows": {"documents": "masked"} is what keeps documents apart in a window)'
+            )
+        return Windows(split, context, marks, layout)
+    if reads == "pair" and layout.packing is not None:
+        raise InputError(
+            "rows.packing is for models that read sequences, and this one reads pairs of source and target, one in a "
+            "row; leave it out, or use a model that reads sequences (language_model), which learns pairs, too"
+        )
+    return Pairs(split, context, marks) if reads == "pair" else Sequences(split, context, marks, layout)
 
 
 def _too_short(split: EncodedSplit, context: int) -> InputError:

@@ -1,7 +1,8 @@
-"""The rows of a split, for each kind of data and model: windows of running text, sequences, and pairs.
+"""The rows of a split: windows of running text, and pairs. (`sequences.py` has those of examples for one model.)
 
-`draws` is how many rows training may draw from, and `drawn` makes a batch of them; `count` is how many rows cover the
-split with each token once, and `listed` makes a batch of these.
+`draws` is how many rows training may draw from, and `drawn` makes a batch of them; `epoch` is how many rows have each
+token once, all but the rest that fills no row, and `of_epoch` makes a batch of these; `count` is how many rows cover
+the split with each token once, and `listed` makes a batch of those.
 
 Shapes: B rows, T positions (of the longest example).
 """
@@ -18,26 +19,40 @@ from partwise.errors import InputError
 from .batch import IGNORED, Batch
 from .encoded import Array, EncodedSplit
 from .marks import Marks
+from .row_layout import PLAIN, RowLayout
 
 Indices = npt.NDArray[np.int64]
 
 
 class Windows:
-    """Running text: training draws windows of `context` tokens at any offset; evaluation takes them side by side."""
+    """Running text: training draws windows of `context` tokens at any offset; evaluation takes them side by side.
 
-    def __init__(self, split: EncodedSplit, context: int, marks: Marks) -> None:
+    Where documents are masked, each token has the number of its document within the window. A token that ends a text
+    is read as the one that begins the next, so it belongs to that; it is predicted from the text that it ends. What
+    stands of a document in a window, be it the whole or a piece, is read by itself.
+    """
+
+    def __init__(self, split: EncodedSplit, context: int, marks: Marks, layout: RowLayout = PLAIN) -> None:
         self.tokens = np.asarray(split.tokens)
         self.context = context
         self.marks = marks
-        self.draws = max(len(self.tokens) - context, 0)
-        self.count = -(-(len(self.tokens) - 1) // context)
+        self.masked = layout.documents == "masked"
+        targets = len(self.tokens) - 1
+        self.draws = max(targets + 1 - context, 0)
+        self.count = -(-targets // context)
+        self.epoch, self.rest = divmod(targets, context)
         # A view of all windows costs nothing: picking rows of it copies only those.
         self.windows = sliding_window_view(self.tokens, context + 1) if self.draws else None
 
     def drawn(self, indices: Indices) -> Batch:
         assert self.windows is not None, "nothing is drawn from a split without windows"
         picked = self.windows[indices]
-        return Batch(self._read(picked[:, :-1]), _ids(picked[:, 1:]))
+        read = picked[:, :-1]
+        return Batch(self._read(read), ids(picked[:, 1:]), documents=self._documents(read == self.marks.end))
+
+    def of_epoch(self, indices: Indices, shifts: Indices) -> Batch:
+        """Windows side by side, the first of which begins `shifts` tokens into the text, modulo what is left over."""
+        return self.drawn(indices * self.context + shifts % (self.rest + 1))
 
     def listed(self, indices: Indices) -> Batch:
         starts = indices * self.context
@@ -48,53 +63,21 @@ class Windows:
         real = places[:, 1:] < len(self.tokens)  # the positions that have a target
         return Batch(
             self._read(np.where(real, picked[:, :-1], self.marks.end)),
-            _ids(np.where(real, picked[:, 1:], IGNORED)),
+            ids(np.where(real, picked[:, 1:], IGNORED)),
             padding=torch.from_numpy(real),
+            documents=self._documents((picked[:, :-1] == self.marks.end) & real),
         )
 
     def _read(self, tokens: Array) -> torch.Tensor:
         """What the model reads: the end token that closed one text stands for what begins the next."""
         end, begin = self.marks.end, self.marks.begin
-        return _ids(tokens if begin == end else np.where(tokens == end, begin, tokens.astype(np.int64)))
+        return ids(tokens if begin == end else np.where(tokens == end, begin, tokens.astype(np.int64)))
 
-
-class Sequences:
-    """Examples, each read whole but for labels: what begins a text, then all pieces one after the other."""
-
-    def __init__(self, split: EncodedSplit, context: int, marks: Marks) -> None:
-        assert split.bounds is not None and split.scored is not None, "examples have both"  # noqa: PT018
-        self.tokens, self.scored, bounds = (np.asarray(array) for array in (split.tokens, split.scored, split.bounds))
-        self.marks = marks
-        self.starts, self.lengths = bounds[:-1], np.diff(bounds)
-        self.draws = self.count = len(self.lengths)
-        self.is_label: npt.NDArray[np.bool_] | None = None
-        read = self.lengths
-        if split.labels is not None and len(split.labels):
-            self.is_label = np.zeros(len(self.tokens), np.bool_)
-            self.is_label[split.labels] = True
-            read = read - np.diff(np.searchsorted(split.labels, bounds))
-        _check_length(split, "example", read, context)
-
-    def drawn(self, indices: Indices) -> Batch:
-        places, real = _places(self.starts[indices], self.lengths[indices], len(self.tokens))
-        following = places[:, 1:]
-        targets = np.where(real & self.scored[following], self.tokens[following].astype(np.int64), IGNORED)
-        tokens = np.where(real, self.tokens[places[:, :-1]], self.marks.end).astype(np.int64)
-        tokens[:, 0] = self.marks.begin  # where the end token of the example before stands
-        if self.is_label is not None:
-            tokens, targets, real = self._without_labels(tokens, targets, real & ~self.is_label[places[:, :-1]])
-        return Batch(_ids(tokens), _ids(targets), padding=_padding(real))
-
-    def _without_labels(
-        self, tokens: Indices, targets: Indices, read: npt.NDArray[np.bool_]
-    ) -> tuple[Indices, Indices, npt.NDArray[np.bool_]]:
-        """What of the rows is `read` [B, T], moved together; its targets stay with it."""
-        order = np.argsort(~read, axis=1, kind="stable")[:, : read.sum(1).max()]
-        real = np.take_along_axis(read, order, 1)
-        tokens = np.where(real, np.take_along_axis(tokens, order, 1), self.marks.end)
-        return tokens, np.where(real, np.take_along_axis(targets, order, 1), IGNORED), real
-
-    listed = drawn
+    def _documents(self, begins: npt.NDArray[np.bool_]) -> torch.Tensor | None:
+        """[B, T], numbered from where documents begin; None if no row has two, because models are faster without."""
+        if not self.masked or not begins[:, 1:].any():
+            return None
+        return torch.from_numpy(begins.cumsum(1))
 
 
 class Pairs:
@@ -105,12 +88,12 @@ class Pairs:
         self.tokens, self.cuts, bounds = (np.asarray(array) for array in (split.tokens, split.cuts, split.bounds))
         self.marks = marks
         self.starts = bounds[:-1] + 1
-        self.draws = self.count = len(self.cuts)
+        self.draws = self.count = self.epoch = len(self.cuts)
         self._check_pairs(split)
         self.source_lengths, self.target_lengths = self.cuts - self.starts, bounds[1:] + 1 - self.cuts
         around = len(marks.before_source) + len(marks.after_source)
-        _check_length(split, "source", self.source_lengths + around, context)
-        _check_length(split, "target", self.target_lengths, context)
+        check_length(split, "source", self.source_lengths + around, context)
+        check_length(split, "target", self.target_lengths, context)
 
     def _check_pairs(self, split: EncodedSplit) -> None:
         wrong = np.flatnonzero(self.cuts <= self.starts)
@@ -130,11 +113,11 @@ class Pairs:
         tokens[:, 0] = self.marks.start  # where the last token of the source stands
         source, source_real = self._sources(indices)
         return Batch(
-            _ids(tokens),
-            _ids(np.where(real, self.tokens[places[:, 1:]].astype(np.int64), IGNORED)),
-            padding=_padding(real),
-            source=_ids(source),
-            source_padding=_padding(source_real),
+            ids(tokens),
+            ids(np.where(real, self.tokens[places[:, 1:]].astype(np.int64), IGNORED)),
+            padding=as_padding(real),
+            source=ids(source),
+            source_padding=as_padding(source_real),
         )
 
     def _sources(self, indices: Indices) -> tuple[Indices, npt.NDArray[np.bool_]]:
@@ -150,13 +133,13 @@ class Pairs:
             np.put_along_axis(source, columns, np.broadcast_to(marks.after_source, columns.shape), 1)
         return source, np.arange(source.shape[1]) < before + lengths[:, None] + after
 
+    def of_epoch(self, indices: Indices, shifts: Indices) -> Batch:
+        return self.drawn(indices)
+
     listed = drawn
 
 
-Rows = Windows | Sequences | Pairs
-
-
-def _check_length(split: EncodedSplit, what: str, lengths: Indices, context: int) -> None:
+def check_length(split: EncodedSplit, what: str, lengths: Indices, context: int) -> None:
     if len(lengths) and lengths.max() > context:
         raise InputError(
             f"the longest {what} of the {split.name} split (number {lengths.argmax()}) takes {lengths.max()} tokens, "
@@ -171,10 +154,10 @@ def _places(starts: Indices, lengths: Indices, end: int) -> tuple[Indices, npt.N
     return np.minimum(starts[:, None] + offsets, end - 1), real
 
 
-def _padding(real: npt.NDArray[np.bool_]) -> torch.Tensor | None:
+def as_padding(real: npt.NDArray[np.bool_]) -> torch.Tensor | None:
     """The padding of a batch; None if no row is padded, because models are faster without."""
     return None if real.all() else torch.from_numpy(real)
 
 
-def _ids(array: Array) -> torch.Tensor:
+def ids(array: Array) -> torch.Tensor:
     return torch.from_numpy(array.astype(np.int64))

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt
 
+from partwise.data.row_layout import RowLayout
 from partwise.parts import slots
 from partwise.parts.slot import use
 from partwise.runs.identity import fingerprint
@@ -64,6 +65,8 @@ class Recipe(BaseModel):
     """What the recipe is, for people."""
     data: slots.Data
     """Where the texts come from."""
+    rows: RowLayout = RowLayout()
+    """How they are laid out in the rows that the model reads."""
     tokenizer: slots.Tokenizer
     """How text becomes tokens."""
     model: slots.Model
@@ -88,10 +91,10 @@ class Recipe(BaseModel):
     def fingerprint(self) -> str:
         """Ten hexadecimal digits that change whenever what is trained changes.
 
-        A hash of data, tokenizer, model, objective and trainer with every default written out, so neither the order of
-        keys nor whether a default is spelt out matters. Name and about are left out because they are labels;
+        A hash of data, rows, tokenizer, model, objective and trainer with every default written out, so neither the
+        order of keys nor whether a default is spelt out matters. Name and about are left out because they are labels;
         the sampler and the evaluations because they act on the trained model and leave training alone, the trackers
-        because they only watch it; the seed because runs
-        that differ only in it are repetitions of one experiment, and a study finds them by their common fingerprint.
+        because they only watch it; the seed because runs that differ only in it are repetitions of one experiment, and
+        a study finds them by their common fingerprint.
         """
         return fingerprint(self.resolved())

@@ -14,8 +14,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-TRAINED = ("data", "tokenizer", "model", "objective", "trainer")
+TRAINED = ("data", "rows", "tokenizer", "model", "objective", "trainer")
 """The choices that decide what is trained."""
+ADDED: Mapping[str, Any] = {"rows": {"documents": "open", "draw": "independent", "packing": None}}
+"""What recipes meant that were written before there was such a choice. One that still says this trains the same, and
+its runs keep their names."""
 REPEATED = ("partwise", "seed")
 """What tells one repetition of an experiment from another, and the format that says so."""
 UNTRAINED = ("name", "about", "sampler", "trackers", "evaluations")
@@ -24,7 +27,8 @@ UNTRAINED = ("name", "about", "sampler", "trackers", "evaluations")
 
 def trained(recipe: Mapping[str, Any], *also: str) -> dict[str, Any]:
     """What of a recipe is trained, and what stands under the keys `also`."""
-    return {key: recipe[key] for key in (*TRAINED, *also) if key in recipe}
+    said = {key: recipe[key] for key in (*TRAINED, *also) if key in recipe}
+    return {key: value for key, value in said.items() if key not in ADDED or value != ADDED[key]}
 
 
 def fingerprint(recipe: Mapping[str, Any]) -> str:
@@ -54,6 +58,7 @@ def _hash(value: Any, compact: bool = False) -> str:
 
 
 __all__ = [
+    "ADDED",
     "REPEATED",
     "TRAINED",
     "UNTRAINED",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from partwise.errors import InputError, WorkError
 from partwise.rendering.text import flat
+from partwise.runs.identity import ADDED
 from partwise.wording import many
 
 from .directories import RESULTS, StudyDirectories
@@ -90,9 +91,10 @@ def _seeds(earlier: Results, now: Results) -> list[str]:
 
 def _recipe(earlier: Results, now: Results) -> list[str]:
     """Settings of the base recipe that differ."""
-    first, then = (dict(flat(one.provenance.get("recipe") or {})) for one in (earlier, now))
-    if not first or not then:
+    recipes = [one.provenance.get("recipe") for one in (earlier, now)]
+    if not all(recipes):
         return []
+    first, then = (dict(flat({**ADDED, **(recipe or {})})) for recipe in recipes)
     names = [
         name
         for name in {**then, **first}

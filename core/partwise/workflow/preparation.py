@@ -26,6 +26,7 @@ from partwise.data.cache import cache_directory, made_in_cache
 from partwise.data.encoded import EncodedSplit, data_hash
 from partwise.data.encoding import encode, training_texts
 from partwise.data.marks import marks_of
+from partwise.data.packing import Packing
 from partwise.data.protocols import Data, Split, Tokenizer
 from partwise.errors import PartwiseError, WorkError
 from partwise.modules.protocols import Model
@@ -35,6 +36,7 @@ from partwise.provenance.sources import source_hash
 from partwise.recipe import LoadedRecipe, Recipe
 from partwise.storage.atomic import read_json, write_json
 from partwise.training.protocols import Tracker, Trainer
+from partwise.wording import many
 
 from .evaluations import Named, evaluations_of
 from .placing import at
@@ -81,7 +83,9 @@ class Prepared:
     @property
     def tokens_per_row(self) -> float:
         """Scored tokens that a row of a training batch has on average."""
-        train = self.batches.encoded["train"]
+        train, packing = self.batches.encoded["train"], self.batches.packing
+        if packing is not None:
+            return train.scored_tokens / packing.rows
         if train.form == "stream" or train.bounds is None:
             return self.batches.context
         return train.scored_tokens / max(1, len(train.bounds) - 1)
@@ -131,8 +135,10 @@ def prepare(
     data = data_of(loaded) if data is None else data
     if tokenizer is None:
         tokenizer = tokenizer_of(loaded, data, say)
-    encoded = encoded_splits(loaded, data, tokenizer, say=say)
-    return Prepared(loaded, data, tokenizer, batches_of(loaded, encoded, tokenizer))
+    batches = batches_of(loaded, encoded_splits(loaded, data, tokenizer, say=say), tokenizer)
+    if batches.packing is not None:
+        say(_packed(batches.packing, batches.context))
+    return Prepared(loaded, data, tokenizer, batches)
 
 
 def encoded_splits(
@@ -195,9 +201,15 @@ def batches_of(loaded: LoadedRecipe, encoded: Mapping[Split, EncodedSplit], toke
     Raises:
         InputError: the data does not suit the model.
     """
-    model = loaded.recipe.model
+    recipe = loaded.recipe
     with at(loaded, "data"):
-        return Batches(encoded, model.reads, model.context, marks_of(tokenizer))
+        marks, per_update = marks_of(tokenizer), recipe.trainer.rows_per_update()
+        return Batches(encoded, recipe.model.reads, recipe.model.context, marks, recipe.rows, per_update)
+
+
+def _packed(packing: Packing, context: int) -> str:
+    examples, rows = many(len(packing.members), "example"), many(packing.rows, "row")
+    return f"packed {examples} into {rows} of at most {context} tokens, of which {packing.padding:.1%} is padding"
 
 
 def tokenizer_of(loaded: LoadedRecipe, data: Data, say: Say) -> Tokenizer:

@@ -70,7 +70,12 @@ class Ledger:
         """One of the costs, without computing the others; None if it cannot be counted. Raises what `costs` raises."""
         recipe = loaded.recipe
         # Weights and FLOPs do not depend on the trainer, and tuning tries many trainers.
-        key = _canonical(recipe.data, recipe.tokenizer, recipe.model, recipe.trainer if quantity == "tokens" else None)
+        key = _canonical(
+            recipe.data,
+            recipe.tokenizer,
+            recipe.model,
+            *((recipe.rows, recipe.trainer) if quantity == "tokens" else ()),
+        )
         key += f"{loaded.directory_of('data')} {loaded.directory_of('tokenizer')} {quantity}"
         if key not in self._figures:
             work: Callable[[LoadedRecipe], float | None]
