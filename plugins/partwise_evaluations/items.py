@@ -25,9 +25,7 @@ def existing(name: str, directory: Path, knob: str) -> Path:
     if path.is_dir():
         raise PartError(f"{path} is a directory, and a file is needed", (knob,))
     if not path.exists():
-        there = [] if not path.parent.is_dir() else get_close_matches(path.name, _names(path.parent), n=1)
-        guess = f"; did you mean {there[0]!r}?" if there else ""
-        raise PartError(f"there is no file {path} (names are relative to the recipe's directory){guess}", (knob,))
+        raise PartError(f"there is no file {path}{_guess(path)}", (knob,))
     try:
         if path.stat().st_size == 0:
             raise PartError(f"{path} is empty; an evaluation needs an item", (knob,))
@@ -36,8 +34,23 @@ def existing(name: str, directory: Path, knob: str) -> Path:
     return path
 
 
-def _names(directory: Path) -> list[str]:
-    return [path.name for path in directory.iterdir()]
+def existing_directory(name: str, directory: Path, knob: str) -> Path:
+    """The directory of a name that a recipe gives.
+
+    Raises:
+        PartError: there is none.
+    """
+    path = directory / name
+    if not path.is_dir():
+        what = f"{path} is a file, and a directory is needed" if path.exists() else f"there is no directory {path}"
+        raise PartError(f"{what}{'' if path.exists() else _guess(path)}", (knob,))
+    return path
+
+
+def _guess(path: Path) -> str:
+    names = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = get_close_matches(path.name, names, n=1)
+    return f" (names are relative to the recipe's directory){f'; did you mean {close[0]!r}?' if close else ''}"
 
 
 def items_in(path: Path, parse: Callable[[Line], Item], knob: str = "file") -> list[Item]:
@@ -119,4 +132,4 @@ def shown(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-__all__ = ["existing", "items_in", "shown", "text_of", "value_of"]
+__all__ = ["existing", "existing_directory", "items_in", "shown", "text_of", "value_of"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from partwise import PartError
 from partwise.parts import EvaluationPart, EvaluationSite
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from partwise.evaluation import Goal
     from partwise_evaluations.answers import Answers as AnswersEvaluation
     from partwise_evaluations.choices import Choices as ChoicesEvaluation
+    from partwise_evaluations.harness import HarnessTask
     from partwise_evaluations.lengths import Lengths as LengthsEvaluation
     from partwise_evaluations.minimal_pairs import MinimalPairs as MinimalPairsEvaluation
     from partwise_evaluations.text import Texts
@@ -152,16 +155,20 @@ class ReadsTexts(EvaluationPart):
 class Text(ReadsTexts):
     """How well the model guesses other texts: bits per byte, which compares any tokenizers, and loss.
 
-    Each document is read from its beginning, in windows of the model's context, and its end is scored.
+    Each document is read from its beginning, in windows of the model's context.
     """
 
     name = "text"
+
+    end: bool = True
+    """Whether the end of each document is to be guessed, too, as a message that restores them needs it.
+    lm-evaluation-harness leaves it out."""
 
     def build(self, site: EvaluationSite) -> Texts:
         from partwise_evaluations.documents import read_documents
         from partwise_evaluations.text import Texts
 
-        return Texts(read_documents(self.files, site.directory, self.field))
+        return Texts(read_documents(self.files, site.directory, self.field), self.end)
 
     def figures(self) -> Mapping[str, Goal]:
         return {"bits_per_byte": "min", "loss": "min"}
@@ -172,7 +179,7 @@ class Text(ReadsTexts):
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(files=(str(SAMPLES / "*.txt"),))
-        yield cls(files=(str(SAMPLES / "long.txt"), str(SAMPLES / "documents.jsonl")), field="body", every=4)
+        yield cls(files=(str(SAMPLES / "long.txt"), str(SAMPLES / "documents.jsonl")), field="body", end=False, every=4)
 
 
 class Lengths(ReadsTexts):
@@ -221,4 +228,62 @@ class Lengths(ReadsTexts):
         yield cls(files=(str(SAMPLES / "documents.jsonl"),), field="body", upto=(0.25, 0.75), every=7)
 
 
-PARTS = (Answers, Choices, Lengths, MinimalPairs, Text)
+class Harness(EvaluationPart):
+    """A task of EleutherAI's lm-evaluation-harness, or a group of tasks: needs `pip install 'partwise[harness]'`.
+
+    Nothing is downloaded. A task in `include_path` reads files (`dataset_path: json`, say), whose names are relative to
+    its YAML file; a data set of the Hugging Face hub must be in the cache of the library datasets. A YAML file may name
+    Python functions, which are run.
+    """
+
+    name = "harness"
+    needs = frozenset({"continuations", "writing"})
+    known_failures = MappingProxyType(
+        {"the_order_of_items_makes_no_difference[1]": "limit takes the first items, as the harness does"}
+    )
+
+    task: Name
+    """Name of the task or group."""
+    include_path: Name | None = None
+    """Directory with the YAML file of the task, relative to the recipe's; the tasks that the harness comes with are not
+    looked at then. null: these alone."""
+    metrics: Files = ("acc",)
+    """Figures of the task that are wanted, as the harness calls them. After several filters: "exact_match.strict"."""
+    lower_is_better: tuple[Name, ...] = (
+        "bits_per_byte",
+        "brier_score",
+        "byte_perplexity",
+        "perplexity",
+        "ter",
+        "word_perplexity",
+    )
+    """Those of the metrics of which less is better."""
+    num_fewshot: NonNegativeInt | None = None
+    """Solved examples before each question; null: as many as the task says."""
+    limit: PositiveInt | None = None
+    """Items at most, the first of each task; null: all."""
+
+    def build(self, site: EvaluationSite) -> HarnessTask:
+        if find_spec("lm_eval") is None:
+            raise PartError(f"{self.name} needs the package lm_eval: pip install 'partwise[{self.name}]'")
+        from partwise_evaluations.harness import load_task, prepared
+        from partwise_evaluations.items import existing_directory
+
+        place = (
+            None if self.include_path is None else existing_directory(self.include_path, site.directory, "include_path")
+        )
+        return prepared(self.task, load_task(self.task, place), self.figures(), self.num_fewshot, self.limit)
+
+    def figures(self) -> Mapping[str, Goal]:
+        return {metric: "min" if metric in self.lower_is_better else "max" for metric in self.metrics}
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        tasks = str(SAMPLES / "tasks")
+        yield cls(task="cloze", include_path=tasks)
+        yield cls(task="stories", include_path=tasks, metrics=("bits_per_byte", "word_perplexity"), limit=2, every=4)
+        yield cls(task="cloze", include_path=tasks, metrics=("acc_bytes", "acc"), num_fewshot=1)
+        yield cls(task="sums", include_path=tasks, metrics=("exact_match",), lower_is_better=())
+
+
+PARTS = (Answers, Choices, Harness, Lengths, MinimalPairs, Text)

@@ -19,7 +19,8 @@ from partwise_cli.main import cli
 from partwise_evaluations.parts import PARTS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "evaluations.md").read_text()
-RECIPE, STUDY = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+RECIPE, STUDY, HARNESS = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+(TASK,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 ITEMS = {
     "cloze.jsonl": '{"prompt": "The sky is", "choices": ["blue", "loud"], "answer": 0}',
     "agreement.jsonl": '{"sentence_good": "The cats sleep.", "sentence_bad": "The cats sleeps."}',
@@ -70,6 +71,16 @@ def test_the_commands_and_the_function_judge_the_run(run: Run, monkeypatch: pyte
         assert told["figures"][name]["value"] == pytest.approx(run.rows()[-1][name], rel=1e-6)
     accuracy, error = SHOWN["accuracy_of"](run.directory)
     assert (accuracy, error) == (run.rows()[-1]["cloze.accuracy"], 0.0)
+
+
+def test_the_task_of_the_harness_judges_the_run_as_choices_do(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "colours.yaml").write_text(TASK)
+    (tmp_path / "tasks" / "colours.jsonl").write_text(f"{ITEMS['cloze.jsonl']}\n" * 2)
+    (tmp_path / "harness.json").write_text(HARNESS)
+    found = partwise.judge(run.directory, tmp_path / "harness.json")
+    assert list(found) == ["colours.acc", "colours.acc_norm"]
+    assert found["colours.acc"].figure.value == run.rows()[-1]["cloze.accuracy"]
 
 
 def test_the_study_takes_its_goal_from_the_evaluation(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from partwise.modules.protocols import Model
 
 from .greedy import Greedy
 from .readings import Likelihood, TextReading
-from .rows import Rows
+from .rows import Row, Rows
 from .scoring import Scored, as_batch, score
 from .sharing import by_prompt, score_after_one_prompt
 
@@ -73,22 +73,31 @@ class Reader:
         found |= score_after_one_prompt(self.model, together, self.rows, self.device, self.tokenizer.end)
         return [self._likelihood(found[asked[request]], asked[request].targets) for request in requests]
 
-    def texts(self, texts: Iterable[str], length: int | None = None) -> Iterator[TextReading]:
-        """How likely the model holds each token of each text, the one that ends it included, in order.
+    def texts(self, texts: Iterable[str], length: int | None = None, end: bool = True) -> Iterator[TextReading]:
+        """How likely the model holds each token of each text, in order.
 
         A text is read in windows of `length` tokens side by side; unless given, the model's context.
+
+        Args:
+            end: whether the token that ends a text is scored, too.
 
         Raises:
             InputError: the model answers sources, and reads no running text; or it has no positions for such a length.
         """
-        if self.pairs:
-            raise InputError("this model answers a source, and reads no text by itself")
+        self._reads_texts()
         for text in texts:
-            rows = self._rows.windows(text, length or self.context)
-            found = score(self.model, rows, self.rows, self.device, self.tokenizer.end)
-            ids = [token for row in rows for token in row.targets]
-            size = len(text.encode("utf-8", "surrogatepass"))
-            yield TextReading(tuple(found[row].nats for row in rows), size, self._spelling(ids))
+            yield self._reading(text, self._rows.windows(text, length or self.context, end))
+
+    def rolling(self, texts: Iterable[str]) -> Iterator[TextReading]:
+        """The same as lm-evaluation-harness reads texts: without their ends, and in windows of the model's context of
+        which the last, too, is a whole context long, though only what none before it has read is scored.
+
+        Raises:
+            InputError: the model answers sources, and reads no running text.
+        """
+        self._reads_texts()
+        for text in texts:
+            yield self._reading(text, self._rows.rolling(text))
 
     def logits(self, text: str) -> Tensor:
         """[T + 1, V]: of each token of a text and of what follows it, from the beginning of the text on.
@@ -96,8 +105,7 @@ class Reader:
         Raises:
             InputError: the model answers sources.
         """
-        if self.pairs:
-            raise InputError("this model answers a source, and reads no text by itself")
+        self._reads_texts()
         (row,) = self._rows.windows(text, len(self.tokenizer.encode(text)) + 1)
         logits: Tensor = self.model(as_batch([row], self.tokenizer.end).to(self.device))
         return logits[0]
@@ -123,6 +131,16 @@ class Reader:
             for index, pieces in zip(some, zip(*texts, strict=True), strict=False):
                 written[index] = "".join(pieces)
         return written
+
+    def _reads_texts(self) -> None:
+        if self.pairs:
+            raise InputError("this model answers a source, and reads no text by itself")
+
+    def _reading(self, text: str, rows: Sequence[Row]) -> TextReading:
+        found = score(self.model, rows, self.rows, self.device, self.tokenizer.end)
+        ids = [token for row in rows for token in row.targets]
+        size = len(text.encode("utf-8", "surrogatepass"))
+        return TextReading(tuple(found[row].nats for row in rows), size, self._spelling(ids))
 
     def _likelihood(self, scored: Scored, targets: Sequence[int]) -> Likelihood:
         unknown = self.tokenizer.unknown

@@ -30,7 +30,7 @@ class Likelihood:
 
 @dataclass(frozen=True, eq=False)
 class TextReading:
-    """How likely a model holds each token of a text, the one that ends it included."""
+    """How likely a model holds each token of a text."""
 
     windows: tuple[Tensor, ...]
     """Of each stretch that was read at once, one after the other: float64 [n], nats of its tokens."""

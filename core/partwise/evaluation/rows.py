@@ -74,12 +74,22 @@ class Rows:
                 f"{self.context}; leave the item out, or shorten it"
             )
 
-    def windows(self, text: str, length: int) -> list[Row]:
-        """A whole text and its end, in windows of `length` tokens side by side: each but the first begins by reading
-        the last token of the one before."""
-        ids = [self.marks.begin, *self.tokenizer.encode(text), self.marks.end]
+    def windows(self, text: str, length: int, end: bool = True) -> list[Row]:
+        """A whole text, with its end unless told otherwise, in windows of `length` tokens side by side: each but the
+        first begins by reading the last token of the one before."""
+        ids = [self.marks.begin, *self.tokenizer.encode(text), *([self.marks.end] if end else [])]
         starts = range(0, len(ids) - 1, length)
         return [Row((ids[start],), tuple(ids[start + 1 : start + 1 + length])) for start in starts]
+
+    def rolling(self, text: str) -> list[Row]:
+        """A whole text without its end: the windows of a whole context, but the last reads as much before its tokens as
+        the context has room for."""
+        rows = self.windows(text, self.context, end=False)
+        if len(rows) < 2:
+            return rows
+        before, last = rows[-2], rows[-1]
+        room = self.context + 1 - len(last.targets)
+        return [*rows[:-1], Row((*before.before, *before.targets)[-room:], last.targets)]
 
 
 def _shown(text: str) -> str:

@@ -23,7 +23,7 @@ def evaluation_hash(part: EvaluationPart, directory: Path) -> str:
 
 
 def _files(part: EvaluationPart, directory: Path) -> Iterator[tuple[str, Path]]:
-    """The files that knobs name, or match, with these names."""
+    """The files that knobs name, or match, and those in directories that they name; with these names."""
     for knob in type(part).model_fields:
         value = getattr(part, knob)
         for name in value if isinstance(value, tuple) else (value,):
@@ -31,6 +31,18 @@ def _files(part: EvaluationPart, directory: Path) -> Iterator[tuple[str, Path]]:
                 for match in sorted(glob.glob(name, root_dir=directory, recursive=True)):
                     if (directory / match).is_file():
                         yield name, directory / match
+                    elif (directory / match).is_dir():
+                        yield from (
+                            (str(path.relative_to(directory / match)), path) for path in _within(directory / match)
+                        )
+
+
+def _within(directory: Path) -> list[Path]:
+    """Its files, without what programs keep for themselves."""
+    found = sorted(path for path in directory.rglob("*") if path.is_file())
+    return [
+        path for path in found if not any(part.startswith((".", "__")) for part in path.relative_to(directory).parts)
+    ]
 
 
 def _hash(path: Path) -> str:

@@ -23,9 +23,7 @@ BLOCK = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": 2}, "feedfor
 
 
 def recipe(place: Path, evaluations: dict[str, Any], **changes: Any) -> LoadedRecipe:
-    place.mkdir(exist_ok=True)
-    for sample in SAMPLES.iterdir():
-        shutil.copy(sample, place)
+    shutil.copytree(SAMPLES, place, dirs_exist_ok=True)
     node = {
         "partwise": 1,
         "name": "judged",

@@ -7,6 +7,7 @@ cannot pass for a difference.
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,10 +141,15 @@ class Noting(Reader):
         self.asked.append(list(requests))
         return super().log_likelihoods(requests)
 
-    def texts(self, texts: Any, length: int | None = None) -> Any:
+    def texts(self, texts: Any, length: int | None = None, end: bool = True) -> Any:
         texts = list(texts)
-        self.asked.append([texts, length])
-        return super().texts(texts, length)
+        self.asked.append([texts, length, end])
+        return super().texts(texts, length, end)
+
+    def rolling(self, texts: Any) -> Any:
+        texts = list(texts)
+        self.asked.append(texts)
+        return super().rolling(texts)
 
     def write(self, prompts: Any, limit: int, stop: Sequence[str] = ()) -> Any:
         self.asked.append([list(prompts), limit, list(stop)])
@@ -228,7 +234,8 @@ def the_order_of_items_makes_no_difference(part: Part) -> None:
 
 @contextmanager
 def _in_another_order(part: Part) -> Iterator[Part | None]:
-    """The part with copies of its files of JSON lines in which the first line comes last; None if it has none."""
+    """The part with copies of its files of JSON lines in which the first line comes last; None if it has none. Of a
+    directory all such files are copied so, and the others as they are."""
     with TemporaryDirectory() as directory:
         changed: dict[str, Any] = {}
         for knob in type(part).model_fields:
@@ -243,11 +250,20 @@ def _in_another_order(part: Part) -> Iterator[Part | None]:
 
 
 def _turned(name: str, directory: Path) -> str:
-    """The name of a copy with the first line last, if it is one of a file of lines; else the name itself."""
+    """The name of a copy with the first line last, if it is one of a file of lines or of a directory; else itself."""
     path = Path(name)
-    if path.suffix not in LINES or not path.is_file():
-        return name
-    first, *rest = path.read_text(encoding="utf-8").splitlines()
     copy = directory / path.name
-    copy.write_text("\n".join([*rest, first]) + "\n", encoding="utf-8")
+    if path.is_absolute() and path.is_dir():
+        shutil.copytree(path, copy)
+        for file in [one for one in copy.rglob("*") if one.suffix in LINES]:
+            _turn(file, file)
+    elif path.suffix in LINES and path.is_file():
+        _turn(path, copy)
+    else:
+        return name
     return str(copy)
+
+
+def _turn(lines: Path, copy: Path) -> None:
+    first, *rest = lines.read_text(encoding="utf-8").splitlines()
+    copy.write_text("\n".join([*rest, first]) + "\n", encoding="utf-8")
