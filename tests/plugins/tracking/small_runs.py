@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from partwise import workflow
-from partwise.recipe import load
+from partwise.recipe import LoadedRecipe, load
 from partwise.runs import Run
 from partwise.training import Progress
 
@@ -22,10 +22,12 @@ SMALL = (
 )
 
 
+def small(trackers: str) -> LoadedRecipe:
+    return load("char-rnn", [*SMALL, f"trackers={trackers}"])
+
+
 def train(place: Path, trackers: str, report: Any = lambda progress: None, **options: Any) -> Run:
-    return workflow.train(
-        load("char-rnn", [*SMALL, f"trackers={trackers}"]), place, device="cpu", report=report, **options
-    )
+    return workflow.train(small(trackers), place, device="cpu", report=report, **options)
 
 
 def interrupted_at(step: int) -> Any:

@@ -10,7 +10,10 @@ import pytest
 import trackio
 from trackio.sqlite_storage import SQLiteStorage
 
-from .small_runs import interrupted_at, losses, train
+import partwise
+from partwise import workflow
+
+from .small_runs import interrupted_at, losses, small, train
 
 
 def tracker(project: str, **knobs: Any) -> str:
@@ -48,6 +51,16 @@ def test_a_continued_run_is_one_even_beside_another_of_its_name(tmp_path: Path) 
 
 def _places(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path, tmp_path / "elsewhere"
+
+
+def test_figures_of_the_recipes_evaluations_are_told_whenever_they_are_measured(tmp_path: Path) -> None:
+    (tmp_path / "pairs.jsonl").write_text('{"sentence_good": "a b", "sentence_bad": "b a"}\n' * 2)
+    evaluations = {"pairs": {"use": "minimal_pairs", "file": str(tmp_path / "pairs.jsonl"), "every": 2}}
+    recipe = partwise.change(small(tracker("judged", every=5)), {"evaluations": evaluations})
+    run = workflow.train(recipe, tmp_path / "run", device="cpu")
+    margins = {step: row["pairs.margin"] for step, row in logged("judged").items() if "pairs.margin" in row}
+    assert margins == {row["step"]: row["pairs.margin"] for row in run.rows() if "pairs.margin" in row}
+    assert list(margins) == [2, 4, 6]
 
 
 def test_another_run_of_the_process_is_left_alone(tmp_path: Path) -> None:
