@@ -69,6 +69,8 @@ def test_the_commands_and_the_function_judge_the_run(run: Run, monkeypatch: pyte
         told = json.loads(CliRunner().invoke(cli, [*shlex.split(command), "--json"]).stdout)
         assert told["figures"][name]["count"] == 2
         assert told["figures"][name]["value"] == pytest.approx(run.rows()[-1][name], rel=1e-6)
+    shown = CliRunner().invoke(cli, ["show", "runs/judged"], catch_exceptions=False).stdout
+    assert re.search(r"judged afterwards +value +standard error +items +better\n(.*\n)*news.bits_per_byte", shown)
     accuracy, error = SHOWN["accuracy_of"](run.directory)
     assert (accuracy, error) == (run.rows()[-1]["cloze.accuracy"], 0.0)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
+from .figures import show_judged
 from .output import print_json, show_columns, write
 from .runs import directory_of
 from .text import figure
@@ -56,7 +57,8 @@ def command(
     an answer, not running text, the accuracy is measured as well.
 
     --with runs evaluations instead: one of the run's recipe by its name, or those in a file, such as
-    {"cloze": {"use": "choices", "file": "questions.jsonl"}}.
+    {"cloze": {"use": "choices", "file": "questions.jsonl"}}. Their figures are kept in judged.jsonl in the run, and
+    shown by `partwise runs` and `partwise show`.
 
     \b
     Examples:
@@ -69,7 +71,7 @@ def command(
     for change in reopened.changes():
         write(f"note: since this run was trained, {change}", err=True)
     if others:
-        _judge(reopened, others, as_json)
+        _judge(reopened, others, weights, as_json)
         return
     metrics = workflow.evaluate(reopened, split, limit)
     if as_json:
@@ -86,24 +88,17 @@ def command(
     show_columns(rows, right=(1,))
 
 
-def _judge(reopened: Reopened, others: tuple[str, ...], as_json: bool) -> None:
-    """Shows the figures of evaluations."""
-    from partwise import workflow
+def _judge(reopened: Reopened, others: tuple[str, ...], weights: Weights, as_json: bool) -> None:
+    """Shows the figures of evaluations, and keeps them with the run."""
+    from partwise import WorkError, workflow
 
     found = workflow.judge(reopened, others, say=lambda line: write(line, err=True))
+    try:
+        workflow.keep(reopened, found, weights)
+    except WorkError as error:  # a run of somebody else's, say
+        write(f"note: these figures are not kept with the run: {error}", err=True)
     if as_json:
-        told = {name: {**vars(one.figure), "goal": one.goal} for name, one in found.items()}
+        told = {name: {**vars(one.figure), "goal": one.goal, "by": one.by} for name, one in found.items()}
         print_json({"run": str(reopened.run.directory), "figures": told})
         return
-    header = ("figure", "value", "standard error", "items", "better")
-    show_columns(
-        (
-            (name, figure(one.figure.value), figure(one.figure.error), f"{one.figure.count:,}", _BETTER[one.goal])
-            for name, one in found.items()
-        ),
-        header,
-        right=(1, 2, 3),
-    )
-
-
-_BETTER = {"min": "lower", "max": "higher"}
+    show_judged("figure", ((name, one.figure, one.goal) for name, one in found.items()))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from partwise.metric_names import (
     LOSS,
@@ -14,7 +15,11 @@ from partwise.metric_names import (
     judged,
 )
 
+from .output import show_columns
 from .text import figure
+
+if TYPE_CHECKING:
+    from partwise.evaluation import Goal
 
 TRAIN_LOSS = "train_loss"
 """The loss on the batches of updates, in nats per token."""
@@ -53,3 +58,25 @@ def comparison(before: Figures, after: Figures) -> list[tuple[str, str, str]]:
     }
     names |= {name: name for name in after if judged(name)}
     return [(label, figure(before[name]), figure(after[name])) for name, label in names.items() if name in after]
+
+
+class Judged(Protocol):
+    """What there is to tell of a figure of an evaluation."""
+
+    @property
+    def value(self) -> float: ...
+
+    @property
+    def error(self) -> float | None: ...
+
+    @property
+    def count(self) -> int: ...
+
+
+def show_judged(head: str, found: Iterable[tuple[str, Judged, Goal]]) -> None:
+    """Shows figures of evaluations as a table whose first column is `head`: title, figure and goal of each."""
+    rows = (
+        (title, figure(one.value), figure(one.error), f"{one.count:,}", "lower" if goal == "min" else "higher")
+        for title, one, goal in found
+    )
+    show_columns(rows, (head, "value", "standard error", "items", "better"), right=(1, 2, 3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from .runs import directory_of
 from .text import visible
 
 if TYPE_CHECKING:
+    from partwise.runs.afterwards import Afterwards
     from partwise.runs.listing import Listed
 
 
@@ -33,11 +35,12 @@ def command(run: str, svg: Path | None, as_json: bool) -> None:
     from partwise.errors import InputError
     from partwise.rendering.learning_curve import as_svg, in_letters, learning_curves
     from partwise.runs import Run
+    from partwise.runs.afterwards import kept
     from partwise.runs.listing import listed
     from partwise.storage.atomic import write_text
     from partwise.training import Decoration
 
-    from .figures import before_and_after, comparison
+    from .figures import before_and_after, comparison, show_judged
     from .runs import described
 
     directory = directory_of(run)
@@ -45,7 +48,8 @@ def command(run: str, svg: Path | None, as_json: bool) -> None:
     rows = opened.rows()
     if as_json:
         before, after = before_and_after(rows)
-        print_json({**described(found), "before": before, "after": after, "rows": rows})
+        judged = [asdict(one) for one in kept(opened)]
+        print_json({**described(found), "before": before, "after": after, "judged": judged, "rows": rows})
         return
     curves = learning_curves(rows)
     if svg == STANDARD_OUTPUT:
@@ -55,6 +59,9 @@ def command(run: str, svg: Path | None, as_json: bool) -> None:
         return
     heading(f"{found.name}, seed {found.seed}: {state_of(found.state)}, {progress_of(found.step, found.steps)}")
     show_columns(comparison(*before_and_after(rows)), header=("", "first", "last"), right=(1, 2))
+    if afterwards := [(_title(one), one, one.goal) for one in kept(opened)]:
+        write("")
+        show_judged("judged afterwards", afterwards)
     if not curves:
         write(f"\n{_why_none(found)}: there is no curve to draw")
         return
@@ -69,6 +76,10 @@ def command(run: str, svg: Path | None, as_json: bool) -> None:
         write(f"\n{visible(problems[0])}; --svg names another place", err=True)  # a run of somebody else's
     else:
         write(f"\ncurve: {visible(str(place))}")
+
+
+def _title(one: Afterwards) -> str:
+    return one.name if one.weights == "last" else f"{one.name} (best weights)"
 
 
 def _why_none(found: Listed) -> str:

@@ -9,6 +9,7 @@ checkpoint-STEP/    where an interrupted run continues: model.safetensors, optim
 model.safetensors   the final weights: there once the run is finished
 manifest.json       size and SHA-256 of the files above
 speed.jsonl         how fast it went, if the trainer says; no two runs have the same, and no manifest names it
+judged.jsonl        figures by which it was judged afterwards, a line each; no manifest names it
 status.json         why training stopped before its end, where it did
 .claim.json         which process trains here now
 
@@ -22,6 +23,8 @@ import re
 RECIPE, TOKENIZER, LOCK, METRICS = "recipe.json", "tokenizer.json", "lock.json", "metrics.jsonl"
 WEIGHTS, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
 MANIFEST, STATUS, CLAIM = "manifest.json", "status.json", ".claim.json"
+
+JUDGED = "judged.jsonl"
 
 CHECKPOINT = re.compile(r"checkpoint-(0|[1-9]\d{0,17})")
 """A checkpoint's directory, and the step it is of."""

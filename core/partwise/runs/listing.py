@@ -12,6 +12,7 @@ from typing import Any, Literal
 from partwise.errors import PartwiseError
 from partwise.metric_names import VALID_BITS_PER_BYTE, VALID_LOSS, judged
 
+from .afterwards import kept
 from .layout import MANIFEST, METRICS, RECIPE, STATUS, WEIGHTS
 from .ownership import holder
 from .run import Run
@@ -42,7 +43,7 @@ class Listed:
     problem: str | None = None
     """What is damaged."""
     evaluations: Mapping[str, float] = field(default_factory=dict)
-    """The newest figures of the recipe's evaluations, by name."""
+    """The newest figures of the recipe's evaluations, by name, and of others that it was judged by afterwards."""
 
 
 def runs_in(directory: Path) -> list[Listed]:
@@ -79,8 +80,13 @@ def listed(directory: Path) -> Listed:
         newest.get(VALID_LOSS),
         newest.get(VALID_BITS_PER_BYTE),
         max(age, 0.0),
-        evaluations={name: value for name, value in newest.items() if judged(name)},
+        evaluations=_evaluations(run, newest),
     )
+
+
+def _evaluations(run: Run, newest: Mapping[str, Any]) -> dict[str, float]:
+    own = {name: value for name, value in newest.items() if judged(name)}
+    return {one.name: one.value for one in kept(run) if one.weights == "last"} | own
 
 
 def _found(directory: Path, depth: int) -> Iterator[Path]:

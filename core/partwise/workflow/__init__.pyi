@@ -1,5 +1,6 @@
 from .judging import Judgement as Judgement
 from .judging import judge as judge
+from .judging import keep as keep
 from .preparation import Assembled as Assembled
 from .preparation import Prepared as Prepared
 from .preparation import check as check

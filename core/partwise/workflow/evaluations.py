@@ -46,6 +46,8 @@ class Named:
     name: str
     part: EvaluationPart
     evaluation: Evaluation
+    directory: Path
+    """That its file names are relative to."""
 
     def due(self, step: int, last: bool) -> bool:
         """Whether it is to run after update `step` of a training."""
@@ -76,7 +78,7 @@ def _evaluations(loaded: LoadedRecipe, model: Model | None, directory: Path | No
             _refuse(part, recipe)
             if model is not None:
                 part.suits(cast(nn.Module, model))
-            yield Named(name, part, part.assemble(place))
+            yield Named(name, part, part.assemble(place), place.directory)
 
 
 def _refuse(part: EvaluationPart, recipe: Recipe) -> None:

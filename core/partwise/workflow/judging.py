@@ -12,9 +12,12 @@ from partwise.evaluation.figures import Figure, Goal
 from partwise.provenance.lock import evaluation_places
 from partwise.recipe.evaluations import with_evaluations
 from partwise.recipe.suggestions import did_you_mean
+from partwise.runs import afterwards
+from partwise.runs.afterwards import Afterwards
 
+from .evaluation_files import evaluation_hash
 from .evaluations import Named, evaluations_of, figures_of, reader_of
-from .reopening import Reopened
+from .reopening import Reopened, Weights
 
 Say = Callable[[str], None]
 Which = str | Path | Mapping[str, Any]
@@ -28,6 +31,8 @@ class Judgement:
     figure: Figure
     goal: Goal
     """Whether less or more of it is better."""
+    by: str
+    """A hash of the evaluation's settings and of the files that it read: equal ones judge by the same."""
 
 
 def judge(
@@ -50,10 +55,27 @@ def judge(
     reader = reader_of(reopened.recipe, reopened.model, reopened.tokenizer, reopened.device)
     found: dict[str, Judgement] = {}
     for one in chosen:
-        goals = one.part.figures()
+        goals, by = one.part.figures(), evaluation_hash(one.part, one.directory)
         for key, figure in figures_of(one, reader, say).items():
-            found[f"{one.name}.{key}"] = Judgement(figure, goals[key])
+            found[f"{one.name}.{key}"] = Judgement(figure, goals[key], by)
     return found
+
+
+def keep(reopened: Reopened, found: Mapping[str, Judgement], weights: Weights = "last") -> None:
+    """Keeps what `judge` has found with the run, for `partwise runs` and `show`.
+
+    Raises:
+        WorkError: it cannot be written.
+    """
+    run = reopened.run
+    step = (run.best or 0) if weights == "best" else run.step
+    afterwards.keep(
+        run,
+        (
+            Afterwards(name, one.figure.value, one.figure.error, one.figure.count, one.goal, one.by, step, weights)
+            for name, one in found.items()
+        ),
+    )
 
 
 def _chosen(reopened: Reopened, which: Which) -> Iterator[Named]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,28 +12,33 @@ import torch
 import partwise
 from partwise.data import IGNORED
 
+SIZES = {"size": 200, "valid": 60, "test": 1}
+REVERSE = {"use": "reverse", "alphabet": "abcdefgh", "min_length": 2, "max_length": 4, **SIZES}
+DATES = {"use": "dates", "first_year": 2000, "last_year": 2009, **SIZES, "size": 2000}
 
-def test_the_exact_match_of_pairs_is_that_of_the_trainings_own_passes(tmp_path: Path) -> None:
+
+@pytest.mark.parametrize(
+    ("data", "changes", "limit"),
+    [
+        (REVERSE, {"model.context": 8, "trainer.steps": 150}, 8),
+        pytest.param(DATES, {"model.width": 64, "trainer.steps": 500}, 16, marks=pytest.mark.exhaustive),
+    ],
+    ids=["reverse", "dates"],
+)
+def test_the_exact_match_of_pairs_is_that_of_the_trainings_own_passes(
+    data: dict[str, Any], changes: dict[str, Any], limit: int, tmp_path: Path
+) -> None:
     """An answer written token by token is right exactly if every token, given the right ones before it, is."""
     changes = {
-        "data": {
-            "use": "reverse",
-            "alphabet": "abcdefgh",
-            "min_length": 2,
-            "max_length": 4,
-            "size": 200,
-            "valid": 60,
-            "test": 1,
-        },
+        "data": data,
         "model.width": 32,
-        "model.context": 8,
         "model.encoder_depth": 1,
         "model.decoder_depth": 1,
-        "trainer.steps": 150,
         "trainer.batch_size": 32,
         "trainer.optimizer.lr": 3e-3,
         "trainer.schedule": "constant",
         "trainer.evaluate_every": None,
+        **changes,
     }
     run = partwise.train(partwise.change("transformer", changes), out=tmp_path / "run", say=None)
     prepared = run.prepare()
@@ -46,7 +52,7 @@ def test_the_exact_match_of_pairs_is_that_of_the_trainings_own_passes(tmp_path: 
         source, target = example.pieces
         lines.append(json.dumps({"prompt": source.text, "answer": target.text}))
     (tmp_path / "valid.jsonl").write_text("\n".join(lines))
-    found = partwise.judge(run, {"valid": {"use": "answers", "file": str(tmp_path / "valid.jsonl"), "limit": 8}})
+    found = partwise.judge(run, {"valid": {"use": "answers", "file": str(tmp_path / "valid.jsonl"), "limit": limit}})
     figure = found["valid.exact_match"].figure
     assert 0 < figure.value < 1, "the model has learned something, and not everything"
     assert figure.value == sum(right) / len(right)

@@ -15,6 +15,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import partwise
 from partwise import workflow
 from partwise.recipe import load
 from partwise.runs import Run
@@ -22,19 +23,10 @@ from partwise.training import Progress
 from partwise.training.tracking import notifying
 from partwise_tracking.mlflow_runs import TIMEOUTS
 
+from .small_runs import interrupted_at, losses, train
+
 # MLflow's own use of SQLAlchemy, which is none of ours.
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
-
-SMALL = (
-    "model.width=16",
-    "model.context=16",
-    "trainer.steps=6",
-    "trainer.batch_size=2",
-    "trainer.schedule=constant",
-    "trainer.evaluate_every=3",
-    "trainer.evaluate_batches=1",
-    "trainer.checkpoint_every=2",
-)
 
 
 @pytest.fixture(autouse=True)
@@ -42,24 +34,6 @@ def _quiet() -> None:
     """MLflow sets up its database aloud."""
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def train(place: Path, trackers: str, report: Any = lambda progress: None, **options: Any) -> Run:
-    return workflow.train(
-        load("char-rnn", [*SMALL, f"trackers={trackers}"]), place, device="cpu", report=report, **options
-    )
-
-
-def interrupted_at(step: int) -> Any:
-    def report(progress: Progress) -> None:
-        if progress.step == step:
-            raise KeyboardInterrupt
-
-    return report
-
-
-def losses(run: Run) -> dict[int, float]:
-    return {row["step"]: row["loss"] for row in run.rows() if "loss" in row}
 
 
 def test_tensorboard_shows_every_update_and_evaluation(tmp_path: Path) -> None:
@@ -192,8 +166,9 @@ def test_trackers_change_neither_the_fingerprint_nor_what_is_trained(tmp_path: P
     assert (a.directory / "model.safetensors").read_bytes() == (b.directory / "model.safetensors").read_bytes()
 
 
-def test_a_tracker_whose_package_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["mlflow", "tensorboard", "trackio", "wandb"])
+def test_a_tracker_whose_package_is_missing_says_how_to_get_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("partwise_tracking.parts.find_spec", lambda name: None)
-    loaded = load("char-rnn", ['trackers=["mlflow"]'])
-    with pytest.raises(Exception, match=r"pip install 'partwise\[mlflow\]'"):
+    loaded = load("char-rnn", [f'trackers=["{name}"]'])
+    with pytest.raises(partwise.RecipeError, match=rf"pip install 'partwise\[{name}\]'"):
         workflow.check(loaded)
