@@ -67,7 +67,7 @@ class PairFiles:
             if not missing:
                 return None
         ways_out = (f'name files of its own in "{split}_files"' for split in sorted(missing - {"train"}))
-        return empty_split(sorted(missing), places, self.shares, "pair", ways_out)
+        return empty_split(sorted(missing), len(places), set(places), self.shares, "pair", ways_out)
 
     def identity(self) -> str:
         groups = [self.files, self.own_files.get("valid", []), self.own_files.get("test", [])]
