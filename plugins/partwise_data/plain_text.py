@@ -30,14 +30,14 @@ class PlainText:
 
     def scan(self, path: Path) -> Iterator[Found]:
         with open_bytes(path) as file:
-            at = _after_mark(file)
+            begin = at = _after_mark(file)
             document = _Document(path, at, self.separator is not None)
             for piece, ended in _pieces(file, (self.separator or "").encode()):
                 document.add(piece)
                 at += len(piece)
                 if ended is not None:
                     found = document.found()
-                    if found.size or ended or self.separator is None:  # nothing follows the last separator
+                    if found.size or ended or at == begin:  # else nothing follows the last separator
                         yield found
                     at += ended
                     document = _Document(path, at, self.separator is not None)

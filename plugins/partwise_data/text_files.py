@@ -84,13 +84,14 @@ class TextFiles:
         more = {"cut, with the rest in other splits": len(sections)}
         if split == "train" or split in self._own:
             more |= {"files": len(division.listed.files), "left out: empty": division.listed.empty}
-            more |= {"left out: also in files of other splits": division.count(WITHHELD)}
+        if split == "train" and self._own:
+            more |= {"left out: held out in other files": division.count(WITHHELD)}
         return Survey(
             texts=count + len(sections),
             bytes=size + sum(sections),
             longest=max([longest, *sections]),
             repeated=repeats(division, of),
-            more={name: number for name, number in more.items() if number},
+            more=more,
         )
 
     def _division(self, split: Split) -> tuple[Division, Split]:

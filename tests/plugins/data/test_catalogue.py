@@ -172,7 +172,8 @@ def test_a_copy_of_a_held_out_document_is_not_trained_on_in_whatever_format(tmp_
     assert Counter(texts(data, "train")) == {
         text: 3 for number, text in enumerate(documents) if number not in (7, 9, 11)
     }
-    assert data.survey("train").more == {"files": 3, "left out: also in files of other splits": 9}
+    told = data.survey("train").more
+    assert (told["files"], told["left out: held out in other files"]) == (3, 9)
     assert data.survey("train").repeated == 2 * 47
 
 
@@ -185,6 +186,7 @@ def test_the_survey_counts_what_reading_gives(tmp_path: Path) -> None:
         assert (told.texts, told.bytes, told.longest) == (len(found), sum(sizes), max(sizes))
     cut = sum(len(text.encode()) > 20 for text in documents)
     assert data.survey("valid").more == {"cut, with the rest in other splits": cut}
+    assert cut > 100
     assert data.survey("train").more["left out: empty"] == sum(not text for text in documents)
 
 
@@ -272,8 +274,8 @@ def test_a_large_file_takes_little_memory(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.exhaustive
-def test_fifty_thousand_files_take_little_memory(tmp_path: Path) -> None:
-    for number in range(50_000):
+def test_twenty_thousand_files_take_little_memory(tmp_path: Path) -> None:
+    for number in range(20_000):
         folder = tmp_path / f"{number // 1000:02}"
         if number % 1000 == 0:
             folder.mkdir()
@@ -281,5 +283,5 @@ def test_fifty_thousand_files_take_little_memory(tmp_path: Path) -> None:
     write(tmp_path, [f"a document {number}" for number in range(200)], "jsonl")
     (tmp_path / "a.jsonl").rename(tmp_path / "small.jsonl")
     characters, more = grown(tmp_path, "*/*.txt")
-    assert characters == sum(len(f"document {number}") for number in range(50_000))
+    assert characters == sum(len(f"document {number}") for number in range(20_000))
     assert more < 100_000_000
