@@ -10,6 +10,7 @@ from typing import Literal
 from partwise import InputError, PartError
 from partwise.data import Example, Piece, Split
 
+from .decompression import inner_suffix
 from .files import content_hash
 from .holding_out import empty_split
 from .lines import json_strings, lines_of
@@ -92,9 +93,9 @@ def read_pairs(path: Path, format: Format) -> Iterator[tuple[str, str]]:
 
 
 def _format_of(path: Path) -> Format:
-    if path.suffix.lower() not in SUFFIXES:
+    if inner_suffix(path) not in SUFFIXES:
         raise PartError(f'the name of {path} does not tell its format; set "format" to "tsv" or "jsonl"')
-    return SUFFIXES[path.suffix.lower()]
+    return SUFFIXES[inner_suffix(path)]
 
 
 def _checked(parse: Callable[[str], tuple[str, str]], line: str, place: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from partwise import InputError, PartError
 from partwise.parts import DataSite
-from partwise_data.parts import Text
+from partwise_data.parts import Pairs, Text
 from partwise_data.splits import Shares
 from partwise_data.text_files import TextFiles
 
@@ -163,6 +163,17 @@ def test_a_missing_library_is_named_before_anything_is_read(
 def test_what_a_separator_does_not_concern_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(as_bytes(["one\n\ntwo"], "jsonl"))
     assert texts(data_in(tmp_path, "a.jsonl", separator="\n\n", valid=0, test=0), "train") == ["one\n\ntwo"]
+
+
+@pytest.mark.parametrize("packing", [".gz", ".zst"])
+def test_pairs_are_read_from_compressed_files(tmp_path: Path, packing: str) -> None:
+    (tmp_path / f"a.tsv{packing}").write_bytes(packed(b"one\tuno\ntwo\tdue\n", packing))
+    (tmp_path / f"b.jsonl{packing}").write_bytes(packed(b'{"source": "three", "target": "tre"}\n{"sorce', packing))
+    part = Pairs(files=(f"a.tsv{packing}",), valid=0, test=0)
+    found = [[piece.text for piece in one.pieces] for one in part.assemble(DataSite(tmp_path)).examples("train")]
+    assert found == [["one", "uno"], ["two", "due"]]
+    with pytest.raises(InputError, match=rf"b\.jsonl{packing}:2: not JSON"):
+        list(Pairs(files=("b*",), valid=0, test=0).assemble(DataSite(tmp_path)).examples("train"))
 
 
 def test_an_empty_separator_is_refused() -> None:

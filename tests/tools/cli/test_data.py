@@ -46,7 +46,7 @@ def test_the_report_is_a_table_and_samples() -> None:
     assert "mine: text\nrunning text, read in windows of up to 64 tokens" in done.stdout
     assert done.stdout.count("document 1 of") == 3
     assert "\\x1b[31m" in done.stdout  # a terminal only shows it
-    assert "encoding the train split" in done.stderr
+    assert "reading the texts" in done.stderr
 
 
 def test_one_split_can_be_asked_for() -> None:
