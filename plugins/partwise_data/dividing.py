@@ -62,7 +62,7 @@ class Division:
                 return False
         return count == 1
 
-    def hashes(self, split: Split | None = None) -> Iterator[npt.NDArray[np.uint64]]:
+    def hashes(self, split: Split | None = None) -> Iterator[npt.NDArray[Any]]:
         """Hashes of the texts of a split, cut ones included; None: of all that are not withheld."""
         for first, codes in self.codes():
             wanted = codes != WITHHELD if split is None else (codes == CODES[split]) | (codes == CUT)
@@ -71,6 +71,15 @@ class Division:
     def holds(self, split: Split) -> bool:
         """Whether a document is wholly in a split."""
         return any((codes == CODES[split]).any() for _, codes in self.codes())
+
+    def differing(self) -> tuple[int, set[int]]:
+        """How many documents are not withheld, and their hashes: those of some hundred thousand at most."""
+        count, found = 0, NONE
+        for hashes in self.hashes():
+            count += len(hashes)
+            if len(found) < AT_ONCE:
+                found = np.unique(np.concatenate([found, hashes]))
+        return count, set(found.tolist())
 
     def longest(self) -> int:
         """Bytes of the longest document that is not withheld."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from .decompression import check_library, inner_suffix, packing_of
@@ -31,12 +32,13 @@ def format_of(path: Path, field: str, separator: str | None) -> Format:
             return PlainText(separator)
 
 
-def check_libraries(path: Path) -> None:
+def check_libraries(files: Iterable[Path]) -> None:
     """
     Raises:
-        PartError: a library that this file needs is not installed.
+        PartError: a library that one of the files needs is not installed.
     """
-    if inner_suffix(path) == ".parquet":
-        check_library(path, "pyarrow")
-    if packing_of(path) == "zstd":
-        check_library(path, "zstandard")
+    for path in files:
+        if inner_suffix(path) == ".parquet":
+            check_library(path, "pyarrow")
+        if packing_of(path) == "zstd":
+            check_library(path, "zstandard")

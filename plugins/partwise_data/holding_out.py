@@ -11,22 +11,22 @@ from .splits import Shares
 
 
 def empty_split(
-    empty: Sequence[Split], places: Sequence[int], shares: Shares, thing: str, ways_out: Iterable[str]
+    empty: Sequence[Split], count: int, places: set[int], shares: Shares, thing: str, ways_out: Iterable[str]
 ) -> str:
     """The message that a split would be empty.
 
     Args:
         empty: the splits that would be.
-        places: the hash of each text, by which it is put into its split.
+        count: how many texts there are.
+        places: their hashes, by which they are put into splits.
         shares: by which none came into these splits.
         thing: what is held out: "document".
         ways_out: what else can be done than raising a share.
     """
-    different = len(set(places))
-    there_are = f"there {'is' if len(places) == 1 else 'are'} {many(len(places), thing)}"
-    there_are += f", of which {different} differ," if different < len(places) else ""
-    there_are += " beside those in files of a split's own" if not places else ""
-    enough = shares_that_suffice(set(places), shares)
+    there_are = f"there {'is' if count == 1 else 'are'} {many(count, thing)}"
+    there_are += f", of which {_differing(len(places))}," if len(places) < count else ""
+    there_are += " beside those in files of a split's own" if not count else ""
+    enough = shares_that_suffice(places, shares)
     first = [] if enough is None else [f"set {_settings(shares, enough)}"]
     advice = "; or ".join([*first, *ways_out])
     names = " and the ".join(empty)
@@ -46,6 +46,10 @@ def shares_that_suffice(places: set[int], shares: Shares) -> Shares | None:
         if larger.valid + larger.test < 1 and {larger.split_at(place) for place in places} == larger.wanted:
             return larger
     return None
+
+
+def _differing(count: int) -> str:
+    return "none differs from the rest" if count == 1 else f"{count} differ"
 
 
 def _settings(old: Shares, new: Shares) -> str:

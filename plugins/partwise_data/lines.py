@@ -10,18 +10,20 @@ from typing import Any
 from partwise import InputError
 from partwise.storage import decode_text
 
+from .decompression import open_bytes, packing_of
+
 
 def lines_of(path: Path) -> Iterator[tuple[str, str]]:
-    """Every line that is not empty, without its line break, after its place: `notes.jsonl:7`.
+    """Every line that is not empty, without its line break, after its place: `notes.jsonl:7`. Files may be compressed.
 
     Raises:
-        InputError: the file cannot be read, or is not UTF-8.
+        InputError: the file cannot be read or unpacked, or is not UTF-8.
     """
     offset = 0
     try:
-        with path.open("rb") as file:
+        with open_bytes(path) as file:
             for number, raw in enumerate(file, start=1):
-                line = decode_text(raw, str(path), offset, path).rstrip("\r\n")
+                line = decode_text(raw, str(path), offset, None if packing_of(path) else path).rstrip("\r\n")
                 offset += len(raw)
                 if line:
                     yield f"{path}:{number}", line

@@ -10,6 +10,7 @@ from typing import Literal
 from partwise import InputError, PartError
 from partwise.data import Example, Piece, Split
 
+from .decompression import inner_suffix
 from .files import content_hash
 from .holding_out import empty_split
 from .lines import json_strings, lines_of
@@ -67,7 +68,7 @@ class PairFiles:
             if not missing:
                 return None
         ways_out = (f'name files of its own in "{split}_files"' for split in sorted(missing - {"train"}))
-        return empty_split(sorted(missing), places, self.shares, "pair", ways_out)
+        return empty_split(sorted(missing), len(places), set(places), self.shares, "pair", ways_out)
 
     def identity(self) -> str:
         groups = [self.files, self.own_files.get("valid", []), self.own_files.get("test", [])]
@@ -92,9 +93,9 @@ def read_pairs(path: Path, format: Format) -> Iterator[tuple[str, str]]:
 
 
 def _format_of(path: Path) -> Format:
-    if path.suffix.lower() not in SUFFIXES:
+    if inner_suffix(path) not in SUFFIXES:
         raise PartError(f'the name of {path} does not tell its format; set "format" to "tsv" or "jsonl"')
-    return SUFFIXES[path.suffix.lower()]
+    return SUFFIXES[inner_suffix(path)]
 
 
 def _checked(parse: Callable[[str], tuple[str, str]], line: str, place: str) -> tuple[str, str]:

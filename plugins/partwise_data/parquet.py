@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 1 << 23
 """Bytes of text that are read at once, as far as the average of a row group tells."""
-MOST_ROWS = 1 << 8
+MOST_ROWS = 1 << 6
 """Rows that are read at once at most: a row of a dictionary may be larger than the average says by far."""
 BUFFER = 1 << 20
 
@@ -40,12 +40,13 @@ class Parquet:
         with _opened(path, self.field) as table:
             at = 0
             for group in range(table.num_row_groups):
-                for texts in _batches(table, group, self.field, path):
-                    for text in texts:
+                for column in _batches(table, group, self.field, path):
+                    for value in column:
+                        text = value.as_py() or ""
+                        if len(text) > LONGEST:
+                            raise InputError(_too_long(f"row {at + 1} has a text", len(text), path))
+                        yield found_text(text, at, at + 1)
                         at += 1
-                        if len(text or "") > LONGEST:
-                            raise InputError(_too_long(f"row {at} has a text", len(text or ""), path))
-                        yield found_text(text or "", at - 1, at)
 
     def read(self, path: Path, places: Iterable[Place]) -> Iterator[tuple[Place, BinaryIO]]:
         wanted = iter(places)
@@ -56,25 +57,25 @@ class Parquet:
                 at, stop = stop, stop + table.metadata.row_group(group).num_rows
                 if place is None or place.start >= stop:
                     continue
-                for texts in _batches(table, group, self.field, path):
-                    while place is not None and place.start < at + len(texts):
-                        text = texts[place.start - at]
-                        yield place, io.BytesIO((text or "").encode("utf-8", "replace"))
+                for column in _batches(table, group, self.field, path):
+                    while place is not None and place.start < at + len(column):
+                        text = column[place.start - at].as_py() or ""
+                        yield place, io.BytesIO(text.encode("utf-8", "replace"))
                         place = next(wanted, None)
-                    at += len(texts)
+                    at += len(column)
                     if place is None or place.start >= stop:
                         break
 
 
-def _batches(table: pq.ParquetFile, group: int, field: str, path: Path) -> Iterator[list[str | None]]:
-    """The texts of a row group, a few at a time."""
+def _batches(table: pq.ParquetFile, group: int, field: str, path: Path) -> Iterator[Any]:
+    """The column of a row group, a few rows at a time."""
     rows, size = _size_of(table, group, field)
     if size > LONGEST * rows:
         raise InputError(_too_long(f"row group {group} has texts", size / rows, path))
     few = max(1, AT_ONCE * rows // max(1, size))
     with _readable(path):
         for batch in table.iter_batches(min(few, MOST_ROWS), [group], [field], use_threads=False):
-            yield batch.column(0).to_pylist()
+            yield batch.column(0)
 
 
 def _too_long(what: str, size: float, path: Path) -> str:

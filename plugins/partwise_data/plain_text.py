@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from partwise import InputError
 from partwise.storage import decode_text
 
 from .decompression import open_bytes, packing_of
@@ -29,14 +30,14 @@ class PlainText:
 
     def scan(self, path: Path) -> Iterator[Found]:
         with open_bytes(path) as file:
-            at = _after_mark(file)
+            begin = at = _after_mark(file)
             document = _Document(path, at, self.separator is not None)
             for piece, ended in _pieces(file, (self.separator or "").encode()):
                 document.add(piece)
                 at += len(piece)
                 if ended is not None:
                     found = document.found()
-                    if found.size or ended or self.separator is None:  # nothing follows the last separator
+                    if found.size or ended or at == begin:  # else nothing follows the last separator
                         yield found
                     at += ended
                     document = _Document(path, at, self.separator is not None)
@@ -97,8 +98,12 @@ class _Document:
 
     def _check(self, raw: bytes) -> None:
         if raw:
-            path = None if packing_of(self._path) else self._path
-            decode_text(raw, str(self._path), self._start + self._size, path)
+            name, offset = str(self._path), self._start + self._size
+            try:
+                decode_text(raw, name, offset)
+            except InputError:  # which of a file that can be read again tells more
+                decode_text(raw, name, offset, None if packing_of(self._path) else self._path)
+                raise
 
 
 def _pieces(file: BinaryIO, separator: bytes) -> Iterator[tuple[bytes, int | None]]:

@@ -91,7 +91,7 @@ class SeparatedValues:
                 return
             except csv.Error as error:
                 raise InputError(
-                    f"{source.path}:{row}: {_explained(str(error))}. Fields that hold quotes, line breaks or "
+                    f"{source.path}:{row}: {_explained(str(error))}: fields that hold quotes, line breaks or "
                     f"{self.delimiter!r} stand in quotes, with each quote in them doubled"
                 ) from None
 
@@ -152,7 +152,7 @@ def _decoded(raw: bytes, path: Path, start: int) -> str:
 
 def _explained(error: str) -> str:
     if "field larger" in error:
-        return f"a field that begins here is longer than {size_in_words(LONGEST)}; is a quote left open?"
+        return f"a field that begins here is longer than {size_in_words(LONGEST)}; so a quote may be left open"
     if "unexpected end of data" in error:
         return "a quote that is opened in this row is never closed"
     if "expected after" in error:

@@ -84,13 +84,14 @@ class TextFiles:
         more = {"cut, with the rest in other splits": len(sections)}
         if split == "train" or split in self._own:
             more |= {"files": len(division.listed.files), "left out: empty": division.listed.empty}
-            more |= {"left out: also in files of other splits": division.count(WITHHELD)}
+        if split == "train" and self._own:
+            more |= {"left out: held out in other files": division.count(WITHHELD)}
         return Survey(
             texts=count + len(sections),
             bytes=size + sum(sections),
             longest=max([longest, *sections]),
             repeated=repeats(division, of),
-            more={name: number for name, number in more.items() if number},
+            more=more,
         )
 
     def _division(self, split: Split) -> tuple[Division, Split]:
@@ -150,15 +151,20 @@ class TextFiles:
     def _read(self, path: Path, document: BinaryIO, start: int, stop: int) -> Iterator[Example]:
         if start < stop:
             document.seek(start)
+        rest = b""  # to go back in a compressed file would be to begin anew
         while start < stop:
-            raw = document.read(min(self.portion, stop - start))
-            if not raw:
+            wanted = min(self.portion, stop - start)
+            raw = rest + document.read(wanted - len(rest))
+            if len(raw) < wanted:
                 raise _changed(path)
-            if start + len(raw) < stop:
-                raw = raw[: _last_break(raw)]
-                document.seek(start + len(raw))
-            start += len(raw)
-            yield Example((Piece(raw.decode()),), ends=start >= stop)
+            whole = _last_break(raw) if wanted < stop - start else wanted
+            raw, rest = raw[:whole], raw[whole:]
+            start += whole
+            try:
+                text = raw.decode()
+            except UnicodeDecodeError as error:
+                raise _changed(path) from error
+            yield Example((Piece(text),), ends=start >= stop)
 
     def _check(self) -> None:
         """
@@ -184,8 +190,9 @@ class TextFiles:
             return None
         if shared.alone:
             return self._too_short_to_cut(shared.longest())
-        places = [int(place) for some in shared.hashes() for place in some]
-        return empty_split(sorted(wanted - found), places, self.shares, "document", self._ways_out(wanted - found))
+        count, different = shared.differing()
+        ways_out = self._ways_out(wanted - found)
+        return empty_split(sorted(wanted - found), count, different, self.shares, "document", ways_out)
 
     def _too_short_to_cut(self, size: int) -> str:
         return (

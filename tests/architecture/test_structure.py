@@ -187,7 +187,10 @@ def test_plugins_import_partwise_and_libraries_and_never_each_other(plugin: str)
 def test_what_is_imported_is_a_declared_dependency(path: Path) -> None:
     declared = {re.split(r"[<>=!~\[ ]", line)[0].replace("-", "_") for line in PROJECT["project"]["dependencies"]}
     # Imported by what needs them, which says so where they are missing.
-    optional = {"dask", "distributed", "lm_eval", "mlflow", "tensorboard", "tokenizers", "pytest", "trackio", "wandb"}
+    optional = {
+        "dask", "distributed", "lm_eval", "mlflow", "pyarrow", "pytest", "tensorboard", "tokenizers", "trackio",
+        "wandb", "zstandard",
+    }  # fmt: skip
     brought_along = {"annotated_types", "pydantic_core"}  # by pydantic, whose interface they are
     own = {package.name for package in PACKAGES}
     foreign = set(imports(ast.parse(path.read_text()))) - set(sys.stdlib_module_names) - own

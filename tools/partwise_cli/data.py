@@ -90,7 +90,7 @@ def _rows(found: DataReport) -> list[tuple[str, ...]]:
         rows += _lengths(name, [one.lengths.get(name) for one in reports], found.context)
     counts = [_counts(one) for one in reports]
     rows += [
-        (name, *(f"{one.get(name, 0):,}" for one in counts))
+        (name, *(f"{one[name]:,}" if name in one else "-" for one in counts))
         for name in dict.fromkeys(name for one in counts for name in one)
         if any(one.get(name) for one in counts)
     ]

@@ -100,8 +100,7 @@ def survey(
     tokenizer = tokenizer_of(loaded, data, say)
     found, encoded = dict[Split, SplitReport](), dict[Split, EncodedSplit]()
     for split in splits:
-        say(f"encoding the {split} split")
-        encoded |= encoded_splits(loaded, data, tokenizer, [split])
+        encoded |= encoded_splits(loaded, data, tokenizer, [split], say)
         found[split] = _report(encoded[split], survey_of(data, split), tokenizer, model, samples)
     problem = None
     try:

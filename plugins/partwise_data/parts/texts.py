@@ -75,8 +75,7 @@ class Text(HeldOut):
         }
         files = others(find_files(self.files, site.directory), [*own_files["valid"], *own_files["test"]])
         shares = Shares(0 if self.valid_files else self.valid, 0 if self.test_files else self.test)
-        for path in (*files, *own_files["valid"], *own_files["test"]):
-            check_libraries(path)
+        check_libraries([*files, *own_files["valid"], *own_files["test"]])
         return TextFiles(files, shares, own_files, self.field, self.separator, self.cut_above)
 
     @classmethod
@@ -90,7 +89,10 @@ class Text(HeldOut):
 
 
 class Pairs(HeldOut):
-    """Pairs of source and target from files: tab-separated, or JSON lines with the keys "source" and "target"."""
+    """Pairs of source and target from files: tab-separated, or JSON lines with the keys "source" and "target".
+
+    Each file may also end in .gz or .zst.
+    """
 
     name = "pairs"
     known_failures: ClassVar[Mapping[str, str]] = {
@@ -108,6 +110,7 @@ class Pairs(HeldOut):
 
     def build(self, site: DataSite) -> PairFiles:
         from partwise_data.files import find_files, others
+        from partwise_data.formats import check_libraries
         from partwise_data.pair_files import PairFiles
         from partwise_data.splits import Shares
 
@@ -117,6 +120,7 @@ class Pairs(HeldOut):
             "test": find_files(self.test_files, site.directory),
         }
         files = others(find_files(self.files, site.directory), [*own_files["valid"], *own_files["test"]])
+        check_libraries([*files, *own_files["valid"], *own_files["test"]])
         return PairFiles(files, shares, own_files, self.format)
 
     @classmethod
