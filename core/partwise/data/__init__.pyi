@@ -13,3 +13,4 @@ from .protocols import Example as Example
 from .protocols import Piece as Piece
 from .protocols import Split as Split
 from .protocols import Tokenizer as Tokenizer
+from .sampling import sampled_texts as sampled_texts
