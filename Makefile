@@ -45,6 +45,7 @@ check: lint test
 bench: $(READY)
 	$(BIN)/python tools/bench/main.py
 	$(BIN)/python tools/bench/memory.py
+	$(BIN)/python tools/bench/corpus.py
 
 replicate: $(READY)
 	$(BIN)/python tools/replicate.py

@@ -85,7 +85,7 @@ class BytePairTokenizer(TokenTable):
     def encode_array(self, texts: Sequence[str]) -> tuple[Ids, Ids]:
         """Ids of all texts, one after the other, and the number of ids of each."""
         if self._finder is not None:
-            return super().encode_array(texts)
+            return joined(np.array(self.encode(text), np.uint32) for text in texts)
         texts = [self._normalized(without_surrogates(text)) for text in texts]
         fast = self._fast_encoder(texts)
         return joined(map(self._encoded_array, texts)) if fast is None else fast.encode(texts)

@@ -1,7 +1,9 @@
 """The fast encoder of byte pairs: gigatoken, which comes with `pip install 'partwise[fast]'`.
 
 It remembers which tokens a pre-token becomes, and is some twenty times as fast as tiktoken. It is used only where it
-gives the same ids: that is tried with texts that are hard to cut, and with the texts at hand.
+gives the same ids: that is tried with texts that are hard to cut, and with the texts at hand. A text with a code point
+that Python's edition of Unicode does not know is left to tiktoken, because the two follow different editions, and one
+may take for a letter what the other does not.
 """
 
 from __future__ import annotations
@@ -10,13 +12,12 @@ import json
 import unicodedata
 from collections.abc import Callable, Sequence
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 
 from .huggingface_form import byte_pairs
 from .published import splitter_of
-from .table import Ids
+from .table import Ids, joined
 
 # As gigatoken writes the one pattern that it does not know in our way of writing it.
 _CL100K = (
@@ -25,8 +26,7 @@ _CL100K = (
 )
 _TRIED = 300_000
 """Characters of the texts at hand that are tried."""
-_EVERY = 16
-"""Of the code points without a meaning as yet, every how many are tried."""
+_CODE_POINTS = 0x110000
 
 
 class RefusedError(Exception):
@@ -36,11 +36,12 @@ class RefusedError(Exception):
 class FastEncoder:
     """Encodes many texts at once, without holding Python's global lock."""
 
-    def __init__(self, tokens: Sequence[bytes | None], pattern: str) -> None:
+    def __init__(self, tokens: Sequence[bytes | None], pattern: str, slow: Callable[[str], list[int]]) -> None:
         """
         Args:
             tokens: by rank.
             pattern: name of the one that splits texts into pre-tokens.
+            slow: encodes what is not known to be encoded alike.
 
         Raises:
             ImportError: gigatoken is not installed.
@@ -48,6 +49,7 @@ class FastEncoder:
         """
         import gigatoken
 
+        self._slow = slow
         content = byte_pairs(tokens, pattern, None, {}, [])
         if pattern == "cl100k":
             content["pre_tokenizer"] = json.loads(json.dumps(splitter_of(pattern)))
@@ -59,20 +61,29 @@ class FastEncoder:
 
     def encode(self, texts: Sequence[str]) -> tuple[Ids, Ids]:
         """Ids of all texts, one after the other, and the number of ids of each."""
+        strange = [not text.isascii() and _is_unknown()[_codes(text)].any() for text in texts]
+        if not any(strange):
+            return self._encode(texts)
+        ids, lengths = self._encode([text for text, apart in zip(texts, strange, strict=True) if not apart])
+        known = iter(np.split(ids, lengths.cumsum()[:-1]))
+        several = zip(texts, strange, strict=True)
+        return joined(np.array(self._slow(text), np.uint32) if apart else next(known) for text, apart in several)
+
+    def _encode(self, texts: Sequence[str]) -> tuple[Ids, Ids]:
         # In one call: only that lets other threads run meanwhile, and may be called by several at once.
         found = self._backend.encode_batch(list(texts), parallel=False).layout
         offsets = np.asarray(found.offsets.data)
         return np.asarray(found.content.data)[offsets[0] : offsets[-1]], np.diff(offsets)
 
-    def compare(self, texts: Sequence[str], encode: Callable[[str], list[int]]) -> None:
+    def compare(self, texts: Sequence[str]) -> None:
         """
         Raises:
-            RefusedError: one of the texts has other ids than `encode` gives.
+            RefusedError: one of the texts has other ids than the slow way gives.
         """
         ids, lengths = self.encode(texts)
         start = 0
         for text, length in zip(texts, lengths.tolist(), strict=True):
-            if ids[start : start + length].tolist() != encode(text):
+            if ids[start : start + length].tolist() != self._slow(text):
                 raise RefusedError(f"it gives other ids for {text[:40]!r}")
             start += length
 
@@ -86,9 +97,9 @@ def fast_encoder(
         at_hand: texts that are to be encoded.
     """
     try:
-        encoder = FastEncoder(tokens, pattern)
-        encoder.compare(hard_texts(), encode)
-        encoder.compare(_some(at_hand), encode)
+        encoder = FastEncoder(tokens, pattern, encode)
+        encoder.compare(hard_texts())
+        encoder.compare(_some(at_hand))
     except ImportError:
         return None, None
     except RefusedError as reason:
@@ -115,10 +126,9 @@ def _some(texts: Sequence[str]) -> list[str]:
 def hard_texts() -> tuple[str, ...]:
     """Texts on which encoders may differ: what is at the edge of each class of characters, in places where classes
     matter; long runs; and what is special to some tokenizer."""
-    kinds = [(code, unicodedata.category(chr(code))) for code in (*range(0x323B0), *range(0xE0000, 0xE01F0))]
-    edges = {code for pair in pairwise(kinds) if pair[0][1] != pair[1][1] for code, _ in pair}
-    edges |= {code for code, kind in kinds if kind == "Cn" and code % _EVERY == 0}
-    signs = [chr(code) for code in sorted(edges) if not 0xD800 <= code < 0xE000]
+    kinds = _kinds()
+    edges = {place for code, kind in enumerate(kinds) if code and kind != kinds[code - 1] for place in (code - 1, code)}
+    signs = [chr(code) for code in sorted(edges) if kinds[code] not in _APART]
     cut = "".join(f"a{sign}b {sign}1{sign}\n{sign}{sign} '{sign}s. {sign}\t {sign}A{sign}" for sign in signs)
     runs = (
         " " * 25_000 + "x",
@@ -133,6 +143,23 @@ def hard_texts() -> tuple[str, ...]:
     return ("", " ", "\n", cut, *runs, contractions, named)
 
 
+@cache
+def _kinds() -> list[str]:
+    """The category of each code point."""
+    return list(map(unicodedata.category, map(chr, range(_CODE_POINTS))))
+
+
+@cache
+def _is_unknown() -> Ids:
+    """Whether a code point has no meaning yet, for each."""
+    return np.fromiter((kind == "Cn" for kind in _kinds()), bool, _CODE_POINTS)
+
+
+def _codes(text: str) -> Ids:
+    return np.frombuffer(text.encode("utf-32-le"), "<u4")
+
+
+_APART = ("Cn", "Cs")
 _ENDINGS = ("s", "S", "t", "re", "RE", "ve", "Ve", "m", "ll", "LL", "d", "ſ", "K", "sd", "l")
 
 

@@ -108,10 +108,6 @@ class TokenTable:
         """Ids of a text."""
         raise NotImplementedError
 
-    def encode_array(self, texts: Sequence[str]) -> tuple[Ids, Ids]:
-        """Ids of all texts, one after the other, and the number of ids of each."""
-        return joined(np.array(self.encode(text), np.uint32) for text in texts)
-
     def special_names(self) -> dict[int, str]:
         """Names of the ids that add nothing to a text."""
         return {token: self.label(token) for token, added in enumerate(self._bytes) if not added}

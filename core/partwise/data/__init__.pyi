@@ -15,6 +15,7 @@ from .protocols import Piece as Piece
 from .protocols import Split as Split
 from .protocols import Tokenizer as Tokenizer
 from .row_layout import RowLayout as RowLayout
+from .sampling import sampled_texts as sampled_texts
 from .survey import Survey as Survey
 from .survey import Surveyed as Surveyed
 from .survey import survey as survey

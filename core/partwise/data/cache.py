@@ -13,6 +13,10 @@ CACHE = "PARTWISE_CACHE"
 """Environment variable that names the cache directory."""
 
 
+class LostProcessError(WorkError):
+    """A process that encodes has died; what was encoded before is kept."""
+
+
 def cache_directory() -> Path:
     """$PARTWISE_CACHE, else the user's cache directory. It need not exist."""
     if os.environ.get(CACHE):

@@ -20,7 +20,7 @@ from typing import Any
 from partwise.storage.atomic import flush_to_disk
 from partwise.storage.locks import lock
 
-from .cache import writing_to_cache
+from .cache import LostProcessError, writing_to_cache
 
 MANIFEST = "manifest.json"
 JOURNAL = "journal"
@@ -65,7 +65,7 @@ def unfinished(entry: Path, wait: Callable[[], None]) -> Iterator[Path | None]:
     this one waited for it.
 
     The folder may hold what a killed process has left. It is removed if the block raises an error, and kept if the
-    process is interrupted or killed.
+    process is interrupted or killed, or lacks memory.
 
     Args:
         wait: called once, if there is another process to wait for.
@@ -81,7 +81,8 @@ def unfinished(entry: Path, wait: Callable[[], None]) -> Iterator[Path | None]:
         if not _install(folder, entry):
             _remove(folder)
     except BaseException as error:
-        if isinstance(error, Exception) or not _has_begun(folder):
+        is_bad_luck = not isinstance(error, Exception) or isinstance(error, MemoryError | LostProcessError)
+        if not is_bad_luck or not _has_begun(folder):
             _remove(folder)
         raise
     finally:

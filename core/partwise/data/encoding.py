@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from partwise.machine import cores
 
 from .cache import CACHE, cache_directory, made_in_cache
 from .cache_entry import read_manifest, unfinished
-from .chunk_encoding import EncodedChunk, array_types, encode_chunk
+from .chunk_encoding import array_types
 from .chunks import Chunk, chunks_of
 from .encoded import Array, EncodedSplit
+from .encoder import Encoder
 from .encoding_progress import EncodingProgress
 from .in_order import in_order
 from .protocols import Data, Split, Tokenizer
@@ -31,7 +32,7 @@ FORMAT = 2
 ATTEMPTS = 3
 """More than one only because others may damage what was just written."""
 WORKERS = "PARTWISE_WORKERS"
-"""Environment variable with the number of threads that encode."""
+"""Environment variable with the number of threads, or processes, that encode."""
 
 Say = Callable[[str], None]
 
@@ -46,9 +47,10 @@ def encode(
 ) -> EncodedSplit:
     """A split as token ids: from the cache, or encoded now and put there.
 
-    Threads do it, as many as there are processor cores for this process or PARTWISE_WORKERS says, with the same result
-    for any number; memory stays small. Any number of processes may do this at once: one encodes, and the others wait.
-    If it is interrupted or killed, the next one goes on where it was.
+    As many threads do it as there are processor cores for this process, or as PARTWISE_WORKERS says; processes, where a
+    tokenizer has no `encode_array`. Any number gives the same result, and memory stays small. Any number of processes
+    may call this at once: one encodes, and the others wait. If it is interrupted or killed, the next one goes on where
+    it was.
 
     Args:
         cache: `cache_directory()` unless given.
@@ -57,7 +59,7 @@ def encode(
 
     Raises:
         InputError: the cache directory cannot be made; PARTWISE_WORKERS is no number; or what reading the data raises.
-        WorkError: the disk is full, or fails otherwise; nothing half-written stays.
+        WorkError: the disk is full, or fails otherwise; nothing half-written stays. Or a process that encodes has died.
     """
     folder = made_in_cache((cache or cache_directory()) / "encoded")
     entry = folder / f"{split}-{_key(data, tokenizer, split, code)}"
@@ -77,7 +79,7 @@ def encode(
 
 
 def encoding_workers() -> int:
-    """How many threads encode: $PARTWISE_WORKERS, else as many as there are processor cores for this process.
+    """How many threads or processes encode: $PARTWISE_WORKERS, else one for each processor core of this process.
 
     Raises:
         InputError: PARTWISE_WORKERS is no number from 1.
@@ -86,7 +88,9 @@ def encoding_workers() -> int:
     if not given:
         return cores()
     if not (given.isascii() and given.isdecimal() and int(given)):
-        raise InputError(f"{WORKERS} is {given!r}; it is the number of threads that encode texts: 1, 2 ...")
+        raise InputError(
+            f"{WORKERS} is {given!r}; it is the number of threads or processes that encode texts: 1, 2 ..."
+        )
     return int(given)
 
 
@@ -106,17 +110,20 @@ def _write(place: Path, data: Data, tokenizer: Tokenizer, split: Split, progress
         first |= {"scored": np.array([False]), "bounds": np.array([0], types["bounds"])}
     chunks = chunks_of(data.examples(split), data.form)
     texts = hashlib.sha256()
+    workers = encoding_workers()
     with SplitFiles(place, first) as files:
-        chunks = _go_on(files, chunks, texts, progress)
 
-        def work(chunk: Chunk) -> EncodedChunk:
+        def try_loss() -> bool:
             # Once a text is lost there is no need to try another.
-            return encode_chunk(tokenizer, chunk, not tokenizer.lossless and files.last.facts.lossless)
+            return not tokenizer.lossless and files.last.facts.lossless
 
-        for encoded in in_order(work, chunks, encoding_workers()):
-            texts.update(encoded.framed)
-            files.append(encoded.arrays, encoded.facts, texts.hexdigest())
-            progress.report(files.last.facts, getattr(tokenizer, "encoding_note", None))
+        with Encoder(tokenizer, workers, try_loss) as encoder:
+            chunks = _go_on(files, chunks, texts, progress)
+            with closing(in_order(encoder, chunks, workers)) as encoded_chunks:
+                for encoded in encoded_chunks:
+                    texts.update(encoded.framed)
+                    files.append(encoded.arrays, encoded.facts, texts.hexdigest())
+                    progress.report(files.last.facts, getattr(tokenizer, "encoding_note", None))
         files.finish({"form": data.form, "data_hash": texts.hexdigest()})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ AHEAD = 2
 """Things that wait for a thread, so that no thread waits for things."""
 
 
-def in_order(work: Callable[[T], R], things: Iterable[T], workers: int) -> Iterator[R]:
+def in_order(work: Callable[[T], R], things: Iterable[T], workers: int) -> Generator[R, None, None]:
     """`work` of each thing; by the calling thread itself if there is to be a single worker.
 
     The calling thread takes the things one by one, and at most `workers + AHEAD` are held at once. If a thing cannot be

@@ -292,6 +292,8 @@ class TokenizerSite:
     """Yields the training texts, from the start at each call; a long text is yielded in several pieces."""
     directory: Path = field(default_factory=Path)
     """Directory that file names are relative to: the recipe's own."""
+    say: Callable[[str], None] = lambda line: None
+    """To be called with a line about what is going on that people should know."""
 
 
 @dataclass(frozen=True)

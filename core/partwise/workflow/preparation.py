@@ -225,7 +225,7 @@ def tokenizer_of(loaded: LoadedRecipe, data: Data, say: Say) -> Tokenizer:
 def _tokenizer(loaded: LoadedRecipe, data: Data, say: Say) -> Tokenizer:
     """The tokenizer trained on the data, or found in the cache, where it is kept so that it is trained once."""
     part = loaded.recipe.tokenizer
-    site = TokenizerSite(lambda: training_texts(data), loaded.directory_of("tokenizer"))
+    site = TokenizerSite(lambda: training_texts(data), loaded.directory_of("tokenizer"), say)
     if not part.learns():
         return part.assemble(site)
     key = json.dumps([_code(loaded.recipe), part.model_dump(mode="json"), data.identity()], sort_keys=True)

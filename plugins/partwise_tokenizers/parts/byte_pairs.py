@@ -38,12 +38,16 @@ class Bpe(BytePairs):
     """How texts are split into pre-tokens, which no token crosses: as the named model does, or "none" for no split."""
     min_count: PositiveInt = 2
     """Times a pair must occur in the training texts to be merged."""
+    learn_from: PositiveInt | None = 100_000_000
+    """Bytes of text to learn from. Of more, the texts (or pieces of long ones) of least SHA-256; null: all."""
 
     def build(self, site: TokenizerSite) -> BytePairTokenizer:
+        from partwise.data import sampled_texts
         from partwise_tokenizers.bpe import BYTES, BytePairTokenizer
         from partwise_tokenizers.bpe_training import train_bpe
 
-        merged = train_bpe(site.texts(), self.vocab_size, self.pattern, self.min_count)
+        texts = sampled_texts(site.texts, self.learn_from, site.say)
+        merged = train_bpe(texts, self.vocab_size, self.pattern, self.min_count)
         if not merged and not any(site.texts()):
             raise PartError(NO_TEXT)
         return BytePairTokenizer([*BYTES, *merged], self.pattern)
@@ -54,7 +58,7 @@ class Bpe(BytePairs):
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(vocab_size=300)
-        yield cls(vocab_size=280, pattern="o200k", min_count=5)
+        yield cls(vocab_size=280, pattern="o200k", min_count=5, learn_from=1000)
 
 
 class Tiktoken(BytePairs):

@@ -48,11 +48,15 @@ class Word(TokenizerPart):
     """Whether texts are put into lower case first."""
     newlines: bool = True
     """Whether a newline is a token; if not, it is lost like other white space."""
+    learn_from: PositiveInt | None = 100_000_000
+    """Bytes of text to learn from. Of more, the texts (or pieces of long ones) of least SHA-256; null: all."""
 
     def build(self, site: TokenizerSite) -> WordTokenizer:
+        from partwise.data import sampled_texts
         from partwise_tokenizers.word import WordTokenizer, count_words, frequent_words
 
-        counts = count_words(site.texts(), self.lowercase, self.newlines)
+        texts = sampled_texts(site.texts, self.learn_from, site.say)
+        counts = count_words(texts, self.lowercase, self.newlines)
         words = frequent_words(counts, self.vocab_size - 2, self.min_count)
         if not words:
             most = max(counts.values(), default=0)
@@ -70,4 +74,4 @@ class Word(TokenizerPart):
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls()
-        yield cls(vocab_size=40, min_count=1, lowercase=True, newlines=False)
+        yield cls(vocab_size=40, min_count=1, lowercase=True, newlines=False, learn_from=1000)

@@ -28,18 +28,20 @@ class SentencePiece(TokenizerPart):
     """Whether rare characters are spelled in bytes; otherwise they are unknown."""
     character_coverage: Annotated[float, Field(ge=0.98, le=1)] = 0.9995
     """Share of the characters in the training texts that is covered by single-character pieces; the rest is rare."""
+    learn_from: PositiveInt | None = 30_000_000
+    """Bytes of text to learn from. Of more, the texts (or pieces of long ones) of least SHA-256; null: all."""
     file: str | None = None
     """Path of a `.model` file, relative to the recipe's directory; the other knobs then have no effect."""
 
     def build(self, site: TokenizerSite) -> SentencePieceTokenizer:
+        from partwise.data import sampled_texts
         from partwise_tokenizers.sentencepiece_model import read_model
         from partwise_tokenizers.sentencepiece_training import train_sentencepiece
 
         if self.file is not None:
             return read_model(site.directory / self.file)
-        return train_sentencepiece(
-            site.texts(), self.model_type, self.vocab_size, self.byte_fallback, self.character_coverage
-        )
+        texts = sampled_texts(site.texts, self.learn_from, site.say)
+        return train_sentencepiece(texts, self.model_type, self.vocab_size, self.byte_fallback, self.character_coverage)
 
     def restore(self, saved: dict[str, Any]) -> SentencePieceTokenizer:
         from partwise_tokenizers.sentencepiece_model import SentencePieceTokenizer
@@ -55,7 +57,7 @@ class SentencePiece(TokenizerPart):
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(model_type="bpe", vocab_size=320)
-        yield cls(vocab_size=60, byte_fallback=False, character_coverage=0.98)
+        yield cls(vocab_size=50, byte_fallback=False, character_coverage=0.98, learn_from=1000)
         yield cls(file=str(SAMPLES / "small.model"))
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from partwise.data import Example, Piece
 from partwise.parts import DataPart, TokenizerPart
 from partwise.testing.checks import data as data_checks
@@ -107,6 +109,17 @@ class Nameless(Letters):
         return "" if token == 0 else super().label(token)
 
 
+class Arrays(Letters):
+    def encode_array(self, texts):
+        ids = list(map(self.encode, texts))
+        return np.array([token for one in ids for token in one], np.uint16), np.array(list(map(len, ids)), np.int64)
+
+
+class LeavesOutNothing(Arrays):
+    def encode_array(self, texts):
+        return super().encode_array(list(filter(None, texts)))
+
+
 class Shuffles(Letters):
     def __init__(self, letters):
         super().__init__(sorted(letters, key=lambda letter: random.random()))
@@ -125,6 +138,12 @@ for check, mistake, wrong in (
     (tokenizers.its_vocabulary_is_as_planned, "more than planned", partial(tokenizer, planned=5)),
 ):
     KILLS.plant(check, mistake, tokenizer, wrong)
+KILLS.plant(
+    tokenizers.its_arrays_are_its_ids,
+    "texts of nothing left out",
+    partial(tokenizer, Arrays),
+    partial(tokenizer, LeavesOutNothing),
+)
 KILLS.plant(
     tokenizers.lone_surrogates_become_replacement_characters,
     "an error",

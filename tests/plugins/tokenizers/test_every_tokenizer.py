@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import json
 import os
+import pickle
 import warnings
 
 import pytest
@@ -51,6 +52,14 @@ def test_the_end_token_is_the_last_id_and_adds_nothing(make: str) -> None:
     assert tokenizer.label(tokenizer.end) == "<|end|>"
     assert tokenizer.token_bytes(tokenizer.end) == b""
     assert tokenizer.decode([tokenizer.end, *ids, tokenizer.end]) == tokenizer.decode(ids)
+
+
+@every_make
+def test_it_can_be_sent_to_another_process(make: str) -> None:
+    tokenizer = made(make)
+    arrived = pickle.loads(pickle.dumps(tokenizer))
+    assert arrived.to_json() == tokenizer.to_json()
+    assert [arrived.encode(text) for text in CORPUS] == [tokenizer.encode(text) for text in CORPUS]
 
 
 @every_make

@@ -8,6 +8,7 @@ import random
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_all_start_methods, get_context
 from typing import Any
 
@@ -174,6 +175,25 @@ def it_survives_a_fork(part: Part) -> None:
         child.kill()
         child.join()
         here.close()
+
+
+@check("tokenizer", per="example")
+def its_arrays_are_its_ids(part: Part) -> None:
+    """`encode_array`, if there is one, gives the ids of `encode`, in any thread, and for texts of nothing."""
+    tokenizer = tokenizer_of(part)
+    if not hasattr(tokenizer, "encode_array"):
+        skip("it has no encode_array")
+    texts = [*TEXTS, *CORPUS, "a\ud800b", ""]
+    expected = [list(tokenizer.encode(text)) for text in texts]
+    flat = [token for ids in expected for token in ids]
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(tokenizer.encode_array, [texts] * 6))
+    for ids, lengths in found:
+        require(ids.dtype.kind in "ui", f"encode_array gives numbers of the type {ids.dtype}")
+        require(lengths.tolist() == list(map(len, expected)), "encode_array gives other lengths than encode")
+        require(ids.tolist() == flat, "encode_array gives other ids than encode")
+    ids, lengths = tokenizer.encode_array([])
+    require(len(ids) == len(lengths) == 0, "encode_array gives ids of no text")
 
 
 @check("tokenizer", per="example")
