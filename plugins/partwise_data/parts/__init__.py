@@ -8,12 +8,27 @@ from __future__ import annotations
 
 from .formal_languages import FormalLanguages
 from .grammar import Grammar
+from .mixture import Mixture
 from .pair_tasks import Copy, Dates, Reverse, Sort
 from .probes import AddingProblem, Modular, Recall
 from .shared import SAMPLES, Generated
 from .texts import Library, Pairs, Text
 
-PARTS = (Library, Text, Pairs, Dates, Copy, Reverse, Sort, Recall, AddingProblem, Modular, FormalLanguages, Grammar)
+PARTS = (
+    Library,
+    Text,
+    Pairs,
+    Dates,
+    Copy,
+    Reverse,
+    Sort,
+    Recall,
+    AddingProblem,
+    Modular,
+    FormalLanguages,
+    Grammar,
+    Mixture,
+)
 
 __all__ = [
     "PARTS",
@@ -25,6 +40,7 @@ __all__ = [
     "Generated",
     "Grammar",
     "Library",
+    "Mixture",
     "Modular",
     "Pairs",
     "Recall",

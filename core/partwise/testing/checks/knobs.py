@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from partwise.assembly.build import materialise
+from partwise.data.mixed import members_of
 from partwise.errors import InputError, PartError
 from partwise.parts.part import Part
 from partwise.parts.shapes import choices, shape_of
@@ -183,11 +184,14 @@ def _data(part: Part, site: Any, training: bool) -> Any:
     try:
         built = data.data_of(part)
         splits = [list(built.examples(split)) for split in data.SPLITS]
+        if hasattr(built, "ids"):
+            splits += [data.first(built, split) for split in data.SPLITS]
     except PartError:
         raise
     except InputError as error:  # to fail where it did not is a difference
         return str(error)
-    return [(len(split), split[:300]) for split in splits]
+    weights = {name: member.weight for name, member in members_of(built).items()}
+    return [*((len(split), split[:300]) for split in splits), weights]
 
 
 def _schedule(part: Part, site: ScheduleSite, training: bool) -> Any:
