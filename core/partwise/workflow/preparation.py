@@ -176,10 +176,9 @@ def data_of(loaded: LoadedRecipe) -> Data:
 
 
 def _relative_names(part: DataPart) -> DataPart:
-    """The part with absolute names of files cut to what is below the directory that they have in common, since that is
-    what moves with them."""
-    knobs = {name: getattr(part, name) for name in type(part).model_fields}
-    absolute = [name for value in knobs.values() for name in _names(value) if _is_file_name(name)]
+    """The part, and those within it, with absolute names of files cut to what is below the directory that they have in
+    common, since that is what moves with them."""
+    absolute = [name for name in _names(part) if _is_file_name(name)]
     if not absolute:
         return part
     common = os.path.commonpath([os.path.dirname(name) for name in absolute])
@@ -189,17 +188,27 @@ def _relative_names(part: DataPart) -> DataPart:
     def moved(value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(map(moved, value))
+        if isinstance(value, dict):
+            return {key: moved(one) for key, one in value.items()}
+        if isinstance(value, DataPart):
+            knobs = {name: getattr(value, name) for name in type(value).model_fields}
+            return value.model_copy(update={name: moved(one) for name, one in knobs.items()})
         return os.path.relpath(value, common) if isinstance(value, str) and _is_file_name(value) else value
 
-    return part.model_copy(update={name: moved(value) for name, value in knobs.items()})
+    found: DataPart = moved(part)
+    return found
 
 
 def _names(value: Any) -> Iterator[str]:
-    if isinstance(value, tuple):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
         for one in value:
             yield from _names(one)
-    elif isinstance(value, str):
-        yield value
+    elif isinstance(value, dict):
+        yield from _names(tuple(value.values()))
+    elif isinstance(value, DataPart):
+        yield from _names(tuple(getattr(value, name) for name in type(value).model_fields))
 
 
 def _is_file_name(text: str) -> bool:

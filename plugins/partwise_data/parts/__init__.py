@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from .formal_languages import FormalLanguages
 from .grammar import Grammar
+from .infilling import FillInTheMiddle
 from .mixture import Mixture
 from .pair_tasks import Copy, Dates, Reverse, Sort
 from .probes import AddingProblem, Modular, Recall
+from .shards import Shards
 from .shared import SAMPLES, Generated
+from .shuffled import Shuffled
+from .spans import SpanCorruption
 from .texts import Library, Pairs, Text
 
 PARTS = (
@@ -28,6 +32,10 @@ PARTS = (
     FormalLanguages,
     Grammar,
     Mixture,
+    FillInTheMiddle,
+    SpanCorruption,
+    Shuffled,
+    Shards,
 )
 
 __all__ = [
@@ -36,6 +44,7 @@ __all__ = [
     "AddingProblem",
     "Copy",
     "Dates",
+    "FillInTheMiddle",
     "FormalLanguages",
     "Generated",
     "Grammar",
@@ -45,6 +54,9 @@ __all__ = [
     "Pairs",
     "Recall",
     "Reverse",
+    "Shards",
+    "Shuffled",
     "Sort",
+    "SpanCorruption",
     "Text",
 ]

