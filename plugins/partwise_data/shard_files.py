@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.format import open_memmap
 
 from partwise import InputError, PartError
 from partwise.data import Data, Example, GivenIds, Split
@@ -78,7 +79,7 @@ def open_shard(path: Path, dtype: str) -> GivenIds:
 
 def _numpy(path: Path) -> Ids:
     try:
-        ids: Ids = np.load(path, mmap_mode="r", allow_pickle=False)
+        ids: Ids = open_memmap(path, mode="r")
     except ValueError as error:
         raise PartError(f"{path} is no whole .npy file of numbers: {error}") from error
     if ids.ndim != 1 or ids.dtype.kind not in "iu":

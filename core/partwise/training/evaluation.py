@@ -46,7 +46,7 @@ class Metrics:
     stretches: tuple[Stretch, ...] = field(default=(), repr=False, compare=False)
     """The same figures of the text in up to 50 stretches, in order: how far they lie apart tells how certain the
     figures of a text of this length are."""
-    members: Mapping[str, Metrics] = field(default_factory=dict)
+    members: Mapping[str, Metrics] = field(default_factory=dict, repr=False)
     """The same figures of each member, if the data are a mixture; the others are those of all their tokens together."""
 
     def figures(self) -> dict[str, float | None]:
