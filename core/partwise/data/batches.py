@@ -19,10 +19,10 @@ from partwise.errors import InputError
 from .batch import Batch
 from .encoded import EncodedSplit, SplitFacts
 from .marks import Marks
-from .ordering import ROUNDS, keys_of, permuted
-from .packing import Packing
 from .mixed import JoinedSplit, MixedSplit
 from .mixed_rows import JoinedRows, MixedRows
+from .ordering import ROUNDS, keys_of, permuted
+from .packing import Packing
 from .protocols import Split
 from .row_layout import PLAIN, RowLayout
 from .rows import Indices, Pairs, Windows

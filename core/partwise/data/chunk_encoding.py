@@ -119,7 +119,7 @@ def _cuts(ends: Array, flags: Array, starts: Array) -> Array:
     changes[first] = False
     scored = np.add.reduceat(flags[: last[-1] + 1].astype(np.int64), first)
     is_pair = (np.add.reduceat(changes[: last[-1] + 1].astype(np.int64), first) == 1) & flags[last]
-    return np.where(is_pair, starts[np.maximum(last - scored + 1, 0)], -1)
+    return np.where(is_pair, starts[np.minimum(last - scored + 1, last)], -1)
 
 
 def _check_labels(chunk: Chunk, lengths: Array) -> None:

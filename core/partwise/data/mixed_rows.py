@@ -34,7 +34,10 @@ class Source(Protocol):
     """Rows, as in rows.py."""
 
     draws: int
+    epoch: int
     count: int
+
+    def of_epoch(self, indices: Indices, shifts: Indices) -> Batch: ...
 
     def drawn(self, indices: Indices) -> Batch: ...
 
@@ -49,11 +52,22 @@ class JoinedRows:
         self.end = end
         self._first_draw = np.cumsum([0, *(source.draws for source in sources)])
         self._first_row = np.cumsum([0, *(source.count for source in sources)])
+        self._first_of_epoch = np.cumsum([0, *(source.epoch for source in sources)])
+        self.epoch = int(self._first_of_epoch[-1])
         self.draws, self.count = int(self._first_draw[-1]), int(self._first_row[-1])
 
     def drawn(self, indices: Indices) -> Batch:
         which = np.searchsorted(self._first_draw, indices, side="right") - 1
         return self._of([source.drawn for source in self.sources], which, indices - self._first_draw[which])
+
+    def of_epoch(self, indices: Indices, shifts: Indices) -> Batch:
+        which = np.searchsorted(self._first_of_epoch, indices, side="right") - 1
+        rows = indices - self._first_of_epoch[which]
+
+        def made_by(source: Source) -> Callable[[Indices], Batch]:
+            return lambda places: source.of_epoch(rows[places], shifts[places])
+
+        return self._of([made_by(source) for source in self.sources], which, np.arange(len(indices)))
 
     def listed(self, indices: Indices) -> Batch:
         which = np.searchsorted(self._first_row, indices, side="right") - 1

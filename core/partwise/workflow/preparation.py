@@ -26,8 +26,8 @@ from partwise.data.cache import cache_directory, made_in_cache
 from partwise.data.encoded import EncodedSplit, SplitFacts, data_hash
 from partwise.data.encoding import encode, training_texts
 from partwise.data.marks import marks_of
-from partwise.data.packing import Packing
 from partwise.data.mixed import split_of
+from partwise.data.packing import Packing
 from partwise.data.protocols import Data, Split, Tokenizer
 from partwise.data.specials import NAMES, WITHIN, with_specials
 from partwise.errors import PartwiseError, WorkError

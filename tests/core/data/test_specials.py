@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from partwise import InputError, PartError
 from partwise.data import Example, Piece, encode
-from partwise.data.specials import ids_of, with_specials
+from partwise.data.specials import id_of, with_specials
 from partwise_tokenizers.char import CharTokenizer
 
 from .texts import END, Bytes, Texts
@@ -22,7 +22,7 @@ NAMES = ("<a>", "<ab>", "<|b|>")
 def test_names_that_a_tokenizer_lacks_get_ids_after_its_own() -> None:
     tokenizer = with_specials(Bytes(), NAMES)
     assert tokenizer.vocab_size == 258 + 3
-    assert [ids_of(tokenizer, Piece(name, special=True)) for name in NAMES] == [[258], [259], [260]]
+    assert [id_of(tokenizer, name) for name in NAMES] == [258, 259, 260]
     assert tokenizer.end == END
     assert tokenizer.label(259) == "<ab>"
     assert tokenizer.token_bytes(259) == b""
@@ -45,7 +45,7 @@ def test_in_a_prompt_it_is_the_token_if_that_is_asked_for() -> None:
 def test_a_tokenizer_that_has_a_special_token_of_the_name_uses_it() -> None:
     first = with_specials(Bytes(), NAMES[:2])
     again = with_specials(first, NAMES)
-    assert ids_of(again, Piece("<ab>", special=True)) == [259]
+    assert id_of(again, "<ab>") == 259
     assert again.vocab_size == first.vocab_size + 1
     assert with_specials(first, NAMES[:2]) is first
 
