@@ -40,6 +40,17 @@ OF_EVERY_EVALUATION = (VALID_LOSS, VALID_PERPLEXITY, VALID_BITS_PER_BYTE)
 VALID_ACCURACY = "valid_accuracy"
 """Share of scored tokens that the model holds most likely, if the data are examples. Higher is better."""
 
+# --- of the members of a mixture, after an evaluation
+
+EPOCHS = "epochs."
+"""What is followed by a member's name: how often its texts have been seen in training."""
+
+
+def of_member(name: str, figure: str) -> str:
+    """The name of a member's figure on the valid split: "valid.code.loss"."""
+    return f"valid.{name}.{figure}"
+
+
 # --- of the recipe's evaluations: NAME.FIGURE
 
 ERROR = ".error"

@@ -25,7 +25,7 @@ import torch
 from torch import nn
 
 from partwise import WorkError
-from partwise.metric_names import VALID_ACCURACY, VALID_BITS_PER_BYTE, VALID_LOSS, VALID_PERPLEXITY
+from partwise.metric_names import EPOCHS, VALID_ACCURACY, VALID_BITS_PER_BYTE, VALID_LOSS, VALID_PERPLEXITY
 from partwise.training import Processes, Progress, Schedule, Training, current_processes, evaluate
 
 from . import checkpoints, divergence, memory
@@ -90,7 +90,7 @@ class _Loop:
     def run(self, done: int) -> None:
         settings = self.settings
         if done == 0:
-            self._log(0, self._evaluated())
+            self._log(0, self._evaluated(0))
         self.training.model.train()
         with own_random_state(self.training.device), postponed_interrupt() as interrupted:
             while done < settings.steps:
@@ -100,9 +100,11 @@ class _Loop:
                 done += 1
                 figures: Figures = {**update.figures}
                 if done == settings.steps or _due(done, settings.evaluate_every):
-                    figures |= self._evaluated()
+                    figures |= self._evaluated(done)
                     if not math.isfinite(figures[VALID_LOSS] or 0.0):
-                        raise self._diverged(done, "validation loss", figures[VALID_LOSS], update, self._evaluated)
+                        raise self._diverged(
+                            done, "validation loss", figures[VALID_LOSS], update, partial(self._evaluated, done)
+                        )
                 figures |= self._judged(done)
                 self._log(done, figures)
                 # An interrupt of one process stops them all.
@@ -138,7 +140,7 @@ class _Loop:
         # Not within the `except`: its traceback would keep the memory of the failed pass.
         raise self._out_of_memory(step, reason)
 
-    def _evaluated(self) -> Figures:
+    def _evaluated(self, done: int) -> Figures:
         training, settings = self.training, self.settings
         answers = training.batches.encoded["valid"].form == "examples"
         with self.model.evaluating():
@@ -150,7 +152,10 @@ class _Loop:
             VALID_LOSS: metrics.loss,
             VALID_PERPLEXITY: metrics.perplexity,
             VALID_BITS_PER_BYTE: metrics.bits_per_byte,
+            **metrics.figures(),
         }
+        seen = training.batches.epochs(done * settings.batch_size * settings.accumulate)
+        figures |= {f"{EPOCHS}{name}": epochs for name, epochs in seen.items()}
         return figures | {VALID_ACCURACY: metrics.accuracy} if answers else figures
 
     def _judged(self, done: int) -> Figures:

@@ -14,7 +14,7 @@ from .text import figure, in_bytes
 
 if TYPE_CHECKING:
     from partwise.data import Split
-    from partwise.workflow import DataReport
+    from partwise.workflow import DataReport, MemberPlan
     from partwise.workflow.surveying import Lengths, SplitReport, TextSample
 
 SPLITS = ("train", "valid", "test")
@@ -66,16 +66,42 @@ def _show(found: DataReport, name: str, data: str) -> None:
     heading(f"{name}: {data}")
     form = "running text, read in windows" if found.form == "stream" else "examples, each read whole"
     write(f"{form} of up to {found.context:,} tokens; {found.vocabulary:,} different tokens\n")
-    show_columns(_rows(found), header=("", *found.splits), right=range(1, len(found.splits) + 1))
-    for split, one in found.splits.items():
+    if not found.members:
+        _show_splits(found, found.splits)
+    for member, splits in found.members.items():
+        heading(f"member {member}")
+        _show_splits(found, splits)
+        write()
+    if found.mixture:
+        _show_mixture(found.mixture)
+
+
+def _show_splits(found: DataReport, splits: dict[Split, SplitReport]) -> None:
+    show_columns(_rows(found, splits), header=("", *splits), right=range(1, len(splits) + 1))
+    for split, one in splits.items():
         for sample in one.samples:
             write()
             show_sample(sample, split, found.form, one.survey.texts)
 
 
-def _rows(found: DataReport) -> list[tuple[str, ...]]:
+def _show_mixture(plan: list[MemberPlan]) -> None:
+    """How much of each member the model is trained on."""
+    rows = [
+        (
+            one.name,
+            f"{one.share:.1%}",
+            f"{one.tokens:,}",
+            "-" if one.trained_on is None else f"{one.trained_on:,.0f}",
+            "-" if one.epochs is None else f"{one.epochs:.3g}",
+        )
+        for one in plan
+    ]
+    show_columns(rows, header=("member", "share", "tokens", "trained on", "epochs"), right=range(1, 5))
+
+
+def _rows(found: DataReport, splits: dict[Split, SplitReport]) -> list[tuple[str, ...]]:
     """A row for each figure, with a column for each split; figures that are 0 everywhere are left out."""
-    reports = found.splits.values()
+    reports = splits.values()
     thing = "documents" if found.form == "stream" else "examples"
     rows = [
         (thing, *(f"{one.survey.texts:,}" for one in reports)),
@@ -85,7 +111,8 @@ def _rows(found: DataReport) -> list[tuple[str, ...]]:
     if any(one.scored != one.tokens for one in reports):
         rows.append(("tokens scored", *(f"{one.scored:,}" for one in reports)))
     rows.append(("bytes per token", *(_ratio(one.survey.bytes, one.tokens) for one in reports)))
-    rows.append(("longest, in bytes", *(f"{one.survey.longest:,}" for one in reports)))
+    if any(one.survey.longest for one in reports):
+        rows.append(("longest, in bytes", *(f"{one.survey.longest:,}" for one in reports)))
     for name in dict.fromkeys(name for one in reports for name in one.lengths):
         rows += _lengths(name, [one.lengths.get(name) for one in reports], found.context)
     counts = [_counts(one) for one in reports]

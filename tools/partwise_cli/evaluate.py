@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +15,7 @@ from .text import figure
 
 if TYPE_CHECKING:
     from partwise.data import Split
+    from partwise.training import Metrics
     from partwise.workflow import Reopened
     from partwise.workflow.reopening import Weights
 
@@ -75,8 +75,7 @@ def command(
         return
     metrics = workflow.evaluate(reopened, split, limit)
     if as_json:
-        told = {name: value for name, value in asdict(metrics).items() if name != "stretches"}
-        print_json({"run": str(reopened.run.directory), "split": split, **told})
+        print_json({"run": str(reopened.run.directory), "split": split, **_described(metrics)})
         return
     rows = [
         ("loss", figure(metrics.loss), "nats per token"),
@@ -86,6 +85,33 @@ def command(
         ("tokens", f"{metrics.tokens:,}", f"of the {split} split"),
     ]
     show_columns(rows, right=(1,))
+    if metrics.members:
+        write()
+        _show_members(metrics)
+
+
+def _show_members(metrics: Metrics) -> None:
+    """A row for each member of a mixture."""
+    answers = metrics.accuracy is not None
+    header = ("member", "loss", "bits per byte", *(["accuracy"] if answers else []), "tokens")
+    rows = [
+        (
+            name,
+            figure(one.loss),
+            figure(one.bits_per_byte),
+            *([f"{one.accuracy:.1%}"] if one.accuracy is not None else []),
+            f"{one.tokens:,}",
+        )
+        for name, one in metrics.members.items()
+    ]
+    show_columns(rows, header, right=tuple(range(1, len(header))))
+
+
+def _described(metrics: Metrics) -> dict[str, Any]:
+    names = ("loss", "perplexity", "bits_per_byte", "tokens", "accuracy")
+    found: dict[str, Any] = {name: getattr(metrics, name) for name in names}
+    members = {name: _described(one) for name, one in metrics.members.items()}
+    return {**found, "members": members} if members else found
 
 
 def _judge(reopened: Reopened, others: tuple[str, ...], weights: Weights, as_json: bool) -> None:

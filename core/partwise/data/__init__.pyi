@@ -4,13 +4,17 @@ from .batches import Batches as Batches
 from .cache import cache_directory as cache_directory
 from .cache import made_in_cache as made_in_cache
 from .encoded import EncodedSplit as EncodedSplit
+from .encoded import SplitFacts as SplitFacts
 from .encoded import data_hash as data_hash
 from .encoding import encode as encode
 from .encoding import training_texts as training_texts
 from .marks import Marks as Marks
 from .marks import marks_of as marks_of
+from .mixed import MixedSplit as MixedSplit
 from .protocols import Data as Data
 from .protocols import Example as Example
+from .protocols import GivenIds as GivenIds
+from .protocols import Member as Member
 from .protocols import Piece as Piece
 from .protocols import Split as Split
 from .protocols import Tokenizer as Tokenizer

@@ -17,8 +17,10 @@ import numpy as np
 from partwise.errors import InputError
 
 from .batch import Batch
-from .encoded import EncodedSplit
+from .encoded import EncodedSplit, SplitFacts
 from .marks import Marks
+from .mixed import JoinedSplit, MixedSplit
+from .mixed_rows import JoinedRows, MixedRows
 from .ordering import ROUNDS, keys_of, permuted
 from .packing import Packing
 from .protocols import Split
@@ -26,7 +28,7 @@ from .row_layout import PLAIN, RowLayout
 from .rows import Indices, Pairs, Windows
 from .sequences import Sequences
 
-Rows = Windows | Sequences | Pairs
+Rows = Windows | Sequences | Pairs | JoinedRows | MixedRows
 
 
 class Batches:
@@ -46,7 +48,7 @@ class Batches:
 
     def __init__(
         self,
-        encoded: Mapping[Split, EncodedSplit],
+        encoded: Mapping[Split, SplitFacts],
         reads: Literal["sequence", "pair"],
         context: int,
         end: int | Marks,
@@ -72,6 +74,32 @@ class Batches:
         train = self._rows.get("train")
         if train is not None and train.draws < 1:
             raise _too_short(encoded["train"], context)
+
+    def members(self, split: Split) -> tuple[str, ...]:
+        """The names of the members, if the split is that of a mixture; else there are none."""
+        found = self.encoded[split]
+        return tuple(found.members) if isinstance(found, MixedSplit) else ()
+
+    def of_member(self, split: Split, name: str) -> Batches:
+        """The rows of one member of a mixture, in this split alone."""
+        found = self.encoded[split]
+        assert isinstance(found, MixedSplit), f"the {split} split is of no mixture"
+        return Batches({split: found.members[name]}, self.reads, self.context, self.marks, self.layout, self.per_update)
+
+    def rows_in(self, split: Split) -> int:
+        """How many rows cover the split with each token once."""
+        return self._rows[split].count
+
+    @property
+    def tokens_per_row(self) -> float:
+        """Scored tokens that a row of a training batch of running text, or of a mixture, has on average."""
+        train = self._rows["train"]
+        return train.tokens_per_row if isinstance(train, MixedRows) else self.context
+
+    def epochs(self, rows: int) -> dict[str, float]:
+        """How often each member of a mixture has been seen, on average, once so many rows were drawn in training."""
+        train = self._rows["train"]
+        return train.epochs(rows) if isinstance(train, MixedRows) else {}
 
     def of_length(self, context: int) -> Batches:
         """The same texts in rows of another length.
@@ -124,6 +152,11 @@ class Batches:
             KeyError: the split was not given.
         """
         rows = self._rows[split]
+        if isinstance(rows, MixedRows) and rows.empty:
+            raise InputError(
+                f"the {split} split of the member {rows.empty[0]!r} of the mixture holds no text to evaluate on; give "
+                f"it a larger share of its data (data.members.{rows.empty[0]}.{split}), or files of its own"
+            )
         if not rows.count:
             raise InputError(
                 f"the {split} split holds no text to evaluate on; give it a larger share of the data (data.{split}), "
@@ -136,8 +169,18 @@ class Batches:
 
 
 def _rows_of(
-    split: EncodedSplit, reads: Literal["sequence", "pair"], context: int, marks: Marks, layout: RowLayout
+    split: SplitFacts, reads: Literal["sequence", "pair"], context: int, marks: Marks, layout: RowLayout
 ) -> Rows:
+    if isinstance(split, MixedSplit):
+        if layout.draw == "once":
+            raise InputError(
+                "rows are drawn once, and a mixture draws each member as often as its weight says; leave rows.draw out"
+            )
+        rows = {name: _rows_of(member, reads, context, marks, layout) for name, member in split.members.items()}
+        return MixedRows(split, rows, context, marks.end)
+    if isinstance(split, JoinedSplit):
+        return JoinedRows([_rows_of(part, reads, context, marks, layout) for part in split.parts], marks.end)
+    assert isinstance(split, EncodedSplit), "every split is one of these"
     if split.form == "stream":
         if reads == "pair":
             raise InputError(
@@ -158,10 +201,11 @@ def _rows_of(
     return Pairs(split, context, marks) if reads == "pair" else Sequences(split, context, marks, layout)
 
 
-def _too_short(split: EncodedSplit, context: int) -> InputError:
+def _too_short(split: SplitFacts, context: int) -> InputError:
     if split.form == "examples":
         return InputError(f"the {split.name} split holds no examples; give it more of the data")
+    count = len(split.tokens) if isinstance(split, EncodedSplit) else split.scored_tokens
     return InputError(
-        f"the {split.name} split holds {len(split.tokens)} tokens, fewer than a window of context + 1 = {context + 1}; "
+        f"the {split.name} split holds {count} tokens, fewer than a window of context + 1 = {context + 1}; "
         "give it more text, or the model a shorter context"
     )

@@ -19,6 +19,7 @@ from partwise.errors import InputError, PartError
 from .chunks import Chunk
 from .encoded import Array
 from .protocols import Form, Tokenizer
+from .specials import id_of
 from .text_facts import TextFacts, facts_of
 
 
@@ -49,7 +50,7 @@ def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, try_loss: bool) -> EncodedC
     Raises:
         InputError: a label is not one token, or something scored follows it; or the tokenizer is at fault.
     """
-    ids, lengths = encode_texts(tokenizer, chunk.texts)
+    ids, lengths = _encoded(tokenizer, chunk)
     if not all(chunk.read):
         _check_labels(chunk, lengths)
     ends, flags = np.array(chunk.ends, bool), np.array(chunk.scored, bool) & np.array(chunk.read, bool)
@@ -94,12 +95,31 @@ def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[Array, Arr
     return ids, lengths
 
 
+def _encoded(tokenizer: Tokenizer, chunk: Chunk) -> tuple[Array, Array]:
+    """The ids of all pieces, one after the other, and the number of ids of each: one of a special token."""
+    if not any(chunk.special):
+        return encode_texts(tokenizer, chunk.texts)
+    pairs = list(zip(chunk.texts, chunk.special, strict=True))
+    ids, lengths = encode_texts(tokenizer, ["" if special else text for text, special in pairs])
+    known = {name: id_of(tokenizer, name) for name in {text for text, special in pairs if special}}
+    special = np.flatnonzero(chunk.special)
+    places = (lengths.cumsum() - lengths)[special]
+    lengths = lengths.copy()
+    lengths[special] = 1
+    return np.insert(ids.astype(np.int64), places, [known[chunk.texts[index]] for index in special]), lengths
+
+
 def _cuts(ends: Array, flags: Array, starts: Array) -> Array:
-    """Where the target of each text begins; -1 if it is not a piece that is read, followed by one that is scored."""
+    """Where the target of each text begins; -1 if it is not some pieces that are read, followed by some scored."""
     last = np.flatnonzero(ends)
-    first = np.concatenate([[0], last[:-1] + 1]) if len(last) else last
-    is_pair = (last - first == 1) & ~flags[first] & flags[last]
-    return np.where(is_pair, starts[last], -1)
+    if not len(last):
+        return last
+    first = np.concatenate([[0], last[:-1] + 1])
+    changes = np.concatenate([[False], flags[1:] != flags[:-1]])
+    changes[first] = False
+    scored = np.add.reduceat(flags[: last[-1] + 1].astype(np.int64), first)
+    is_pair = (np.add.reduceat(changes[: last[-1] + 1].astype(np.int64), first) == 1) & flags[last]
+    return np.where(is_pair, starts[np.minimum(last - scored + 1, last)], -1)
 
 
 def _check_labels(chunk: Chunk, lengths: Array) -> None:

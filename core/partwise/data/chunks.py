@@ -23,6 +23,8 @@ class Chunk:
     """Whether the tokens of each piece are targets; those of running text always are."""
     read: list[bool] = field(default_factory=list)
     """False for a label."""
+    special: list[bool] = field(default_factory=list)
+    """True for a special token, whose name stands in the place of a text."""
     ends: list[bool] = field(default_factory=list)
     """Whether a text ends after each piece."""
     empty: list[int] = field(default_factory=list)
@@ -38,7 +40,7 @@ class Chunk:
     def add(self, example: Example) -> None:
         """Appends a text, or a portion of one."""
         for piece in example.pieces:
-            self._append(piece.text, piece.scored or self.form == "stream", piece.read)
+            self._append(piece.text, piece.scored or self.form == "stream", piece.read, piece.special)
         if example.ends:
             self.end()
 
@@ -49,23 +51,27 @@ class Chunk:
             self._append("", True, True)
         self.ends[-1] = True
 
-    def _append(self, text: str, scored: bool, read: bool) -> None:
+    def _append(self, text: str, scored: bool, read: bool, special: bool = False) -> None:
         self.texts.append(text)
         self.scored.append(scored)
         self.read.append(read)
+        self.special.append(special)
         self.ends.append(False)
         self.size += len(text)
 
     def raws(self) -> list[bytes]:
-        """The pieces in UTF-8."""
-        return [text.encode("utf-8", "surrogatepass") for text in self.texts]
+        """The pieces in UTF-8; special tokens add nothing."""
+        pairs = zip(self.texts, self.special, strict=True)
+        return [b"" if special else text.encode("utf-8", "surrogatepass") for text, special in pairs]
 
     def framed(self, raws: list[bytes]) -> bytes:
         """The pieces, given in UTF-8, with what separates them; equal for equal texts only."""
         empty = set(self.empty)
         frames: list[bytes] = []
         for index, (raw, scored, read, ends) in enumerate(zip(raws, self.scored, self.read, self.ends, strict=True)):
-            if index not in empty:
+            if self.special[index]:
+                frames.append(b"special %d %s " % (scored, self.texts[index].encode("utf-8", "surrogatepass")))
+            elif index not in empty:
                 frames += (b"%d %d " % (scored, len(raw)) if read else b"label %d " % len(raw), raw)
             if ends:
                 frames.append(b"end ")

@@ -20,22 +20,11 @@ _AT_ONCE = 2**24
 
 
 @dataclass(frozen=True, eq=False)
-class EncodedSplit:
-    """One split as token ids. All arrays are memory maps, read only."""
+class SplitFacts:
+    """What is known of a split besides its tokens, which one `EncodedSplit` holds, or several (see `MixedSplit`)."""
 
     name: Split
     form: Literal["stream", "examples"]
-    tokens: Array
-    """[N] uint16, or uint32 for a large vocabulary: an end token, then every text followed by an end token."""
-    scored: Array | None
-    """[N] bool, whether a token counts as a target; an end token counts as the piece before it does. None: all
-    tokens count."""
-    bounds: Array | None
-    """[examples + 1] int64, indices of the end tokens in `tokens`: example i lies between `bounds[i]` and
-    `bounds[i + 1]`. None for a stream."""
-    cuts: Array | None
-    """[examples] int64, index at which the target of a pair begins; -1 if the example is not a piece that is read,
-    followed by one that is scored. None for a stream."""
     scored_tokens: int
     """Targets, end tokens included."""
     text_bytes: int
@@ -49,8 +38,6 @@ class EncodedSplit:
     """Bits that spell out one unknown; None if the tokenizer has no such code."""
     data_hash: str
     """A hash of the texts alone: independent of the tokenizer and of where they were read from."""
-    labels: Array | None = None
-    """[L] int64, ascending: where in `tokens` labels stand, which are predicted and not read. None: there are none."""
 
     def bits_per_byte(self, nats_per_token: float) -> float | None:
         """Bits that a model of this loss needs for each byte of the scored text: a figure that compares tokenizers.
@@ -85,21 +72,55 @@ class EncodedSplit:
             Entropy of the scored tokens in nats: the least loss of a model that reads no context. And the share of
             the most frequent one: the best accuracy of such a model.
         """
-        counts = np.zeros(1, np.int64)
-        for start in range(1, len(self.tokens), _AT_ONCE):  # the first is an end token, which nothing predicts
-            part = slice(start, start + _AT_ONCE)
-            ids = np.asarray(self.tokens[part] if self.scored is None else self.tokens[part][self.scored[part]])
-            more = np.bincount(ids, minlength=len(counts))
-            more[: len(counts)] += counts
-            counts = more
+        counts = self.token_counts()
         total = counts.sum()
         if not total:
             return None
         shares = counts[counts > 0] / total
         return max(0.0, float(-(shares * np.log(shares)).sum())), float(shares.max())
 
+    def token_counts(self) -> Array:
+        """How often each id is a scored token, up to the highest that is."""
+        raise NotImplementedError
 
-def data_hash(encoded: Mapping[Split, EncodedSplit]) -> str:
+
+@dataclass(frozen=True, eq=False)
+class EncodedSplit(SplitFacts):
+    """One split as token ids. All arrays are memory maps, read only."""
+
+    tokens: Array
+    """[N] uint16, or uint32 for a large vocabulary: an end token, then every text followed by an end token."""
+    scored: Array | None
+    """[N] bool, whether a token counts as a target; an end token counts as the piece before it does. None: all
+    tokens count."""
+    bounds: Array | None
+    """[examples + 1] int64, indices of the end tokens in `tokens`: example i lies between `bounds[i]` and
+    `bounds[i + 1]`. None for a stream."""
+    cuts: Array | None
+    """[examples] int64, index at which the target of a pair begins; -1 if the example is not a piece that is read,
+    followed by one that is scored. None for a stream."""
+    labels: Array | None = None
+    """[L] int64, ascending: where in `tokens` labels stand, which are predicted and not read. None: there are none."""
+
+    def token_counts(self) -> Array:
+        """How often each id is a scored token, up to the highest that is."""
+        counts = np.zeros(1, np.int64)
+        for start in range(1, len(self.tokens), _AT_ONCE):  # the first is an end token, which nothing predicts
+            part = slice(start, start + _AT_ONCE)
+            ids = np.asarray(self.tokens[part] if self.scored is None else self.tokens[part][self.scored[part]])
+            counts = added(counts, np.bincount(ids))
+        return counts
+
+
+def added(one: Array, other: Array) -> Array:
+    """The sum of two arrays of counts, of which one may be shorter."""
+    longer, shorter = (one, other) if len(one) >= len(other) else (other, one)
+    total = longer.astype(np.int64)
+    total[: len(shorter)] += shorter
+    return total
+
+
+def data_hash(encoded: Mapping[Split, SplitFacts]) -> str:
     """A hash of all texts of several splits, independent of where and how they are stored."""
     facts = sorted((name, split.data_hash) for name, split in encoded.items())
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -98,7 +98,8 @@ def training_texts(data: Data) -> Iterator[str]:
     """The texts that a tokenizer is trained on: every piece of the training split, read or scored."""
     for example in data.examples("train"):
         for piece in example.pieces:
-            yield piece.text
+            if not piece.special:
+                yield piece.text
 
 
 def _write(place: Path, data: Data, tokenizer: Tokenizer, split: Split, progress: EncodingProgress) -> None:

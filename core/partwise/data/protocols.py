@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -82,6 +82,9 @@ class Piece:
     """False for a label: one token, predicted after the token before it, which no model reads (sequence tagging). What
     follows a label cannot be scored, for nothing stands where it would be predicted. Only in examples, and not in pairs
     for an encoder and a decoder."""
+    special: bool = False
+    """True for a special token: `text` is its name, such as "<|fim_middle|>", which the part that makes the data names
+    in its `specials()`. It adds nothing to the text. Elsewhere such a name is text like any other."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,36 @@ class Example:
     """False if the next example continues the same text: this is how a huge file comes in small portions."""
 
 
+@dataclass(frozen=True)
+class GivenIds:
+    """A file of token ids that others have made, which are used as they are."""
+
+    ids: Any
+    """[N] array of whole numbers, usually a memory map."""
+    place: str
+    """Where they are, for messages."""
+    changed: tuple[Any, ...] | None = None
+    """What changes when the content may have, such as name, size and date; the array is then counted only once."""
+    advice: Callable[[int], str] = lambda limit: ""
+    """What may be wrong if an id is not below `limit`, for messages."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the sources of a mixture."""
+
+    data: Data
+    weight: float
+    """Share of the tokens trained on, in proportion to the other weights. With 0 it is evaluated only."""
+
+
 class Data(Protocol):
-    """Texts, in three splits that have none in common."""
+    """Texts, in three splits that have none in common.
+
+    Data that are drawn from several sources have a further attribute `members`, of `Member` by name; their `examples`
+    are those of all members, one after the other. Data that are token ids already have a method
+    `ids(split) -> Sequence[GivenIds]`; their `examples` are texts to train a tokenizer on, if there are any.
+    """
 
     @property
     def form(self) -> Form:

@@ -15,6 +15,7 @@ from partwise.data import Tokenizer, marks_of
 from partwise.errors import InputError, PartError, PartwiseError
 from partwise.parts.sites import TokenizerSite
 from partwise.recipe import LoadedRecipe
+from partwise.workflow.preparation import restored
 
 from .checkpoint import CONFIG, read_object
 from .family import Family
@@ -73,7 +74,7 @@ def read_tokenizer(loaded: LoadedRecipe, directory: Path) -> Tokenizer:
     if not (directory / OWN).is_file():
         return _assembled(loaded, directory)
     try:
-        return loaded.recipe.tokenizer.restore(_own(directory)["state"])
+        return restored(loaded.recipe.tokenizer, _own(directory)["state"])
     except PartwiseError as error:
         raise InputError(f"{directory / OWN}: {error}") from error
 

@@ -353,6 +353,11 @@ class DataPart(Part):
     def build(self, site: DataSite) -> Data:
         raise NotImplementedError
 
+    def specials(self) -> tuple[str, ...]:
+        """Names of the special tokens that stand in its texts: unless overridden, those of the data within it."""
+        within = (part.specials() for _, part in parts_within(self) if isinstance(part, DataPart))
+        return tuple(dict.fromkeys(name for names in within for name in names))
+
 
 class OptimizerPart(Part):
     """Updates weights from gradients."""

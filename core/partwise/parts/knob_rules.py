@@ -78,10 +78,19 @@ def _types_can_be_said(part: type[Part]) -> str | None:
     if not part.__pydantic_fields_complete__:
         part.model_rebuild(raise_errors=False)
     for knob, field in part.model_fields.items():
-        wrong = _wrong_type(shape_of(field))
+        wrong = _wrong_type(_of_parts_by_name(shape_of(field)))
         if wrong:
             return f"knob {knob} of {part.__name__} {wrong}"
     return None
+
+
+def _of_parts_by_name(shape: Shape) -> Shape:
+    """The slot, if the knob is an object of parts by names, such as `dict[str, slots.Data]`; else the shape itself."""
+    bare = bare_of(shape)
+    arguments = get_args(bare)
+    if origin_of(bare) is dict and arguments[0] is str and isinstance(bare_of(arguments[1]), type):
+        return arguments[1] if issubclass(bare_of(arguments[1]), Part) else shape
+    return shape
 
 
 def _wrong_type(shape: Shape, seen: tuple[Any, ...] = ()) -> str | None:
@@ -137,7 +146,7 @@ def _wrong_object(arguments: tuple[Any, ...], seen: tuple[Any, ...]) -> str | No
     if bare_of(arguments[0]) is not str:
         return f"is an object with keys of type {_called(arguments[0])}; in JSON keys are str"
     if _holds_parts(arguments[1]):
-        return "is an object of parts; hold parts in a slot or in a tuple of slots"
+        return "holds an object of parts; hold parts in a slot, in a tuple of slots, or in an object of slots"
     return _wrong_type(arguments[1], seen)
 
 

@@ -13,10 +13,12 @@ from pydantic import BaseModel
 
 from partwise.errors import BuildError, InputError, PartError, RecipeError
 from partwise.parts.part import Path
+from partwise.parts.shapes import Shape, bare_of, members
 
 from .files import STANDARD_INPUT, displayed, find, read, read_standard_input
 from .merge import merge
 from .overrides import override_all
+from .paths import shape_below
 from .reader.parser import parse
 from .reader.problems import Problem, RejectedError
 from .reader.source import Mark, Node, Source
@@ -74,7 +76,7 @@ class LoadedRecipe:
         if path[0] == "evaluations" and path[-1] in self.judges:
             return self.judges[path[-1]]
         node, unwritten = self.node.reach(path)
-        marks = [] if unwritten else list(_strings(node))
+        marks = [] if unwritten else list(_strings(node, self._shape_at(path)))
         places = {_directory(mark) or self.directory for mark in marks}
         if len(places) > 1:
             told = ", ".join(sorted(map(displayed, places)))
@@ -88,6 +90,13 @@ class LoadedRecipe:
                 ]
             )
         return places.pop() if places else self.directory
+
+    def _shape_at(self, path: tuple[str, ...]) -> Shape:
+        """The type of a place; None if it is not known."""
+        shape: Shape = Recipe
+        for depth, key in enumerate(path):
+            shape = shape_below(shape, self.node.reach(path[:depth])[0], key)
+        return shape
 
 
 def load(source: str | FilePath | Mapping[str, Any], overrides: Sequence[str] = ()) -> LoadedRecipe:
@@ -168,16 +177,18 @@ def extended(node: Node, path: FilePath | None, directory: FilePath) -> Node:
     return whole
 
 
-def _strings(node: Node, key: str = "") -> Iterator[Mark]:
-    """Where strings within a node that may name a file are written."""
-    if isinstance(node.value, str) and key != "use":
-        yield node.mark
+def _strings(node: Node, shape: Shape, key: str = "") -> Iterator[Mark]:
+    """Where strings within a node that may name a file are written: not those that name a part, or are one of some
+    words."""
+    if isinstance(node.value, str):
+        if key != "use" and (shape is None or str in map(bare_of, members(shape))):
+            yield node.mark
     elif isinstance(node.value, dict):
         for name, item in node.value.items():
-            yield from _strings(item, name)
+            yield from _strings(item, shape_below(shape, node, name), name)
     elif isinstance(node.value, tuple):
-        for item in node.value:
-            yield from _strings(item)
+        for index, item in enumerate(node.value):
+            yield from _strings(item, shape_below(shape, node, index))
 
 
 def _directory(mark: Mark) -> FilePath | None:

@@ -86,7 +86,7 @@ def shape_below(shape: Shape, node: Node, segment: str | int) -> Shape | None:
 def _element(bare: Shape, segment: str | int) -> Shape | None:
     origin, arguments = origin_of(bare), get_args(bare)
     if isinstance(segment, str):
-        return arguments[1] if origin is dict else None
+        return arguments[1] if origin in (dict, Mapping) and len(arguments) == 2 else None
     if origin is tuple and arguments:
         if len(arguments) == 2 and arguments[1] is Ellipsis:
             return arguments[0]

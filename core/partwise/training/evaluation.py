@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from partwise.data.protocols import Split
 from partwise.errors import InputError
+from partwise.metric_names import of_member
 from partwise.modules.modes import evaluating
 from partwise.modules.objective import objective_of
 from partwise.modules.protocols import Model
@@ -45,6 +46,19 @@ class Metrics:
     stretches: tuple[Stretch, ...] = field(default=(), repr=False, compare=False)
     """The same figures of the text in up to 50 stretches, in order: how far they lie apart tells how certain the
     figures of a text of this length are."""
+    members: Mapping[str, Metrics] = field(default_factory=dict, repr=False)
+    """The same figures of each member, if the data are a mixture; the others are those of all their tokens together."""
+
+    def figures(self) -> dict[str, float | None]:
+        """The figures of each member by the names under which a run logs them."""
+        found: dict[str, float | None] = {}
+        for name, one in self.members.items():
+            found[of_member(name, "loss")] = one.loss
+            if one.bits_per_byte is not None:
+                found[of_member(name, "bits_per_byte")] = one.bits_per_byte
+            if one.accuracy is not None:
+                found[of_member(name, "accuracy")] = one.accuracy
+        return found
 
 
 @dataclass(frozen=True)
@@ -83,8 +97,21 @@ def evaluate(
     Raises:
         InputError: the split holds no scored token.
     """
-    rows: list[Tensor] = []
     processes, objective = current_processes(), objective_of(model)
+    likelihood = objective is None or objective.likelihood
+    if names := batches.members(split):
+        batches.evaluation(split, size)  # raises if a member has nothing to evaluate on
+        total = batches.rows_in(split)
+        found: dict[str, Metrics] = {}
+        for name in names:
+            own = batches.of_member(split, name)
+            most = None if limit is None else max(1, round(limit * own.rows_in(split) / total))
+            found[name] = evaluate(model, own, split, size, most, device, loss, accuracy)
+        whole = batches.encoded[split]
+        sizes = {name: batches.of_member(split, name).encoded[split].scored_tokens for name in names}
+        weights = {name: one.tokens if limit is None else sizes[name] for name, one in found.items()}
+        return _together(found, weights, whole.bits_per_byte if likelihood else _no_bits)
+    rows: list[Tensor] = []
     # Not inference_mode: a table that a module computes once and keeps must still serve training afterwards.
     with evaluating(model), torch.no_grad():
         for group in _in_groups(batches.evaluation(split, size, limit), processes.count):
@@ -107,9 +134,34 @@ def evaluate(
     mean = math.fsum(table[..., 0].flatten().tolist()) / scored
     share = float(table[..., 2].sum()) / scored if accuracy else None
     encoded = batches.encoded[split]
-    bits = encoded.bits_per_byte if objective is None or objective.likelihood else lambda nats: None
+    bits = encoded.bits_per_byte if likelihood else _no_bits
     parts = tuple(_stretches(table.flatten(0, 1), bits, accuracy))
     return Metrics(mean, perplexity(mean), bits(mean), scored, share, parts)
+
+
+def _together(
+    members: Mapping[str, Metrics], weights: Mapping[str, int], bits_per_byte: Callable[[float], float | None]
+) -> Metrics:
+    """The figures of all tokens of the members of a mixture.
+
+    Args:
+        weights: tokens of each member, whether all of them were evaluated or not.
+    """
+    total, tokens = sum(weights.values()), sum(one.tokens for one in members.values())
+    loss = math.fsum(one.loss * weights[name] for name, one in members.items()) / total
+    right = [one.accuracy * weights[name] for name, one in members.items() if one.accuracy is not None]
+    accuracy = math.fsum(right) / total if right else None
+    # With the weight of their member, and by the bytes of the whole, so that their mean is the figure of the whole.
+    stretches = [
+        replace(part, tokens=round(part.tokens * weights[name] / one.tokens), bits_per_byte=bits_per_byte(part.loss))
+        for name, one in members.items()
+        for part in one.stretches
+    ]
+    return Metrics(loss, perplexity(loss), bits_per_byte(loss), tokens, accuracy, tuple(stretches), members)
+
+
+def _no_bits(nats: float) -> None:
+    return None
 
 
 def _stretches(table: Tensor, bits_per_byte: Callable[[float], float | None], accuracy: bool) -> Iterator[Stretch]:

@@ -1,6 +1,8 @@
 from .judging import Judgement as Judgement
 from .judging import judge as judge
 from .judging import keep as keep
+from .mixtures import MemberPlan as MemberPlan
+from .mixtures import mixture_plan as mixture_plan
 from .preparation import Assembled as Assembled
 from .preparation import Prepared as Prepared
 from .preparation import check as check

@@ -23,14 +23,17 @@ from partwise import assembly
 from partwise.assembly.inspection import Inspection, inspect_model
 from partwise.data.batches import Batches
 from partwise.data.cache import cache_directory, made_in_cache
-from partwise.data.encoded import EncodedSplit, data_hash
+from partwise.data.encoded import EncodedSplit, SplitFacts, data_hash
 from partwise.data.encoding import encode, training_texts
 from partwise.data.marks import marks_of
+from partwise.data.mixed import split_of
 from partwise.data.packing import Packing
 from partwise.data.protocols import Data, Split, Tokenizer
+from partwise.data.specials import NAMES, WITHIN, with_specials
 from partwise.errors import PartwiseError, WorkError
 from partwise.modules.protocols import Model
 from partwise.parts.kinds import DataPart, TokenizerPart
+from partwise.parts.part import parts_within
 from partwise.parts.sites import DataSite, ModelSite, TokenizerSite
 from partwise.provenance.sources import source_hash
 from partwise.recipe import LoadedRecipe, Recipe
@@ -86,8 +89,8 @@ class Prepared:
         train, packing = self.batches.encoded["train"], self.batches.packing
         if packing is not None:
             return train.scored_tokens / packing.rows
-        if train.form == "stream" or train.bounds is None:
-            return self.batches.context
+        if train.form == "stream" or not isinstance(train, EncodedSplit) or train.bounds is None:
+            return self.batches.tokens_per_row
         return train.scored_tokens / max(1, len(train.bounds) - 1)
 
     def skeleton(self) -> Model:
@@ -147,10 +150,18 @@ def encoded_splits(
     tokenizer: Tokenizer,
     splits: Sequence[Split] = SPLITS,
     say: Say = lambda line: None,
-) -> dict[Split, EncodedSplit]:
-    """Splits of the recipe's data as token ids: encoded now, or found in the cache."""
-    cache, code = cache_directory(), _code(loaded.recipe)
-    return {split: encode(data, tokenizer, split, cache, code, say) for split in splits}
+) -> dict[Split, SplitFacts]:
+    """Splits of the recipe's data as token ids: encoded now, or found in the cache; of a mixture, each member."""
+    return {split: _encoded(loaded.recipe, data, tokenizer, split, say) for split in splits}
+
+
+def _encoded(recipe: Recipe, data: Data, tokenizer: Tokenizer, split: Split, say: Say) -> SplitFacts:
+    cache, code = cache_directory(), _code(recipe)
+
+    def encoded(one: Data) -> SplitFacts:
+        return encode(one, tokenizer, split, cache, code, say)
+
+    return split_of(data, split, tokenizer, encoded)
 
 
 def data_of(loaded: LoadedRecipe) -> Data:
@@ -165,10 +176,9 @@ def data_of(loaded: LoadedRecipe) -> Data:
 
 
 def _relative_names(part: DataPart) -> DataPart:
-    """The part with absolute names of files cut to what is below the directory that they have in common, since that is
-    what moves with them."""
-    knobs = {name: getattr(part, name) for name in type(part).model_fields}
-    absolute = [name for value in knobs.values() for name in _names(value) if _is_file_name(name)]
+    """The part, and those within it, with absolute names of files cut to what is below the directory that they have in
+    common, since that is what moves with them."""
+    absolute = [name for name in _names(part) if _is_file_name(name)]
     if not absolute:
         return part
     common = os.path.commonpath([os.path.dirname(name) for name in absolute])
@@ -178,24 +188,34 @@ def _relative_names(part: DataPart) -> DataPart:
     def moved(value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(map(moved, value))
+        if isinstance(value, dict):
+            return {key: moved(one) for key, one in value.items()}
+        if isinstance(value, DataPart):
+            knobs = {name: getattr(value, name) for name in type(value).model_fields}
+            return value.model_copy(update={name: moved(one) for name, one in knobs.items()})
         return os.path.relpath(value, common) if isinstance(value, str) and _is_file_name(value) else value
 
-    return part.model_copy(update={name: moved(value) for name, value in knobs.items()})
+    found: DataPart = moved(part)
+    return found
 
 
 def _names(value: Any) -> Iterator[str]:
-    if isinstance(value, tuple):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
         for one in value:
             yield from _names(one)
-    elif isinstance(value, str):
-        yield value
+    elif isinstance(value, dict):
+        yield from _names(tuple(value.values()))
+    elif isinstance(value, DataPart):
+        yield from _names(tuple(getattr(value, name) for name in type(value).model_fields))
 
 
 def _is_file_name(text: str) -> bool:
     return os.path.isabs(text) and os.path.basename(text) != ""
 
 
-def batches_of(loaded: LoadedRecipe, encoded: Mapping[Split, EncodedSplit], tokenizer: Tokenizer) -> Batches:
+def batches_of(loaded: LoadedRecipe, encoded: Mapping[Split, SplitFacts], tokenizer: Tokenizer) -> Batches:
     """Batches for the recipe's model.
 
     Raises:
@@ -213,13 +233,15 @@ def _packed(packing: Packing, context: int) -> str:
 
 
 def tokenizer_of(loaded: LoadedRecipe, data: Data, say: Say) -> Tokenizer:
-    """The recipe's tokenizer, trained on its data or found in the cache.
+    """The recipe's tokenizer, trained on its data or found in the cache, with the special tokens that the data name.
 
     Raises:
         RecipeError: the part does not fit its place; the message shows where in the file.
     """
     with at(loaded, "tokenizer"):
-        return _tokenizer(loaded, data, say)
+        found = _tokenizer(loaded, data, say)
+    with at(loaded, "data"):
+        return with_specials(found, loaded.recipe.data.specials())
 
 
 def _tokenizer(loaded: LoadedRecipe, data: Data, say: Say) -> Tokenizer:
@@ -244,7 +266,8 @@ def _tokenizer(loaded: LoadedRecipe, data: Data, say: Say) -> Tokenizer:
 
 def _code(recipe: Recipe) -> str:
     """A hash that changes with the code that reads and encodes texts."""
-    return source_hash(type(recipe.data)) + source_hash(type(recipe.tokenizer))
+    within = {source_hash(type(part)) for _, part in parts_within(recipe.data)}
+    return "".join(sorted({source_hash(type(recipe.data)), *within})) + source_hash(type(recipe.tokenizer))
 
 
 def restored(part: TokenizerPart, content: dict[str, Any]) -> Tokenizer:
@@ -254,6 +277,8 @@ def restored(part: TokenizerPart, content: dict[str, Any]) -> Tokenizer:
         PartwiseError: the part cannot have written this.
     """
     try:
+        if content.keys() == {NAMES, WITHIN}:
+            return with_specials(part.restore(content[WITHIN]), content[NAMES])
         return part.restore(content)
     except PartwiseError:
         raise
@@ -294,7 +319,7 @@ def _trackers(loaded: LoadedRecipe) -> Iterator[tuple[str, Tracker]]:
 def planned_vocabulary(recipe: Recipe) -> tuple[int, bool]:
     """Most tokens that the vocabulary can have, and whether that is known rather than assumed; reads no text."""
     planned = recipe.tokenizer.planned_vocabulary()
-    return (ASSUMED_VOCABULARY, False) if planned is None else (planned, True)
+    return (ASSUMED_VOCABULARY, False) if planned is None else (planned + len(recipe.data.specials()), True)
 
 
 def inspect(loaded: LoadedRecipe, vocabulary: int | None = None) -> Inspection:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from partwise.data.encoded import EncodedSplit
+from partwise.data.encoded import EncodedSplit, SplitFacts
 from partwise.data.marks import marks_of
-from partwise.data.protocols import Piece, Split, Tokenizer
+from partwise.data.mixed import JoinedSplit, MixedSplit, members_of
+from partwise.data.protocols import Data, Piece, Split, Tokenizer
 from partwise.data.survey import Survey
 from partwise.data.survey import survey as survey_of
 from partwise.errors import InputError
 from partwise.recipe import LoadedRecipe
 
-from .preparation import SPLITS, Say, batches_of, data_of, encoded_splits, tokenizer_of
+from .mixtures import MemberPlan, mixture_plan
+from .preparation import SPLITS, Prepared, Say, batches_of, data_of, encoded_splits, tokenizer_of
 
 AT_ONCE = 1 << 22
 """Tokens that are looked at together."""
@@ -80,6 +82,10 @@ class DataReport:
     splits: dict[Split, SplitReport] = field(default_factory=dict)
     problem: str | None = None
     """Why the model cannot be trained on it; None if it can."""
+    members: dict[str, dict[Split, SplitReport]] = field(default_factory=dict)
+    """Of a mixture, what each member holds, in place of `splits`."""
+    mixture: list[MemberPlan] = field(default_factory=list)
+    """How the model is trained on the members, if it can be."""
 
 
 def survey(
@@ -98,33 +104,51 @@ def survey(
     say("reading the texts")
     data = data_of(loaded)
     tokenizer = tokenizer_of(loaded, data, say)
-    found, encoded = dict[Split, SplitReport](), dict[Split, EncodedSplit]()
+    members = members_of(data)
+    found, encoded = DataReport(data.form, model.context, tokenizer.vocab_size), dict[Split, SplitFacts]()
     for split in splits:
         encoded |= encoded_splits(loaded, data, tokenizer, [split], say)
-        found[split] = _report(encoded[split], survey_of(data, split), tokenizer, model, samples)
-    problem = None
+        whole = encoded[split]
+        if isinstance(whole, MixedSplit):
+            for name, part in whole.members.items():
+                report = _report(part, members[name].data, tokenizer, model, samples)
+                found.members.setdefault(name, {})[split] = report
+        else:
+            found.splits[split] = _report(whole, data, tokenizer, model, samples)
     try:
-        batches_of(loaded, encoded, tokenizer)
+        batches = batches_of(loaded, encoded, tokenizer)
     except InputError as error:
-        problem = str(error)
-    return DataReport(data.form, model.context, tokenizer.vocab_size, found, problem)
+        return replace(found, problem=str(error))
+    plan = mixture_plan(Prepared(loaded, data, tokenizer, batches)) if "train" in encoded else []
+    return replace(found, mixture=plan)
 
 
-def _report(split: EncodedSplit, counted: Survey, tokenizer: Tokenizer, model: Any, samples: int) -> SplitReport:
+def _report(split: SplitFacts, data: Data, tokenizer: Tokenizer, model: Any, samples: int) -> SplitReport:
     lengths = {"document": _Histogram()} if split.form == "stream" else {}
-    count = 0
-    for starts, stops in _texts(split, tokenizer.end):
-        count += len(starts)
-        for name, some in _read_lengths(split, starts, stops, tokenizer, model.reads).items():
-            lengths.setdefault(name, _Histogram()).add(some, model.context)
+    parts = split.parts if isinstance(split, JoinedSplit) else (split,)
+    encoded = [part for part in parts if isinstance(part, EncodedSplit)]
+    counts = []
+    for part in encoded:
+        counts.append(0)
+        for starts, stops in _texts(part, tokenizer.end):
+            counts[-1] += len(starts)
+            for name, some in _read_lengths(part, starts, stops, tokenizer, model.reads).items():
+                lengths.setdefault(name, _Histogram()).add(some, model.context)
+    # Of several files of ids, samples come from the first.
+    shown = _samples(encoded[0], tokenizer, _spread(counts[0], samples))
     return SplitReport(
-        survey=counted,
-        tokens=len(split.tokens) - 1,
+        survey=_of_ids(split, sum(counts)) if hasattr(data, "ids") else survey_of(data, split.name),
+        tokens=sum(len(part.tokens) - 1 for part in encoded),
         scored=split.scored_tokens,
         unknown=split.unknowns,
         lengths={name: one.lengths() for name, one in lengths.items()},
-        samples=tuple(_samples(split, tokenizer, _spread(count, samples))),
+        samples=tuple(shown),
     )
+
+
+def _of_ids(split: SplitFacts, texts: int) -> Survey:
+    """Figures of token ids that others have made, in which documents are what an end token ends."""
+    return Survey(texts, split.text_bytes, 0, 0)
 
 
 def _texts(split: EncodedSplit, end: int) -> Iterator[tuple[Ids, Ids]]:

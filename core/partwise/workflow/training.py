@@ -22,6 +22,7 @@ from partwise.training.protocols import Progress, Training
 from partwise.training.tracking import notifying
 
 from .evaluations import WhileTraining, reader_of
+from .mixtures import in_words, mixture_plan
 from .placing import at
 from .preparation import Assembled, Prepared, check, data_of, inspect, prepare
 
@@ -115,6 +116,8 @@ def _prepare(loaded: LoadedRecipe, device: torch.device, processes: Processes, s
     with processes.first_before_others():  # the others find in the cache what it made
         prepared = prepare(loaded, say, data=assembled.data)
     prepared.batches.evaluation("valid", 1)  # raises if there is nothing to choose by
+    if plan := mixture_plan(prepared):
+        say(in_words(plan))
     if assembled.site != prepared.site:  # the vocabulary is not the one that was planned
         assembled = replace(assembled, site=prepared.site, model=prepared.skeleton())
     assembly.refuse_if_too_large(assembled.model, device)

@@ -8,12 +8,35 @@ from __future__ import annotations
 
 from .formal_languages import FormalLanguages
 from .grammar import Grammar
+from .infilling import FillInTheMiddle
+from .mixture import Mixture
 from .pair_tasks import Copy, Dates, Reverse, Sort
 from .probes import AddingProblem, Modular, Recall
+from .shards import Shards
 from .shared import SAMPLES, Generated
+from .shuffled import Shuffled
+from .spans import SpanCorruption
 from .texts import Library, Pairs, Text
 
-PARTS = (Library, Text, Pairs, Dates, Copy, Reverse, Sort, Recall, AddingProblem, Modular, FormalLanguages, Grammar)
+PARTS = (
+    Library,
+    Text,
+    Pairs,
+    Dates,
+    Copy,
+    Reverse,
+    Sort,
+    Recall,
+    AddingProblem,
+    Modular,
+    FormalLanguages,
+    Grammar,
+    Mixture,
+    FillInTheMiddle,
+    SpanCorruption,
+    Shuffled,
+    Shards,
+)
 
 __all__ = [
     "PARTS",
@@ -21,14 +44,19 @@ __all__ = [
     "AddingProblem",
     "Copy",
     "Dates",
+    "FillInTheMiddle",
     "FormalLanguages",
     "Generated",
     "Grammar",
     "Library",
+    "Mixture",
     "Modular",
     "Pairs",
     "Recall",
     "Reverse",
+    "Shards",
+    "Shuffled",
     "Sort",
+    "SpanCorruption",
     "Text",
 ]

@@ -59,8 +59,9 @@ def by_hand(examples: Sequence[Example], form: Form, tokenizer: Bytes) -> dict[s
                 unknowns += ids.count(257) if tokenizer.unknown else 0
             lossless &= tokenizer.decode(ids).encode() == raw or tokenizer.lossless
         if (flags and example is None) or (example is not None and example.ends):
-            is_pair = [flag for flag, _ in flags] == [False, True]
-            cuts.append(flags[1][1] if is_pair else -1)
+            targets = [flag for flag, _ in flags]
+            is_pair = len(set(targets)) == 2 and targets == sorted(targets)
+            cuts.append(flags[targets.index(True)][1] if is_pair else -1)
             bounds.append(len(tokens))
             tokens.append(END)
             scored.append(not flags or flags[-1][0])

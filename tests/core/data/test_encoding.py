@@ -54,12 +54,19 @@ def test_a_split_of_nothing_is_one_end_token(tmp_path: Path, form: Literal["stre
         assert encoded.cuts is None or len(encoded.cuts) == 0
 
 
-@pytest.mark.parametrize("flags", [[True, True], [True, False], [False, False], [False, True, True], [True]])
+@pytest.mark.parametrize("flags", [[True, True], [True, False], [False, False], [False, True, False], [True]])
 def test_what_is_not_read_and_then_scored_is_no_pair(tmp_path: Path, flags: list[bool]) -> None:
     example = Example(tuple(Piece("ab", flag) for flag in flags))
     encoded = encode(Texts([example, PAIR], "examples"), Bytes(), "train", tmp_path)
     assert encoded.cuts is not None
     assert encoded.cuts.tolist() == [-1, 2 * len(flags) + 4]
+
+
+def test_several_pieces_that_are_read_and_then_several_that_are_scored_are_a_pair(tmp_path: Path) -> None:
+    example = Example((Piece("ab", False), Piece("c", False), Piece("d"), Piece("ef")))
+    encoded = encode(Texts([example], "examples"), Bytes(), "train", tmp_path)
+    assert encoded.cuts is not None
+    assert encoded.cuts.tolist() == [4]
 
 
 def test_more_than_a_portion_is_written_as_it_is(tmp_path: Path) -> None:

@@ -136,7 +136,10 @@ class Rival(Part):
         (norm(some=(dict[str, list[int]], {})), "knob some of Odd is a list"),
         (norm(some=(dict[int, int], {})), "knob some of Odd is an object with keys of type int; in JSON keys are str"),
         (norm(inner=(NormPart, ...)), "knob inner of Odd is a part without a slot: write Annotated[NormPart, Slot()]"),
-        (norm(inner=(dict[str, slots.Norm], {})), "knob inner of Odd is an object of parts; hold parts in a slot"),
+        (
+            norm(inner=(dict[str, tuple[slots.Norm, ...]], {})),
+            "knob inner of Odd holds an object of parts; hold parts in a slot",
+        ),
         (norm(inner=(Annotated[int, Slot()], 1)), "knob inner of Odd is marked as a slot, and int is no kind of part"),
         (norm(range=(Loose, Loose())), "knob range of Odd is a Loose, which can change"),
         (norm(call=(Any, 1), after=(type[int], int)), "knob after of Odd is a type"),

@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from partwise.data import EncodedSplit
+    from partwise.data import SplitFacts
 
 
-def floor_of(split: EncodedSplit, metric: str) -> float | None:
+def floor_of(split: SplitFacts, metric: str) -> float | None:
     """In the metric's unit, of the split it is measured on; None where the metric has none.
 
     The unigram entropy for what falls (loss, perplexity, bits per byte), the most frequent token's share for accuracy.

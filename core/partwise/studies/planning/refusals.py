@@ -13,7 +13,7 @@ from partwise.studies.definition.study import MOST_SEEDS
 from partwise.studies.validity import comparable, why_not_comparable
 
 if TYPE_CHECKING:
-    from partwise.data import Batches, EncodedSplit, Split
+    from partwise.data import Batches, Split, SplitFacts
     from partwise.parts import ObjectivePart
     from partwise.recipe import Recipe
 
@@ -95,7 +95,7 @@ def refuse_unmeasurable(study: LoadedStudy, batches: Batches, objective: Objecti
         raise RejectedError([Problem(str(error), study.at(("metric",)).mark, ("metric",))]) from error
 
 
-def _refuse_metric(name: str, split: EncodedSplit) -> None:
+def _refuse_metric(name: str, split: SplitFacts) -> None:
     """
     Raises:
         InputError: no model has such a figure on this split.

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from partwise.assembly.build import materialise
+from partwise.data.mixed import members_of
 from partwise.errors import InputError, PartError
 from partwise.parts.part import Part
 from partwise.parts.shapes import choices, shape_of
@@ -180,14 +181,17 @@ def _tokenizer(part: Any, site: Any, training: bool) -> Any:
 
 
 def _data(part: Part, site: Any, training: bool) -> Any:
+    built, splits = data.data_of(part), list[list[Any]]()
     try:
-        built = data.data_of(part)
         splits = [list(built.examples(split)) for split in data.SPLITS]
     except PartError:
         raise
     except InputError as error:  # to fail where it did not is a difference
-        return str(error)
-    return [(len(split), split[:300]) for split in splits]
+        splits = [[str(error)]]
+    if hasattr(built, "ids"):
+        splits += [data.first(built, split) for split in data.SPLITS]
+    weights = {name: member.weight for name, member in members_of(built).items()}
+    return [*((len(split), split[:300]) for split in splits), weights]
 
 
 def _schedule(part: Part, site: ScheduleSite, training: bool) -> Any:
