@@ -41,7 +41,7 @@ class HarnessTask:
                 )
         except PartwiseError:
             raise
-        except Exception as error:  # functions of the task are anybody's code
+        except (Exception, SystemExit) as error:  # functions of the task are anybody's code
             raise WorkError(f"lm-evaluation-harness fails at task {self.name!r}: {reason(error)}") from error
         figures = found["results"].get(self.name, {})
         count = sum(one["effective"] for one in found["n-samples"].values())

@@ -6,7 +6,7 @@ import glob
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from copy import deepcopy
 from dataclasses import replace
@@ -52,13 +52,16 @@ def load_task(name: str, include_path: Path | None) -> Loaded:
             manager = _of_the_harness()
         else:
             manager = TaskManager(include_path=str(include_path), include_defaults=False)
-            _localise(manager.task_index, Path(place))
-        if name not in manager.task_index:
+        index = manager.task_index
+        if name not in index:
             raise PartError(_unknown(name, manager.all_tasks, include_path), ("task",))
+        if include_path is not None:
+            _localise(index, [name] if index[name].kind.name == "TASK" else list(index), Path(place))
         try:
             loaded: Loaded = manager.load([name])
-        except Exception as error:  # whatever the harness, the data or functions of the task may raise
-            raise PartError(_why_not(name, manager.task_index[name].cfg or {}, error), ("task",)) from error
+        except (Exception, SystemExit) as error:  # the harness, the data or functions of the task may raise anything
+            config = index[name].cfg or {}
+            raise PartError(_why_not(name, config, error, index), ("task",)) from error
     return loaded
 
 
@@ -105,12 +108,16 @@ def _environment(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-def _localise(index: dict[str, Any], place: Path) -> None:
+def _localise(index: dict[str, Any], names: Sequence[str], place: Path) -> None:
     """Names of data files become relative to the YAML file that has them, and their data are kept in memory."""
-    for name, entry in index.items():
+    for name in names:
+        entry = index[name]
         if entry.yaml_path is None or entry.cfg.get("dataset_path") not in FILES:
             continue
-        config = load_yaml(entry.yaml_path)
+        try:
+            config = load_yaml(entry.yaml_path)
+        except (Exception, SystemExit):  # functions that it names are imported; said when it is loaded
+            continue
         given = deepcopy(config.get("dataset_kwargs") or {})
         if "data_files" in given:
             given["data_files"] = _beside(given["data_files"], entry.yaml_path.parent)
@@ -152,7 +159,14 @@ def _broken(directory: Path) -> Iterator[str]:
             yield f"{path}: {' '.join(str(error).split())}"
 
 
-def _why_not(name: str, config: Mapping[str, Any], error: Exception) -> str:
+def _why_not(name: str, config: Mapping[str, Any], error: BaseException, index: Mapping[str, Any]) -> str:
+    members = config.get("task") if "group" in config else ()
+    missing = [one for one in members or () if isinstance(one, str) and one not in index]
+    if missing:
+        return f"the group {name!r} names a task {missing[0]!r}, which is not there"
+    empty = next(_empty((config.get("dataset_kwargs") or {}).get("data_files")), None)
+    if empty is not None:
+        return f"task {name!r} reads {empty}, which is empty"
     data = config.get("dataset_path")
     if isinstance(data, str) and data not in FILES and not Path(data).exists() and not config.get("custom_dataset"):
         called = ", ".join(repr(one) for one in (data, config.get("dataset_name")) if one)
@@ -165,6 +179,17 @@ def _why_not(name: str, config: Mapping[str, Any], error: Exception) -> str:
     if unknown and not config.get("process_results"):
         return f"task {name!r} is scored by {unknown[0]!r}, which is no metric that lm-evaluation-harness has"
     return f"lm-evaluation-harness cannot load task {name!r}: {reason(error)}"
+
+
+def _empty(files: Any) -> Iterator[str]:
+    """Those of `data_files` in which there is nothing."""
+    if isinstance(files, str):
+        small = Path(files).is_file() and Path(files).stat().st_size < 1000
+        if small and not Path(files).read_bytes().strip():
+            yield files
+    elif isinstance(files, dict | list | tuple):
+        for one in files.values() if isinstance(files, dict) else files:
+            yield from _empty(one)
 
 
 def reason(error: BaseException) -> str:

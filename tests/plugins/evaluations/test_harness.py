@@ -170,6 +170,17 @@ def changed(file: str, old: str, new: str) -> Callable[[Path], None]:
             "cannot load task 'cloze': .*tasks/closed.jsonl",
         ),
         (changed("cloze.jsonl", '{"prompt": "Ice', "Ice"), {}, r"cannot load task 'cloze': .*JSON parse error.*row 3"),
+        (lambda tasks: (tasks / "cloze.jsonl").write_text("\n"), {}, "reads .*cloze.jsonl, which is empty"),
+        (
+            changed("cloze.yaml", "test_split", "process_docs: !function exits.f\ntest_split"),
+            {},
+            "cannot load task 'cloze': SystemExit: 3",
+        ),
+        (
+            lambda tasks: (tasks / "all.yaml").write_text("group: all\ntask: [cloze, gone]\n"),
+            {"task": "all"},
+            "the group 'all' names a task 'gone', which is not there",
+        ),
         (changed("cloze.yaml", "doc_to_choice: choices", "doc_to_choice: chioces"), {}, "cannot load task 'cloze'"),
         (
             changed("cloze.yaml", "path: json", "path: no/such"),
@@ -187,8 +198,9 @@ def changed(file: str, old: str, new: str) -> Callable[[Path], None]:
     ],
 )
 def test_what_cannot_be_judged_is_told_in_one_error(
-    change: Callable[[Path], None] | None, knobs: dict[str, Any], words: str, place: Path
+    change: Callable[[Path], Any] | None, knobs: dict[str, Any], words: str, place: Path
 ) -> None:
+    (place / "tasks" / "exits.py").write_text("import sys\nsys.exit(3)\n")
     if change is not None:
         change(place / "tasks")
     evaluations = {"x": {**HARNESS, "task": "cloze", **knobs}}
