@@ -86,7 +86,8 @@ def listed(directory: Path) -> Listed:
 
 def _evaluations(run: Run, newest: Mapping[str, Any]) -> dict[str, float]:
     own = {name: value for name, value in newest.items() if judged(name)}
-    return {one.name: one.value for one in kept(run) if one.weights == "last"} | own
+    others = {one.name: one.value for one in kept(run) if one.weights == "last"}
+    return own | {name: value for name, value in others.items() if name not in own}
 
 
 def _found(directory: Path, depth: int) -> Iterator[Path]:
