@@ -12,6 +12,8 @@ from partwise.storage import decode_text
 
 from .decompression import open_bytes, packing_of
 
+_decode = json.JSONDecoder().decode
+
 
 def lines_of(path: Path) -> Iterator[tuple[str, str]]:
     """Every line that is not empty, without its line break, after its place: `notes.jsonl:7`. Files may be compressed.
@@ -29,6 +31,19 @@ def lines_of(path: Path) -> Iterator[tuple[str, str]]:
                     yield f"{path}:{number}", line
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def json_string(line: str, key: str) -> str:
+    """The string under a key of the object that a line is; quick where it is as it should be.
+
+    Raises:
+        ValueError: it is no such object; says what it is instead.
+    """
+    try:
+        text = _decode(line)[key]
+    except (ValueError, RecursionError, TypeError, LookupError):
+        text = None
+    return text if isinstance(text, str) else json_strings(line, key)[0]
 
 
 def json_strings(line: str, *keys: str) -> list[str]:

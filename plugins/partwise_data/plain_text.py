@@ -17,6 +17,8 @@ from .found import Found, Place
 
 PORTION = 1 << 20
 """Bytes read at a time."""
+LOOKED_AT = 1 << 16
+"""Bytes of a piece in ASCII that are looked at for signs that it is no text."""
 MARK = b"\xef\xbb\xbf"
 BREAKS = b"\r\n"
 
@@ -99,8 +101,10 @@ class _Document:
     def _check(self, raw: bytes) -> None:
         if raw:
             name, offset = str(self._path), self._start + self._size
+            # Plain ASCII cannot be wrong; what is no text at all shows soon.
+            quick = len(raw) > LOOKED_AT and raw.isascii() and b"\0" not in raw
             try:
-                decode_text(raw, name, offset)
+                decode_text(raw[:LOOKED_AT] if quick else raw, name, offset)
             except InputError:  # which of a file that can be read again tells more
                 decode_text(raw, name, offset, None if packing_of(self._path) else self._path)
                 raise

@@ -16,8 +16,9 @@ from partwise.wording import size_in_words
 from .columns import no_such_column
 from .decompression import open_bytes, packing_of
 from .found import Found, Place, found_text
-from .lines import json_strings
+from .lines import json_string
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST = 1 << 26
 """Most bytes of one record, which is held in memory several times over."""
 
@@ -34,7 +35,7 @@ class JsonLines:
                 line = _decoded(raw, path, start).strip()
                 if line:
                     try:
-                        text = json_strings(line, self.field)[0]
+                        text = json_string(line, self.field)
                     except ValueError as error:
                         raise InputError(
                             f'{path}:{number}: {error}. The knob "field" of the data names the key of the text'
@@ -45,8 +46,8 @@ class JsonLines:
         with open_bytes(path) as file:
             for place in places:
                 file.seek(place.start)
-                line = file.read(place.stop - place.start).decode("utf-8-sig")
-                yield place, io.BytesIO(json_strings(line, self.field)[0].encode("utf-8", "replace"))
+                line = file.read(place.stop - place.start).removeprefix(BYTE_ORDER_MARK).decode()
+                yield place, io.BytesIO(json_string(line, self.field).encode("utf-8", "replace"))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -26,8 +27,8 @@ AT_ONCE = 1 << 22
 """Tokens that are looked at together."""
 MOST_SHOWN = 400
 """Tokens of a sample that are decoded."""
-FINE = 1 << 20
-"""Lengths from which on a median is no more exact than this."""
+LONG = 1 << 20
+"""Tokens from which on a text is so long that there are few of them."""
 Ids = npt.NDArray[Any]
 
 
@@ -161,9 +162,17 @@ def _texts(split: EncodedSplit, end: int) -> Iterator[tuple[Ids, Ids]]:
         return
     for first in range(1, len(split.tokens), AT_ONCE):
         ends = first + np.flatnonzero(split.tokens[first : first + AT_ONCE] == end)
+        _forget(split.tokens)
         if len(ends):
             yield np.concatenate([[last], ends[:-1]]) + 1, ends
             last = int(ends[-1])
+
+
+def _forget(array: Ids) -> None:
+    """Gives back the memory of what was read of a file by memory map."""
+    mapped = getattr(array, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _read_lengths(split: EncodedSplit, starts: Ids, stops: Ids, tokenizer: Tokenizer, reads: str) -> dict[str, Ids]:
@@ -185,19 +194,29 @@ class _Histogram:
     """How often each length occurs; takes the same memory however many there are."""
 
     def __init__(self) -> None:
-        self._counts = np.zeros(FINE + 1, np.int64)
-        self._longest = self._sum = self._beyond = 0
+        self._counts = np.zeros(LONG, np.int64)
+        self._long: list[int] = []
+        self._sum = self._beyond = 0
 
     def add(self, lengths: Ids, context: int) -> None:
-        self._counts += np.bincount(np.minimum(lengths, FINE), minlength=FINE + 1)
-        self._longest = max(self._longest, int(lengths.max(initial=0)))
+        self._counts += np.bincount(lengths[lengths < LONG], minlength=LONG)
+        self._long += lengths[lengths >= LONG].tolist()
         self._sum += int(lengths.sum())
         self._beyond += int((lengths > context).sum())
 
     def lengths(self) -> Lengths:
-        count = int(self._counts.sum())
-        median = int(np.searchsorted(np.cumsum(self._counts), (count + 1) // 2))
-        return Lengths(self._longest, self._sum / max(1, count), median if count else 0, self._beyond)
+        short = int(self._counts.sum())
+        count = short + len(self._long)
+        if not count:
+            return Lengths(0, 0.0, 0, 0)
+        longest = max(self._long) if self._long else int(np.flatnonzero(self._counts)[-1])
+        return Lengths(longest, self._sum / count, self._ordered((count + 1) // 2, short), self._beyond)
+
+    def _ordered(self, number: int, short: int) -> int:
+        """The length that is this one in order, from 1, where so many are short."""
+        if number > short:
+            return sorted(self._long)[number - short - 1]
+        return int(np.searchsorted(np.cumsum(self._counts), number))
 
 
 def _spread(count: int, wanted: int) -> list[int]:

@@ -55,6 +55,7 @@ def test_nothing_depends_on_how_much_is_looked_at_together(
 ) -> None:
     whole = survey(documents, samples=7)
     monkeypatch.setattr(surveying, "AT_ONCE", 13)
+    monkeypatch.setattr(surveying, "LONG", 60)
     assert survey(documents, samples=7) == whole
 
 
