@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -61,8 +60,8 @@ class Encoder:
         with suppress(Empty):
             return self._idle.get_nowait()
         try:
-            process = EncodingProcess(pickle.dumps(self._tokenizer), repr(self._tokenizer.to_json()))
-        except (UnfitError, pickle.PicklingError, TypeError, AttributeError, OSError):
+            process = EncodingProcess(self._tokenizer)
+        except (UnfitError, OSError):
             self._by_processes = False
             return None
         self._started.append(process)

@@ -1,46 +1,53 @@
 """A process that encodes chunks of texts for another: for tokenizers that hold Python's global lock while they encode.
 
 It is a fresh interpreter that runs this file and nothing of the program that starts it, so that a script needs no
-guard. It receives the tokenizer and then chunks, pickled, by its standard input, and answers by its standard output.
-Nobody else can write to these pipes.
+guard. By its standard input come the tokenizer, as the name of its class and what its `to_json` gives, and then chunks;
+by its standard output go their arrays. All is JSON, but for the arrays, whose bytes follow.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
 import traceback
 from contextlib import suppress
-from typing import Any
+from dataclasses import asdict
+from functools import reduce
+from importlib import import_module
+from typing import IO, Any
 
-from partwise.errors import WorkError
+import numpy as np
+
+from partwise import errors
+from partwise.errors import PartwiseError, WorkError
 
 from .cache import LostProcessError
 from .chunk_encoding import EncodedChunk, encode_chunk
 from .chunks import Chunk
+from .protocols import Tokenizer
+from .text_facts import TextFacts
 
 _COMMAND = "from partwise.data.encoding_process import serve; serve()"
 
 
 class UnfitError(Exception):
-    """A tokenizer cannot be sent to another process as it is."""
+    """A tokenizer cannot be sent to another process."""
 
 
 class EncodingProcess:
     """The process, as its parent sees it. One thread at a time may ask it."""
 
-    def __init__(self, tokenizer: bytes, described: str) -> None:
+    def __init__(self, tokenizer: Tokenizer) -> None:
         """
-        Args:
-            tokenizer: pickled.
-            described: what it has to be over there, too.
-
         Raises:
-            UnfitError: it is something else over there, or nothing at all.
+            UnfitError: the tokenizer's class cannot be imported over there, or has no `from_json` that restores it.
         """
+        kind = type(tokenizer)
+        if not hasattr(kind, "from_json"):
+            raise UnfitError
         paths = os.pathsep.join(os.path.abspath(path) for path in sys.path)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _COMMAND],
@@ -48,12 +55,12 @@ class EncodingProcess:
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
         )
+        described = json.loads(json.dumps(tokenizer.to_json()))
         try:
-            arrived = self._ask(tokenizer)
-        except (LostProcessError, OSError) as error:
-            self.close()
-            raise UnfitError from error
-        if arrived != described:
+            there = self._ask({"module": kind.__module__, "name": kind.__qualname__, "saved": described})
+        except (LostProcessError, OSError):
+            there = {}
+        if there.get("restored") != described:
             self.close()
             raise UnfitError
 
@@ -61,13 +68,18 @@ class EncodingProcess:
         """
         Raises:
             LostProcessError: the process has died.
-            Exception: whatever `encode_chunk` raises.
+            PartwiseError: the tokenizer, or a label, is at fault.
         """
-        answer = self._ask(pickle.dumps((chunk, try_loss)))
-        if isinstance(answer, BaseException):
-            raise answer
-        assert isinstance(answer, EncodedChunk)
-        return answer
+        answer = self._ask({"chunk": asdict(chunk), "try_loss": try_loss})
+        if "error" in answer:
+            raise _error(answer)
+        arrays = {}
+        for name, (dtype, size) in answer["arrays"].items():
+            content = self._output.read(size)
+            if len(content) < size:
+                raise self._lost()
+            arrays[name] = np.frombuffer(content, dtype)
+        return EncodedChunk(arrays, TextFacts(**answer["facts"]), chunk.framed(chunk.raws()))
 
     def close(self) -> None:
         """Ends the process, whatever it is doing."""
@@ -78,19 +90,25 @@ class EncodingProcess:
                     stream.close()
         self._process.wait()
 
-    def _ask(self, message: bytes) -> Any:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        try:
-            stdin.write(message)
-            stdin.flush()
-            return pickle.load(stdout)  # noqa: S301
-        except (EOFError, BrokenPipeError, pickle.UnpicklingError):
-            raise LostProcessError(
-                f"a process that encodes texts {_ending(self._process.wait())}; if memory is short, let "
-                "PARTWISE_WORKERS be smaller. What is encoded already is kept: start again, and it goes on from there"
-            ) from None
+    @property
+    def _output(self) -> IO[bytes]:
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError, ValueError):
+            self._process.stdin.write(json.dumps(question).encode() + b"\n")
+            self._process.stdin.flush()
+            answer: dict[str, Any] = json.loads(self._output.readline())
+            return answer
+        raise self._lost()
+
+    def _lost(self) -> LostProcessError:
+        return LostProcessError(
+            f"a process that encodes texts {_ending(self._process.wait())}; if memory is short, let PARTWISE_WORKERS "
+            "be smaller. What is encoded already is kept: start again, and it goes on from there"
+        )
 
 
 def _ending(code: int) -> str:
@@ -100,34 +118,37 @@ def _ending(code: int) -> str:
     return f"was killed by the signal {name}" + (", as happens when memory runs out" if name == "SIGKILL" else "")
 
 
+def _error(answer: dict[str, Any]) -> PartwiseError:
+    """The error that an answer tells of, with where it arose."""
+    kind = getattr(errors, answer["error"], None)
+    message = answer["message"] if kind else f"the tokenizer failed: {answer['error']}: {answer['message']}"
+    error: PartwiseError = (kind or WorkError)(message)
+    error.add_note(answer["where"])
+    return error
+
+
 def serve() -> None:
     """What the process does, until its input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a tokenizer prints is no answer
-    questions = sys.stdin.buffer
     tokenizer: Any = None
-    with suppress(EOFError, BrokenPipeError):
-        while True:
-            asked = pickle.load(questions)  # noqa: S301
+    with suppress(BrokenPipeError):
+        for line in sys.stdin.buffer:
+            question, contents = json.loads(line), []
             try:
                 if tokenizer is None:
-                    tokenizer = asked
-                    answer: Any = repr(tokenizer.to_json())
+                    kind = reduce(getattr, question["name"].split("."), import_module(question["module"]))
+                    tokenizer = kind.from_json(question["saved"])
+                    answer: dict[str, Any] = {"restored": tokenizer.to_json()}
                 else:
-                    answer = encode_chunk(tokenizer, *asked)
+                    encoded = encode_chunk(tokenizer, Chunk(**question["chunk"]), question["try_loss"])
+                    contents = [array.tobytes() for array in encoded.arrays.values()]
+                    arrays = {name: (array.dtype.str, array.nbytes) for name, array in encoded.arrays.items()}
+                    answer = {"arrays": arrays, "facts": asdict(encoded.facts)}
             except Exception as error:
-                answer = _sendable(error)
-            answers.write(pickle.dumps(answer))
+                where = "".join(traceback.format_exception(error))
+                answer = {"error": type(error).__name__, "message": str(error), "where": where}
+            answers.write(json.dumps(answer).encode() + b"\n")
+            answers.writelines(contents)
             answers.flush()
-
-
-def _sendable(error: Exception) -> Exception:
-    """The error, with what it would tell of where it arose; or one that says the same, if it cannot be sent."""
-    where = "".join(traceback.format_exception(error))
-    try:
-        copy = pickle.loads(pickle.dumps(error))  # noqa: S301
-    except Exception:
-        copy = WorkError(f"the tokenizer failed: {type(error).__name__}: {error}")
-    copy.add_note(where)
-    return copy

@@ -22,8 +22,9 @@ class Tokenizer(Protocol):
     One that is to encode large data at the machine's pace has `encode_array(texts)`: the ids of many texts, one after
     the other in an array of uint16, uint32 or int64, and an array of int64 with the number of ids of each. They are
     those of `encode`. It is called by several threads at once, so it should do without Python's global lock most of the
-    time; one that needs the lock does better without `encode_array`, for then several processes encode (which take it
-    pickled). If it has anything to say of how it does that, it says so in a text called `encoding_note` (else None).
+    time. One that needs the lock does better without `encode_array`: then several processes encode, if its class has
+    `from_json(saved)`, the inverse of `to_json`. If it has anything to say of how it does that, it says so in a text
+    called `encoding_note` (else None).
     """
 
     @property

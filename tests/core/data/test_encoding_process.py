@@ -130,7 +130,7 @@ class Choking(WordTokenizer):
 def test_an_error_of_the_tokenizer_arrives_with_the_place_where_it_arose(
     tmp_path: Path, started: list[encoder.EncodingProcess]
 ) -> None:
-    with pytest.raises(ValueError, match="it chokes") as caught:
+    with pytest.raises(WorkError, match="the tokenizer failed: ValueError: it chokes") as caught:
         encode(Texts(TEXTS), Choking(["the", "cat"], False, True), "train", tmp_path)
     assert started
     assert "in encode\n" in caught.value.__notes__[0]
