@@ -235,4 +235,5 @@ def _pieces(split: EncodedSplit, start: int, stop: int, tokenizer: Tokenizer) ->
 def _readable(tokenizer: Tokenizer, ids: list[int]) -> Iterator[str]:
     """The text of ids, with the names of special tokens."""
     for special, run in groupby(ids, lambda token: not tokenizer.token_bytes(token)):
-        yield "".join(map(tokenizer.label, run)) if special else tokenizer.decode(list(run))
+        tokens = list(run)
+        yield "".join(map(tokenizer.label, tokens)) if special else tokenizer.decode(tokens)
