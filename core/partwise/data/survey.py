@@ -46,7 +46,7 @@ def _counted(data: Data, split: Split) -> Survey:
     for example in data.examples(split):
         for piece in example.pieces:
             raw = piece.text.encode("utf-8", "surrogatepass")
-            this += len(raw)
+            this += 0 if piece.special else len(raw)
             # Portions of one text are joined; pieces of an example are told apart.
             content.update(raw if data.form == "stream" else b"%d %d %d " % (piece.scored, piece.read, len(raw)) + raw)
         if example.ends:

@@ -38,6 +38,8 @@ class Metric(_Facts):
     """Length of the sequences it is measured on, in tokens; None: the model's own context."""
     batches: int | None = None
     """Batches it is measured on, spread over the split; None: the whole split."""
+    member: str | None = None
+    """The member of a mixture that it is measured on; None: all data."""
 
     @property
     def label(self) -> str:
@@ -45,7 +47,8 @@ class Metric(_Facts):
         if judged(self.name):  # by an evaluation, which reads no split
             return self.name.replace("_", " ")
         length = "" if self.context is None else f", context {self.context}"
-        return f"{self.name.replace('_', ' ')} ({self.split}{length})"
+        member = "" if self.member is None else f"{self.member}, "
+        return f"{self.name.replace('_', ' ')} ({member}{self.split}{length})"
 
 
 class Variant(_Facts):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -247,4 +247,12 @@ def _pieces(split: EncodedSplit, start: int, stop: int, tokenizer: Tokenizer) ->
     edges = [0, *(np.flatnonzero(scored[1:] != scored[:-1]) + 1).tolist(), stop - start]
     for first, last in pairwise(edges):
         if first < last:
-            yield Piece(tokenizer.decode(split.tokens[start + first : start + last].tolist()), bool(scored[first]))
+            ids = split.tokens[start + first : start + last].tolist()
+            yield Piece("".join(_readable(tokenizer, ids)), bool(scored[first]))
+
+
+def _readable(tokenizer: Tokenizer, ids: list[int]) -> Iterator[str]:
+    """The text of ids, with the names of special tokens."""
+    for special, run in groupby(ids, lambda token: not tokenizer.token_bytes(token)):
+        tokens = list(run)
+        yield "".join(map(tokenizer.label, tokens)) if special else tokenizer.decode(tokens)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partwise import InputError, PartError
-from partwise.data import Example, Piece, encode
+from partwise.data import Example, Marks, Piece, encode
 from partwise.data.specials import id_of, with_specials
+from partwise_tokenizers.bpe import BYTES, BytePairTokenizer
 from partwise_tokenizers.char import CharTokenizer
 
 from .texts import END, Bytes, Texts
@@ -48,6 +49,12 @@ def test_a_tokenizer_that_has_a_special_token_of_the_name_uses_it() -> None:
     assert id_of(again, "<ab>") == 259
     assert again.vocab_size == first.vocab_size + 1
     assert with_specials(first, NAMES[:2]) is first
+
+
+def test_byte_pairs_of_a_public_model_use_its_own_token() -> None:
+    own = BytePairTokenizer([*BYTES, None, None], "gpt2", Marks.plain(256), {257: "<fim_prefix>"})
+    tokenizer = with_specials(own, ["<fim_prefix>", "<fim_middle>"])
+    assert [id_of(tokenizer, name) for name in ("<fim_prefix>", "<fim_middle>")] == [257, 258]
 
 
 def test_the_end_token_is_no_special_token_of_the_data() -> None:

@@ -20,7 +20,7 @@ def wrong_figures(study: Study, node: Node, recipe: Recipe) -> Iterator[Problem]
         has = f"; there are {', '.join([*OF_A_SPLIT, *known])}"
         what = f"the base recipe has no evaluation {name!r}" if name not in evaluations else f"{name} has no {figure!r}"
         yield Problem(f"{what}{did_you_mean(metric.name, known)}{has}", node.reach(place)[0].head, place)
-    for knob in ("split", "context", "batches"):
+    for knob in ("split", "context", "batches", "member"):
         if knob in metric.model_fields_set:
             told = (
                 f"{metric.name} is measured on what the evaluation {name!r} reads, so that {knob} has no meaning here"

@@ -79,6 +79,8 @@ class MetricChoice(_Choices):
     """Length of the sequences it is measured on, in tokens; null: the model's own context."""
     batches: PositiveInt | None = None
     """Batches it is measured on, spread over the split; null: the whole split."""
+    member: str | None = None
+    """The member that it is measured on, if the data are a mixture; null: all of them together."""
 
     @property
     def of_evaluation(self) -> str | None:

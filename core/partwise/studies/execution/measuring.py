@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from partwise.errors import InputError, PartwiseError, WorkError
-from partwise.metric_names import LOSS, VALID_LOSS, judged
+from partwise.metric_names import LOSS, VALID_LOSS, judged, of_member
 
 from .jobs import Job, JobProgress, JobResult
 
@@ -83,6 +83,10 @@ def _measured(job: Job, directory: Path) -> tuple[float, list[tuple[int, float]]
         metric.context,
         metric.name == "accuracy",
     )
+    if metric.member is not None:
+        if metric.member not in figures.members:
+            raise InputError(f"the data have no member {metric.member!r} to be measured on")
+        figures = figures.members[metric.member]
     value = getattr(figures, metric.name, None)
     if isinstance(value, float | int):
         return float(value), _stretches(figures, metric.name)
@@ -140,6 +144,8 @@ def _curve(directory: Path, job: Job) -> list[tuple[int, float]]:
     rows = MetricsLog(directory / METRICS).all()
     name = job.metric.name
     of_splits = [f"{split}_{name}" for split in dict.fromkeys((job.metric.split, "valid"))]
+    if job.metric.member is not None:
+        of_splits = [of_member(job.metric.member, name)]
     for key in [name] if judged(name) else of_splits:
         curve = [(row["step"], row[key]) for row in rows if isinstance(row.get(key), float | int)]
         if curve:

@@ -11,9 +11,10 @@ from partwise.errors import InputError, PartwiseError
 from partwise.recipe import LoadedRecipe, Problem, RejectedError
 
 from .floor import floor_of
+from .refusals import measured_on
 
 if TYPE_CHECKING:
-    from partwise.data import Split
+    from partwise.studies.definition.study import MetricChoice
     from partwise.workflow import Prepared
 
 Quantity = Literal["parameters", "flops", "tokens"]
@@ -83,11 +84,12 @@ class Ledger:
             self._figures[key] = work(loaded)
         return self._figures[key]
 
-    def floor(self, prepared: Prepared, tokens: str, split: Split, metric: str) -> float | None:
-        """`floor_of` the split of prepared texts, whose tokenizer has the hash `tokens`; counted once."""
-        key = f"{prepared.data_hash} {tokens} {split} {metric}"
+    def floor(self, prepared: Prepared, tokens: str, metric: MetricChoice) -> float | None:
+        """`floor_of` what is measured of prepared texts, whose tokenizer has the hash `tokens`; counted once."""
+        key = f"{prepared.data_hash} {tokens} {metric.split} {metric.member} {metric.name}"
         if key not in self._floors:
-            self._floors[key] = floor_of(prepared.batches.encoded[split], metric)
+            measured = measured_on(prepared.batches.encoded[metric.split], metric.member)
+            self._floors[key] = floor_of(measured, metric.name)
         return self._floors[key]
 
     def _parameters(self, loaded: LoadedRecipe) -> float:

@@ -250,7 +250,7 @@ def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: L
     evaluations_of(loaded)  # raises if one of them does not suit the model, or is not as it must be
     ledger.quantity(loaded, "parameters")  # raises if a part does not fit with the vocabulary that there is
     tokens = _tokens(loaded, prepared.tokenizer)
-    floor = ledger.floor(prepared, tokens, study.study.metric.split, study.study.metric.name)
+    floor = ledger.floor(prepared, tokens, study.study.metric)
     labels, data = one.choice.labels, prepared.data_hash
     return PlannedVariant(one.name, labels, loaded, data, matched, tokens=tokens, floor=floor, ledger=ledger)
 

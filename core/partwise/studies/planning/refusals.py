@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from partwise.errors import InputError
 from partwise.recipe import Problem, RejectedError
+from partwise.recipe.suggestions import did_you_mean
 from partwise.studies.definition.reading import LoadedStudy
 from partwise.studies.definition.study import MOST_SEEDS
 from partwise.studies.validity import comparable, why_not_comparable
@@ -85,7 +86,7 @@ def refuse_unmeasurable(study: LoadedStudy, batches: Batches, objective: Objecti
             batches = batches.of_length(metric.context)
         for split in dict.fromkeys((metric.split, *tuned_on)):
             batches.evaluation(split, 1)
-            _refuse_metric(metric.name, batches.encoded[split])
+            _refuse_metric(metric.name, measured_on(batches.encoded[split], metric.member))
         if metric.name == "bits_per_byte" and not objective.likelihood:
             raise InputError(
                 f"there are no bits per byte: the objective {objective.name!r} scores only some of the tokens; "
@@ -93,6 +94,22 @@ def refuse_unmeasurable(study: LoadedStudy, batches: Batches, objective: Objecti
             )
     except InputError as error:
         raise RejectedError([Problem(str(error), study.at(("metric",)).mark, ("metric",))]) from error
+
+
+def measured_on(split: SplitFacts, member: str | None) -> SplitFacts:
+    """The split, or the member of a mixture that is measured.
+
+    Raises:
+        InputError: there is no such member.
+    """
+    if member is None:
+        return split
+    members = getattr(split, "members", {})
+    if member not in members:
+        has = f"there are {', '.join(members)}" if members else "the data are no mixture"
+        raise InputError(f"the metric is to be measured on the member {member!r}{did_you_mean(member, members)}; {has}")
+    found: SplitFacts = members[member]
+    return found
 
 
 def _refuse_metric(name: str, split: SplitFacts) -> None:
@@ -111,6 +128,7 @@ def _refuse_metric(name: str, split: SplitFacts) -> None:
 
 
 __all__ = [
+    "measured_on",
     "refuse_metric_per_token",
     "refuse_other_questions",
     "refuse_seeds",
