@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Directory of the run, in place of runs/NAME-FINGERPRINT-sSEED.",
 )
+@options.start
 @options.data
 @options.device
 @click.option(
@@ -45,6 +46,7 @@ def command(
     overrides: tuple[str, ...],
     seed: int | None,
     out: Path | None,
+    start: Path | None,
     data: Path | None,
     device: str,
     profile: int | None,
@@ -61,6 +63,7 @@ def command(
       partwise train gpt
       partwise train gpt --set model.position=rope --set trainer.steps=200
       partwise train mine.json --seed 1 --out runs/mine
+      partwise train mine.json --start runs/gpt-1f0c2d3e4b-s0 --set adapter=lora
       torchrun --nproc-per-node 2 -m partwise_cli train gpt
     """
     from partwise.recipe import load
@@ -69,7 +72,7 @@ def command(
     from .figures import before_and_after, comparison
 
     with one_error_message():
-        loaded = load(recipe, overrides).with_data_in(data)
+        loaded = load(recipe, options.with_start(overrides, start)).with_data_in(data)
     run, started_at = _train(loaded, seed, out, device, profile, stderr=as_json)
     if not speaks_to_user():
         return

@@ -14,7 +14,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-TRAINED = ("data", "tokenizer", "model", "objective", "trainer")
+ADDED = ("start", "trainable", "adapter")
+"""Choices that most recipes leave out, and that then do not count."""
+TRAINED = ("data", "tokenizer", "model", "objective", "trainer", *ADDED)
 """The choices that decide what is trained."""
 REPEATED = ("partwise", "seed")
 """What tells one repetition of an experiment from another, and the format that says so."""
@@ -23,8 +25,14 @@ UNTRAINED = ("name", "about", "sampler", "trackers", "evaluations")
 
 
 def trained(recipe: Mapping[str, Any], *also: str) -> dict[str, Any]:
-    """What of a recipe is trained, and what stands under the keys `also`."""
-    return {key: recipe[key] for key in (*TRAINED, *also) if key in recipe}
+    """What of a recipe is trained, and what stands under the keys `also`.
+
+    Of weights that it starts from, that is their hash, wherever they are.
+    """
+    found = {key: recipe[key] for key in (*TRAINED, *also) if key in recipe}
+    if isinstance(start := found.get("start"), Mapping):
+        found["start"] = {"sha256": start.get("sha256")}
+    return found
 
 
 def fingerprint(recipe: Mapping[str, Any]) -> str:

@@ -24,7 +24,9 @@ from partwise.training.evaluation import Metrics
 from partwise.training.evaluation import evaluate as evaluate_model
 
 from .placing import at
-from .preparation import Prepared, data_of, model_site, prepare, restored, skeleton
+from .preparation import Prepared, data_of, prepare, skeleton
+from .sites import model_site, restored
+from .starting import with_adapters
 
 Weights = Literal["last", "best"]
 
@@ -111,6 +113,7 @@ def reopen(directory: Path, device: str = "auto", weights: Weights = "last", dat
         tokenizer = restored(loaded.recipe.tokenizer, run.tokenizer)
     model = skeleton(loaded, model_site(loaded, tokenizer))
     assembly.make_room(model, loaded.recipe.seed, chosen)
+    with_adapters(cast(nn.Module, model), loaded, None)
     run.load_weights(cast(nn.Module, model), best=weights == "best")
     model.eval()
     return Reopened(run, loaded, tokenizer, model, chosen, places)

@@ -24,6 +24,7 @@ from partwise.training.tracking import notifying
 from .evaluations import WhileTraining, reader_of
 from .placing import at
 from .preparation import Assembled, Prepared, check, data_of, inspect, prepare
+from .starting import Beginning, begin, tell
 
 Report = Callable[[Progress], None]
 Say = Callable[[str], None]
@@ -68,12 +69,12 @@ def train(
             loaded.recipe.trainer.runs_on(chosen.type, processes.count)
         # Of several processes each may come to hold only a share of the model: the trainer moves it.
         first_device = chosen if processes.count == 1 else torch.device("cpu")
-        assembled, prepared = _prepare(loaded, first_device, processes, say)
-        with _opened(prepared, directory, processes, say) as run:
+        assembled, prepared = _prepare(loaded, directory, first_device, processes, say)
+        with _opened(prepared, assembled.start, directory, processes, say) as run:
             if processes.from_first(processes.first and run.finished):
                 say("this run is finished; nothing is left to do")
             else:
-                assembly.materialise(assembled.model, loaded.recipe.seed, first_device)
+                begin(assembled.model, loaded, assembled.start, first_device)
                 _fit(assembled, prepared, run, chosen, report, say, profile)
         return run
 
@@ -105,15 +106,21 @@ def _done_without_data(loaded: LoadedRecipe, directory: Path, processes: Process
     return run
 
 
-def _prepare(loaded: LoadedRecipe, device: torch.device, processes: Processes, say: Say) -> tuple[Assembled, Prepared]:
+def _prepare(
+    loaded: LoadedRecipe, directory: Path, device: torch.device, processes: Processes, say: Say
+) -> tuple[Assembled, Prepared]:
     """Finds all that is wrong with a recipe, quick checks first, and leaves no directory behind.
 
     Raises:
         PartwiseError: a part does not fit its place, the data is not as it must be, or the model is too large.
     """
-    assembled = check(loaded)
+    assembled = check(loaded, directory)
+    tokenizer = None
+    if assembled.start is not None:
+        tokenizer = assembled.start.tokenizer
+        tell(loaded, assembled.start, say)
     with processes.first_before_others():  # the others find in the cache what it made
-        prepared = prepare(loaded, say, data=assembled.data)
+        prepared = prepare(loaded, say, tokenizer, assembled.data)
     prepared.batches.evaluation("valid", 1)  # raises if there is nothing to choose by
     if assembled.site != prepared.site:  # the vocabulary is not the one that was planned
         assembled = replace(assembled, site=prepared.site, model=prepared.skeleton())
@@ -122,7 +129,9 @@ def _prepare(loaded: LoadedRecipe, device: torch.device, processes: Processes, s
 
 
 @contextmanager
-def _opened(prepared: Prepared, directory: Path, processes: Processes, say: Say) -> Iterator[Run]:
+def _opened(
+    prepared: Prepared, start: Beginning | None, directory: Path, processes: Processes, say: Say
+) -> Iterator[Run]:
     """The run to train, new or continued; no other command can train it meanwhile. In processes other than the first
     it only names the directory.
 
@@ -137,6 +146,8 @@ def _opened(prepared: Prepared, directory: Path, processes: Processes, say: Say)
         return
     with alone_in(directory):
         now = lock(loaded, data_hash, directory)
+        if start is not None and start.taken is not None:
+            now["start"] |= {"recipe": start.recipe.recipe.name, "step": start.taken.step}
         run = Run.create(directory, recipe, tokenizer, now, say)
         for change in changes(run.lock, now):
             say(f"note: since this run was started, {change}")
