@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from .runs import directory_of
 from .text import visible
 
 if TYPE_CHECKING:
+    from partwise.runs import Run
     from partwise.runs.listing import Listed
 
 
@@ -54,6 +56,8 @@ def command(run: str, svg: Path | None, as_json: bool) -> None:
         write_file(svg, as_svg(found.name, curves))
         return
     heading(f"{found.name}, seed {found.seed}: {state_of(found.state)}, {progress_of(found.step, found.steps)}")
+    for line in _history(found, opened):
+        write(visible(line))
     show_columns(comparison(*before_and_after(rows)), header=("", "first", "last"), right=(1, 2))
     if not curves:
         write(f"\n{_why_none(found)}: there is no curve to draw")
@@ -69,6 +73,18 @@ def command(run: str, svg: Path | None, as_json: bool) -> None:
         write(f"\n{visible(problems[0])}; --svg names another place", err=True)  # a run of somebody else's
     else:
         write(f"\ncurve: {visible(str(place))}")
+
+
+def _history(found: Listed, run: Run) -> Iterator[str]:
+    """What it started from, and how it went on."""
+    start = run.lock.get("start")
+    if found.start is not None and isinstance(start, dict):
+        step, place = start.get("step"), start.get("run_then", found.start)
+        after = f" after update {step:,}" if isinstance(step, int) else ""
+        yield f"started from {place}{after} (weights {str(start.get('sha256'))[:12]})"
+    if found.segments:
+        ends = ", then ".join(f"{end:,}" for end in (*found.segments, found.steps) if end is not None)
+        yield f"updates in {len(found.segments) + 1} segments, to {ends}"
 
 
 def _why_none(found: Listed) -> str:

@@ -41,6 +41,10 @@ class Listed:
     """Since something of it was last written."""
     problem: str | None = None
     """What is damaged."""
+    start: str | None = None
+    """The run that it started from, where that was then."""
+    segments: tuple[int, ...] = ()
+    """Updates that it had made each time it was finished, before it went on."""
     evaluations: Mapping[str, float] = field(default_factory=dict)
     """The newest figures of the recipe's evaluations, by name."""
 
@@ -80,7 +84,15 @@ def listed(directory: Path) -> Listed:
         newest.get(VALID_BITS_PER_BYTE),
         max(age, 0.0),
         evaluations={name: value for name, value in newest.items() if judged(name)},
+        start=_start(run),
+        segments=tuple(one.steps for one in run.segments),
     )
+
+
+def _start(run: Run) -> str | None:
+    """As it was written; where that is not known, as its hash."""
+    start = run.recipe.get("start")
+    return str(start.get("run", start.get("sha256"))) if isinstance(start, dict) else None
 
 
 def _found(directory: Path, depth: int) -> Iterator[Path]:

@@ -8,9 +8,7 @@ from typing import Literal
 
 from partwise.errors import InputError, WorkError
 
-from .checkpoints import Checkpoints
 from .finish import HOW_TO_RESTORE
-from .identity import run_identity
 from .layout import WEIGHTS
 from .manifest import Manifest
 from .run import Run
@@ -69,7 +67,7 @@ def weights_to_take(directory: Path, which: Which = "last") -> Taken:
                 f"the run in {directory} has no best weights, as none of its checkpoints was evaluated; "
                 'take the last ones: "weights": "last"'
             )
-        place = Checkpoints(directory, run_identity(run.recipe, run.lock.get("data"))).place(step)
+        place = run.place_of(step)
     entry = Manifest.read(place).files.get(WEIGHTS)
     if entry is None:
         raise WorkError(f"{place / WEIGHTS} is foreign: no manifest lists it; {HOW_TO_RESTORE}")

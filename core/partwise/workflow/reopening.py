@@ -17,7 +17,7 @@ from partwise.errors import InputError, PartwiseError
 from partwise.machine import torch_device
 from partwise.modules.protocols import Model
 from partwise.parts.kinds import SamplerPart
-from partwise.provenance.lock import changes, data_places, lock
+from partwise.provenance.lock import changes, data_places, evaluation_places, lock, start_places
 from partwise.recipe import LoadedRecipe, Recipe, RejectedError, load
 from partwise.runs.run import Run
 from partwise.training.evaluation import Metrics
@@ -88,6 +88,36 @@ class Reopened:
             f"cannot find the data of the run in {self.run.directory}: {what}\n"
             "  if they have moved, name the directory that their names are relative to now: --data DIR"
         ) from problem
+
+
+def recipe_of(run: Run, data: Path | None = None) -> LoadedRecipe:
+    """The recipe of a run, with what it reads where that is now.
+
+    Args:
+        data: the directory that names of data files are relative to now.
+    """
+    loaded = load(run.recipe)
+    judges = {
+        name: next((place for place in places if place.is_dir()), places[0])
+        for name in loaded.recipe.evaluations
+        if (places := evaluation_places(run.lock, run.directory, name))
+    }
+    starts = start_places(run.lock, run.directory)
+    if loaded.recipe.start is not None and starts:
+        there = next((place for place in starts if place.is_dir()), starts[0])
+        start = loaded.recipe.start.model_copy(update={"run": str(there)})
+        loaded = replace(loaded, recipe=loaded.recipe.model_copy(update={"start": start}))
+    candidates = [replace(loaded, directory=place, judges=judges) for place in data_places(run.lock, run.directory)]
+    chosen = next((one for one in candidates if data is None and _has_data(one)), candidates[0])
+    return chosen.with_data_in(data)
+
+
+def _has_data(loaded: LoadedRecipe) -> bool:
+    try:
+        data_of(loaded)
+    except PartwiseError:
+        return False
+    return True
 
 
 def reopen(directory: Path, device: str = "auto", weights: Weights = "last", data: Path | None = None) -> Reopened:

@@ -59,11 +59,11 @@ def beginning(loaded: LoadedRecipe, directory: Path | None = None) -> Beginning 
     with at(loaded, "start"):
         try:
             taken = weights_to_take(loaded.start_directory(), recipe.start.weights)
+            _refuse_others(taken, loaded, directory)
         except PartwiseError as error:
             if (tokenizer := _gone_on(loaded, directory)) is not None:
                 return Beginning(None, loaded, tokenizer)
-            raise PartError(str(error), ("run",)) from error
-        _refuse_others(taken, loaded, directory)
+            raise error if isinstance(error, PartError) else PartError(str(error), ("run",)) from error
     theirs = load(taken.run.recipe)
     found = Beginning(taken, theirs, restored(theirs.recipe.tokenizer, taken.run.tokenizer))
     with at(loaded, "tokenizer"):

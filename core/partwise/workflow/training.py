@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from partwise import assembly
+from partwise.data.protocols import Tokenizer
 from partwise.errors import InputError, PartwiseError
 from partwise.machine import torch_device
 from partwise.provenance.lock import changes, lock
@@ -61,22 +62,44 @@ def train(
     directory = default_directory(loaded) if out is None else out
     chosen = local_device(torch_device(device))
     with process_group(chosen) as processes:
-        if not processes.first:
-            report, say, profile = (lambda progress: None), (lambda line: None), 0
-        if (done := _done_without_data(loaded, directory, processes, say)) is not None:
-            return done
-        with at(loaded, "trainer"):
-            loaded.recipe.trainer.runs_on(chosen.type, processes.count)
-        # Of several processes each may come to hold only a share of the model: the trainer moves it.
-        first_device = chosen if processes.count == 1 else torch.device("cpu")
-        assembled, prepared = _prepare(loaded, directory, first_device, processes, say)
-        with _opened(prepared, assembled.start, directory, processes, say) as run:
-            if processes.from_first(processes.first and run.finished):
-                say("this run is finished; nothing is left to do")
-            else:
-                begin(assembled.model, loaded, assembled.start, first_device)
-                _fit(assembled, prepared, run, chosen, report, say, profile)
-        return run
+        return train_together(loaded, directory, processes, Watching(chosen, report, say, profile))
+
+
+@dataclass(frozen=True)
+class Watching:
+    """Where a training computes, and who follows it."""
+
+    device: torch.device
+    report: Report = lambda progress: None
+    say: Say = lambda line: None
+    profile: int = 0
+    """Steps of which to write a trace."""
+
+
+def train_together(
+    loaded: LoadedRecipe, directory: Path, processes: Processes, watching: Watching, tokenizer: Tokenizer | None = None
+) -> Run:
+    """`train`, by processes that are there already.
+
+    Args:
+        tokenizer: in place of the recipe's: that of the run, which goes on.
+    """
+    watching = watching if processes.first else Watching(watching.device)
+    chosen, say = watching.device, watching.say
+    if (done := _done_without_data(loaded, directory, processes, say)) is not None:
+        return done
+    with at(loaded, "trainer"):
+        loaded.recipe.trainer.runs_on(chosen.type, processes.count)
+    # Of several processes each may come to hold only a share of the model: the trainer moves it.
+    first_device = chosen if processes.count == 1 else torch.device("cpu")
+    assembled, prepared = _prepare(loaded, directory, first_device, processes, say, tokenizer)
+    with _opened(prepared, assembled.start, directory, processes, say) as run:
+        if processes.from_first(processes.first and run.finished):
+            say("this run is finished; nothing is left to do")
+        else:
+            begin(assembled.model, loaded, assembled.start, first_device)
+            _fit(assembled, prepared, run, watching)
+    return run
 
 
 def _done_without_data(loaded: LoadedRecipe, directory: Path, processes: Processes, say: Say) -> Run | None:
@@ -107,7 +130,12 @@ def _done_without_data(loaded: LoadedRecipe, directory: Path, processes: Process
 
 
 def _prepare(
-    loaded: LoadedRecipe, directory: Path, device: torch.device, processes: Processes, say: Say
+    loaded: LoadedRecipe,
+    directory: Path,
+    device: torch.device,
+    processes: Processes,
+    say: Say,
+    tokenizer: Tokenizer | None,
 ) -> tuple[Assembled, Prepared]:
     """Finds all that is wrong with a recipe, quick checks first, and leaves no directory behind.
 
@@ -115,7 +143,6 @@ def _prepare(
         PartwiseError: a part does not fit its place, the data is not as it must be, or the model is too large.
     """
     assembled = check(loaded, directory)
-    tokenizer = None
     if assembled.start is not None:
         tokenizer = assembled.start.tokenizer
         tell(loaded, assembled.start, say)
@@ -158,17 +185,16 @@ def _opened(
         yield run
 
 
-def _fit(
-    assembled: Assembled, prepared: Prepared, run: Run, device: torch.device, report: Report, say: Say, profile: int
-) -> None:
+def _fit(assembled: Assembled, prepared: Prepared, run: Run, watching: Watching) -> None:
     """Trains the model, from wherever the run stands."""
+    device, say = watching.device, watching.say
     model, seed, decoration = assembled.model, prepared.loaded.recipe.seed, Decoration(say)
     reader = reader_of(prepared.loaded.recipe, model, prepared.tokenizer, device)
     evaluations = WhileTraining(assembled.evaluations, reader, decoration, say)
     with (
         at(prepared.loaded, "trainer"),
-        notifying(assembled.trackers, run, report, say) as notify,
-        profiled(run.directory / TRACE, profile, say) as profiler_step,
+        notifying(assembled.trackers, run, watching.report, say) as notify,
+        profiled(run.directory / TRACE, watching.profile, say) as profiler_step,
     ):
 
         def after_step(progress: Progress) -> None:
