@@ -43,10 +43,9 @@ def command(directory: Path, as_json: bool) -> None:
         write(f"no runs in {directory}; to make one: partwise train char-rnn")
     else:
         starts = any(run.start for run in found)
-        header = ("run", "recipe", "seed", "state", "step", "valid loss", "bits per byte", "age")
+        header = ["run", "recipe", "seed", "state", "step", "valid loss", "bits per byte", "age"]
+        header += ["started from"] if starts else []
         further = _evaluations(found)
-        if starts:
-            header = (*header, "started from")
         lines = (
             (
                 *_line(run),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -92,10 +92,11 @@ def command(
 
     with one_error_message():
         if _is_run(recipe):
-            _refuse(f"{recipe} is a run, which has a recipe of its own", set=overrides, seed=seed, out=out, start=start)
+            others = {"set": overrides, "seed": seed, "out": out, "start": start}
+            _refuse(f"{recipe} is a run, which has a recipe of its own", others)
             training = _continued(Path(recipe), steps, schedule, data, device, profile)
         else:
-            _refuse(f"{recipe} is no run", steps=steps, schedule=schedule)
+            _refuse(f"{recipe} is no run", {"steps": steps, "schedule": schedule})
             training = _of_recipe(recipe, options.with_start(overrides, start), seed, out, data, device, profile)
     run, started_at = _train(training, stderr=as_json)
     if not speaks_to_user():
@@ -141,7 +142,7 @@ def _is_run(text: str) -> bool:
         return False
 
 
-def _refuse(why: str, **given: Any) -> None:
+def _refuse(why: str, given: Mapping[str, Any]) -> None:
     """
     Raises:
         InputError: an option is given that has no meaning for what is to be trained.
@@ -186,7 +187,7 @@ def _continued(
     from partwise.storage.atomic import read_json
 
     if steps is None:
-        _refuse("it is for the segment that --steps adds", schedule=schedule)
+        _refuse("it is for the segment that --steps adds", {"schedule": schedule})
     recipe = read_json(directory / "recipe.json")
     return _Training(
         str(recipe.get("name", directory.name)),

@@ -34,7 +34,9 @@ class AdaptedLinear(nn.Linear):
 
     @property
     def weight(self) -> Tensor:  # type: ignore[override]
-        return self.adapting.merged(self._own())
+        own = self._own()
+        # A share of it is asked for by those only who keep shares (FSDP2); whoever computes has the whole.
+        return own if hasattr(own, "full_tensor") else self.adapting.merged(own)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.adapting(x, self._own(), self.bias)

@@ -56,7 +56,7 @@ def lock(loaded: LoadedRecipe, data_hash: str | None, run: Path | None = None) -
 def _start(loaded: LoadedRecipe, run: Path | None) -> dict[str, Any]:
     """The weights that a run started from: their hash, and where they were."""
     start = loaded.recipe.start
-    assert start is not None, "the recipe has a start"
+    assert start is not None, "it has a start"
     try:
         place = loaded.start_directory().resolve()
     except InputError:  # the training has gone on from them, and they are needed no more

@@ -97,7 +97,7 @@ class LoadedRecipe:
         Raises:
             InputError: it is not where the recipe says.
         """
-        assert self.recipe.start is not None, "the recipe has a start"
+        assert self.recipe.start is not None, "it has a start"
         return find_run(self.recipe.start.run, self.directory_of(START, "run"))
 
 

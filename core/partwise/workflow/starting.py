@@ -89,7 +89,7 @@ def _refuse_others(taken: Taken, loaded: LoadedRecipe, directory: Path | None) -
         PartError: the weights are not those that the recipe says, or are in the very run that is to be trained.
     """
     start = loaded.recipe.start
-    assert start is not None, "the recipe has a start"
+    assert start is not None, "it has a start"
     if directory is not None and directory.resolve() == taken.run.directory.resolve():
         raise PartError(
             f"{taken.run.directory} is the run that this training would write, and no run can start from itself; train "

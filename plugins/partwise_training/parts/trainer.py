@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import PositiveFloat, PositiveInt
 
 from partwise import PartError, use
-from partwise.parts import OptimizerSite, ScheduleSite, TrainerPart, slots
+from partwise.parts import OptimizerSite, SchedulePart, ScheduleSite, TrainerPart, slots
 
 from .optimizers import Sgd, Share
 from .schedules import Constant, Continued, Piecewise
@@ -98,10 +98,11 @@ class Standard(TrainerPart):
         return self.model_copy(update={"evaluate_every": updates})
 
     def longer(self, updates: int, schedule: Literal["anew", "on"]) -> Self:
-        earlier, last = ((), self.schedule)
         lengths: tuple[int, ...] = ()
+        schedules: tuple[SchedulePart, ...] = (self.schedule,)
         if isinstance(self.schedule, Piecewise):
-            lengths, (*earlier, last) = self.schedule.steps, self.schedule.schedules
+            lengths, schedules = self.schedule.steps, self.schedule.schedules
+        *earlier, last = schedules
         length = self.steps - sum(lengths)
         whole, before = (last.schedule, last.after) if isinstance(last, Continued) else (last, 0)
         following = whole if schedule == "anew" else Continued(after=before + length, schedule=whole)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import partwise
 from partwise import RecipeError
-from partwise.parts.registry import registry
+from partwise.modules.adapting import merge_adapters
 from partwise.recipe import LoadedRecipe, load
 from partwise.runs import Run
 from partwise.runs.weights import read_tensors
@@ -260,27 +260,50 @@ def test_names_of_nothing_are_refused_with_the_nearest(place: Path) -> None:
 
 
 def test_layers_that_are_called_otherwise_are_refused(place: Path) -> None:
-    experts = {**BLOCK, "feedforward": {"use": "mixture", "experts": 2}}
-    if registry().of_any_kind("mixture"):
-        told = refused(place, start=None, tokenizer="char", model={**MODEL, "blocks": [experts]}, adapter="lora")
-        assert "GroupedLinear" in told
+    experts = {"use": "experts", "experts": 2, "expert": {"use": "swiglu", "hidden": 8}}
+    model = {**MODEL, "blocks": [{**BLOCK, "feedforward": experts}]}
+    told = refused(place, start=None, tokenizer="char", model=model, adapter="lora")
+    assert "called otherwise than a linear layer" in told
+    assert "name the layers without it" in told
 
 
 def test_optimizers_of_hidden_matrices_say_that_there_are_none(place: Path) -> None:
     assert "hidden matrices" in refused(place, "trainer.optimizer=muon", adapter=LORA)
 
 
-def test_an_adapted_model_is_exported_as_a_plain_one(place: Path) -> None:
-    from partwise.modules.adapting import merge_adapters
+@pytest.mark.parametrize(
+    "trainer", [{"compile": "eager"}, {"precision": "bfloat16"}, {"average": 0.9}, {"accumulate": 2}]
+)
+def test_adapters_train_however_training_is_set(place: Path, tmp_path: Path, trainer: dict[str, Any]) -> None:
+    plain = train(tuned(place, adapter=LORA), tmp_path / "plain", device="cpu")
+    other = train(tuned(place, adapter=LORA, trainer={**TRAINER, **trainer}), tmp_path / "run", device="cpu")
+    assert other.rows()[-1]["valid_loss"] == pytest.approx(plain.rows()[-1]["valid_loss"], rel=0.02)
+    if "compile" in trainer:
+        for name, mine in weights(other).items():
+            torch.testing.assert_close(mine, weights(plain)[name], rtol=1e-4, atol=1e-6)
 
-    loaded = tuned(place, adapter={**LORA, "alpha": 9.0})
-    run = train(loaded, place / "lora", device="cpu")
+
+def test_a_head_that_is_read_and_not_called_is_adapted_too(place: Path, tmp_path: Path) -> None:
+    model = {**MODEL, "tie": False}
+    loaded = tuned(place, start=None, tokenizer="char", model=model, adapter={**LORA, "targets": ["head"]})
+    run = train(loaded, tmp_path / "run", device="cpu")
     opened = reopen(run.directory, "cpu")
-    batches = opened.prepare().batches.evaluation("valid", 4)
-    module = cast(nn.Module, opened.model)
+    batch = next(iter(opened.prepare().batches.evaluation("valid", 4)))
     with torch.no_grad():
-        batch = next(iter(batches))
+        before = opened.model(batch)
+        assert run.rows()[-1]["valid_loss"] < run.rows()[0]["valid_loss"]
+        merge_adapters(cast(nn.Module, opened.model))
+        torch.testing.assert_close(opened.model(batch), before, atol=1e-5, rtol=1e-5)
+
+
+def test_an_adapted_model_is_merged_into_a_plain_one(place: Path, tmp_path: Path) -> None:
+    run = train(tuned(place, adapter={**LORA, "alpha": 9.0}), tmp_path / "lora", device="cpu")
+    opened = reopen(run.directory, "cpu")
+    batch = next(iter(opened.prepare().batches.evaluation("valid", 4)))
+    module, said = cast(nn.Module, opened.model), partwise.generate(opened, "the ", tokens=9, sampler="greedy")
+    with torch.no_grad():
         before = opened.model(batch)
         merge_adapters(module)
         torch.testing.assert_close(opened.model(batch), before, atol=1e-5, rtol=1e-5)
+    assert partwise.generate(opened, "the ", tokens=9, sampler="greedy") == said
     assert dict(module.named_parameters()).keys() == weights(place / "base").keys()
