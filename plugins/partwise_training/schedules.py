@@ -9,7 +9,8 @@ falls to 0 wastes no update either.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from partwise import PartError
@@ -111,6 +112,30 @@ class WarmupStableDecay:
             return (step + 1) / self.warmup
         remaining = max(0, self.steps - step)
         return self.floor + (1 - self.floor) * min(1.0, remaining / self.decay)
+
+
+@dataclass(frozen=True)
+class Continued:
+    """Another schedule from update `after` on."""
+
+    schedule: Callable[[int], float]
+    after: int
+
+    def __call__(self, step: int) -> float:
+        return self.schedule(step + self.after)
+
+
+@dataclass(frozen=True)
+class Piecewise:
+    """One schedule after the other, each of which counts its updates from 0; `ends` are the updates at which the next
+    begins."""
+
+    pieces: Sequence[Callable[[int], float]]
+    ends: Sequence[int]
+
+    def __call__(self, step: int) -> float:
+        index = bisect_right(self.ends, step)
+        return self.pieces[index](step - (self.ends[index - 1] if index else 0))
 
 
 def refuse_long_warmup(warmup: int, steps: int) -> None:

@@ -18,6 +18,7 @@ from .text import visible
 @click.command("check")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @options.overrides
+@options.start
 @options.data
 @click.option("--schema-only", is_flag=True, help="Check only what the files say, without assembling models; fast.")
 @options.as_json
@@ -26,6 +27,7 @@ def command(
     context: click.Context,
     files: tuple[str, ...],
     overrides: tuple[str, ...],
+    start: Path | None,
     data: Path | None,
     schema_only: bool,
     as_json: bool,
@@ -43,6 +45,7 @@ def command(
       partwise check recipes/families/llama.weights.json
     """
     exit_code, reports = 0, []
+    overrides = options.with_start(overrides, start)
     for file in files:
         error, code = _checked(file, overrides, data, schema_only)
         exit_code = max(exit_code, code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 @click.command("inspect")
 @options.recipe
 @options.overrides
+@options.start
 @click.option("--vocabulary", type=options.whole(1), metavar="N", help="Number of tokens, in place of the tokenizer's.")
 @options.as_json
-def command(recipe: str, overrides: tuple[str, ...], vocabulary: int | None, as_json: bool) -> None:
+def command(recipe: str, overrides: tuple[str, ...], start: Path | None, vocabulary: int | None, as_json: bool) -> None:
     """Show a recipe's model: modules, shapes, parameters, costs.
 
     No memory is taken for weights, so a model of any size can be inspected. Shapes name B for the batch,
@@ -35,9 +37,9 @@ def command(recipe: str, overrides: tuple[str, ...], vocabulary: int | None, as_
     from partwise import workflow
     from partwise.recipe import load
 
-    loaded = load(recipe, overrides)
+    loaded = load(recipe, options.with_start(overrides, start))
     found = workflow.inspect(loaded, vocabulary)
-    exact = workflow.planned_vocabulary(loaded.recipe)[1]
+    exact = loaded.recipe.start is not None or workflow.planned_vocabulary(loaded.recipe)[1]
     source = "given" if vocabulary else "exact" if exact else "assumed"
     if as_json:
         print_json({"name": loaded.recipe.name, **asdict(found), "vocabulary_is": source})
@@ -55,11 +57,25 @@ def _totals(found: Inspection, source: str) -> list[tuple[str, str]]:
     reasons = {one.figure: f"not counted: {one}" for one in found.uncounted}
     return [
         ("parameters", f"{found.parameters:,}" + f" ({in_words(found.parameters)})" * (found.parameters >= 1_000_000)),
+        *_learning(found),
         ("weights", f"{in_bytes(4 * found.parameters)} in float32, {in_bytes(2 * found.parameters)} in bfloat16"),
         ("compute", reasons.get("FLOPs") or _compute(found)),
         ("decode state", reasons.get("decode state") or _decode_state(found)),
         ("context", f"{found.context:,} tokens"),
         ("vocabulary", f"{found.vocabulary:,} tokens ({why[source]})"),
+    ]
+
+
+def _learning(found: Inspection) -> list[tuple[str, str]]:
+    """How many parameters learn, where some do not."""
+    if found.learning == found.parameters:
+        return []
+    share = found.learning / found.parameters
+    return [
+        (
+            "of these learn",
+            f"{found.learning:,} ({share:.3g} of all)" if share < 0.001 else f"{found.learning:,} ({share:.1%})",
+        )
     ]
 
 

@@ -30,9 +30,9 @@ def plugin(name: str, kind: str, parent: Path, as_json: bool) -> None:
     """Write a small package with a part of your own in it.
 
     It installs, verifies and trains as it is; then change the formula. Its parts are called NAME/... in recipes.
-    The kinds are attention, block, data, evaluation, feedforward, mixer, model, norm, objective, optimizer,
-    parametrisation, position, residual, sampler, schedule, tokenizer, tracker and trainer; "own" is for a kind that
-    partwise does not have.
+    The kinds are adapter, attention, block, data, evaluation, feedforward, mixer, model, norm, objective,
+    optimizer, parametrisation, position, residual, sampler, schedule, tokenizer, tracker and trainer; "own" is for
+    a kind that partwise does not have.
 
     \b
     Example:

@@ -54,6 +54,25 @@ overrides = click.option(
     help="Change the recipe first: --set model.position=rope. May be repeated.",
 )
 
+start = click.option(
+    "--start",
+    type=directory,
+    metavar="RUN",
+    help="Begin with the weights of this run, in place of those that the recipe names; or where these are now.",
+)
+
+
+def with_start(overrides: tuple[str, ...], run: Path | None) -> tuple[str, ...]:
+    """The changes to a recipe, with that of its start first."""
+    import json
+
+    from .runs import directory_of
+
+    if run is None:
+        return overrides
+    return (f"start={json.dumps({'run': str(directory_of(str(run)))})}", *overrides)
+
+
 device = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where to compute.")
 
 data = click.option(

@@ -42,10 +42,21 @@ def command(directory: Path, as_json: bool) -> None:
     elif not found:
         write(f"no runs in {directory}; to make one: partwise train char-rnn")
     else:
-        header = ("run", "recipe", "seed", "state", "step", "valid loss", "bits per byte", "age")
+        starts = any(run.start for run in found)
+        header = ["run", "recipe", "seed", "state", "step", "valid loss", "bits per byte", "age"]
+        header += ["started from"] if starts else []
         further = _evaluations(found)
-        lines = ((*_line(run), *(figure(run.evaluations.get(name)) for name in further)) for run in found)
-        show_columns(lines, (*header, *further), right=(2, *range(4, 8 + len(further))), wraps=0)
+        lines = (
+            (
+                *_line(run),
+                *([run.start or "-"] if starts else []),
+                *(figure(run.evaluations.get(name)) for name in further),
+            )
+            for run in found
+        )
+        show_columns(
+            lines, (*header, *further), right=(2, *range(4, 8), *range(8 + starts, len(header) + len(further))), wraps=0
+        )
         for run in found:
             if run.problem:
                 write(f"damaged: {run.problem}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from .runs import directory_of
 from .text import visible
 
 if TYPE_CHECKING:
+    from partwise.runs import Run
     from partwise.runs.afterwards import Afterwards
     from partwise.runs.listing import Listed
 
@@ -58,6 +60,8 @@ def command(run: str, svg: Path | None, as_json: bool) -> None:
         write_file(svg, as_svg(found.name, curves))
         return
     heading(f"{found.name}, seed {found.seed}: {state_of(found.state)}, {progress_of(found.step, found.steps)}")
+    for line in _history(found, opened):
+        write(visible(line))
     show_columns(comparison(*before_and_after(rows)), header=("", "first", "last"), right=(1, 2))
     if afterwards := [(_title(one), one, one.goal) for one in kept(opened)]:
         write("")
@@ -80,6 +84,18 @@ def command(run: str, svg: Path | None, as_json: bool) -> None:
 
 def _title(one: Afterwards) -> str:
     return one.name if one.weights == "last" else f"{one.name} (best weights)"
+
+
+def _history(found: Listed, run: Run) -> Iterator[str]:
+    """What it started from, and how it went on."""
+    start = run.lock.get("start")
+    if found.start is not None and isinstance(start, dict):
+        step, place = start.get("step"), start.get("run_then", found.start)
+        after = f" after update {step:,}" if isinstance(step, int) else ""
+        yield f"started from {place}{after} (weights {str(start.get('sha256'))[:12]})"
+    if found.segments:
+        ends = ", then ".join(f"{end:,}" for end in (*found.segments, found.steps) if end is not None)
+        yield f"updates in {len(found.segments) + 1} segments, to {ends}"
 
 
 def _why_none(found: Listed) -> str:

@@ -1,3 +1,5 @@
+from .adapting import choose_trained as choose_trained
+from .adapting import put_adapters as put_adapters
 from .build import assemble as assemble
 from .build import make_room as make_room
 from .build import materialise as materialise

@@ -37,7 +37,7 @@ def skeleton(part: ModelPart, site: ModelSite) -> Model:
     Raises:
         PartError: some part does not fit its place (`path` begins at the model), or a module could not be filled.
     """
-    with torch.device("meta"), _NothingToFill():
+    with torch.device("meta"), NothingToFill():
         built = part.assemble(site)
         if isinstance(part, ModelPart) and site.objective is not None:
             _give_objective(built, site.objective, part, site)
@@ -114,7 +114,7 @@ def countable() -> Iterator[None]:
         ) from error
 
 
-class _NothingToFill(TorchFunctionMode):
+class NothingToFill(TorchFunctionMode):
     """Skips filling tensors on the meta device, which have no content.
 
     PyTorch would run each fill through its decompositions in Python, the first of which imports 800 modules

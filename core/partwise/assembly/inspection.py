@@ -70,6 +70,8 @@ class Inspection:
 
     rows: tuple[ModuleRow, ...]
     parameters: int
+    learning: int
+    """Parameters that training changes."""
     vocabulary: int
     context: int
     flops_per_token: float | None
@@ -87,13 +89,16 @@ class Inspection:
         return f"<model: {self.parameters:,} parameters, {self.vocabulary:,} tokens, context {self.context:,}, {flops}>"
 
 
-def inspect_model(part: ModelPart, site: ModelSite) -> Inspection:
+def inspect_model(part: ModelPart, site: ModelSite, built: Model | None = None) -> Inspection:
     """Builds `part` on the meta device and measures it.
+
+    Args:
+        built: what has been built of it already, with adapters, say.
 
     Raises:
         PartError: some part does not fit its place.
     """
-    model = skeleton(part, site)
+    model = skeleton(part, site) if built is None else built
     module = cast(nn.Module, model)
     module.eval()
     with countable():
@@ -103,6 +108,7 @@ def inspect_model(part: ModelPart, site: ModelSite) -> Inspection:
     return Inspection(
         rows=tuple(_rows(module, shapes)),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
+        learning=sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad),
         vocabulary=model.vocabulary,
         context=model.context,
         flops_per_token=None if flops is None else flops / model.context,

@@ -144,10 +144,12 @@ def export_run(
     import torch
 
     from partwise import workflow
+    from partwise.modules.adapting import merge_adapters
     from partwise.runs.weights import model_tensors
 
     reopened = workflow.reopen(run_directory, "cpu")
     module = cast("nn.Module", reopened.model)
+    merge_adapters(module)
     rows = {name: tensor.shape[0] for name, tensor in model_tensors(module).items() if tensor.ndim}
     found = _candidate(reopened.loaded, _maps(family, map_file), rows)
     stored = dtype or _imported_dtype(reopened.run)

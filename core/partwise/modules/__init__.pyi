@@ -1,3 +1,5 @@
+from .adapting import AdaptedLinear as AdaptedLinear
+from .adapting import Adapter as Adapter
 from .add import Add as Add
 from .bias import Bias as Bias
 from .carried import Carried as Carried

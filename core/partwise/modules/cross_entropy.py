@@ -111,7 +111,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         table = weight.to(x.dtype)
         total = torch.zeros((), device=x.device, dtype=_summing(x.dtype))
         grad_x = torch.empty_like(x)
-        grad_weight = torch.zeros_like(weight, dtype=total.dtype)
+        learns = ctx.needs_input_grad[1]  # a frozen head need not be multiplied once more
+        grad_weight = torch.zeros_like(weight, dtype=total.dtype) if learns else None
         grad_bias = None if bias is None else torch.zeros_like(bias, dtype=total.dtype)
         for start in range(0, len(x), rows):
             place = slice(start, start + rows)
@@ -123,7 +124,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 grad_bias += grad.sum(0)
             grad = grad.to(x.dtype)
             torch.mm(grad, table, out=grad_x[place])
-            _add_product(grad_weight, grad.t(), x[place])
+            if grad_weight is not None:
+                _add_product(grad_weight, grad.t(), x[place])
         ctx.save_for_backward(grad_x, grad_weight, grad_bias)
         ctx.types = (weight.dtype, None if bias is None else bias.dtype)
         return total
@@ -135,7 +137,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         weight_type, bias_type = ctx.types
         return (
             (grad_x * grad).to(grad_x.dtype),
-            (grad_weight * grad).to(weight_type),
+            None if grad_weight is None else (grad_weight * grad).to(weight_type),
             None if grad_bias is None else (grad_bias * grad).to(bias_type),
             None,
             None,

@@ -45,7 +45,7 @@ class Parametrisation:
         return self.roles.get(role, Scales() if role in _FLAT else usual)
 
 
-_FLAT = {"embedding", "head", "convolution", "decay"}
+_FLAT = {"embedding", "head", "convolution", "decay", "adapter"}
 """Roles of two or more dimensions that are not from a width to a width."""
 
 

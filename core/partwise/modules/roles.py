@@ -5,6 +5,7 @@ head        the weight of an output layer that has its own
 matrix      a hidden weight of two or more dimensions
 vector      what acts on each feature by itself: gains, biases
 convolution the kernels of a convolution
+adapter     what learns beside a layer that stays as it is
 ...         what a module says
 
 A module says what it knows better, of itself and of the modules in it, by an attribute:

@@ -2,6 +2,7 @@
 
 Nothing in this package imports torch."""
 
+from .adapter import AdapterPart
 from .agreement import Agreement
 from .evaluation import EvaluationPart
 from .kinds import (
@@ -31,6 +32,7 @@ from .objective_site import ObjectiveSite
 from .part import Part, kinds_of, parts_within
 from .plugins import hook
 from .sites import (
+    AdapterSite,
     DataSite,
     EmbeddingSite,
     EvaluationSite,
@@ -52,6 +54,8 @@ from .sites import (
 from .slot import Slot, resolve_part, use
 
 __all__ = [
+    "AdapterPart",
+    "AdapterSite",
     "Agreement",
     "AttentionPart",
     "BlockPart",

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import PositiveInt
 
+from partwise.errors import PartError
+
 from .objective_site import ObjectiveSite
 from .part import Part, parts_within
 from .sites import (
@@ -414,6 +416,20 @@ class TrainerPart(Part):
         """Updates of the weights in a whole training; None (unless overridden) if that is not known beforehand, in
         which case a study knows neither the tokens of a run nor how long it takes."""
         return None
+
+    def longer(self, updates: int, schedule: Literal["anew", "on"]) -> Self:
+        """A trainer that makes the updates of this one and then so many more, so that a finished run can go on.
+
+        Args:
+            schedule: whether the learning rate of the further updates begins anew, or goes on as if they had been
+                planned from the start.
+
+        Raises:
+            PartError: it cannot; unless overridden, none can.
+        """
+        raise PartError(
+            f"the trainer {self.name!r} does not say how it would train for longer; start another run from its weights"
+        )
 
     def rows_per_update(self) -> int:
         """Rows of the training data that one update learns from; unless overridden, those of one batch."""

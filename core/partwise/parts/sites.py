@@ -307,6 +307,15 @@ class EvaluationSite:
 
 
 @dataclass(frozen=True)
+class AdapterSite:
+    """The site of an adapter: beside a linear layer."""
+
+    inputs: int
+    outputs: tuple[int, ...]
+    """Outputs of each of the layers that it consists of: one, unless several of the same input are joined."""
+
+
+@dataclass(frozen=True)
 class OptimizerSite:
     """The site of an optimizer."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from . import kinds
+from .adapter import AdapterPart
 from .evaluation import EvaluationPart
 from .slot import Slot
 
@@ -31,5 +32,6 @@ Optimizer = Annotated[kinds.OptimizerPart, Slot()]
 Schedule = Annotated[kinds.SchedulePart, Slot()]
 Trainer = Annotated[kinds.TrainerPart, Slot()]
 Sampler = Annotated[kinds.SamplerPart, Slot()]
+Adapter = Annotated[AdapterPart, Slot()]
 Evaluation = Annotated[EvaluationPart, Slot()]
 Tracker = Annotated[kinds.TrackerPart, Slot()]

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from partwise.errors import InputError
 from partwise.parts.part import Part, parts_within
 from partwise.parts.registry import registry
 from partwise.storage.places import place_from
@@ -43,11 +44,36 @@ def lock(loaded: LoadedRecipe, data_hash: str | None, run: Path | None = None) -
         "data": data_hash,
         "parts": dict(sorted(_origin(part) for part in parts)),
     }
+    if loaded.recipe.start is not None:
+        facts["start"] = _start(loaded, run)
     if judges:
         facts["evaluations"] = {
             name: [str(place) if run is None else place_from(run, place), str(place)] for name, place in judges.items()
         }
     return facts
+
+
+def _start(loaded: LoadedRecipe, run: Path | None) -> dict[str, Any]:
+    """The weights that a run started from: their hash, and where they were."""
+    start = loaded.recipe.start
+    assert start is not None, "it has a start"
+    try:
+        place = loaded.start_directory().resolve()
+    except InputError:  # the training has gone on from them, and they are needed no more
+        return {"weights": start.weights, "sha256": start.sha256}
+    return {
+        "run": str(place) if run is None else place_from(run, place),
+        "run_then": str(place),
+        "weights": start.weights,
+        "sha256": start.sha256,
+    }
+
+
+def start_places(lock: Mapping[str, Any], run: Path) -> list[Path]:
+    """Where the run may be that a run started from, likeliest first, as for its data."""
+    start = lock.get("start", {})
+    written = [start.get(key) for key in ("run", "run_then")] if isinstance(start, dict) else []
+    return [Path(os.path.normpath(run.resolve() / place)) for place in written if isinstance(place, str)]
 
 
 def evaluation_places(lock: Mapping[str, Any], run: Path, name: str) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
@@ -23,6 +24,7 @@ from .reader.parser import parse
 from .reader.problems import Problem, RejectedError
 from .reader.source import Mark, Node, Source
 from .recipe import Recipe
+from .starting import START, find_run, pinned, with_parts_of_start
 from .validation import validate
 
 
@@ -77,7 +79,7 @@ class LoadedRecipe:
             return self.judges[path[-1]]
         node, unwritten = self.node.reach(path)
         marks = [] if unwritten else list(_strings(node, self._shape_at(path)))
-        places = {_directory(mark) or self.directory for mark in marks}
+        places = {mark.directory or self.directory for mark in marks}
         if len(places) > 1:
             told = ", ".join(sorted(map(displayed, places)))
             raise RejectedError(
@@ -98,6 +100,15 @@ class LoadedRecipe:
             shape = shape_below(shape, self.node.reach(path[:depth])[0], key)
         return shape
 
+    def start_directory(self) -> FilePath:
+        """The run that the recipe starts from.
+
+        Raises:
+            InputError: it is not where the recipe says.
+        """
+        assert self.recipe.start is not None, "it has a start"
+        return find_run(self.recipe.start.run, self.directory_of(START, "run"))
+
 
 def load(source: str | FilePath | Mapping[str, Any], overrides: Sequence[str] = ()) -> LoadedRecipe:
     """The recipe in a file, of a name, in an object, or in standard input ("-"), with the changes `overrides`
@@ -114,7 +125,11 @@ def load(source: str | FilePath | Mapping[str, Any], overrides: Sequence[str] = 
         path = find(source)
         node = read(path)
     directory = FilePath.cwd() if path is None else path.absolute().parent
-    return validated(override_all(extended(node, path, directory), overrides, Recipe), path, directory, overrides)
+    whole = extended(node, path, directory)
+    first = [option for option in overrides if re.match(r"start\b", option)]  # it says what others may change
+    whole = with_parts_of_start(override_all(whole, first, Recipe), directory, Recipe)
+    others = [option for option in overrides if option not in first]
+    return validated(override_all(whole, others, Recipe), path, directory, overrides)
 
 
 def validated(node: Node, path: FilePath | None, directory: FilePath, overrides: Sequence[str] = ()) -> LoadedRecipe:
@@ -124,7 +139,8 @@ def validated(node: Node, path: FilePath | None, directory: FilePath, overrides:
         RecipeError: everything that is wrong with it.
     """
     try:
-        recipe = validate(Recipe, node)
+        node = with_parts_of_start(node, directory, Recipe)
+        recipe = pinned(validate(Recipe, node), node, directory)
     except RejectedError as error:
         raise RejectedError([_with_origin(problem, path) for problem in error.problems]) from None
     except PartError as error:  # raised by a part's own check, where it should have been a ValueError
@@ -189,11 +205,6 @@ def _strings(node: Node, shape: Shape, key: str = "") -> Iterator[Mark]:
     elif isinstance(node.value, tuple):
         for index, item in enumerate(node.value):
             yield from _strings(item, shape_below(shape, node, index))
-
-
-def _directory(mark: Mark) -> FilePath | None:
-    """The directory of the file of a mark: for an option the current one, for an object made in Python None."""
-    return mark.source.directory if mark.source.path is None else mark.source.path.absolute().parent
 
 
 def _layer(node: Node) -> Node:

@@ -128,6 +128,8 @@ class _Walk:
         if depth + 1 == len(self.change.path):
             return self.changed(node, key, replace(self.change.value, key=mark), shape)
         child = node.child(key) or (default_at(model, key, mark) if model else None)
+        if child is None and _takes_plain_object(shape_below(shape, node, key)):
+            child = Node({}, mark)
         if child is None and model is None and kind_at(shape) is not None:
             return node  # an unknown part: validation will say so
         if child is None:
@@ -180,6 +182,14 @@ class _Walk:
 
     def fail(self, depth: int, message: str, notes: tuple[str, ...] = (), place: Path = ()) -> NoReturn:
         raise RejectedError([Problem(message, self.change.marks[depth], place, notes=notes)])
+
+
+def _takes_plain_object(shape: Shape) -> bool:
+    """Whether an object of a recipe's own goes there, which is no part: `start`, say."""
+    return kind_at(shape) is None and model_at(shape, Node({}, _NOWHERE)) is not None
+
+
+_NOWHERE = Mark(Source("", ""), 0, 0)
 
 
 def _fail(message: str, mark: Mark) -> NoReturn:

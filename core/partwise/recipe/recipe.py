@@ -5,12 +5,21 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from partwise.data.row_layout import RowLayout
 from partwise.parts import slots
 from partwise.parts.slot import use
-from partwise.runs.identity import fingerprint
+from partwise.runs.identity import ADDED, fingerprint
 
 VERSION = 1
 """The version of the recipe format that this partwise reads and writes."""
@@ -49,13 +58,28 @@ Evaluations = Annotated[
 ]
 """Evaluations by name."""
 
+_SETTINGS = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, use_attribute_docstrings=True)
+
+
+class Start(BaseModel):
+    """The weights that training begins with, instead of first ones that are drawn."""
+
+    model_config = _SETTINGS
+
+    run: Annotated[str, Field(min_length=1)]
+    """Directory of a run, or of an imported checkpoint, relative to this file or to the current directory. Its
+    tokenizer is taken, too; a model, tokenizer or objective that the recipe leaves out is the run's."""
+    weights: Literal["last", "best"] = "last"
+    """Which of its weights: the final ones, or those with the lowest validation loss, which a run may have before it is
+    finished. Where it keeps an average of its weights, it is that average."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Hash of the file of these weights. It is looked up where it is not written; where it is, no others are taken."""
+
 
 class Recipe(BaseModel):
     """A recipe: one JSON file that says which data, tokenizer, model and trainer make a language model."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, validate_default=True, use_attribute_docstrings=True
-    )
+    model_config = _SETTINGS
 
     partwise: Version
     """Version of the recipe format."""
@@ -75,6 +99,15 @@ class Recipe(BaseModel):
     """What it learns to predict, and how that is scored in training."""
     trainer: slots.Trainer
     """How it is trained."""
+    start: Start | None = None
+    """The run whose weights training begins with: fine-tuning, other data, another rate. null: first weights are
+    drawn."""
+    trainable: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] | None = None
+    """The modules and parameters that learn, by the names that `partwise inspect` shows: "blocks.*.mixer", "head". A
+    name holds for whatever has it in its path, and for all that is within. null: everything learns; with an adapter,
+    the adapter alone."""
+    adapter: slots.Adapter | None = None
+    """What learns beside the layers of a model whose own weights stay as they are. null: nothing."""
     sampler: slots.Sampler = use("temperature")
     """How it generates text, unless the command says otherwise."""
     trackers: tuple[slots.Tracker, ...] = ()
@@ -84,6 +117,11 @@ class Recipe(BaseModel):
     seed: NonNegativeInt = 0
     """Seed of everything random; two runs that differ only in it are repetitions of one experiment."""
 
+    @model_serializer(mode="wrap")
+    def _without_null(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What was added to recipes later is left out where it is not used, so that older recipes keep their names."""
+        return {key: value for key, value in handler(self).items() if value is not None or key not in ADDED}
+
     def resolved(self) -> dict[str, Any]:
         """The recipe as JSON values with every default written out; loading it gives an equal recipe."""
         return self.model_dump(mode="json")
@@ -92,9 +130,10 @@ class Recipe(BaseModel):
         """Ten hexadecimal digits that change whenever what is trained changes.
 
         A hash of data, rows, tokenizer, model, objective and trainer with every default written out, so neither the
-        order of keys nor whether a default is spelt out matters. Name and about are left out because they are labels;
-        the sampler and the evaluations because they act on the trained model and leave training alone, the trackers
-        because they only watch it; the seed because runs that differ only in it are repetitions of one experiment, and
-        a study finds them by their common fingerprint.
+        order of keys nor whether a default is spelt out matters; and, where there are any, of the adapter, of what
+        learns, and of the weights that training starts from (of these, wherever they are kept). Name and about are left
+        out because they are labels; the sampler and the evaluations because they act on the trained model and leave
+        training alone; the trackers because they only watch it; the seed because runs that differ only in it are
+        repetitions of one experiment, and a study finds them by their common fingerprint.
         """
         return fingerprint(self.resolved())

@@ -6,7 +6,8 @@ Draft 2020-12. `$defs` has, for every kind, what fits there ("mixer") and, for e
 A recipe that extends another one says only what changes: no key is required, and null deletes. Which of its
 objects replace a part and which are merged into one depends on the recipe it extends, which a schema cannot
 read. So everything has a second definition ("mixer-patch"), which accepts whatever is right for *some*
-recipe. The key "extends" decides which of the two applies.
+recipe. The key "extends" decides which of the two applies. A recipe with a "start" ("recipe-started") may leave
+tokenizer, model and objective to it, or change those of the start.
 
 For a recipe that extends nothing, the schema accepts what `load` accepts, except for what a schema cannot
 say: checks that a part makes across its knobs, numbers beyond 64 bits, and that 600.0 is not a whole number
@@ -28,9 +29,11 @@ from partwise.parts.registry import RegisteredPart, registry
 from partwise.parts.shapes import shape_of
 
 from .recipe import Recipe
+from .starting import LEFT, START
 
 Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_HAS_START: Schema = {"properties": {START: {"type": "object"}}, "required": [START]}
 _SELF: Schema = {"type": "string", "description": "Where editors find this schema."}
 _EXTENDS: Schema = {
     "type": "string",
@@ -48,7 +51,9 @@ def json_schema() -> Schema:
     whole |= {name: _any_part(kind, "") for name, kind in kinds.items()}
     patches = {f"{key}-patch": _relaxed(definition) for key, definition in whole.items() if key not in kinds}
     patches |= {f"{name}-patch": _any_part(kind, "-patch") for name, kind in kinds.items()}
-    for key, head in (("recipe", {"$schema": _SELF}), ("recipe-patch", {"$schema": _SELF, "extends": _EXTENDS})):
+    whole["recipe-started"] = _started(whole["recipe"])
+    heads = {"recipe": {"$schema": _SELF}, "recipe-started": {"$schema": _SELF}}
+    for key, head in (heads | {"recipe-patch": {"$schema": _SELF, "extends": _EXTENDS}}).items():
         definition = (whole | patches)[key]
         definition["properties"] = head | definition["properties"]
     return {
@@ -57,9 +62,22 @@ def json_schema() -> Schema:
         "type": "object",
         "if": {"required": ["extends"]},
         "then": _ref("recipe-patch"),
-        "else": _ref("recipe"),
+        "else": {"if": _HAS_START, "then": _ref("recipe-started"), "else": _ref("recipe")},
         "$defs": whole | patches,
     }
+
+
+def _started(recipe: Schema) -> Schema:
+    """A recipe that starts from a run."""
+    properties = {
+        key: schema if key not in LEFT else {"anyOf": [schema, _PATCH]} for key, schema in recipe["properties"].items()
+    }
+    required = [key for key in recipe["required"] if key not in LEFT]
+    return recipe | {"properties": properties, "required": required}
+
+
+_PATCH: Schema = {"type": "object", "not": {"required": ["use"]}}
+"""Changes to a part that is written elsewhere."""
 
 
 def json_schema_of(model: type[BaseModel], key: str, places: Mapping[str, Schema]) -> Schema:

@@ -15,14 +15,23 @@ from partwise.storage.atomic import flush_to_disk
 
 from .checkpoint import Checkpoint, read, read_valid_loss, verify, write
 from .layout import CHECKPOINT, METRICS
+from .manifest import Segment
 
 
 class Checkpoints:
-    """The checkpoints in a run's `directory`; `run` is its identity, so that those of another run are not used."""
+    """The checkpoints in a run's `directory`; `run` is its identity, so that those of another run are not used.
 
-    def __init__(self, directory: Path, run: str) -> None:
+    Those of earlier `segments` have the identity that the run had then.
+    """
+
+    def __init__(self, directory: Path, run: str, segments: tuple[Segment, ...] = ()) -> None:
         self.directory = directory
         self.run = run
+        self.segments = segments
+
+    def owner(self, step: int) -> str:
+        """The identity that the run had when it made update `step`."""
+        return next((one.run for one in self.segments if step <= one.steps), self.run)
 
     def steps(self) -> list[int]:
         """The steps for which there are checkpoints, good or not, in rising order."""
@@ -48,7 +57,7 @@ class Checkpoints:
         partial = place.with_name(f".{place.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         try:
-            write(partial, saved, self.run)
+            write(partial, saved, self.owner(saved.step))
             if place.exists():
                 self._remove(saved.step)
             partial.rename(place)
@@ -66,7 +75,7 @@ class Checkpoints:
         Raises:
             WorkError: it is damaged, or another run's.
         """
-        verify(self.place(step), self.run)
+        verify(self.place(step), self.owner(step))
         return self.place(step)
 
     def is_good(self, step: int) -> bool:
@@ -94,7 +103,7 @@ class Checkpoints:
         problems: dict[int, str] = {}
         for step in reversed(self.steps()):
             try:
-                saved = read(self.place(step), step, self.run)
+                saved = read(self.place(step), step, self.owner(step))
                 use(saved)
             except PartwiseError as error:
                 problems[step] = str(error)
@@ -132,6 +141,6 @@ class Checkpoints:
 
     def _valid_loss(self, step: int) -> float | None:
         try:
-            return read_valid_loss(self.place(step), self.run)
+            return read_valid_loss(self.place(step), self.owner(step))
         except PartwiseError:
             return None

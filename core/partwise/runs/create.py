@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def create_or_resume(
     run = run_identity(recipe, lock.get("data"))
     try:
         manifest = Manifest.read(directory)
+        _refuse_gone_on(manifest, run)
         if manifest.run != run == _identity_there(directory):
             raise WorkError(f"{directory / MANIFEST} belongs to another run")
     except WorkError as error:
@@ -54,6 +56,18 @@ def create_or_resume(
         return
     _mend(manifest, texts, run, say)
     _refuse_another(directory, recipe, tokenizer)
+
+
+def _refuse_gone_on(manifest: Manifest, run: str) -> None:
+    """
+    Raises:
+        InputError: the run was that of this recipe, and has gone on since.
+    """
+    if any(one.run == run for one in manifest.segments):
+        raise InputError(
+            f"the run in {manifest.directory} has gone on since this recipe was finished; to continue it: "
+            f"partwise train {manifest.directory}; to train the recipe again, take another directory (--out)"
+        )
 
 
 def _identity_there(directory: Path) -> str | None:
@@ -119,7 +133,7 @@ def _mend(manifest: Manifest, texts: dict[str, str], run: str, say: Say) -> None
         files[name] = entry
         say(f"{problem}; this command wrote it again")
     if files != manifest.files:
-        Manifest(manifest.directory, files, manifest.run).write()
+        replace(manifest, files=files).write()
 
 
 def _refuse_another(directory: Path, recipe: dict[str, Any], tokenizer: dict[str, Any] | None = None) -> None:

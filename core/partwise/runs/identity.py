@@ -14,9 +14,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-TRAINED = ("data", "rows", "tokenizer", "model", "objective", "trainer")
+TRAINED = ("data", "rows", "tokenizer", "model", "objective", "trainer", "start", "trainable", "adapter")
 """The choices that decide what is trained."""
-ADDED: Mapping[str, Any] = {"rows": {"documents": "open", "draw": "independent", "packing": None}}
+ADDED: Mapping[str, Any] = {
+    "rows": {"documents": "open", "draw": "independent", "packing": None},
+    "start": None,
+    "trainable": None,
+    "adapter": None,
+}
 """What recipes meant that were written before there was such a choice. One that still says this trains the same, and
 its runs keep their names."""
 REPEATED = ("partwise", "seed")
@@ -26,9 +31,15 @@ UNTRAINED = ("name", "about", "sampler", "trackers", "evaluations")
 
 
 def trained(recipe: Mapping[str, Any], *also: str) -> dict[str, Any]:
-    """What of a recipe is trained, and what stands under the keys `also`."""
+    """What of a recipe is trained, and what stands under the keys `also`.
+
+    Of weights that it starts from, that is their hash, wherever they are.
+    """
     said = {key: recipe[key] for key in (*TRAINED, *also) if key in recipe}
-    return {key: value for key, value in said.items() if key not in ADDED or value != ADDED[key]}
+    found = {key: value for key, value in said.items() if key not in ADDED or value != ADDED[key]}
+    if isinstance(start := found.get("start"), Mapping):
+        found["start"] = {"sha256": start.get("sha256")}
+    return found
 
 
 def fingerprint(recipe: Mapping[str, Any]) -> str:

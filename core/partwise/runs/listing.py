@@ -42,6 +42,10 @@ class Listed:
     """Since something of it was last written."""
     problem: str | None = None
     """What is damaged."""
+    start: str | None = None
+    """The run that it started from, where that was then."""
+    segments: tuple[int, ...] = ()
+    """Updates that it had made each time it was finished, before it went on."""
     evaluations: Mapping[str, float] = field(default_factory=dict)
     """The newest figures of the recipe's evaluations, by name, and of others that it was judged by afterwards."""
 
@@ -81,6 +85,8 @@ def listed(directory: Path) -> Listed:
         newest.get(VALID_BITS_PER_BYTE),
         max(age, 0.0),
         evaluations=_evaluations(run, newest),
+        start=_start(run),
+        segments=tuple(one.steps for one in run.segments),
     )
 
 
@@ -88,6 +94,12 @@ def _evaluations(run: Run, newest: Mapping[str, Any]) -> dict[str, float]:
     own = {name: value for name, value in newest.items() if judged(name)}
     others = {one.name: one.value for one in kept(run) if one.weights == "last"}
     return own | {name: value for name, value in others.items() if name not in own}
+
+
+def _start(run: Run) -> str | None:
+    """As it was written; where that is not known, as its hash."""
+    start = run.recipe.get("start")
+    return str(start.get("run", start.get("sha256"))) if isinstance(start, dict) else None
 
 
 def _found(directory: Path, depth: int) -> Iterator[Path]:

@@ -1,8 +1,9 @@
 """A manifest: size and checksum of the files in a directory, so that damage is found before the files are used.
 
 `{"run": "...", "files": {"model.safetensors": {"bytes": 1200, "sha256": "9f8..."}}, "sha256": "..."}`, where the last
-checksum covers the rest. A reader asks only for files whose names it knows; other names in a manifest are ignored, so
-that it cannot lead anywhere.
+checksum covers the rest. Of a run that went on after it was finished, it also has `"segments": [{"steps": 600, "run":
+"..."}]`: how many updates it had made then, and its identity until then. A reader asks only for files whose names it
+knows; other names in a manifest are ignored, so that it cannot lead anywhere.
 """
 
 from __future__ import annotations
@@ -42,12 +43,24 @@ class FileEntry:
 
 
 @dataclass(frozen=True)
+class Segment:
+    """What a run was before it went on."""
+
+    steps: int
+    """Updates that it had made when it was finished."""
+    run: str
+    """Its identity until then."""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The files of one directory; `run` is the identity of the run that they belong to."""
 
     directory: Path
     files: dict[str, FileEntry] = field(default_factory=dict)
     run: str = ""
+    segments: tuple[Segment, ...] = ()
+    """What the run was before it went on, the first segment first."""
 
     @classmethod
     def read(cls, directory: Path) -> Manifest:
@@ -62,9 +75,10 @@ class Manifest:
                 raise WorkError(f"{path} is a link, not a file of its own")
             content = read_json(path)
             files = {name: _entry(value) for name, value in content["files"].items()}
-            if content["sha256"] != _sum(content["run"], content["files"]):
+            segments = tuple(_segment(value) for value in content.get("segments", ()))
+            if content["sha256"] != _sum(content["run"], content["files"], content.get("segments")):
                 raise WorkError(f"{path} is damaged: its SHA-256 is not that of the file that was written")
-            return cls(directory, files, str(content["run"]))
+            return cls(directory, files, str(content["run"]), segments)
         except InputError:
             raise WorkError(f"{path} is missing") from None
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -77,7 +91,9 @@ class Manifest:
     def as_json(self) -> dict[str, Any]:
         """The JSON value that is written."""
         files = {name: {"bytes": entry.size, "sha256": entry.sha256} for name, entry in self.files.items()}
-        return {"run": self.run, "files": files, "sha256": _sum(self.run, files)}
+        segments = [vars(one) for one in self.segments]
+        told = {"segments": segments} if segments else {}
+        return {"run": self.run, "files": files, **told, "sha256": _sum(self.run, files, segments)}
 
     def damage(self, name: str) -> str | None:
         """What is wrong with one of its files, in words; None if nothing."""
@@ -109,9 +125,17 @@ class Manifest:
                 raise WorkError(problem)
 
 
-def _sum(run: str, files: dict[str, Any]) -> str:
+def _sum(run: str, files: dict[str, Any], segments: Any = None) -> str:
     """A checksum of the manifest itself, so that its own damage is not blamed on the files."""
-    return hashlib.sha256(json.dumps([run, files], sort_keys=True).encode()).hexdigest()
+    content = [run, files, segments] if segments else [run, files]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _segment(value: Any) -> Segment:
+    steps, run = value["steps"], value["run"]
+    if type(steps) is not int or type(run) is not str:
+        raise TypeError
+    return Segment(steps, run)
 
 
 def _entry(value: Any) -> FileEntry:

@@ -23,8 +23,8 @@ from .checkpoints import Checkpoints
 from .create import create_or_resume, first_difference
 from .finish import HOW_TO_RESTORE, best_weights, last_weights, mend_final, write_final
 from .identity import run_identity
-from .layout import LOCK, MANIFEST, METRICS, RECIPE, STATUS, TOKENIZER, WEIGHTS
-from .manifest import Manifest
+from .layout import GOING_ON, LOCK, MANIFEST, METRICS, RECIPE, STATUS, TOKENIZER, WEIGHTS
+from .manifest import Manifest, Segment
 from .metrics import MetricsLog, MetricsRow
 from .ownership import alone_in, holder
 
@@ -59,6 +59,7 @@ class Run:
         tokenizer: dict[str, Any],
         lock: dict[str, Any],
         say: Say = lambda line: None,
+        segments: tuple[Segment, ...] = (),
     ) -> None:
         self.directory = directory
         self.recipe = recipe
@@ -66,7 +67,8 @@ class Run:
         self.lock = lock
         self._say = say
         self._metrics = MetricsLog(directory / METRICS)
-        self._checkpoints = Checkpoints(directory, run_identity(recipe, lock.get("data")))
+        self.segments = segments
+        self._checkpoints = Checkpoints(directory, run_identity(recipe, lock.get("data")), segments)
 
     @classmethod
     def create(
@@ -103,14 +105,17 @@ class Run:
         """
         if not (directory / RECIPE).is_file() and not (directory / MANIFEST).is_file():
             raise InputError(f"{directory} holds no run: it has no {RECIPE}")
+        if (directory / GOING_ON).is_file():
+            raise WorkError(f"{directory} was about to go on when it was stopped: partwise train {directory} does so")
         try:
-            Manifest.read(directory).verify((RECIPE, TOKENIZER, LOCK))
+            manifest = Manifest.read(directory)
+            manifest.verify((RECIPE, TOKENIZER, LOCK))
         except WorkError as error:
             raise WorkError(
                 f"{error}; run the training command again, which repairs what it can, or restore it from a copy"
             ) from error
         recipe, tokenizer, lock = (read_json(directory / name) for name in (RECIPE, TOKENIZER, LOCK))
-        return cls(directory, recipe, tokenizer, lock)
+        return cls(directory, recipe, tokenizer, lock, segments=manifest.segments)
 
     @property
     def finished(self) -> bool:
@@ -121,6 +126,14 @@ class Run:
     def step(self) -> int:
         """Updates that the newest checkpoint holds; 0 if there is none."""
         return max(self._checkpoints.steps(), default=0)
+
+    def is_good(self, step: int) -> bool:
+        """Whether the checkpoint of an update is there, and undamaged."""
+        return self._checkpoints.is_good(step)
+
+    def place_of(self, step: int) -> Path:
+        """The directory of the checkpoint of an update."""
+        return self._checkpoints.place(step)
 
     @property
     def best(self) -> int | None:

@@ -22,6 +22,7 @@ from string import Template
 from partwise.errors import InputError, WorkError
 
 PARTS: Mapping[str, str] = {
+    "adapter": "gains",
     "attention": "sinks",
     "block": "rezero",
     "data": "brackets",

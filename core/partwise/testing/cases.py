@@ -25,7 +25,7 @@ from .violation import require
 MODULE_KINDS = frozenset(
     {
         "embedding", "position", "score", "mixer", "feedforward", "router", "norm", "residual", "block", "model",
-        "objective",
+        "objective", "adapter",
     }
 )  # fmt: skip
 """Kinds of the core whose parts build an `nn.Module`."""

@@ -222,6 +222,12 @@ def _of_batch(part: Any, site: Any, rows: int, length: int) -> Probe:
     return Probe(tuple(inputs.values()), call, batch)
 
 
+def _of_adapter(part: Any, site: Any, rows: int, length: int) -> Probe:
+    outputs = sum(site.outputs)
+    given = (numbers(rows, length, site.inputs), numbers(outputs, site.inputs, seed=2), numbers(outputs, seed=3))
+    return Probe(given, lambda module, x, weight, bias: module(x, weight, bias))
+
+
 def _of_stream(part: Any, site: Any, rows: int, length: int) -> Probe:
     def call(module: Any, stream: Tensor, branch: Tensor) -> Tensor:
         read, written = module.read(stream), module.write(stream, branch)
@@ -261,6 +267,7 @@ def model_batch(part: Any, site: Any, rows: int, length: int, seed: int = 1) -> 
 
 
 _PROBES: dict[str, Callable[[Any, Any, int, int], Probe]] = {
+    "adapter": _of_adapter,
     "embedding": _of_tokens,
     "position": _of_position,
     "score": _of_heads,

@@ -1,3 +1,4 @@
+from .continuing import continue_run as continue_run
 from .judging import Judgement as Judgement
 from .judging import judge as judge
 from .judging import keep as keep

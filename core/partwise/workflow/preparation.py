@@ -9,12 +9,14 @@ When a part does not fit its place, the error shows that place in the recipe's f
 
 from __future__ import annotations
 
+import copy
 import glob
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, cast
 
 from torch import nn
@@ -29,10 +31,10 @@ from partwise.data.marks import marks_of
 from partwise.data.mixed import split_of
 from partwise.data.packing import Packing
 from partwise.data.protocols import Data, Split, Tokenizer
-from partwise.data.specials import NAMES, WITHIN, with_specials
-from partwise.errors import PartwiseError, WorkError
+from partwise.data.specials import with_specials
+from partwise.errors import PartwiseError
 from partwise.modules.protocols import Model
-from partwise.parts.kinds import DataPart, TokenizerPart
+from partwise.parts.kinds import DataPart
 from partwise.parts.part import parts_within
 from partwise.parts.sites import DataSite, ModelSite, TokenizerSite
 from partwise.provenance.sources import source_hash
@@ -43,6 +45,8 @@ from partwise.wording import many
 
 from .evaluations import Named, evaluations_of
 from .placing import at
+from .sites import model_site
+from .starting import Beginning, beginning, learn, refuse_other_model, start_of
 
 Say = Callable[[str], None]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
@@ -62,6 +66,8 @@ class Assembled:
     trackers: tuple[tuple[str, Tracker], ...]
     """With their names."""
     evaluations: tuple[Named, ...]
+    start: Beginning | None = None
+    """What the recipe starts from, if it does."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +100,13 @@ class Prepared:
         return train.scored_tokens / max(1, len(train.bounds) - 1)
 
     def skeleton(self) -> Model:
-        """The model on the meta device; a new one at each call, since filling a skeleton changes it."""
+        """The model on the meta device, without adapters; a new one at each call, since filling a skeleton changes
+        it."""
         return skeleton(self.loaded, self.site)
+
+    def learning(self) -> Model:
+        """The same with its adapters, and knowing which of its weights learn."""
+        return _learning(self.loaded, self.skeleton())
 
     def for_recipe(self, loaded: LoadedRecipe) -> Prepared:
         """The same for another recipe with this data and this tokenizer; reads and encodes nothing.
@@ -106,20 +117,37 @@ class Prepared:
         return replace(self, loaded=loaded, batches=batches_of(loaded, self.batches.encoded, self.tokenizer))
 
 
-def check(loaded: LoadedRecipe) -> Assembled:
+def check(loaded: LoadedRecipe, directory: Path | None = None) -> Assembled:
     """Assembles the recipe's model on the meta device, and its other parts as far as that reads no text.
 
+    Args:
+        directory: of the run that is to be trained.
+
     Raises:
-        RecipeError: a part does not fit its place; the message shows where in the file.
+        RecipeError: a part does not fit its place, or the recipe cannot start from what it says; the message shows
+            where in the file.
     """
-    site = _planned_site(loaded)
+    start = beginning(loaded, directory)
+    site = _planned_site(loaded) if start is None else model_site(loaded, start.tokenizer)
     data, model = data_of(loaded), skeleton(loaded, site)
+    if start is not None:
+        refuse_other_model(loaded, model, start)
+    learning = _learning(loaded, model)
     with at(loaded, "trainer"):
         trainer = loaded.recipe.trainer.assemble(None)
-        loaded.recipe.trainer.suits(cast(nn.Module, model))
+        loaded.recipe.trainer.suits(cast(nn.Module, learning))
     with at(loaded, "sampler"):
         loaded.recipe.sampler.assemble(None)
-    return Assembled(data, site, model, trainer, tuple(_trackers(loaded)), evaluations_of(loaded, model))
+    return Assembled(data, site, model, trainer, tuple(_trackers(loaded)), evaluations_of(loaded, model), start)
+
+
+def _learning(loaded: LoadedRecipe, model: Model) -> Model:
+    """The model as it learns: itself or, with adapters or with weights that stay as they are, another like it."""
+    if loaded.recipe.adapter is None and loaded.recipe.trainable is None:
+        return model
+    other = cast(nn.Module, copy.deepcopy(model))
+    learn(other, loaded, None)
+    return cast(Model, other)
 
 
 def prepare(
@@ -129,13 +157,16 @@ def prepare(
 
     Args:
         say: called with a line before anything that takes a while.
-        tokenizer: taken instead of training the recipe's; a run's own.
+        tokenizer: taken instead of training the recipe's; a run's own. Unless given, a recipe with a start has that of
+            its start.
         data: the recipe's data set, if it is already assembled.
 
     Raises:
         InputError: the data, or a part that reads it, is not as it must be.
     """
     data = data_of(loaded) if data is None else data
+    if tokenizer is None and (start := beginning(loaded)) is not None:
+        tokenizer = start.tokenizer
     if tokenizer is None:
         tokenizer = tokenizer_of(loaded, data, say)
     batches = batches_of(loaded, encoded_splits(loaded, data, tokenizer, say=say), tokenizer)
@@ -270,24 +301,6 @@ def _code(recipe: Recipe) -> str:
     return "".join(sorted({source_hash(type(recipe.data)), *within})) + source_hash(type(recipe.tokenizer))
 
 
-def restored(part: TokenizerPart, content: dict[str, Any]) -> Tokenizer:
-    """The tokenizer that a run holds; the run may come from a stranger.
-
-    Raises:
-        PartwiseError: the part cannot have written this.
-    """
-    try:
-        if content.keys() == {NAMES, WITHIN}:
-            return with_specials(part.restore(content[WITHIN]), content[NAMES])
-        return part.restore(content)
-    except PartwiseError:
-        raise
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
-        raise WorkError(
-            f"the run's tokenizer.json is not that of a tokenizer {part.name!r}: {type(error).__name__}: {error}"
-        ) from error
-
-
 def skeleton(loaded: LoadedRecipe, site: ModelSite) -> Model:
     """The recipe's model on the meta device.
 
@@ -296,12 +309,6 @@ def skeleton(loaded: LoadedRecipe, site: ModelSite) -> Model:
     """
     with at(loaded, "model"):
         return assembly.skeleton(loaded.recipe.model, site)
-
-
-def model_site(loaded: LoadedRecipe, tokenizer: Tokenizer) -> ModelSite:
-    """Where the recipe's model is built."""
-    objective = loaded.recipe.objective
-    return ModelSite(tokenizer.vocab_size + len(objective.reserves()), tokenizer.end, objective)
 
 
 def _planned_site(loaded: LoadedRecipe, vocabulary: int | None = None) -> ModelSite:
@@ -328,5 +335,8 @@ def inspect(loaded: LoadedRecipe, vocabulary: int | None = None) -> Inspection:
     Raises:
         RecipeError: a part does not fit its place.
     """
-    with at(loaded, "model"):
-        return inspect_model(loaded.recipe.model, _planned_site(loaded, vocabulary))
+    start = start_of(loaded) if vocabulary is None else None
+    site = _planned_site(loaded, vocabulary) if start is None else model_site(loaded, start.tokenizer)
+    model = skeleton(loaded, site)
+    learn(cast(nn.Module, model), loaded, None)
+    return inspect_model(loaded.recipe.model, site, model)

@@ -17,14 +17,16 @@ from partwise.errors import InputError, PartwiseError
 from partwise.machine import torch_device
 from partwise.modules.protocols import Model
 from partwise.parts.kinds import SamplerPart
-from partwise.provenance.lock import changes, data_places, lock
+from partwise.provenance.lock import changes, data_places, evaluation_places, lock, start_places
 from partwise.recipe import LoadedRecipe, Recipe, RejectedError, load
 from partwise.runs.run import Run
 from partwise.training.evaluation import Metrics
 from partwise.training.evaluation import evaluate as evaluate_model
 
 from .placing import at
-from .preparation import Prepared, data_of, model_site, prepare, restored, skeleton
+from .preparation import Prepared, data_of, prepare, skeleton
+from .sites import model_site, restored
+from .starting import with_adapters
 
 Weights = Literal["last", "best"]
 
@@ -88,6 +90,36 @@ class Reopened:
         ) from problem
 
 
+def recipe_of(run: Run, data: Path | None = None) -> LoadedRecipe:
+    """The recipe of a run, with what it reads where that is now.
+
+    Args:
+        data: the directory that names of data files are relative to now.
+    """
+    loaded = load(run.recipe)
+    judges = {
+        name: next((place for place in places if place.is_dir()), places[0])
+        for name in loaded.recipe.evaluations
+        if (places := evaluation_places(run.lock, run.directory, name))
+    }
+    starts = start_places(run.lock, run.directory)
+    if loaded.recipe.start is not None and starts:
+        there = next((place for place in starts if place.is_dir()), starts[0])
+        start = loaded.recipe.start.model_copy(update={"run": str(there)})
+        loaded = replace(loaded, recipe=loaded.recipe.model_copy(update={"start": start}))
+    candidates = [replace(loaded, directory=place, judges=judges) for place in data_places(run.lock, run.directory)]
+    chosen = next((one for one in candidates if data is None and _has_data(one)), candidates[0])
+    return chosen.with_data_in(data)
+
+
+def _has_data(loaded: LoadedRecipe) -> bool:
+    try:
+        data_of(loaded)
+    except PartwiseError:
+        return False
+    return True
+
+
 def reopen(directory: Path, device: str = "auto", weights: Weights = "last", data: Path | None = None) -> Reopened:
     """A trained run, ready to generate text or to be evaluated.
 
@@ -111,6 +143,7 @@ def reopen(directory: Path, device: str = "auto", weights: Weights = "last", dat
         tokenizer = restored(loaded.recipe.tokenizer, run.tokenizer)
     model = skeleton(loaded, model_site(loaded, tokenizer))
     assembly.make_room(model, loaded.recipe.seed, chosen)
+    with_adapters(cast(nn.Module, model), loaded, None)
     run.load_weights(cast(nn.Module, model), best=weights == "best")
     model.eval()
     return Reopened(run, loaded, tokenizer, model, chosen, places)

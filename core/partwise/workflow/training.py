@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from partwise import assembly
+from partwise.data.protocols import Tokenizer
 from partwise.errors import InputError, PartwiseError
 from partwise.machine import torch_device
 from partwise.provenance.lock import changes, lock
@@ -25,6 +26,7 @@ from .evaluations import WhileTraining, reader_of
 from .mixtures import in_words, mixture_plan
 from .placing import at
 from .preparation import Assembled, Prepared, check, data_of, inspect, prepare
+from .starting import Beginning, begin, tell
 
 Report = Callable[[Progress], None]
 Say = Callable[[str], None]
@@ -61,22 +63,44 @@ def train(
     directory = default_directory(loaded) if out is None else out
     chosen = local_device(torch_device(device))
     with process_group(chosen) as processes:
-        if not processes.first:
-            report, say, profile = (lambda progress: None), (lambda line: None), 0
-        if (done := _done_without_data(loaded, directory, processes, say)) is not None:
-            return done
-        with at(loaded, "trainer"):
-            loaded.recipe.trainer.runs_on(chosen.type, processes.count)
-        # Of several processes each may come to hold only a share of the model: the trainer moves it.
-        first_device = chosen if processes.count == 1 else torch.device("cpu")
-        assembled, prepared = _prepare(loaded, first_device, processes, say)
-        with _opened(prepared, directory, processes, say) as run:
-            if processes.from_first(processes.first and run.finished):
-                say("this run is finished; nothing is left to do")
-            else:
-                assembly.materialise(assembled.model, loaded.recipe.seed, first_device)
-                _fit(assembled, prepared, run, chosen, report, say, profile)
-        return run
+        return train_together(loaded, directory, processes, Watching(chosen, report, say, profile))
+
+
+@dataclass(frozen=True)
+class Watching:
+    """Where a training computes, and who follows it."""
+
+    device: torch.device
+    report: Report = lambda progress: None
+    say: Say = lambda line: None
+    profile: int = 0
+    """Steps of which to write a trace."""
+
+
+def train_together(
+    loaded: LoadedRecipe, directory: Path, processes: Processes, watching: Watching, tokenizer: Tokenizer | None = None
+) -> Run:
+    """`train`, by processes that are there already.
+
+    Args:
+        tokenizer: in place of the recipe's: that of the run, which goes on.
+    """
+    watching = watching if processes.first else Watching(watching.device)
+    chosen, say = watching.device, watching.say
+    if (done := _done_without_data(loaded, directory, processes, say)) is not None:
+        return done
+    with at(loaded, "trainer"):
+        loaded.recipe.trainer.runs_on(chosen.type, processes.count)
+    # Of several processes each may come to hold only a share of the model: the trainer moves it.
+    first_device = chosen if processes.count == 1 else torch.device("cpu")
+    assembled, prepared = _prepare(loaded, directory, first_device, processes, say, tokenizer)
+    with _opened(prepared, assembled.start, directory, processes, say) as run:
+        if processes.from_first(processes.first and run.finished):
+            say("this run is finished; nothing is left to do")
+        else:
+            begin(assembled.model, loaded, assembled.start, first_device)
+            _fit(assembled, prepared, run, watching)
+    return run
 
 
 def _done_without_data(loaded: LoadedRecipe, directory: Path, processes: Processes, say: Say) -> Run | None:
@@ -106,15 +130,25 @@ def _done_without_data(loaded: LoadedRecipe, directory: Path, processes: Process
     return run
 
 
-def _prepare(loaded: LoadedRecipe, device: torch.device, processes: Processes, say: Say) -> tuple[Assembled, Prepared]:
+def _prepare(
+    loaded: LoadedRecipe,
+    directory: Path,
+    device: torch.device,
+    processes: Processes,
+    say: Say,
+    tokenizer: Tokenizer | None,
+) -> tuple[Assembled, Prepared]:
     """Finds all that is wrong with a recipe, quick checks first, and leaves no directory behind.
 
     Raises:
         PartwiseError: a part does not fit its place, the data is not as it must be, or the model is too large.
     """
-    assembled = check(loaded)
+    assembled = check(loaded, directory)
+    if assembled.start is not None:
+        tokenizer = assembled.start.tokenizer
+        tell(loaded, assembled.start, say)
     with processes.first_before_others():  # the others find in the cache what it made
-        prepared = prepare(loaded, say, data=assembled.data)
+        prepared = prepare(loaded, say, tokenizer, assembled.data)
     prepared.batches.evaluation("valid", 1)  # raises if there is nothing to choose by
     if plan := mixture_plan(prepared):
         say(in_words(plan))
@@ -125,7 +159,9 @@ def _prepare(loaded: LoadedRecipe, device: torch.device, processes: Processes, s
 
 
 @contextmanager
-def _opened(prepared: Prepared, directory: Path, processes: Processes, say: Say) -> Iterator[Run]:
+def _opened(
+    prepared: Prepared, start: Beginning | None, directory: Path, processes: Processes, say: Say
+) -> Iterator[Run]:
     """The run to train, new or continued; no other command can train it meanwhile. In processes other than the first
     it only names the directory.
 
@@ -140,6 +176,8 @@ def _opened(prepared: Prepared, directory: Path, processes: Processes, say: Say)
         return
     with alone_in(directory):
         now = lock(loaded, data_hash, directory)
+        if start is not None and start.taken is not None:
+            now["start"] |= {"recipe": start.recipe.recipe.name, "step": start.taken.step}
         run = Run.create(directory, recipe, tokenizer, now, say)
         for change in changes(run.lock, now):
             say(f"note: since this run was started, {change}")
@@ -150,17 +188,16 @@ def _opened(prepared: Prepared, directory: Path, processes: Processes, say: Say)
         yield run
 
 
-def _fit(
-    assembled: Assembled, prepared: Prepared, run: Run, device: torch.device, report: Report, say: Say, profile: int
-) -> None:
+def _fit(assembled: Assembled, prepared: Prepared, run: Run, watching: Watching) -> None:
     """Trains the model, from wherever the run stands."""
+    device, say = watching.device, watching.say
     model, seed, decoration = assembled.model, prepared.loaded.recipe.seed, Decoration(say)
     reader = reader_of(prepared.loaded.recipe, model, prepared.tokenizer, device)
     evaluations = WhileTraining(assembled.evaluations, reader, decoration, say)
     with (
         at(prepared.loaded, "trainer"),
-        notifying(assembled.trackers, run, report, say) as notify,
-        profiled(run.directory / TRACE, profile, say) as profiler_step,
+        notifying(assembled.trackers, run, watching.report, say) as notify,
+        profiled(run.directory / TRACE, watching.profile, say) as profiler_step,
     ):
 
         def after_step(progress: Progress) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from .optimizers import Adafactor, Adam, AdamW, AdEMAMix, ByRole, Lion, Muon, ScheduleFree, Sgd
-from .schedules import Constant, Cosine, InverseSqrt, Linear, WarmupCosine, WarmupStableDecay
+from .schedules import Constant, Continued, Cosine, InverseSqrt, Linear, Piecewise, WarmupCosine, WarmupStableDecay
 from .soap import Soap
 from .trainer import Standard
 
 PARTS = (
     *(Adafactor, Adam, AdamW, AdEMAMix, Lion, Muon, ScheduleFree, Sgd, Soap),
-    *(Constant, Cosine, InverseSqrt, Linear, WarmupCosine, WarmupStableDecay),
+    *(Constant, Continued, Cosine, InverseSqrt, Linear, Piecewise, WarmupCosine, WarmupStableDecay),
     Standard,
 )
 
@@ -21,11 +21,13 @@ __all__ = [
     "AdamW",
     "ByRole",
     "Constant",
+    "Continued",
     "Cosine",
     "InverseSqrt",
     "Linear",
     "Lion",
     "Muon",
+    "Piecewise",
     "ScheduleFree",
     "Sgd",
     "Soap",

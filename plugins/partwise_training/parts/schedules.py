@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Self
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from partwise.parts import SchedulePart, ScheduleSite
+from partwise import PartError
+from partwise.parts import SchedulePart, ScheduleSite, slots
 
 if TYPE_CHECKING:
     from partwise.training import Schedule
@@ -130,3 +132,70 @@ class WarmupStableDecay(SchedulePart):
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(warmup=2, decay=0.5, floor=0.2)
+
+
+class Continued(SchedulePart):
+    """Another schedule, as it goes on after updates that were made before: by the run that training starts from."""
+
+    name = "continued"
+    known_failures: ClassVar[Mapping[str, str]] = {
+        "its_factors_are_sound[0]": "its peak may lie before the first of its own updates",
+    }
+
+    after: PositiveInt
+    """Updates that were made before."""
+    schedule: slots.Schedule
+    """The whole schedule, over those updates and over those to come."""
+
+    def build(self, site: ScheduleSite) -> Schedule:
+        from partwise_training import schedules
+
+        return schedules.Continued(self.schedule.assemble(ScheduleSite(self.after + site.steps)), self.after)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(after=30, schedule=Cosine(floor=0.1))
+        yield cls(after=5, schedule=WarmupStableDecay(warmup=10))
+
+    @classmethod
+    def equals(cls) -> Iterable[tuple[Self, Self]]:
+        yield cls(after=4, schedule=Constant()), cls(after=8, schedule=Constant())
+
+
+class Piecewise(SchedulePart):
+    """Schedules one after the other, each of which begins anew."""
+
+    name = "piecewise"
+
+    steps: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+    """Updates of each piece but the last, which has all that are left."""
+    schedules: Annotated[tuple[slots.Schedule, ...], Field(min_length=2)]
+    """The schedule of each piece."""
+
+    @model_validator(mode="after")
+    def _has_one_for_each(self) -> Self:
+        if len(self.schedules) != len(self.steps) + 1:
+            raise ValueError(
+                f"{len(self.steps)} pieces and the last make {len(self.steps) + 1}, and there are "
+                f"{len(self.schedules)} schedules; give one for each"
+            )
+        return self
+
+    def build(self, site: ScheduleSite) -> Schedule:
+        from partwise_training import schedules
+
+        ends = list(accumulate(self.steps))
+        if ends[-1] >= site.steps:
+            raise PartError(
+                f"pieces of {ends[-1]} updates leave none of {site.steps} for the last; shorten them, or train longer",
+                ("steps",),
+            )
+        lengths = (*self.steps, site.steps - ends[-1])
+        pieces = zip(self.schedules, lengths, strict=True)
+        return schedules.Piecewise([one.assemble(ScheduleSite(length)) for one, length in pieces], ends)
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(steps=(8,), schedules=(Cosine(), Linear(floor=0.5)))
+        yield cls(steps=(5,), schedules=(Constant(warmup=3), Cosine()))
+        yield cls(steps=(4, 6), schedules=(WarmupCosine(warmup=2), Constant(), Linear()))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import PositiveFloat, PositiveInt
 
 from partwise import PartError, use
-from partwise.parts import OptimizerSite, ScheduleSite, TrainerPart, slots
+from partwise.parts import OptimizerSite, SchedulePart, ScheduleSite, TrainerPart, slots
 
 from .optimizers import Sgd, Share
-from .schedules import Constant
+from .schedules import Constant, Continued, Piecewise
 
 if TYPE_CHECKING:
     from torch import nn
@@ -96,6 +96,18 @@ class Standard(TrainerPart):
 
     def with_evaluations_every(self, updates: int) -> Self:
         return self.model_copy(update={"evaluate_every": updates})
+
+    def longer(self, updates: int, schedule: Literal["anew", "on"]) -> Self:
+        lengths: tuple[int, ...] = ()
+        schedules: tuple[SchedulePart, ...] = (self.schedule,)
+        if isinstance(self.schedule, Piecewise):
+            lengths, schedules = self.schedule.steps, self.schedule.schedules
+        *earlier, last = schedules
+        length = self.steps - sum(lengths)
+        whole, before = (last.schedule, last.after) if isinstance(last, Continued) else (last, 0)
+        following = whole if schedule == "anew" else Continued(after=before + length, schedule=whole)
+        pieces = Piecewise(steps=(*lengths, length), schedules=(*earlier, last, following))
+        return self.model_copy(update={"steps": self.steps + updates, "schedule": pieces})
 
     def build(self, site: None) -> Trainer:
         from partwise_training.standard import StandardTrainer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    adapted,
     attention,
     evaluations,
     mixers,
@@ -41,6 +42,7 @@ CATALOGUE: tuple[Kill, ...] = tuple(
         parametrised,
         routers,
         evaluations,
+        adapted,
     )
     for kill in module.KILLS
 )

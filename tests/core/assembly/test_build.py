@@ -191,7 +191,7 @@ def test_a_failure_names_its_place_in_the_model() -> None:
 
 
 def test_filling_is_skipped_where_there_is_nothing_to_fill() -> None:
-    with build._NothingToFill():
+    with build.NothingToFill():
         real = nn.Linear(3, 3)
         nn.init.normal_(real.weight, mean=100.0, std=0.1)
         assert (real.weight > 90).all()

@@ -185,6 +185,29 @@ def test_a_run_trained_here_becomes_a_gpt2_for_transformers(tmp_path: Path) -> N
         torch.testing.assert_close(reopened.model(Batch(tokens, tokens)), theirs(tokens).logits, rtol=1e-5, atol=1e-5)
 
 
+def test_adapters_are_merged_into_what_transformers_loads(tmp_path: Path) -> None:
+    """A GPT-2 of theirs, imported, with adapters that have learned; logits in transformers are those here."""
+    checkpoint("gpt2", tmp_path / "in")
+    base = import_checkpoint(tmp_path / "in", tmp_path / "base")
+    (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 200)
+    recipe = {
+        "partwise": 1,
+        "name": "adapted",
+        "start": {"run": str(base.directory)},
+        "adapter": {"use": "lora", "rank": 2, "alpha": 32.0},
+        "data": {"use": "text", "files": [str(tmp_path / "text.txt")]},
+        "trainer": {"use": "standard", "steps": 4, "batch_size": 2, "optimizer": {"use": "adamw", "lr": 0.01}},
+    }
+    run = workflow.train(load(recipe), tmp_path / "run", device="cpu")
+    assert run.rows()[-1]["valid_loss"] < run.rows()[0]["valid_loss"]
+    export_run(run.directory, tmp_path / "out")
+    theirs = transformers.GPT2LMHeadModel.from_pretrained(tmp_path / "out").eval()
+    reopened = workflow.reopen(run.directory, "cpu")
+    tokens = torch.randint(V, (2, 20))
+    with torch.no_grad():
+        torch.testing.assert_close(reopened.model(Batch(tokens, tokens)), theirs(tokens).logits, rtol=1e-5, atol=1e-5)
+
+
 def test_a_model_that_no_family_has_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     run = trained(tmp_path / "run", position="alibi")
     with pytest.raises(InputError, match=r"gpt2: model\.position: learned -> alibi"):

@@ -175,3 +175,24 @@ def test_layers_are_the_outermost_in_lists_that_share_no_weights() -> None:
     layers = model["first"]
     layers[3]["a"].weight = layers[2]["a"].weight
     assert list(layers_of(model)) == [layers[0], layers[4], model["head"]["experts"][0]]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("how", ["ddp", "fsdp"])
+def test_two_processes_put_adapters_beside_weights_of_a_run_as_one_does(tmp_path: Path, alone: Run, how: str) -> None:
+    """Some weights stay as they are, some learn, and adapters beside them; the head's is read, not called."""
+    keys = {"start": {"run": str(alone.directory)}, "adapter": {"use": "lora", "targets": ["mixer"], "rank": 2}}
+    path = recipe(tmp_path, parallel=how)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **keys, "trainable": ["router", "*norm*"]}))
+    one = train(load(path), tmp_path / "one", device="cpu")
+    interrupted_at(3, path, tmp_path / "together", tmp_path)
+    ended = two_processes([str(PROGRAM), str(path), str(tmp_path / "together"), "99"], tmp_path)
+    assert [code for code, _ in ended] == [0, 0], ended
+    both = [load_file(run / "model.safetensors") for run in (one.directory, tmp_path / "together")]
+    base = load_file(alone.directory / "model.safetensors")
+    assert both[0].keys() == both[1].keys() > base.keys()
+    for name, mine in both[0].items():
+        torch.testing.assert_close(mine, both[1][name], rtol=1e-3, atol=1e-4)
+        if name in base and "router" not in name and "norm" not in name:
+            assert mine.equal(base[name]), name
+            assert both[1][name].equal(base[name]), name

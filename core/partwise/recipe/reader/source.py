@@ -49,6 +49,12 @@ class Mark:
     start: int
     end: int
 
+    @property
+    def directory(self) -> FilePath | None:
+        """That file names here are relative to: of the file; for an option the current one; for an object made in
+        Python None."""
+        return self.source.directory if self.source.path is None else self.source.path.absolute().parent
+
     def __str__(self) -> str:
         """`recipes/gpt.json:7:37`, or the option."""
         if not self.source.numbered:

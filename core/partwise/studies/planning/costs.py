@@ -53,7 +53,8 @@ class Ledger:
         from partwise import workflow
 
         recipe = loaded.recipe
-        key = _canonical(recipe.data, recipe.tokenizer, loaded.directory_of("data"), loaded.directory_of("tokenizer"))
+        places = loaded.directory_of("data"), loaded.directory_of("tokenizer")
+        key = _canonical(recipe.data, recipe.tokenizer, recipe.start, *places)
         if key not in self._prepared:
             self._prepared[key] = workflow.prepare(loaded, self._say)
         return self._prepared[key].for_recipe(loaded)
@@ -71,12 +72,8 @@ class Ledger:
         """One of the costs, without computing the others; None if it cannot be counted. Raises what `costs` raises."""
         recipe = loaded.recipe
         # Weights and FLOPs do not depend on the trainer, and tuning tries many trainers.
-        key = _canonical(
-            recipe.data,
-            recipe.tokenizer,
-            recipe.model,
-            *((recipe.rows, recipe.trainer) if quantity == "tokens" else ()),
-        )
+        by_trainer = (recipe.rows, recipe.trainer) if quantity == "tokens" else ()
+        key = _canonical(recipe.data, recipe.tokenizer, recipe.start, recipe.adapter, recipe.model, *by_trainer)
         key += f"{loaded.directory_of('data')} {loaded.directory_of('tokenizer')} {quantity}"
         if key not in self._figures:
             work: Callable[[LoadedRecipe], float | None]
@@ -93,7 +90,7 @@ class Ledger:
         return self._floors[key]
 
     def _parameters(self, loaded: LoadedRecipe) -> float:
-        return sum(parameter.numel() for parameter in self.prepared(loaded).skeleton().parameters())
+        return sum(parameter.numel() for parameter in self.prepared(loaded).learning().parameters())
 
     def _flops(self, loaded: LoadedRecipe) -> float | None:
         from partwise import workflow

@@ -74,6 +74,13 @@ class PlannedVariant:
         return self.loaded.recipe.resolved()
 
     @cached_property
+    def _start(self) -> dict[str, Any]:
+        """The recipe's start, wherever the job is done."""
+        if self.loaded.recipe.start is None:
+            return {}
+        return {"start": {**self._resolved["start"], "run": str(self.loaded.start_directory().resolve())}}
+
+    @cached_property
     def _directory(self) -> Path:
         return self.loaded.directory_of("data").resolve()
 
@@ -94,7 +101,7 @@ class PlannedVariant:
         return Job(
             identity=self.identity(seed),
             title=f"{self.name}, seed {seed}",
-            recipe={**self._resolved, "seed": seed},
+            recipe={**self._resolved, **self._start, "seed": seed},
             directory=self._directory,
             data=self.loaded.data_directory,
             metric=metric or study.study.metric.asked(),

@@ -1,6 +1,7 @@
 """The contracts, one file per kind or family of kinds. Importing this registers all of them."""
 
 from . import (
+    adapters,
     attentions,
     blocks,
     carried,
@@ -31,6 +32,7 @@ from . import (
 )
 
 __all__ = [
+    "adapters",
     "attentions",
     "blocks",
     "carried",

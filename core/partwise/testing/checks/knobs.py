@@ -25,7 +25,7 @@ from partwise.testing.probes import Probe, build, drawn, in_one, loss_of, probe,
 from partwise.testing.registering import EVERY, check
 from partwise.testing.violation import close, require, skip, violated
 
-from . import data, evaluations, optimizers, samplers, tokenizers, trainers
+from . import adapters, data, evaluations, optimizers, samplers, tokenizers, trainers
 from .parts import default_of
 
 
@@ -228,6 +228,7 @@ _OBSERVERS: dict[str, Callable[[Any, Any, bool], Any]] = {
     "tokenizer": _tokenizer,
     "data": _data,
     "evaluation": lambda part, site, training: evaluations.observed(part),
+    "adapter": lambda part, site, training: _module(part, site, training) | adapters.observed(part),
     "schedule": _schedule,
     "optimizer": _optimizer,
     "sampler": _sampler,
