@@ -102,8 +102,8 @@ def id_of(tokenizer: Tokenizer, name: str) -> int:
     own = _own(tokenizer, name)
     if own is None:
         raise InputError(
-            f"the data use a special token {name!r}, which the tokenizer has not been given; the part that makes "
-            "the data has to name it in its specials()"
+            f"the data use a special token {name!r}, which the tokenizer does not have: a part that makes data has to "
+            "name it in its specials(), and a run whose tokenizer is used again must have been trained with it"
         )
     return own
 
