@@ -37,10 +37,11 @@ class Surveyed(Protocol):
 
 def survey(data: Data, split: Split) -> Survey:
     """The figures of a split: those that the data knows, else counted by reading it once."""
-    return data.survey(split) if isinstance(data, Surveyed) else _counted(data, split)
+    return data.survey(split) if isinstance(data, Surveyed) else counted(data, split)
 
 
-def _counted(data: Data, split: Split) -> Survey:
+def counted(data: Data, split: Split) -> Survey:
+    """The figures of a split, from reading it once."""
     size = longest = this = 0
     hashes, content = array("Q"), hashlib.sha256()
     for example in data.examples(split):

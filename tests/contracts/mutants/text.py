@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from partwise.data import Example, Piece
+from partwise.data.survey import counted
 from partwise.parts import DataPart, TokenizerPart
 from partwise.testing.checks import data as data_checks
 from partwise.testing.checks import tokenizers
@@ -210,6 +212,21 @@ class OneName(Sums):
         return "sums"
 
 
+class Knowing(Sums):
+    """Knows its figures without being read."""
+
+    def survey(self, split):
+        return counted(self, split)
+
+
+class Boasting(Knowing):
+    def survey(self, split):
+        return replace(super().survey(split), texts=11)
+
+
+KILLS.plant(
+    data_checks.what_it_knows_of_its_splits_is_so, "one too many", partial(data, Knowing), partial(data, Boasting)
+)
 KILLS.plant(data_checks.examples_are_sound, "nothing scored", data, partial(data, NothingScored))
 KILLS.plant(data_checks.it_yields_the_same_each_time, "order by chance", data, partial(data, ByChance))
 KILLS.plant(data_checks.splits_share_nothing, "one in two", data, partial(data, Overlapping))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice, permutations, zip_longest
 from typing import Any
 
 from partwise.data.protocols import Example, Piece, Split
+from partwise.data.survey import Surveyed, counted
 from partwise.parts.part import Part
 from partwise.parts.sites import DataSite
 from partwise.testing.cases import examples
@@ -28,13 +30,13 @@ def first(data: Any, split: Split, most: int = MOST) -> list[Example]:
 
 def data_of(part: Part) -> Any:
     """The data set, built once for all checks: some are large."""
-    key = part.model_dump_json()
+    key = type(part), part.model_dump_json()
     if key not in _built:
         _built[key] = part.assemble(DataSite())
     return _built[key]
 
 
-_built: dict[str, Any] = {}
+_built: dict[tuple[type[Part], str], Any] = {}
 
 
 @check("data", per="example")
@@ -140,6 +142,17 @@ def its_splits_can_be_read_in_turns(part: Part) -> None:
             found += [] if example is None else [example]
     for split, one, other in zip(SPLITS, alone, together, strict=True):
         require(one == other, f"read in turns with the other splits, {split} gives something else than alone")
+
+
+@check("data", per="example")
+def what_it_knows_of_its_splits_is_so(part: Part) -> None:
+    """Figures that it gives without being read (`survey`) are those of its examples."""
+    data = data_of(part)
+    if not isinstance(data, Surveyed):
+        return
+    for split in SPLITS:
+        told, found = replace(data.survey(split), more={}), counted(data, split)
+        require(told == found, f"it says of its {split} split {told}, and its examples give {found}")
 
 
 def _whole(example: Example) -> str:
