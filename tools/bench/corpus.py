@@ -1,4 +1,5 @@
 """`python tools/bench/corpus.py`: a corpus of documents encoded from beginning to end, reading and writing included.
+They have been listed before, which is done once for each corpus.
 
 The documents are the sources of the installed packages, as often as it takes, in a temporary directory. Each line is
 measured in a process of its own, with an empty cache: one worker and two, with the fast encoder and without. The peer,
@@ -135,6 +136,7 @@ def _measured(what: str, place: Path) -> dict[str, Any]:
     settings = {"use": "text", "files": ["texts/*.txt"], "valid": 0.001, "test": 0.0}
     data: Any = resolve_part(DataPart, settings).assemble(DataSite(place))
     with tempfile.TemporaryDirectory(dir=place) as cache:
+        data.identity()  # which lists the documents, and keeps the list
         clock = _Clock()
         encoded = encode(data, tokenizer, "train", Path(cache))
         rates = clock.rates(encoded.text_bytes)
