@@ -33,6 +33,10 @@ RATES = (1.5e-3, 5e-3)
 WAYS: dict[str, dict[str, Any]] = {
     "all weights": {},
     "LoRA, rank 8": {"adapter": {"use": "lora", "rank": 8}},
+    "LoRA, rank 8, with embedding and last norm": {
+        "adapter": {"use": "lora", "rank": 8},
+        "trainable": ["embedding", "final_norm"],
+    },
     "frozen but embedding and last norm": {"trainable": ["embedding", "final_norm"]},
     "from first weights": {"start": None},
 }

@@ -42,7 +42,7 @@ def command(recipe: str, overrides: tuple[str, ...], start: Path | None, vocabul
     exact = loaded.recipe.start is not None or workflow.planned_vocabulary(loaded.recipe)[1]
     source = "given" if vocabulary else "exact" if exact else "assumed"
     if as_json:
-        print_json({"name": loaded.recipe.name, **asdict(found), "vocabulary_is": source})
+        print_json({"name": loaded.recipe.name, **asdict(found), "learning": found.learning, "vocabulary_is": source})
         return
     heading(loaded.recipe.name)
     paragraph(loaded.recipe.about)
@@ -68,7 +68,7 @@ def _totals(found: Inspection, source: str) -> list[tuple[str, str]]:
 
 def _learning(found: Inspection) -> list[tuple[str, str]]:
     """How many parameters learn, where some do not."""
-    if found.learning == found.parameters:
+    if not found.frozen:
         return []
     share = found.learning / found.parameters
     return [

@@ -70,8 +70,6 @@ class Inspection:
 
     rows: tuple[ModuleRow, ...]
     parameters: int
-    learning: int
-    """Parameters that training changes."""
     vocabulary: int
     context: int
     flops_per_token: float | None
@@ -83,6 +81,13 @@ class Inspection:
     if they cannot be counted."""
     uncounted: tuple[Uncounted, ...] = ()
     """What is None, and why."""
+    frozen: int = 0
+    """Parameters that training leaves as they are."""
+
+    @property
+    def learning(self) -> int:
+        """Parameters that training changes."""
+        return self.parameters - self.frozen
 
     def __repr__(self) -> str:
         flops = "FLOPs unknown" if self.flops_per_token is None else f"{self.flops_per_token:.3g} FLOPs per token"
@@ -108,13 +113,13 @@ def inspect_model(part: ModelPart, site: ModelSite, built: Model | None = None) 
     return Inspection(
         rows=tuple(_rows(module, shapes)),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
-        learning=sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad),
         vocabulary=model.vocabulary,
         context=model.context,
         flops_per_token=None if flops is None else flops / model.context,
         state_bytes_per_token=per_token,
         state_bytes_fixed=fixed,
         uncounted=tuple(one for one in (problem, state) if isinstance(one, Uncounted)),
+        frozen=sum(parameter.numel() for parameter in module.parameters() if not parameter.requires_grad),
     )
 
 
