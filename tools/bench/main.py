@@ -32,6 +32,7 @@ class Row:
 
 def rows() -> list[Row]:
     """Every row, in the order of the design's table."""
+    import documents
     import generation
     import mixing
     import studying
@@ -86,6 +87,18 @@ def rows() -> list[Row]:
         *(
             Row(f"mixer-{name}", f"{name}, forward and backward", "multi_head", "tokens/s", 0.5, 7, prepare)
             for name, prepare in ((name, mixing.against_attention(name)) for name in mixing.MIXERS)
+        ),
+        *(
+            Row(
+                f"masked-{name}",
+                f"{name}, 8 masked documents per window",
+                "documents open",
+                "tokens/s",
+                wanted,
+                7,
+                documents.masked(name),
+            )
+            for name, wanted in documents.WANTED.items()
         ),
     ]
 
