@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import repeat
+
 import torch
 from torch import Tensor, nn
 
@@ -34,6 +37,22 @@ class Attending(nn.Module):
 
         `positions` [T] or [B, T] are those of the queries.
         """
+        apart = mask.apart
+        if apart is None or self.weighing.backend_for(self.fuses, query, mask, bias) == "flex":
+            return self._weighed(query, key, value, mask, bias, positions)
+        rows = zip(apart.alike, apart.split(query), apart.split(key), apart.split(value), strict=True)
+        where: Iterable[Tensor | None] = repeat(None)
+        if self.reads_positions and positions is not None:
+            where = apart.numbers(positions, len(query))
+        mixed = []
+        for (one, q, k, v), here in zip(rows, where, strict=False):
+            seen, added = mask.within(one), None if bias is None else bias.within(one.length)
+            mixed.append(self._weighed(q, k, v, seen, added, here))
+        return apart.joined(mixed, len(query))
+
+    def _weighed(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Mask, bias: Bias | None, positions: Tensor | None
+    ) -> Tensor:
         cap, dropout = self.weighing.soft_cap, self.weighing.dropout if self.training else 0.0
         sinks = self.weigher.sinks
         backend = self.weighing.backend_for(self.fuses, query, mask, bias)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,11 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from partwise.modules import Flow
+
+
+ALIKE = 3.0
+"""How many times as long as the shortest the longest of segments may be that are read together: the positions of those
+that are read apart are read one after the other."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,16 @@ class Segments:
         lengths = _lengths(present, documents)
         longest = max(1, int(lengths.max()))
         return cls(present, lengths, torch.arange(longest, device=x.device) < lengths[:, None])
+
+    def alike(self) -> Iterator[tuple[Tensor, int]]:
+        """Segments of about one length: which they are, and the length of the longest, the longest first."""
+        order = self.lengths.argsort(descending=True, stable=True)
+        lengths, first = self.lengths[order].tolist(), 0
+        while first < len(lengths):
+            longest = max(1, lengths[first])
+            end = next((at for at in range(first + 1, len(lengths)) if lengths[at] * ALIKE < longest), len(lengths))
+            yield order[first:end], longest
+            first = end
 
     def to_rows(self, x: Tensor) -> Tensor:
         """Inputs [B, T, C] to rows [N, L, C], 0 after each row's end. Nothing of the padding gets in, not even NaN."""

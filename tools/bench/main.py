@@ -32,6 +32,7 @@ class Row:
 
 def rows() -> list[Row]:
     """Every row, in the order of the design's table."""
+    import documents
     import generation
     import mixing
     import studying
@@ -87,6 +88,18 @@ def rows() -> list[Row]:
             Row(f"mixer-{name}", f"{name}, forward and backward", "multi_head", "tokens/s", 0.5, 7, prepare)
             for name, prepare in ((name, mixing.against_attention(name)) for name in mixing.MIXERS)
         ),
+        *(
+            Row(
+                f"masked-{name}",
+                f"{name}, 8 masked documents per window",
+                "documents open",
+                "tokens/s",
+                wanted,
+                7,
+                documents.masked(name),
+            )
+            for name, wanted in documents.WANTED.items()
+        ),
     ]
 
 
@@ -98,7 +111,7 @@ def main() -> None:
         sys.exit(f"no row {', '.join(unknown)}; the rows are {', '.join(known)}")
     torch.set_num_threads(min(2, torch.get_num_threads()))
     print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    print(f"{'row':<25} {'partwise':>12} {'peer':>12} {'unit':<9} {'ratio':>6} {'range':>13} {'wanted':>7}  peer")
+    print(f"{'row':<30} {'partwise':>12} {'peer':>12} {'unit':<9} {'ratio':>6} {'range':>13} {'wanted':>7}  peer")
     for row in known.values():
         if not chosen or row.name in chosen:
             _show(row)
@@ -110,7 +123,7 @@ def _show(row: Row) -> None:
     ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
     spread = f"{min(ratios):.2f}-{max(ratios):.2f}"
     print(
-        f"{row.name:<25} {ours:>12,.1f} {theirs:>12,.1f} {row.unit:<9} {statistics.median(ratios):>6.2f} "
+        f"{row.name:<30} {ours:>12,.1f} {theirs:>12,.1f} {row.unit:<9} {statistics.median(ratios):>6.2f} "
         f"{spread:>13} {row.wanted or '-':>7}  {row.peer}",
         flush=True,
     )

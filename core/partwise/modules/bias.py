@@ -25,6 +25,14 @@ class Bias:
         self.table = table
         self.queries = queries
         self._masked: dict[Mask, Tensor] = {}
+        self._within: dict[int, Bias] = {}
+
+    def within(self, length: int) -> Bias:
+        """The bias between the tokens of a document of that length, in a pass that has all of its tokens."""
+        if length not in self._within:
+            first = self.queries - length
+            self._within[length] = Bias(self.table[:, first : first + 2 * length - 1], length)
+        return self._within[length]
 
     @cached_property
     def dense(self) -> Tensor:

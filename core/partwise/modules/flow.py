@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from .apart import Apart, apart
 from .bias import Bias
 from .carried import Carried
-from .masks import Mask, Visibility
+from .masks import Hides, Mask, Visibility
 from .properties import cached_property
 
 if TYPE_CHECKING:
     from .position import PositionEncoder
+
+LONG = 256
+"""Tokens from which on attention over documents that are rows of their own is cheaper than with a mask over all."""
 
 
 def _nothing_carried() -> Carried:
@@ -161,8 +165,18 @@ class Flow:
                 keys=self.end,
                 rows=None if by_row is None else by_row.shape[0],
                 device=self.positions.device,
+                visibility=visibility,
+                apart=self._apart,
             )
         return self._masks[visibility]
+
+    @cached_property
+    def _apart(self) -> Apart | None:
+        if self.documents is None or self.length < LONG or self.start:
+            return None
+        if self.positions.device.type != "cpu" or torch.compiler.is_compiling():
+            return None  # a compiled graph has one shape, and a GPU has FlexAttention
+        return apart(self.documents, self.padding)
 
     @cached_property
     def memory_mask(self) -> Mask:
@@ -179,13 +193,13 @@ class Flow:
             device=self.positions.device,
         )
 
-    def _hidden_from(self, visibility: Visibility) -> Literal["nothing", "future", "more"]:
-        narrow = visibility.window is not None and visibility.window < self.end
-        if narrow or self.padding is not None or self.documents is not None:
+    def _hidden_from(self, visibility: Visibility) -> Hides:
+        hidden = visibility.hides(self.end)
+        if hidden == "more" or self.padding is not None or self.documents is not None:
             return "more"
-        if not visibility.causal or self.length == 1:  # a single token is the last so far and sees all of them
+        if self.length == 1:  # a single token is the last so far and sees all of them
             return "nothing"
-        return "future" if self.start == 0 else "more"
+        return "more" if hidden == "future" and self.start else hidden
 
     def rotate(self, heads: Tensor) -> Tensor:
         """Queries or keys [B, H, T, D], rotated to their positions; unchanged if no encoder rotates."""

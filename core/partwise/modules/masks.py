@@ -1,7 +1,8 @@
 """Which keys each query may see: rules, and the masks that attention kernels take.
 
 `Flow.mask` makes each mask once per pass, and all layers of equal visibility share it. A mask offers the form that
-a kernel wants: a rule for FlexAttention, a tensor of booleans for all others.
+a kernel wants: a rule for FlexAttention, a tensor of booleans for all others. Long texts of several documents, on a
+CPU, are `apart`: each document is a row of its own, and only what a layer hides within one is left to a mask.
 
 Shapes: B batch, T queries of this pass, S keys. The index of a query counts from the start of the pass, that of a
 key from the start of the text.
@@ -10,7 +11,7 @@ key from the start of the text.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, reduce
 from operator import and_
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,11 +19,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
+from .apart import Alike, Apart
 from .properties import cached_property
 
 if TYPE_CHECKING:
     from torch.nn.attention.flex_attention import BlockMask
 
+Hides = Literal["nothing", "future", "more"]
 Rule = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """From indices of row, head, query and key, which broadcast, to True where the query sees the key. FlexAttention calls
 it a `mask_mod`."""
@@ -56,6 +59,19 @@ class Visibility:
 
         return sees
 
+    def hides(self, tokens: int) -> Hides:
+        """What of a text of so many tokens a query does not see, without padding, documents or earlier tokens."""
+        if self.window is not None and self.window < tokens:
+            return "more"
+        return "future" if self.causal and tokens > 1 else "nothing"
+
+    def mask_within(self, texts: Alike) -> Mask:
+        """The mask of documents that are rows of their own."""
+        length, unseen = texts.length, None if self.causal else texts.present
+        hides: Hides = self.hides(length) if unseen is None else "more"
+        rows = None if unseen is None else len(unseen)
+        return Mask(self.rule(0, unseen, None), hides, length, length, rows, texts.places.device)
+
 
 CAUSAL = Visibility()
 """A query sees itself and everything before it."""
@@ -66,7 +82,7 @@ class Mask:
     """A rule over T queries and S keys, and the forms in which kernels take it, each made at its first use."""
 
     rule: Rule
-    hides: Literal["nothing", "future", "more"]
+    hides: Hides
     """Whether this is "future" alone, for which fused kernels need no mask, anything "more", or "nothing"."""
     queries: int
     """T."""
@@ -75,6 +91,18 @@ class Mask:
     rows: int | None
     """B, or None if the mask is the same for all rows."""
     device: torch.device
+    visibility: Visibility | None = None
+    """What the layer lets a query see, where the mask follows from that."""
+    apart: Apart | None = None
+    """The documents as rows of their own, where attention over these is cheaper than over the whole text; else None."""
+    _within: dict[Alike, Mask] = field(default_factory=dict, init=False, repr=False)
+
+    def within(self, texts: Alike) -> Mask:
+        """The mask of documents that are `apart`."""
+        assert self.visibility is not None, "only the mask of a pass has documents"
+        if texts not in self._within:
+            self._within[texts] = self.visibility.mask_within(texts)
+        return self._within[texts]
 
     @cached_property
     def dense(self) -> Tensor | None:

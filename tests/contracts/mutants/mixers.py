@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from partwise.modules import Flow, State
 from partwise.parts import MixerPart
-from partwise.testing.checks import mixers, modules
+from partwise.testing.checks import documents, mixers, modules
 
 from .planting import Kills
 
@@ -67,6 +67,21 @@ def part_of(module: Callable[[int], nn.Module]) -> MixerPart:
 class SeesAll(Decay):
     def forward(self, x, flow, state=None):
         return super().forward(x, flow, state) + 1e-6 * x.mean(1, keepdim=True)
+
+
+class DocumentsMeetInLongTexts(Decay):
+    def forward(self, x, flow, state=None):
+        if flow.length > 200:
+            flow = replace(flow, documents=None)
+        return super().forward(x, flow, state)
+
+
+class DocumentsLearnFromEachOther(Decay):
+    def forward(self, x, flow, state=None):
+        leak = x.cumsum(1)
+        return (
+            super().forward(x, flow, state) + leak - leak.detach() if self.training else super().forward(x, flow, state)
+        )
 
 
 class LeaksGradient(Decay):
@@ -283,6 +298,16 @@ for mistake, wrong, check in (
     ("padding ignored", ReadsPadding, mixers.padding_is_not_read),
     ("padding ignored once it decodes", ReadsPaddingOnceItDecodes, mixers.decoding_continues_after_left_padding),
     ("documents ignored", ReadsOtherDocuments, mixers.packed_documents_are_apart),
+    (
+        "documents ignored in long texts",
+        DocumentsMeetInLongTexts,
+        documents.packed_documents_learn_what_they_learn_apart,
+    ),
+    (
+        "gradients between documents",
+        DocumentsLearnFromEachOther,
+        documents.packed_documents_learn_what_they_learn_apart,
+    ),
     ("divided by the number of tokens", DividesByTokens, mixers.nothing_but_padding_stays_finite),
     ("a feature lost", Narrow, mixers.it_keeps_the_shape),
     ("a parameter no reset fills", NoReset, modules.meta_equals_direct),

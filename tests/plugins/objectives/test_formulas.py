@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -153,3 +154,40 @@ def test_prefixes_that_are_drawn_are_of_all_lengths() -> None:
     counts = lengths.bincount(minlength=T)
     assert len(counts) == T
     assert (counts > 20).all()
+
+
+def test_documents_that_share_a_row_do_not_foretell_each_other() -> None:
+    block = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": 2}}
+    for form in ("parallel", "chained"):
+        network = model({"use": "multi_token", "further": 2, "form": form, "block": block})
+        given = batch(1)
+        documents = torch.tensor([[0, 0, 0, 0, 1, 1, 1, 1, 1]])
+        network.objective.weight = 1.0
+        packed = TrainingLoss(network)(replace(given, documents=documents))[1]["further_tokens"] / T
+        sums, counts = [0.0, 0.0], [0, 0]
+        for start, end in ((0, 4), (4, T)):
+            alone = Batch(given.tokens[:, start:end], given.targets[:, start:end])
+            for further in (1, 2):
+                ahead = further - 1
+                count = end - start - further
+                network_of = _mean_of(network, alone, ahead)
+                sums[ahead] += network_of * count
+                counts[ahead] += count
+        expected = sum(total / count for total, count in zip(sums, counts, strict=True)) / 2
+        torch.testing.assert_close(packed, torch.as_tensor(expected), rtol=1e-5, atol=1e-6)
+
+
+def _mean_of(network: Any, given: Batch, ahead: int) -> Any:
+    """The mean loss of the token that is so many further than the next but one, by a text that is all alone."""
+    hidden, objective = network.hidden(given), network.objective
+    x = list(objective.vectors(hidden, given))[ahead]
+    length = given.tokens.shape[1] - ahead - 1
+    logits = hidden.head.logits(objective.norms[ahead](x))
+    return torch.stack([nats(logits[0, t], given.targets[0, t + ahead + 1]) for t in range(length)]).mean()
+
+
+def test_each_document_of_a_row_has_a_prefix_of_its_own() -> None:
+    objective = model({"use": "prefix", "share": 0.5}).objective
+    given = replace(batch(1), documents=torch.tensor([[3, 3, 3, 3, 7, 7, 7, 7, 7]]))
+    scored = objective.pose(given, None).targets != IGNORED
+    assert scored.tolist() == [[False, False, True, True, False, False, True, True, True]]
