@@ -15,7 +15,7 @@ from partwise.data import Tokenizer, marks_of
 from partwise.errors import InputError, PartError, PartwiseError
 from partwise.parts.sites import TokenizerSite
 from partwise.recipe import LoadedRecipe
-from partwise.workflow.preparation import restored
+from partwise.workflow.sites import restored
 
 from .checkpoint import CONFIG, read_object
 from .family import Family
