@@ -2,8 +2,9 @@
 
     python tools/replicate.py [NAME ...] [--text FILE] [--page FILE]
 
-Without names all of them, but for nanogpt-cpu if no FILE with the text of tiny-shakespeare is given. What was run
-before (runs/replications) is not run again. Exits with 1 if a result is not obtained.
+Without names all of them, but for nanogpt-cpu if no FILE with the text of tiny-shakespeare is given; nanogpt-own-text
+takes any FILE, and Python's docstrings without one. What was run before (runs/replications) is not run again. Exits
+with 1 if a result is not obtained.
 
 replication/  what is replicated, one file per group, and what came out of it, row by row (rows.py)
 """
@@ -22,6 +23,7 @@ from replication.formal_languages import FORMAL_LANGUAGES
 from replication.gradients import GRADIENTS
 from replication.language_models import LANGUAGE_MODELS
 from replication.memory import MEMORY
+from replication.own_text import NAME, OWN_TEXT, own_text
 from replication.probes import PROBES
 from replication.result import RUNS, Replication, partwise
 from replication.rows import Row, cpu_seconds, kept, page, table_head
@@ -29,6 +31,7 @@ from replication.transfer import TRANSFER
 
 REPLICATIONS: Mapping[str, Replication] = {
     **LANGUAGE_MODELS,
+    **OWN_TEXT,
     **PROBES,
     **GRADIENTS,
     **FORMAL_LANGUAGES,
@@ -42,7 +45,7 @@ REPLICATIONS: Mapping[str, Replication] = {
 @click.option(
     "--text",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The text of tiny-shakespeare, for nanogpt-cpu.",
+    help="The text of tiny-shakespeare, for nanogpt-cpu; any text of yours, for nanogpt-own-text.",
 )
 @click.option(
     "--page",
@@ -83,7 +86,7 @@ def replicate(names: Sequence[str], text: Path | None) -> bool:
                 continue
             files = f"data.files={json.dumps([str(text.absolute())])}"
             partwise("train", f"replications/{name}", "--set", files, "--out", str(RUNS / name))
-        obtained = replication.obtain(name)
+        obtained = own_text(name, text) if name == NAME else replication.obtain(name)
         held &= obtained.holds
         row = kept(name, Row(obtained.figures, obtained.holds, cpu_seconds() - begun))
         print(row.line(name, replication), flush=True)

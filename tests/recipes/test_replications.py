@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +17,11 @@ from partwise.recipe import load, studies
 from partwise.studies.definition.reading import load_study
 from partwise.studies.definition.variants import variants
 from partwise.studies.results import Outcome
-from partwise.workflow import train
+from partwise.workflow import inspect, train
 from replication import result, rows
+from replication.by_hand import CONTEXT, NanoGPT
 from replication.memory import copies_as_published, recalls_as_published
+from replication.own_text import NAME, Losses, own_text
 from replication.transfer import best_rate
 
 STUDIES = [one.name for one in studies() if one.name.startswith("replications/")]
@@ -50,7 +53,7 @@ def test_the_tool_knows_every_replication() -> None:
     told = replicate("--help").stdout
     known = "".join(told.partition("[bigram")[2].partition("]")[0].split())
     assert sorted(f"bigram{known}".split("|")) == sorted(
-        [*map(base, STUDIES), "bigram", "nanogpt-cpu", "norm-gradients"]
+        [*map(base, STUDIES), "bigram", "nanogpt-cpu", "nanogpt-own-text", "norm-gradients"]
     )
 
 
@@ -62,6 +65,29 @@ def test_the_best_rate_lies_between_those_that_were_tried() -> None:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_best_rate_at_the_edge_of_those_that_were_tried_is_none(sign: int) -> None:
     assert math.isnan(best_rate({2.0**exponent: sign * exponent for exponent in range(-12, -5)}))
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "holds"),
+    [([2.01, 1.99, 2.0], True), ([2.11, 2.09, 2.1], False), ([2.9, 1.1, 2.0], False)],
+    ids=["equal", "worse by hand", "too wide to tell"],
+)
+def test_losses_are_equal_only_if_the_interval_is_narrow_and_contains_none(by_hand: list[float], holds: bool) -> None:
+    assert Losses([2.0, 2.0, 2.0], by_hand).judged().holds is holds
+
+
+def test_the_loop_by_hand_learns_as_partwise_does_from_the_same_windows(tmp_path: Path) -> None:
+    (tmp_path / "fox.txt").write_text("The quick brown fox jumps over the lazy dog.\n" * 400)
+    obtained = own_text(NAME, tmp_path / "fox.txt", 2, ["trainer.steps=30", "trainer.schedule.warmup=3"])
+    ours, theirs = (float(word) for word in re.findall(r"\d\.\d{3}", obtained.figures)[:2])
+    assert ours == pytest.approx(theirs, abs=0.15)
+    assert ours < 3  # from 3.4 nats, those of 30 letters
+
+
+def test_the_model_by_hand_has_as_many_parameters_as_the_recipe() -> None:
+    loaded = load(f"replications/{NAME}")
+    assert loaded.recipe.model.context == CONTEXT
+    assert sum(one.numel() for one in NanoGPT(65).parameters()) == inspect(loaded, 65).parameters
 
 
 @pytest.mark.exhaustive

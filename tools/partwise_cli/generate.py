@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -57,6 +58,16 @@ if TYPE_CHECKING:
 @options.weights
 @options.device
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per prompt, once it is answered.")
+@click.option(
+    "--chat", is_flag=True, help="Talk with the run, line by line; /reset begins anew, Ctrl-D leaves. See docs/chat.md."
+)
+@click.option("--system", metavar="TEXT", help="With --chat: what the system says before the conversation.")
+@click.option(
+    "--template",
+    type=Path,
+    metavar="FILE",
+    help="With --chat: the chat template, in Jinja or in a tokenizer_config.json; by default the run's own.",
+)
 def command(
     run: str,
     prompts: tuple[str, ...],
@@ -68,6 +79,9 @@ def command(
     weights: Weights,
     device: str,
     as_json: bool,
+    chat: bool,
+    system: str | None,
+    template: Path | None,
 ) -> None:
     """Write text with a trained run.
 
@@ -82,13 +96,24 @@ def command(
       partwise generate runs/gpt-1f0c2d3e4b-s0 --sampler '{"use": "top_k", "k": 20}'
       partwise generate runs/gpt-1f0c2d3e4b-s0 --prompt "def " --stop "return" --stop $'\\n\\n'
       partwise generate runs/transformer-9a8b7c6d5e-s0 --prompt "3 May 2021" --sampler greedy
+      partwise generate runs/chat-gpt-0a1b2c3d4e-s0 --chat
     """
     from partwise import workflow
 
+    _check_options(chat, prompts, special, system, template)
     reopened = workflow.reopen(directory_of(run), device, weights)
     for change in reopened.changes():
         write(f"note: since this run was trained, {change}", err=True)
     chosen = _sampler(reopened, sampler) if sampler else None
+    strings = [_as_text(stop, "--stop") for stop in stops]
+    if not all(strings):
+        raise InputError("--stop is empty, and would end every text before it begins; leave it out")
+    if chat:
+        from .chatting import talk
+
+        said = None if system is None else _as_text(system, "--system")
+        talk(workflow.Chat(reopened, tokens, seed, chosen, strings, said, template), as_json)
+        return
     answers = reopened.recipe.model.reads == "pair"
     if answers and not prompts:
         raise InputError(
@@ -96,9 +121,6 @@ def command(
         )
     asked = list(_asked(prompts, answers)) or [_Prompt("", "--prompt")]
     # All of them are looked at before the first is answered.
-    strings = [_as_text(stop, "--stop") for stop in stops]
-    if not all(strings):
-        raise InputError("--stop is empty, and would end every text before it begins; leave it out")
     written = [_written(reopened, prompt, tokens, seed, chosen, strings, special) for prompt in asked]
     for prompt, pieces in zip(asked, written, strict=True):
         text = prompt.text
@@ -112,6 +134,23 @@ def command(
         for piece in pieces:
             write(visible(piece).replace("\n", "\\n") if answers else visible(piece), end="")
         write()
+
+
+def _check_options(
+    chat: bool, prompts: tuple[str, ...], special: bool, system: str | None, template: Path | None
+) -> None:
+    """
+    Raises:
+        InputError: options that do not go together.
+    """
+    if chat and (prompts or special):
+        given = "--prompt" if prompts else "--special"
+        raise InputError(
+            f"{given} does not go with --chat, which reads what is said from standard input; leave one out"
+        )
+    if not chat and (system is not None or template is not None):
+        given = "--system" if system is not None else "--template"
+        raise InputError(f"{given} is for conversations; add --chat")
 
 
 @dataclass(frozen=True)

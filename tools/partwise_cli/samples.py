@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from partwise.errors import PartwiseError
@@ -12,6 +12,7 @@ from partwise.errors import PartwiseError
 from .text import visible
 
 if TYPE_CHECKING:
+    from partwise.data import ChatTemplate
     from partwise.workflow.reopening import Reopened
 
 TOKENS = 120
@@ -36,6 +37,10 @@ class Sample:
         return f"{_one_line(self.prompt)} -> {_one_line(self.text)}   ({verdict})"
 
 
+class Reply(Sample):
+    """An answer in a conversation."""
+
+
 def samples(reopened: Reopened) -> Iterator[Sample]:
     """Answers to the first prompts of the valid split if the data has any; else one text without a prompt.
 
@@ -46,13 +51,38 @@ def samples(reopened: Reopened) -> Iterator[Sample]:
     if not reopened.recipe.objective.causal:
         return
 
-    prompts = list(islice(_prompts(reopened), ANSWERS))
     seed = reopened.recipe.seed
+    template = reopened.chat_template()
+    if template is not None:
+        yield from _first_answers(reopened, template)
+        return
+    prompts = list(islice(_prompts(reopened), ANSWERS))
     if prompts:
         for prompt, expected in prompts:
             yield Sample(prompt, "".join(workflow.generate(reopened, prompt, len(expected) + TOKENS, seed)), expected)
     else:
         yield Sample("", "".join(workflow.generate(reopened, "", TOKENS, seed)))
+
+
+def _first_answers(reopened: Reopened, template: ChatTemplate) -> Iterator[Sample]:
+    """The first answers of conversations of the valid split, each after what stands before it."""
+    from partwise import workflow
+    from partwise.data import END_NAME, Turn
+
+    try:
+        _, end = template.around((Turn("user", "?"), Turn("assistant", "!")))
+        examples = list(islice(reopened.data().examples("valid"), ANSWERS))
+    except PartwiseError:
+        return
+    for example in examples:
+        first = next(place for place, piece in enumerate(example.pieces) if piece.scored)
+        prompt = "".join(piece.text for piece in example.pieces[:first])
+        answer = "".join(piece.text for piece in takewhile(lambda piece: piece.scored, example.pieces[first:]))
+        answer = answer.removesuffix(end.rstrip() or end)
+        limit, seed, stops = len(answer) + TOKENS, reopened.recipe.seed, [end] if end else []
+        asked = prompt.replace(END_NAME, reopened.tokenizer.label(reopened.tokenizer.end))
+        written = workflow.generate(reopened, asked, limit, seed, stop=stops, special=True)
+        yield Reply(prompt, "".join(written), answer)
 
 
 def _prompts(reopened: Reopened) -> Iterator[tuple[str, str]]:

@@ -101,6 +101,8 @@ def command(
     run, started_at = _train(training, stderr=as_json)
     if not speaks_to_user():
         return
+    from .samples import Reply
+
     decoration = Decoration(said)
     before, after = decoration("the comparison", lambda: before_and_after(run.rows())) or ({}, {})
     if as_json:
@@ -116,7 +118,8 @@ def command(
     for sample in samples:
         prompt = prompt or sample.prompt
         write(f"{sample}")
-    asking = f" --prompt {quote(visible(prompt))}" if prompt else ""
+    chats = any(isinstance(sample, Reply) for sample in samples)
+    asking = " --chat" if chats else f" --prompt {quote(visible(prompt))}" if prompt else ""
     verb = "generate" if training.causal else "evaluate"
     write(f"\nrun:  {run.directory}\nnext: partwise {verb} {quote(str(run.directory))}{asking}")
 

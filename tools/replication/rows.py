@@ -13,6 +13,7 @@ ROWS = RUNS / "rows"
 PARTS = {
     "bigram": "one_hot",
     "nanogpt-cpu": "learned, multi_head, gelu",
+    "nanogpt-own-text": "learned, multi_head, gelu",
     "position-extrapolation": "alibi, rope, sinusoidal",
     "layer-or-rms-norm": "layer_norm, rms_norm",
     "induction": "multi_head",

@@ -3,6 +3,9 @@ from .batch import Batch as Batch
 from .batches import Batches as Batches
 from .cache import cache_directory as cache_directory
 from .cache import made_in_cache as made_in_cache
+from .chat_reading import read_chat_template as read_chat_template
+from .chat_template import ChatTemplate as ChatTemplate
+from .chat_template import Turn as Turn
 from .encoded import EncodedSplit as EncodedSplit
 from .encoded import SplitFacts as SplitFacts
 from .encoded import data_hash as data_hash
@@ -11,6 +14,8 @@ from .encoding import training_texts as training_texts
 from .marks import Marks as Marks
 from .marks import marks_of as marks_of
 from .mixed import MixedSplit as MixedSplit
+from .named import END_NAME as END_NAME
+from .named import piece_ids as piece_ids
 from .protocols import Data as Data
 from .protocols import Example as Example
 from .protocols import GivenIds as GivenIds

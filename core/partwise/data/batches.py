@@ -115,6 +115,10 @@ class Batches:
         rows = self._rows.get("train")
         return rows.packing if isinstance(rows, Sequences) else None
 
+    def notes(self) -> list[str]:
+        """What was done to texts that do not fit, in a sentence for each split; nothing, if all do."""
+        return [note for rows in self._rows.values() for note in getattr(rows, "notes", ())]
+
     def train(self, step: int, size: int, seed: int, micro: int = 0) -> Batch:
         """The `micro`-th batch of `size` rows of training step `step`, as the layout draws them.
 

@@ -18,6 +18,8 @@ from partwise.errors import InputError, PartError
 
 from .chunks import Chunk
 from .encoded import Array
+from .marks import marks_of
+from .named import special_ids, without_names
 from .protocols import Form, Tokenizer
 from .specials import id_of
 from .text_facts import TextFacts, facts_of
@@ -68,7 +70,8 @@ def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, try_loss: bool) -> EncodedC
         labels = starts[~np.array(chunk.read, bool)]
         arrays |= {"scored": scored, "bounds": places, "cuts": _cuts(ends, flags, starts), "labels": labels}
     raws = chunk.raws()
-    facts = facts_of(chunk, raws, ids, lengths, int(flags[ends].sum()), tokenizer, try_loss)
+    spelled = _spelled(tokenizer, chunk, raws)
+    facts = facts_of(chunk, spelled, ids, lengths, int(flags[ends].sum()), tokenizer, try_loss)
     return EncodedChunk(arrays, facts, chunk.framed(raws))
 
 
@@ -97,6 +100,8 @@ def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[Array, Arr
 
 def _encoded(tokenizer: Tokenizer, chunk: Chunk) -> tuple[Array, Array]:
     """The ids of all pieces, one after the other, and the number of ids of each: one of a special token."""
+    if any(chunk.named):
+        return _with_names(tokenizer, chunk)
     if not any(chunk.special):
         return encode_texts(tokenizer, chunk.texts)
     pairs = list(zip(chunk.texts, chunk.special, strict=True))
@@ -107,6 +112,36 @@ def _encoded(tokenizer: Tokenizer, chunk: Chunk) -> tuple[Array, Array]:
     lengths = lengths.copy()
     lengths[special] = 1
     return np.insert(ids.astype(np.int64), places, [known[chunk.texts[index]] for index in special]), lengths
+
+
+def _with_names(tokenizer: Tokenizer, chunk: Chunk) -> tuple[Array, Array]:
+    """The same where pieces name special tokens within their text. Names of those which stand around every text anyway
+    are left out where a text begins or ends."""
+    begin = marks_of(tokenizer).begin
+    lists: list[list[int]] = []
+    for index, (text, special, named) in enumerate(zip(chunk.texts, chunk.special, chunk.named, strict=True)):
+        ids = [id_of(tokenizer, text)] if special else _ids(tokenizer, text, named)
+        first = chunk.ends[index - 1] if index else not chunk.continues
+        begins = named and first and ids[:1] == [begin]
+        ends = named and chunk.ends[index] and ids[begins:][-1:] == [tokenizer.end]
+        lists.append(ids[begins : len(ids) - ends])
+    lengths = np.fromiter(map(len, lists), np.int64, len(lists))
+    return np.fromiter(chain.from_iterable(lists), np.int64, int(lengths.sum())), lengths
+
+
+def _ids(tokenizer: Tokenizer, text: str, named: bool) -> list[int]:
+    return special_ids(tokenizer, text) if named else tokenizer.encode(text)
+
+
+def _spelled(tokenizer: Tokenizer, chunk: Chunk, raws: list[bytes]) -> list[bytes]:
+    """What the pieces add to the text, in UTF-8: names of special tokens add nothing."""
+    if not any(chunk.named):
+        return raws
+    spelled = list(raws)
+    for index in np.flatnonzero(chunk.named):
+        text = chunk.texts[index]
+        spelled[index] = without_names(tokenizer, text, special_ids(tokenizer, text)).encode("utf-8", "surrogatepass")
+    return spelled
 
 
 def _cuts(ends: Array, flags: Array, starts: Array) -> Array:

@@ -25,6 +25,8 @@ class Chunk:
     """False for a label."""
     special: list[bool] = field(default_factory=list)
     """True for a special token, whose name stands in the place of a text."""
+    named: list[bool] = field(default_factory=list)
+    """Whether names of special tokens in each piece are those tokens."""
     ends: list[bool] = field(default_factory=list)
     """Whether a text ends after each piece."""
     empty: list[int] = field(default_factory=list)
@@ -40,7 +42,7 @@ class Chunk:
     def add(self, example: Example) -> None:
         """Appends a text, or a portion of one."""
         for piece in example.pieces:
-            self._append(piece.text, piece.scored or self.form == "stream", piece.read, piece.special)
+            self._append(piece.text, piece.scored or self.form == "stream", piece.read, piece.special, piece.named)
         if example.ends:
             self.end()
 
@@ -51,11 +53,12 @@ class Chunk:
             self._append("", True, True)
         self.ends[-1] = True
 
-    def _append(self, text: str, scored: bool, read: bool, special: bool = False) -> None:
+    def _append(self, text: str, scored: bool, read: bool, special: bool = False, named: bool = False) -> None:
         self.texts.append(text)
         self.scored.append(scored)
         self.read.append(read)
         self.special.append(special)
+        self.named.append(named)
         self.ends.append(False)
         self.size += len(text)
 
@@ -72,6 +75,7 @@ class Chunk:
             if self.special[index]:
                 frames.append(b"special %d %s " % (scored, self.texts[index].encode("utf-8", "surrogatepass")))
             elif index not in empty:
+                frames += [b"named "] if self.named[index] else []
                 frames += (b"%d %d " % (scored, len(raw)) if read else b"label %d " % len(raw), raw)
             if ends:
                 frames.append(b"end ")

@@ -101,6 +101,8 @@ class EncodedSplit(SplitFacts):
     followed by one that is scored. None for a stream."""
     labels: Array | None = None
     """[L] int64, ascending: where in `tokens` labels stand, which are predicted and not read. None: there are none."""
+    may_be_cut: bool = False
+    """Whether examples that are longer than the context lose their ends, rather than being an error."""
 
     def token_counts(self) -> Array:
         """How often each id is a scored token, up to the highest that is."""

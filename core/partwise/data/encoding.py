@@ -125,7 +125,8 @@ def _write(place: Path, data: Data, tokenizer: Tokenizer, split: Split, progress
                     texts.update(encoded.framed)
                     files.append(encoded.arrays, encoded.facts, texts.hexdigest())
                     progress.report(files.last.facts, getattr(tokenizer, "encoding_note", None))
-        files.finish({"form": data.form, "data_hash": texts.hexdigest()})
+        cut = {"may_be_cut": True} if getattr(data, "cuts", False) else {}
+        files.finish({"form": data.form, "data_hash": texts.hexdigest(), **cut})
 
 
 def _go_on(files: SplitFiles, chunks: Iterator[Chunk], texts: Any, progress: EncodingProgress) -> Iterator[Chunk]:

@@ -86,6 +86,9 @@ class Piece:
     special: bool = False
     """True for a special token: `text` is its name, such as "<|fim_middle|>", which the part that makes the data names
     in its `specials()`. It adds nothing to the text. Elsewhere such a name is text like any other."""
+    named: bool = False
+    """Whether the names of special tokens in it are those tokens, as far as the tokenizer has them; elsewhere they are
+    text. Only in examples."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,9 @@ class Data(Protocol):
 
     Data that are drawn from several sources have a further attribute `members`, of `Member` by name; their `examples`
     are those of all members, one after the other. Data that are token ids already have a method
-    `ids(split) -> Sequence[GivenIds]`; their `examples` are texts to train a tokenizer on, if there are any.
+    `ids(split) -> Sequence[GivenIds]`; their `examples` are texts to train a tokenizer on, if there are any. Data whose
+    examples lose their ends where they are longer than the context of a model of sequences, which is an error
+    otherwise, have an attribute `cuts` that is true.
     """
 
     @property

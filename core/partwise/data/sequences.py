@@ -50,10 +50,28 @@ class Sequences:
             self.is_label = np.zeros(len(self.tokens), np.bool_)
             self.is_label[split.labels] = True
             read = read - np.diff(np.searchsorted(split.labels, bounds))
+        self.notes: list[str] = []
+        if split.may_be_cut and self.is_label is None:
+            read = self._cut(split, context)
         check_length(split, "example", read, context)
         packs = layout.packing is not None and split.name == "train"
         self.packing: Packing | None = best_fit(read, context) if packs else None
         self.draws = self.epoch = self.count if self.packing is None else self.packing.rows
+
+    def _cut(self, split: EncodedSplit, context: int) -> Indices:
+        """Takes the ends off examples that are too long, and leaves out those that have no target then; the lengths."""
+        long = np.flatnonzero(self.lengths > context)
+        if not len(long):
+            return self.lengths
+        empty = [row for row in long if not self.scored[self.starts[row] + 1 :][:context].any()]
+        told = (
+            f"{len(long):,} of the {self.count:,} examples of the {split.name} split are longer than {context} tokens"
+        )
+        self.notes.append(f"{told}, and lose their ends; {len(empty):,} have nothing to learn then, and are left out")
+        self.starts = np.delete(self.starts, empty)
+        self.lengths = np.minimum(np.delete(self.lengths, empty), context)
+        self.count = len(self.lengths)
+        return self.lengths
 
     def drawn(self, indices: Indices) -> Batch:
         if self.packing is None:

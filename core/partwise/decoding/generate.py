@@ -71,11 +71,13 @@ def generate_texts(
     seed: int = 0,
     device: torch.device | str = "cpu",
     stop: Sequence[str] = (),
+    ends: Sequence[int] = (),
 ) -> Iterator[list[str]]:
     """`generate_text` for a batch: yields one piece per row, which may be empty.
 
     Args:
         prompt: from `text_prompt` or `source_prompt`.
+        ends: ids that end a text beside those that always do.
 
     Raises:
         InputError: a source is longer than the model's context; a stop string is empty.
@@ -84,7 +86,8 @@ def generate_texts(
         raise InputError(
             f"a source of {prompt.source.shape[1]} tokens is too long for this model, whose context is {model.context}"
         )
-    return _pieces(model, tokenizer, prompt, sampler, limit, seed, device, StopStrings(stop, tokenizer))
+    every_end = (*marks_of(tokenizer).ends, *ends)
+    return _pieces(model, tokenizer, prompt, sampler, limit, seed, device, StopStrings(stop, tokenizer), every_end)
 
 
 def _pieces(
@@ -96,13 +99,14 @@ def _pieces(
     seed: int,
     device: torch.device | str,
     stops: StopStrings,
+    ends: Sequence[int],
 ) -> Iterator[list[str]]:
     generator = torch.Generator(device).manual_seed(seed)
     with evaluating(model):
         # A short text needs no states for a whole context.
         room = min(model.context, prompt.tokens.shape[1] + limit)
         completed = stops.completed if stops else None
-        decoder = Decoder(model, prompt.to(device), tokenizer.end, room, marks_of(tokenizer).ends, completed)
+        decoder = Decoder(model, prompt.to(device), tokenizer.end, room, ends, completed)
         rows = [Row(stops) for _ in prompt.tokens]
         ended = [False] * len(rows)
         for tokens in sampler.generate(decoder, limit, generator):

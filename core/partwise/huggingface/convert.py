@@ -21,7 +21,7 @@ from .family import Family, read_map
 from .filling import fill
 from .map_rules import refuse_broken
 from .same_model import written_out
-from .tokenizer import marks_in_config, read_tokenizer, recipe_changes, tokenizer_files
+from .tokenizer import conversations_of, marks_in_config, read_tokenizer, recipe_changes, tokenizer_files
 from .writing import GENERATION, kept_of, sampler_changes, settings_kept
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def import_checkpoint(directory: Path, out: Path | None = None, map_file: Path |
     }
     origin |= {key: config[key] for key in KEPT if key in config}
     origin["generation"] = settings_kept(directory)
+    origin |= conversations_of(directory)
     return _write_run(place, loaded, tokenizer, model, origin)
 
 

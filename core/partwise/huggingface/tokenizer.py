@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from partwise.data import Tokenizer, marks_of
+from partwise.data.chat_reading import chat_settings
 from partwise.errors import InputError, PartError, PartwiseError
 from partwise.parts.sites import TokenizerSite
 from partwise.recipe import LoadedRecipe
@@ -90,6 +91,13 @@ def _assembled(loaded: LoadedRecipe, directory: Path) -> Tokenizer:
             f"{directory / CONFIG}: vocab_size does not fit the tokenizer: {told}; the tokenizer is of another "
             "checkpoint, or its added tokens lie beyond vocab_size"
         ) from error
+
+
+def conversations_of(directory: Path) -> dict[str, Any]:
+    """How conversations are written out for a checkpoint, as far as its files say so."""
+    path = directory / SETTINGS
+    said = chat_settings(path) if path.is_file() else {}
+    return {"chat": said} if "chat_template" in said else {}
 
 
 def _own(directory: Path) -> dict[str, Any]:

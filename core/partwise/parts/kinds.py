@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-    from partwise.data import Data, Tokenizer
+    from partwise.data import ChatTemplate, Data, Tokenizer
     from partwise.decoding import Sampler
     from partwise.modules import (
         Attention,
@@ -359,6 +359,16 @@ class DataPart(Part):
         """Names of the special tokens that stand in its texts: unless overridden, those of the data within it."""
         within = (part.specials() for _, part in parts_within(self) if isinstance(part, DataPart))
         return tuple(dict.fromkeys(name for names in within for name in names))
+
+    def chat_template(self, site: DataSite) -> ChatTemplate | None:
+        """How its conversations are written out, so that a model that has learned from them can be talked to; None if
+        its texts are none. Unless overridden, as the first data within it says.
+
+        Raises:
+            PartError: there is no such template.
+        """
+        within = (part.chat_template(site) for _, part in parts_within(self) if isinstance(part, DataPart))
+        return next((template for template in within if template is not None), None)
 
 
 class OptimizerPart(Part):

@@ -1,3 +1,4 @@
+from .chatting import Chat as Chat
 from .continuing import continue_run as continue_run
 from .judging import Judgement as Judgement
 from .judging import judge as judge

@@ -170,6 +170,8 @@ def prepare(
     if tokenizer is None:
         tokenizer = tokenizer_of(loaded, data, say)
     batches = batches_of(loaded, encoded_splits(loaded, data, tokenizer, say=say), tokenizer)
+    for note in batches.notes():
+        say(f"note: {note}")
     if batches.packing is not None:
         say(_packed(batches.packing, batches.context))
     return Prepared(loaded, data, tokenizer, batches)

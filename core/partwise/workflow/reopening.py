@@ -11,12 +11,14 @@ import torch
 from torch import nn
 
 from partwise import assembly
+from partwise.data.chat_template import ChatTemplate
 from partwise.data.protocols import Data, Split, Tokenizer
 from partwise.decoding.generate import generate_text
 from partwise.errors import InputError, PartwiseError
 from partwise.machine import torch_device
 from partwise.modules.protocols import Model
 from partwise.parts.kinds import SamplerPart
+from partwise.parts.sites import DataSite
 from partwise.provenance.lock import changes, data_places, evaluation_places, lock, start_places
 from partwise.recipe import LoadedRecipe, Recipe, RejectedError, load
 from partwise.runs.run import Run
@@ -71,11 +73,30 @@ class Reopened:
         """
         return prepare(self._with_data(), tokenizer=self.tokenizer)
 
+    def chat_template(self) -> ChatTemplate | None:
+        """How the conversations were written out that it was trained on; None if it was trained on none.
+
+        Raises:
+            InputError: the file of the template is not there.
+        """
+        problem: PartwiseError | None = None
+        for loaded in self._candidates():
+            try:
+                return loaded.recipe.data.chat_template(DataSite(loaded.directory_of("data")))
+            except PartwiseError as error:
+                problem = problem or error
+        raise InputError(
+            f"cannot find the chat template of the run in {self.run.directory}: {problem}\n"
+            "  if its file has moved, name it: --template FILE"
+        ) from problem
+
+    def _candidates(self) -> list[LoadedRecipe]:
+        return [replace(self.loaded, directory=place) for place in self.places] or [self.loaded]
+
     def _with_data(self) -> LoadedRecipe:
         """The recipe, with the first directory that has its data."""
-        candidates = [replace(self.loaded, directory=place) for place in self.places] or [self.loaded]
         problem: PartwiseError | None = None
-        for loaded in candidates:
+        for loaded in self._candidates():
             try:
                 data_of(loaded)
             except PartwiseError as error:
@@ -199,13 +220,21 @@ def generate(
         InputError: the model was trained to see both ways, and cannot write; the prompt cannot be answered; a stop
             string is empty.
     """
+    refuse_what_cannot_write(reopened)
+    chosen = (sampler or reopened.recipe.sampler).assemble(None)
+    pairs = reopened.recipe.model.reads == "pair"
+    model, tokenizer = reopened.model, reopened.tokenizer
+    return generate_text(model, tokenizer, prompt, chosen, limit, seed, pairs, reopened.device, stop, special)
+
+
+def refuse_what_cannot_write(reopened: Reopened) -> None:
+    """
+    Raises:
+        InputError: the model was trained to see both ways.
+    """
     objective = reopened.recipe.objective
     if not objective.causal:
         raise InputError(
             f"this model cannot write: its objective {objective.name!r} taught it to fill in tokens from both sides, "
             "and not to continue a text"
         )
-    chosen = (sampler or reopened.recipe.sampler).assemble(None)
-    pairs = reopened.recipe.model.reads == "pair"
-    model, tokenizer = reopened.model, reopened.tokenizer
-    return generate_text(model, tokenizer, prompt, chosen, limit, seed, pairs, reopened.device, stop, special)

@@ -6,6 +6,7 @@ study differ in their weights and batches, and learn from the same data.
 
 from __future__ import annotations
 
+from .conversations import Chat, SmallTalk
 from .formal_languages import FormalLanguages
 from .grammar import Grammar
 from .infilling import FillInTheMiddle
@@ -22,6 +23,8 @@ PARTS = (
     Library,
     Text,
     Pairs,
+    Chat,
+    SmallTalk,
     Dates,
     Copy,
     Reverse,
@@ -42,6 +45,7 @@ __all__ = [
     "PARTS",
     "SAMPLES",
     "AddingProblem",
+    "Chat",
     "Copy",
     "Dates",
     "FillInTheMiddle",
@@ -56,6 +60,7 @@ __all__ = [
     "Reverse",
     "Shards",
     "Shuffled",
+    "SmallTalk",
     "Sort",
     "SpanCorruption",
     "Text",

@@ -15,7 +15,7 @@ import transformers
 
 import partwise_tokenizers
 from partwise import InputError, workflow
-from partwise.data import Batch
+from partwise.data import Batch, Turn
 from partwise.decoding import generate_texts, source_prompt, text_prompt
 from partwise.huggingface.convert import export_run, import_checkpoint
 from partwise.huggingface.tokenizer import tokenizer_files
@@ -117,6 +117,27 @@ def llama(place: Path, eos: int | list[int], template: bool = True) -> None:
     (place / "tokenizer.json").write_text(json.dumps(content))
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|begin|>", "eos_token": "<|eot|>"}
     (place / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
+def test_a_run_keeps_the_chat_template_and_reads_conversations_as_transformers_does(tmp_path: Path) -> None:
+    llama(tmp_path / "in", 303, True)
+    path = tmp_path / "in" / "tokenizer_config.json"
+    template = (
+        "{{ bos_token }}{% for m in messages %}{{ m.role }}\n{{ m.content }}{{ eos_token }}\n{% endfor %}"
+        "{% if add_generation_prompt %}{{ 'assistant\n' }}{% endif %}"
+    )
+    path.write_text(json.dumps({**json.loads(path.read_text()), "chat_template": template}))
+    run = workflow.reopen(import_checkpoint(tmp_path / "in", tmp_path / "run").directory, "cpu")
+    assert run.run.lock["imported"]["chat"] == {
+        "chat_template": template,
+        "bos_token": "<|begin|>",
+        "eos_token": "<|eot|>",
+    }
+    turns = [Turn("user", "The fox"), Turn("assistant", "a dog"), Turn("user", "and?")]
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "in").apply_chat_template(
+        [vars(turn) for turn in turns], add_generation_prompt=True, return_dict=False
+    )
+    assert workflow.Chat(run, 5)._ids(turns) == theirs
 
 
 @pytest.mark.parametrize("template", [True, False])

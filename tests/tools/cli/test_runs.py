@@ -64,7 +64,9 @@ class Pretended:
             seed=5, model=SimpleNamespace(reads=self.reads), objective=SimpleNamespace(causal=True)
         )
         run = SimpleNamespace(directory=directory, recipe=RESOLVED)
-        return SimpleNamespace(run=run, loaded=loaded, recipe=recipe, changes=list, data=lambda: data)
+        return SimpleNamespace(
+            run=run, loaded=loaded, recipe=recipe, changes=list, data=lambda: data, chat_template=lambda: None
+        )
 
     def generate(
         self, reopened, prompt: str, limit: int, seed: int = 0, sampler: Any = None, stop: Any = (), special=False
