@@ -95,8 +95,8 @@ def _own_folder(entry: Path, wait: Callable[[], None]) -> tuple[Path, int | None
     locks, a new one without a handle."""
     folder, waits = entry.with_name(entry.name + LEFT), False
     while True:
-        with writing_to_cache(entry.parent):
-            folder.mkdir(exist_ok=True)
+        with writing_to_cache(entry.parent), suppress(FileExistsError):
+            folder.mkdir()
         try:
             handle = os.open(folder, os.O_RDONLY)
         except OSError:  # gone again, or no directory can be opened here

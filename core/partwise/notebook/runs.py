@@ -184,7 +184,7 @@ def judge(
         PartwiseError: there is no such run or evaluation, or it does not suit the model.
 
     >>> partwise.judge("runs/tiny", {"other": {"use": "text", "files": ["other.txt"]}})
-    {'other.bits_per_byte': Judgement(figure=Figure(value=..., count=1, error=None), goal='min'), ...}
+    {'other.bits_per_byte': Judgement(figure=Figure(value=..., count=1, error=None), goal='min', ...), ...}
     """
     from partwise import workflow
 
