@@ -68,7 +68,7 @@ def command(
     profile: int | None,
     as_json: bool,
 ) -> None:
-    """Train a recipe: a file, or a name that `partwise recipes` lists; or a run further.
+    """Train a recipe (a file, or a name), or a run further.
 
     Writes a run directory with the weights, the tokenizer and the figures. If it is interrupted, the same
     command continues it, and the result is as if it had never stopped. With --json, progress goes to stderr.

@@ -97,7 +97,7 @@ def new(place: Path, *arguments: str) -> tuple[int, str]:
         (("pydantic-core",), "would hide or replace another one"),
         (("lambda",), "a keyword of Python"),
         (("models",), "taken by partwise"),
-        (("seven-seas", "--kind", "banana"), "the kinds are attention, block"),
+        (("seven-seas", "--kind", "banana"), "the kinds are adapter, attention"),
     ],
 )
 def test_what_cannot_be_made_is_refused_and_nothing_is_written(

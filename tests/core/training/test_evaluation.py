@@ -48,6 +48,9 @@ class FakeBatches:
         self.rows = torch.tensor(rows)
         self.encoded = {"valid": Encoded()}
 
+    def members(self, split: str) -> tuple[str, ...]:
+        return ()
+
     def evaluation(self, split: str, size: int, limit: int | None) -> Iterator[Batch]:
         assert split == "valid"
         for chunk in self.rows.split(size)[:limit]:

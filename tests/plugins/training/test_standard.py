@@ -61,6 +61,12 @@ class FakeBatches:
         self.encoded = {"valid": Encoded()}
         self.evaluated: list[int | None] = []
 
+    def members(self, split: str) -> tuple[str, ...]:
+        return ()
+
+    def epochs(self, *_: int) -> dict[str, float]:
+        return {}
+
     def rows(self, seed: int, step: int) -> Batch:
         generator = torch.Generator().manual_seed(1000 * seed + step)
         tokens = torch.randint(V, (12, T + 1), generator=generator)

@@ -61,7 +61,7 @@ def test_programs_are_told_the_same_as_people() -> None:
     for split, number in zip(("train", "valid", "test"), table["documents"], strict=True):
         assert told["splits"][split]["survey"]["texts"] == int(number)
         assert [set(piece) for one in told["splits"][split]["samples"] for piece in one["pieces"]] == [
-            {"text", "scored", "read"}
+            {"text", "scored", "read", "special", "named"}
         ] * 2
     assert (told["name"], told["data"], told["problem"]) == ("mine", "text", None)
 
