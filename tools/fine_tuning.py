@@ -56,7 +56,8 @@ class Outcome:
 def make_checkpoint(place: Path, texts: list[Path], updates: int, width: int, layers: int) -> None:
     """A GPT-2 of transformers with its tokenizer, trained on texts, saved into a directory."""
     from tokenizers import ByteLevelBPETokenizer
-    from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
+    from transformers import GPT2Config, GPT2LMHeadModel
+    from transformers.models.gpt2 import GPT2TokenizerFast  # type: ignore[attr-defined]  # made where it is asked for
 
     bpe = ByteLevelBPETokenizer()
     bpe.train([str(text) for text in texts], vocab_size=VOCABULARY, special_tokens=["<|endoftext|>"])
@@ -65,8 +66,16 @@ def make_checkpoint(place: Path, texts: list[Path], updates: int, width: int, la
     tokenizer = GPT2TokenizerFast(str(place / "vocab.json"), str(place / "merges.txt"))
     ids = torch.tensor([one for text in texts for one in bpe.encode(text.read_text(encoding="utf-8")).ids])
     torch.manual_seed(0)
-    size = {"vocab_size": len(tokenizer), "n_positions": CONTEXT, "n_embd": width, "n_layer": layers, "n_head": HEADS}
-    model = GPT2LMHeadModel(GPT2Config(**size, bos_token_id=0, eos_token_id=0)).train()
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=CONTEXT,
+        n_embd=width,
+        n_layer=layers,
+        n_head=HEADS,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    model = GPT2LMHeadModel(config).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
     for _ in range(updates):
@@ -108,8 +117,8 @@ def recipe_of(base: Path, data: dict[str, Any], rate: float) -> LoadedRecipe:
         },
     }
     loaded = partwise.load(recipe)
-    tokens = prepare(loaded).batches.encoded["train"].tokens
-    return partwise.change(loaded, {"trainer.steps": math.ceil(EPOCHS * len(tokens) / (BATCH * CONTEXT))})
+    targets = prepare(loaded).batches.encoded["train"].scored_tokens
+    return partwise.change(loaded, {"trainer.steps": math.ceil(EPOCHS * (targets + 1) / (BATCH * CONTEXT))})
 
 
 def outcomes(base: Path, data: dict[str, Any], out: Path) -> Iterator[tuple[str, Outcome]]:
