@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from partwise import InputError, PartError
-from partwise.data import Split
 from partwise.parts import DataSite
 
 from .shared import SAMPLES, Generated, HeldOut
@@ -72,17 +70,11 @@ class Chat(HeldOut):
 
     def build(self, site: DataSite) -> ChatFiles:
         from partwise_data.chat_files import ChatFiles
-        from partwise_data.files import find_files, others
-        from partwise_data.formats import check_libraries
+        from partwise_data.chosen_files import chosen_files
         from partwise_data.splits import Shares
 
         shares = Shares(0 if self.valid_files else self.valid, 0 if self.test_files else self.test)
-        own_files: dict[Split, tuple[Path, ...]] = {
-            "valid": find_files(self.valid_files, site.directory),
-            "test": find_files(self.test_files, site.directory),
-        }
-        files = others(find_files(self.files, site.directory), [*own_files["valid"], *own_files["test"]])
-        check_libraries([*files, *own_files["valid"], *own_files["test"]])
+        files, own_files = chosen_files(self.files, self.valid_files, self.test_files, site.directory)
         template = self.chat_template(site)
         return ChatFiles(files, shares, own_files, template, self.field, self.answers, self.too_long == "cut")
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt
 
-from partwise.data import Split
 from partwise.parts import DataSite
 
 from .shared import SAMPLES, HeldOut
@@ -64,18 +62,12 @@ class Text(HeldOut):
     """Bytes above which a document is not put into one split but cut: its end is held out. The only one always is."""
 
     def build(self, site: DataSite) -> TextFiles:
-        from partwise_data.files import find_files, others
-        from partwise_data.formats import check_libraries
+        from partwise_data.chosen_files import chosen_files
         from partwise_data.splits import Shares
         from partwise_data.text_files import TextFiles
 
-        own_files: dict[Split, tuple[Path, ...]] = {
-            "valid": find_files(self.valid_files, site.directory),
-            "test": find_files(self.test_files, site.directory),
-        }
-        files = others(find_files(self.files, site.directory), [*own_files["valid"], *own_files["test"]])
+        files, own_files = chosen_files(self.files, self.valid_files, self.test_files, site.directory)
         shares = Shares(0 if self.valid_files else self.valid, 0 if self.test_files else self.test)
-        check_libraries([*files, *own_files["valid"], *own_files["test"]])
         return TextFiles(files, shares, own_files, self.field, self.separator, self.cut_above)
 
     @classmethod
@@ -109,18 +101,12 @@ class Pairs(HeldOut):
     """Files to test on, in place of a share of `files`: if there are any, `test` has no effect."""
 
     def build(self, site: DataSite) -> PairFiles:
-        from partwise_data.files import find_files, others
-        from partwise_data.formats import check_libraries
+        from partwise_data.chosen_files import chosen_files
         from partwise_data.pair_files import PairFiles
         from partwise_data.splits import Shares
 
         shares = Shares(0 if self.valid_files else self.valid, 0 if self.test_files else self.test)
-        own_files: dict[Split, tuple[Path, ...]] = {
-            "valid": find_files(self.valid_files, site.directory),
-            "test": find_files(self.test_files, site.directory),
-        }
-        files = others(find_files(self.files, site.directory), [*own_files["valid"], *own_files["test"]])
-        check_libraries([*files, *own_files["valid"], *own_files["test"]])
+        files, own_files = chosen_files(self.files, self.valid_files, self.test_files, site.directory)
         return PairFiles(files, shares, own_files, self.format)
 
     @classmethod

@@ -15,18 +15,7 @@ from partwise_data.parts import Text
 from partwise_data.splits import Shares
 from partwise_data.text_files import TextFiles
 
-SPLITS = ("train", "valid", "test")
-
-
-def texts(data: TextFiles, split: str) -> list[str]:
-    """The texts of a split, put together from their portions."""
-    joined = [""]
-    for example in data.examples(split):
-        joined[-1] += example.pieces[0].text
-        if example.ends:
-            joined.append("")
-    assert joined.pop() == ""
-    return joined
+from .written import SPLITS, texts
 
 
 def test_a_hundred_lines_are_divided_as_the_shares_say(tmp_path: Path) -> None:
