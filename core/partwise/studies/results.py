@@ -52,10 +52,14 @@ class Metric(_Facts):
 
 
 class Variant(_Facts):
-    """One recipe of the study."""
+    """One recipe of the study; in a study with sizes or texts, once for each."""
 
     name: str
     """`base`, `position=rope`, `position=rope, norm=rms_norm`."""
+    size: str | None = None
+    """Of a study with sizes, the label of its size."""
+    text: str | None = None
+    """Of a study with several texts, the name of its text."""
     levels: dict[str, str]
     """Factor -> label of its level, for every factor."""
     parameters: int
@@ -63,6 +67,8 @@ class Variant(_Facts):
     """None if they cannot be counted."""
     tokens: int
     """Tokens that a run is trained on."""
+    training_flops: float | None = None
+    """Of a whole run, forward and backward: three times the forward FLOPs per token, times the tokens."""
     matched: dict[str, Any] = {}
     """Knob path -> value that was solved for to match the budget."""
     tuned: dict[str, Any] = {}
@@ -72,10 +78,21 @@ class Variant(_Facts):
     unigram entropy or, of accuracy, the most frequent token's share. None: not recorded, or the metric has none."""
 
 
+class Figure(_Facts):
+    """What a run came to by one metric."""
+
+    value: float
+    stretches: list[tuple[int, float]] = []
+    """See `Outcome.stretches`."""
+
+
 class Trial(_Facts):
     """One tuning run. It is not compared; it only serves to choose a value of the knob."""
 
     variant: str
+    size: str | None = None
+    text: str | None = None
+    """See `Variant`."""
     value: Any
     """The value of the tuned knob."""
     seed: int
@@ -90,9 +107,14 @@ class Outcome(_Facts):
     seed: int
     identity: str
     """Hash of what was trained; equal for identical runs."""
+    size: str | None = None
+    text: str | None = None
+    """See `Variant`."""
     state: OutcomeState
     metric: float | None = None
     """The study's metric after training; None unless done."""
+    secondary: dict[str, Figure] = {}
+    """What it came to by the study's secondary metrics; empty unless done."""
     stretches: list[tuple[int, float]] = []
     """(scored tokens, metric) of up to 50 consecutive stretches of the text that the metric is measured on. Weighted by
     the tokens, their mean is the metric; empty where it was not recorded."""
@@ -107,6 +129,12 @@ class Outcome(_Facts):
     """The end of what a failed run wrote."""
     directory: str | None = None
     """Where it was trained, from the study's directory, if the study can see that disk."""
+
+    def by(self, metric: str) -> Outcome:
+        """The same run as a secondary metric judges it; without a figure if that was not measured."""
+        found = self.secondary.get(metric)
+        value, stretches = (None, []) if found is None else (found.value, found.stretches)
+        return self.model_copy(update={"metric": value, "stretches": stretches, "curve": [], "secondary": {}})
 
 
 class Look(_Facts):
@@ -137,16 +165,23 @@ class Results(_Facts):
     study: str
     about: str = ""
     metric: Metric
+    """The primary one: the verdicts are about it."""
+    secondary: dict[str, Metric] = {}
+    """Name -> what else is measured."""
+    sizes: list[str] = []
+    """Labels of the ladder, from small to large; empty without one."""
+    texts: list[str] = []
+    """Names of the data sets; empty if there is one, the base's."""
     design: Literal["one_at_a_time", "leave_one_out", "grid", "list"]
     baseline: str
     """Name of the base variant."""
     factors: dict[str, list[str]]
     """Factor -> labels of its levels, the baseline's first."""
     variants: list[Variant]
-    """The baseline first."""
+    """The baseline first; in a study with sizes or texts, at each of them."""
     seeds: list[int]
     outcomes: list[Outcome]
-    """One per variant and seed."""
+    """One per variant, size, text and seed."""
     trials: list[Trial] = []
     tuned_knob: str | None = None
     tokenizer_varies: bool = False
@@ -167,6 +202,35 @@ class Results(_Facts):
         """Ten digits that change with anything that a report says of the runs, but not with when or where they ran."""
         facts = self.model_dump(mode="json", exclude={"provenance": True, "outcomes": {"__all__": {"directory"}}})
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:10]
+
+    def at(self, size: str | None = None, text: str | None = None, metric: str | None = None) -> Results:
+        """What one size, one text and one metric by themselves have to say: an ordinary study's results.
+
+        Args:
+            size, text: their names; None where the study has none.
+            metric: name of a secondary metric; None: the primary one.
+        """
+        return self.model_copy(
+            update={
+                "sizes": [],
+                "texts": [],
+                "secondary": {},
+                "metric": self.metric if metric is None else self.secondary[metric],
+                "variants": [one for one in self.variants if (one.size, one.text) == (size, text)],
+                "outcomes": [
+                    one if metric is None else one.by(metric)
+                    for one in self.outcomes
+                    if (one.size, one.text) == (size, text)
+                ],
+                "trials": [one for one in self.trials if (one.size, one.text) == (size, text)],
+            }
+        )
+
+    @property
+    def settings(self) -> list[tuple[str | None, str | None]]:
+        """(size, text) of every place in which the study compares its variants; one, of Nones, without such."""
+        sizes, texts = [*self.sizes] or [None], [*self.texts] or [None]
+        return [(size, text) for size in sizes for text in texts]
 
     def values(self, variant: str) -> dict[int, float]:
         """Seed -> metric, for the runs of the variant that are done."""
@@ -204,4 +268,15 @@ class Results(_Facts):
             raise WorkError(f"{path} holds no results of a study, or is damaged: {reason}") from error
 
 
-__all__ = ["Goal", "Look", "LookElsewhere", "Metric", "Outcome", "OutcomeState", "Results", "Trial", "Variant"]
+__all__ = [
+    "Figure",
+    "Goal",
+    "Look",
+    "LookElsewhere",
+    "Metric",
+    "Outcome",
+    "OutcomeState",
+    "Results",
+    "Trial",
+    "Variant",
+]

@@ -93,6 +93,31 @@ class MetricChoice(_Choices):
         return results.Metric(**{**self.model_dump(exclude={"spread"}), "goal": goal})
 
 
+class Rates(_Choices):
+    """A rule by which a knob, usually the learning rate, follows the size."""
+
+    at: Text = "trainer.optimizer.lr"
+    """Path of the knob."""
+    power: float
+    """The knob is the base recipe's own, times (parameters / the base recipe's parameters) to this power: -0.33."""
+
+
+class Sizes(_Choices):
+    """A ladder of sizes: everything is compared at each of them, and whether the difference lasts is the verdict."""
+
+    at: str | tuple[str, ...] | None = None
+    """What grows: `model.width`, or several paths that take the same value; null: each value is a patch."""
+    values: Annotated[tuple[Any, ...], Field(min_length=2)] | Annotated[dict[str, Any], Field(min_length=2), _NAMED]
+    """From small to large; as an array, or as an object that gives each a label."""
+    tokens_per_parameter: PositiveFloat | None = None
+    """The steps of every size follow from this, by the base variant's parameters; null: the recipe's own steps."""
+    flops: Annotated[tuple[PositiveFloat, ...], Field(min_length=2)] | None = None
+    """Instead, the training FLOPs of the base variant at each size, from which the steps follow."""
+    rates: Rates | None = None
+    """How the learning rate follows the size; null: it does not, unless the recipe's parametrisation or the study's
+    `tune` sees to it."""
+
+
 class Matching(_Choices):
     """A budget that every variant is brought to: the base's."""
 
@@ -147,7 +172,13 @@ class Study(_Choices):
     ) = 5
     """How many seeds (0, 1, 2 ...), or a list of them."""
     metric: MetricChoice = MetricChoice()
-    """What is compared."""
+    """What is compared: the verdicts are about it."""
+    secondary: Annotated[dict[str, MetricChoice], _NAMED] = {}
+    """What else is measured: name -> metric. Each is a family of tests of its own, after the primary one."""
+    sizes: Sizes | None = None
+    """A ladder of sizes."""
+    texts: Annotated[dict[str, dict[str, Any]], _NAMED] = {}
+    """Several data sets: name -> merge patch of the base, usually of its data."""
     match: Matching | None = None
     """A budget that all variants share."""
     tune: Tuning | None = None
