@@ -229,7 +229,8 @@ class Results(_Facts):
     @property
     def settings(self) -> list[tuple[str | None, str | None]]:
         """(size, text) of every place in which the study compares its variants; one, of Nones, without such."""
-        sizes, texts = [*self.sizes] or [None], [*self.texts] or [None]
+        sizes: list[str | None] = [*self.sizes] or [None]
+        texts: list[str | None] = [*self.texts] or [None]
         return [(size, text) for size in sizes for text in texts]
 
     def values(self, variant: str) -> dict[int, float]:
