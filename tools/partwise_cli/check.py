@@ -64,7 +64,7 @@ def _checked(
     file: str, overrides: tuple[str, ...], data: Path | None, schema_only: bool
 ) -> tuple[Exception | None, int]:
     """What is wrong with a file, and the exit code for it. A part that breaks must not keep other files unchecked."""
-    from partwise.huggingface.family import holds_map
+    from partwise.huggingface.map_file import holds_map
     from partwise.recipe import load
     from partwise.studies.definition.locate import holds_study
 

@@ -152,6 +152,7 @@ def _entry(kind: type[Part], name: str) -> RegisteredPart:
 
 def described(entry: RegisteredPart) -> dict[str, Any]:
     """A part as JSON."""
+    from partwise.documented import field_docs
     from partwise.provenance.sources import source_line
 
     return {
@@ -161,18 +162,21 @@ def described(entry: RegisteredPart) -> dict[str, Any]:
         "distribution": entry.plugin.distribution,
         "version": entry.plugin.version,
         "source": source_line(entry.part),
-        "knobs": [_described_knob(name, field) for name, field in entry.part.model_fields.items()],
+        "knobs": [
+            _described_knob(name, entry.part.model_fields[name], about)
+            for name, about in field_docs(entry.part).items()
+        ],
     }
 
 
-def _described_knob(name: str, field: FieldInfo) -> dict[str, Any]:
+def _described_knob(name: str, field: FieldInfo, about: str) -> dict[str, Any]:
     from partwise.parts.shapes import shape_of
     from partwise.recipe.knob_types import in_words, kind_at
 
     shape = shape_of(field)
     kind = kind_at(shape)
     knob = {"name": name, "type": in_words(shape), "required": field.is_required(), "default": _default(field)}
-    return knob | {"slot": kind.kind if kind else None, "about": " ".join((field.description or "").split())}
+    return knob | {"slot": kind.kind if kind else None, "about": " ".join(about.split())}
 
 
 def _default(field: FieldInfo) -> Any:

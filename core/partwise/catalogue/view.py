@@ -11,6 +11,7 @@ from functools import cached_property
 
 from pydantic.fields import FieldInfo
 
+from partwise.documented import field_docs
 from partwise.parts.part import Part, kinds_of
 from partwise.parts.plugins import Plugin
 from partwise.parts.registry import RegisteredPart, registry
@@ -95,7 +96,7 @@ class PartView:
     @cached_property
     def knobs(self) -> tuple[Knob, ...]:
         """The knobs, required ones first."""
-        knobs = [_knob(name, field) for name, field in self.part.model_fields.items()]
+        knobs = [_knob(name, self.part.model_fields[name], about) for name, about in field_docs(self.part).items()]
         return tuple(sorted(knobs, key=lambda knob: not knob.required))
 
     @cached_property
@@ -226,12 +227,12 @@ def recipe_page(name: str) -> str:
     return f"recipes/{file_name(name)}.html"
 
 
-def _knob(name: str, field: FieldInfo) -> Knob:
+def _knob(name: str, field: FieldInfo, about: str) -> Knob:
     shape = shape_of(field)
     default = "" if field.is_required() else json.dumps(default_of(field), ensure_ascii=False)
-    about = " ".join(lines(field.description or "").split())
     kinds = tuple(kinds_within(shape))
-    return Knob(name, printable(in_words(shape)), field.is_required(), printable(default), about, kinds)
+    told = " ".join(lines(about).split())
+    return Knob(name, printable(in_words(shape)), field.is_required(), printable(default), told, kinds)
 
 
 __all__ = ["Catalogue", "KindView", "Knob", "PartView", "anchor", "file_name", "part_page", "recipe_page"]

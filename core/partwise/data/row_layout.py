@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+
+from partwise.documented import Documented
 
 
-class RowLayout(BaseModel):
+class RowLayout(Documented):
     """How texts are laid out in the rows that a model reads; the same for every data set."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     documents: Literal["open", "masked"] = "open"
     """Whether a token of running text sees the documents before its own in the window. open: it does. masked: every

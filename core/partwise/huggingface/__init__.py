@@ -10,6 +10,7 @@ layer_lists     the settings that have one value for each layer
 arithmetic      what a setting is computed from
 without_effect  settings that change no logits in any family
 family          both maps for one `model_type`, in a JSON file
+map_file        which files hold it
 families        the maps that ship, those of plugins, and those of one's own
 map_rules       checks a map as recipes are checked
 same_model      whether a family's recipe and a run's make the same model

@@ -14,7 +14,8 @@ from partwise.recipe.shipped import own_directory
 from partwise.recipe.suggestions import did_you_mean
 
 from .config_map import shown
-from .family import SUFFIX, Family, read_map
+from .family import Family, read_map
+from .map_file import SUFFIX
 
 
 def files() -> dict[str, Path]:

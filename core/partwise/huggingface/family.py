@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, StrictStr
 
-from partwise.errors import InputError, PartwiseError, RecipeError
+from partwise.errors import InputError, RecipeError
 from partwise.recipe import LoadedRecipe, Node, Problem, RejectedError, find, override_all, read, validate
 from partwise.recipe.load import extended, validated
 from partwise.recipe.paths import values_at
@@ -17,12 +17,10 @@ from partwise.recipe.schema import DIALECT
 
 from .config_map import ConfigMap, flattened, is_like, same, shown
 from .layer_lists import with_layer_lists
+from .map_file import MARK
 from .weight_entry import Constant, TheirPattern, WeightEntry
 from .weight_map import WeightMap
 
-SUFFIX = ".weights.json"
-MARK = "partwise_weights"
-"""The key that every map has, and nothing else."""
 SETS = "config.json sets "
 """What messages call the changes that settings make to a recipe."""
 
@@ -155,14 +153,3 @@ def map_schema() -> dict[str, Any]:
     schema = {"$schema": DIALECT, **Family.model_json_schema(), "title": "A weight map of partwise"}
     schema["properties"]["$schema"] = {"type": "string", "description": "Where editors find this schema."}
     return schema
-
-
-def holds_map(given: str) -> bool:
-    """Whether this is the file of a weight map; also False if there is none, or it cannot be read as JSON."""
-    path = Path(given)
-    if given.endswith(SUFFIX):
-        return path.is_file()
-    try:
-        return path.exists() and not path.is_dir() and MARK in read(path).members
-    except PartwiseError:
-        return False

@@ -21,6 +21,7 @@ from pydantic import (
     model_serializer,
 )
 
+from partwise.documented import Documented
 from partwise.errors import BuildError, PartError, PartwiseError, PluginError
 from partwise.wording import with_article
 
@@ -38,7 +39,7 @@ class Buildable(Protocol[SiteT, BuiltT]):
     def build(self, site: SiteT, /) -> BuiltT: ...
 
 
-class Part(BaseModel):
+class Part(Documented):
     """A named choice with documented knobs, for example `{"use": "rope", "base": 10000}`.
 
     A *kind* of part is a direct or indirect subclass that sets `kind`; a part is a subclass of a kind
@@ -53,7 +54,6 @@ class Part(BaseModel):
         strict=True,
         validate_default=True,
         allow_inf_nan=False,  # JSON has neither
-        use_attribute_docstrings=True,
         defer_build=True,  # most commands use few of the parts
     )
 

@@ -132,7 +132,8 @@ def load_plugins() -> list[LoadedPlugin]:
     The environment variable PARTWISE_PLUGINS, a comma-separated list of namespaces, restricts which
     third-party plugins are loaded; empty, it allows none.
     """
-    found = [_described(entry) for entry in importlib.metadata.entry_points(group=GROUP)]
+    named = _Named()
+    found = [(named.plugin(entry), entry) for entry in importlib.metadata.entry_points(group=GROUP)]
     allowed = os.environ.get(RESTRICTION)
     if allowed is not None:
         names = {name.strip() for name in allowed.split(",")}
@@ -151,11 +152,18 @@ def load_plugins() -> list[LoadedPlugin]:
     return loaded
 
 
-def _described(entry: importlib.metadata.EntryPoint) -> tuple[Plugin, importlib.metadata.EntryPoint]:
-    # damaged metadata may lack either
-    name = (entry.dist and entry.dist.metadata["Name"]) or "unknown"
-    version = (entry.dist and entry.dist.metadata["Version"]) or "unknown"
-    return Plugin(entry.name, entry.value, name, version), entry
+class _Named:
+    """Names the distributions of plugins. Our own has many plugins, and its long metadata are read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[str, str]] = {}
+
+    def plugin(self, entry: importlib.metadata.EntryPoint) -> Plugin:
+        if id(entry.dist) not in self._known:
+            told = entry.dist and entry.dist.metadata
+            name, version = (told["Name"], told["Version"]) if told else (None, None)
+            self._known[id(entry.dist)] = (name or "unknown", version or "unknown")  # damaged metadata may lack either
+        return Plugin(entry.name, entry.value, *self._known[id(entry.dist)])
 
 
 def _load(plugin: Plugin, entry: importlib.metadata.EntryPoint) -> LoadedPlugin:

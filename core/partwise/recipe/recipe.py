@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -17,6 +16,7 @@ from pydantic import (
 )
 
 from partwise.data.row_layout import RowLayout
+from partwise.documented import Documented
 from partwise.parts import slots
 from partwise.parts.slot import use
 from partwise.runs.identity import ADDED, fingerprint
@@ -58,10 +58,10 @@ Evaluations = Annotated[
 ]
 """Evaluations by name."""
 
-_SETTINGS = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, use_attribute_docstrings=True)
+_SETTINGS = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
 
 
-class Start(BaseModel):
+class Start(Documented):
     """The weights that training begins with, instead of first ones that are drawn."""
 
     model_config = _SETTINGS
@@ -76,7 +76,7 @@ class Start(BaseModel):
     """Hash of the file of these weights. It is looked up where it is not written; where it is, no others are taken."""
 
 
-class Recipe(BaseModel):
+class Recipe(Documented):
     """A recipe: one JSON file that says which data, tokenizer, model and trainer make a language model."""
 
     model_config = _SETTINGS

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from partwise.documented import field_docs
 from partwise.parts.part import Part
 from partwise.parts.registry import registry
 from partwise.parts.shapes import shape_of
@@ -89,7 +90,8 @@ def _elsewhere(given: str) -> str:
 
 def _about_missing(owner: type[BaseModel], key: str) -> tuple[str, Iterable[str]]:
     field = owner.model_fields[key]
-    meaning = [f"{key}: {field.description}"] if field.description else []
+    about = field_docs(owner)[key]
+    meaning = [f"{key}: {about}"] if about else []
     return f"{names.name_of(owner)} needs {key!r}: {in_words(shape_of(field))}", meaning
 
 

@@ -11,8 +11,9 @@ import json
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 
+from partwise.documented import Documented
 from partwise.errors import WorkError
 from partwise.metric_names import judged
 from partwise.storage.atomic import read_json, write_json
@@ -21,8 +22,8 @@ OutcomeState = Literal["done", "diverged", "failed", "waiting"]
 Goal = Literal["min", "max"]
 
 
-class _Facts(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+class _Facts(Documented):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Metric(_Facts):

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from partwise.documented import Documented
 from partwise.metric_names import judged
 from partwise.parts.slot import use
 from partwise.recipe.recipe import Name, Version
@@ -23,10 +24,8 @@ Text = Annotated[str, Field(min_length=1)]
 Design = Literal["one_at_a_time", "leave_one_out", "grid", "list"]
 
 
-class _Choices(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, validate_default=True, use_attribute_docstrings=True
-    )
+class _Choices(Documented):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
 
 
 class Factor(_Choices):

@@ -26,7 +26,7 @@ RESULT, OUTPUT = "result.json", "output.log"
 
 
 class _Sent(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Job(_Sent):

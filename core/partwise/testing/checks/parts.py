@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
+from partwise.documented import field_docs
 from partwise.parts.part import Part, kinds_of
 from partwise.parts.shapes import shape_of
 from partwise.parts.slot import resolve_part
@@ -32,9 +33,9 @@ def it_is_documented(part: type[Part]) -> None:
     require(own, "it has no docstring of its own")
     require(len(first) > 20, f"its docstring begins with {first!r}, which says too little for a catalogue")
     require(first.endswith("."), f"the first line of its docstring is not a sentence: {first!r}")
-    for name, field in part.model_fields.items():
-        require(field.description, f"its knob {name} has no docstring")
-        require(len((field.description or "").strip()) > 5, f"the docstring of its knob {name} says next to nothing")
+    for name, about in field_docs(part).items():
+        require(about, f"its knob {name} has no docstring")
+        require(len(about.strip()) > 5, f"the docstring of its knob {name} says next to nothing")
 
 
 @check(EVERY, per="part")
