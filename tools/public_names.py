@@ -28,6 +28,7 @@ ROOMS: Mapping[str, str] = {
     "partwise.data": "Texts, tokens and batches.",
     "partwise.decoding": "How a model writes.",
     "partwise.evaluation": "What evaluations are handed, and what they give.",
+    "partwise.looking": "What a model does with one text; which of its vectors lie near each other.",
     "partwise.training": "What trainers, schedules and trackers promise and receive.",
     "partwise.runs": "A run's directory: checkpoints, metrics, weights.",
     "partwise.assembly": "From a part to a model in memory.",

@@ -1,0 +1,2 @@
+from .embeddings import analogy as analogy
+from .embeddings import neighbours as neighbours

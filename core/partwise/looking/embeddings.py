@@ -1,0 +1,39 @@
+"""Tables of vectors, one row for each token: which rows lie near each other."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def neighbours(table: Tensor, index: int, count: int) -> list[tuple[int, float]]:
+    """The rows of table [V, C] that are most alike row `index`, by the cosine of the angle between them, nearest first.
+
+    A row of zeros, which has no direction, has a cosine of 0 with every other.
+    """
+    units = unit_rows(table)
+    return _nearest(units @ units[index], {index}, count)
+
+
+def analogy(table: Tensor, a: int, b: int, c: int, count: int) -> list[tuple[int, float]]:
+    """The rows of table [V, C] that are to row `c` as row `b` is to row `a`, best first, by their cosine.
+
+    The answer lies near b - a + c, of unit vectors; the three themselves are left out (Mikolov et al. 2013,
+    arXiv:1301.3781, where it is king - man + woman; 3CosAdd of Levy and Goldberg 2014).
+    """
+    units = unit_rows(table)
+    wanted = F.normalize(units[b] - units[a] + units[c], dim=0)
+    return _nearest(units @ wanted, {a, b, c}, count)
+
+
+def unit_rows(table: Tensor) -> Tensor:
+    """Each row in float32 and of length 1; a row of zeros stays."""
+    return F.normalize(table.detach().float(), dim=1)
+
+
+def _nearest(cosines: Tensor, without: set[int], count: int) -> list[tuple[int, float]]:
+    # A few more than asked for, because some are left out.
+    best = torch.topk(cosines, min(count + len(without), len(cosines)))
+    pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return [(row, cosine) for row, cosine in pairs if row not in without][:count]
