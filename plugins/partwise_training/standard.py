@@ -10,6 +10,7 @@ telemetry.py    how fast training goes
 divergence.py   where a loss that is no longer finite came from
 memory.py       how many rows would fit when memory runs out
 interrupt.py    Ctrl-C and SIGTERM
+threads.py      how many compute
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from .interrupt import postponed_interrupt
 from .parallel import Parallel, held
 from .precision import Precision
 from .telemetry import Speed
+from .threads import computing
 from .updates import Update, Updates, own_random_state
 
 if TYPE_CHECKING:
@@ -73,7 +75,8 @@ class StandardTrainer:
         speed = Speed(
             place, training.flops_per_token, training.device, settings.precision, processes.count, training.decoration
         )
-        _Loop(settings, training, model, updates, speed, processes).run(done)
+        with computing(settings.threads):
+            _Loop(settings, training, model, updates, speed, processes).run(done)
 
 
 @dataclass(frozen=True)

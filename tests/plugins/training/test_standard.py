@@ -206,6 +206,14 @@ def test_progress_is_reported_after_every_step(tmp_path: Path) -> None:
     assert "valid_loss" not in reports[2].metrics
 
 
+def test_the_threads_of_the_recipe_train_and_those_of_the_caller_come_back(tmp_path: Path) -> None:
+    before, seen = torch.get_num_threads(), list[int]()
+    fit(tmp_path / "own", settings(steps=2, threads=3), report=lambda _: seen.append(torch.get_num_threads()))
+    fit(tmp_path / "any", settings(steps=1), report=lambda _: seen.append(torch.get_num_threads()))
+    assert seen == [3, 3, before]
+    assert torch.get_num_threads() == before
+
+
 def test_metrics_hold_nothing_that_differs_between_two_runs_alike(tmp_path: Path) -> None:
     for name in ("a", "b"):
         fit(tmp_path / name, settings())
