@@ -10,6 +10,7 @@ from .output import heading, paragraph, print_json, said, show_columns, write
 from .text import duration, in_bytes, in_words
 
 if TYPE_CHECKING:
+    from partwise.studies.definition.study import Tuning
     from partwise.studies.directories import StudyDirectories
     from partwise.studies.forecast import Forecast
     from partwise.studies.planning.plan import Plan
@@ -73,9 +74,7 @@ def _totals(plan: Plan, found: Forecast) -> list[tuple[str, str]]:
     size = f"{many(len(plan.variants), 'variant')}, {many(len(plan.seeds), 'seed')}"
     rows = [("runs", f"{runs} ({size}), {sum(found.done.values())} done")]
     if found.trials:
-        tune = study.tune
-        values = len(tune.values) * len(tune.seeds) if tune else 0
-        rows.append(("tuning", f"{found.trials} trials, {values} for each variant, {found.trials_done} done"))
+        rows.append(("tuning", f"{found.trials} trials, {_tuned(study.tune)}, {found.trials_done} done"))
     if found.estimate is not None:
         rows.append(("time", _time(found.estimate, found.slots)))
         rows.append(("disk", f"about {in_bytes(found.estimate.bytes)}"))
@@ -83,6 +82,16 @@ def _totals(plan: Plan, found: Forecast) -> list[tuple[str, str]]:
     rows.append(("metric", f"{metric.label}, {'less' if metric.goal == 'min' else 'more'} is better"))
     rows.append(("detects", _detects(plan, found)))
     return rows
+
+
+def _tuned(tune: Tuning | None) -> str:
+    from partwise.studies.knobs import short_names
+    from partwise.wording import joined, many
+
+    assert tune is not None, "only then are there trials"
+    knobs = joined(short_names(tune.by_path).values())
+    how = f"{tune.draws} draws" if tune.draws else f"{tune.combinations} combinations"
+    return f"{tune.trials} for each variant ({how} of {knobs}, {many(len(tune.seeds), 'seed')})"
 
 
 def _time(estimate: Estimate, slots: int) -> str:

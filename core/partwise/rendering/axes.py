@@ -65,6 +65,13 @@ def round_step(step: float) -> float:
     return min((factor * power for factor in (1, 2, 5, 10)), key=lambda near: abs(math.log(near / step)))
 
 
+def round_powers(low: float, high: float) -> list[float]:
+    """1, 3, 10, 30 ... between two ends above zero."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    every = [float(f"{digit}e{power}") for power in range(first, last + 1) for digit in (1, 3)]
+    return [value for value in every if low <= value <= high]
+
+
 def tick_labels(places: Sequence[float]) -> list[str]:
     """With as many decimals as the step between them needs; thousands as `10 k`."""
     if not places:
@@ -118,6 +125,6 @@ def within_reach(values: Sequence[float], origin: float) -> tuple[float, ...]:
 
 
 __all__ = [
-    "Scale", "bottom_axis", "left_axis", "logarithmic_scale", "reach_of", "round_step", "scale", "tick_labels",
-    "ticks", "within_reach",
+    "Scale", "bottom_axis", "left_axis", "logarithmic_scale", "reach_of", "round_powers", "round_step", "scale",
+    "tick_labels", "ticks", "within_reach",
 ]  # fmt: skip

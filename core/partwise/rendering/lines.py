@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from .axes import Scale, bottom_axis, left_axis, logarithmic_scale, scale
+from .axes import Scale, bottom_axis, left_axis, logarithmic_scale, round_powers, scale
 from .legend import legend
 from .svg import Drawing, Point, Style, shortened, width_of
 
 WIDTH = 880.0
 MOST_TOGETHER = 8
 """With more series than this each gets a panel of its own."""
+MOST_TICKS = 8
+"""Of values that are ticks of their own."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Series:
     """Edges of a band about the line."""
     chosen: int | None = None
     """A point to be ringed."""
+    joined: bool = True
+    """Whether a line goes through the points."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,8 @@ def _arrows(drawing: Drawing, one: Series, across: Scale, upward: Scale) -> None
 def _series(drawing: Drawing, one: Series, across: Scale, upward: Scale) -> None:
     places = [(across(x), upward(y)) for x, y in one.points]
     with drawing.group(one.name, "series"):
-        drawing.polyline(places, one.style.colour, one.style.dash)
+        if one.joined:
+            drawing.polyline(places, one.style.colour, one.style.dash)
         for number, place in enumerate(places):
             if one.tips:
                 with drawing.group(one.tips[number], "point"):
@@ -155,9 +160,10 @@ def _names(drawing: Drawing, panel: Panel, across: Scale, top: float, bottom: fl
 
 
 def _powers(drawing: Drawing, panel: Panel, across: Scale, top: float, bottom: float) -> None:
-    """The values themselves as ticks: they are the few that were tried."""
+    """The values themselves as ticks, if they are few; otherwise round ones."""
     free = -math.inf
-    for value in sorted({x for one in panel.series for x, _ in one.points}):
+    tried = sorted({x for one in panel.series for x, _ in one.points})
+    for value in tried if len(tried) <= MOST_TICKS else round_powers(across.low, across.high):
         label = f"{value:g}"
         drawing.line((across(value), top), (across(value), bottom), "grid")
         if across(value) - width_of(label) / 2 > free:

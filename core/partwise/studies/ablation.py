@@ -13,6 +13,7 @@ from typing import Any
 from partwise.errors import InputError
 from partwise.provenance.environment import now, origin
 from partwise.storage.atomic import unwritable, write_json, write_text
+from partwise.wording import joined
 
 from .directories import StudyDirectories
 from .earlier import earlier_results, no_longer_there
@@ -62,7 +63,7 @@ def ablate(
     tune = plan.study.study.tune
     if tune is not None:
         tuning = [one.job for one in book.trials if only in (None, one.variant.name)]
-        saving.note(f"tuning {tune.at}: {len(tuning)} trials")
+        saving.note(f"tuning {joined(tune.by_path)}: {len(tuning)} trials")
         run(tuning)
         book.settle()
     for seeds in _stages(plan):

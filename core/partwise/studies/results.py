@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError, model_validator
 
 from partwise.documented import Documented
 from partwise.errors import WorkError
@@ -87,18 +87,31 @@ class Figure(_Facts):
     """See `Outcome.stretches`."""
 
 
+class Drawn(_Facts):
+    """The range that the values of a tuned knob were drawn from."""
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+
 class Trial(_Facts):
-    """One tuning run. It is not compared; it only serves to choose a value of the knob."""
+    """One tuning run. It is not compared; it only serves to choose the values of the knobs."""
 
     variant: str
     size: str | None = None
     text: str | None = None
     """See `Variant`."""
-    value: Any
-    """The value of the tuned knob."""
+    values: dict[str, Any]
+    """Knob path -> the value that was tried."""
     seed: int
     state: OutcomeState
     metric: float | None = None
+    seconds: float | None = None
+    """Wall time; None if it is not known."""
+    training_flops: float | None = None
+    """See `Variant`."""
 
 
 class Outcome(_Facts):
@@ -184,7 +197,8 @@ class Results(_Facts):
     outcomes: list[Outcome]
     """One per variant, size, text and seed."""
     trials: list[Trial] = []
-    tuned_knob: str | None = None
+    tuned_knobs: dict[str, Drawn | None] = {}
+    """Path of each knob that was tuned -> the range it was drawn from; None where its values were listed."""
     tokenizer_varies: bool = False
     """Whether variants differ in their tokenizer; if so, only bits per byte compares them."""
     looks: list[Look] = []
@@ -197,6 +211,23 @@ class Results(_Facts):
     alpha: float = 0.05
     provenance: dict[str, Any] = {}
     """`command`, `git` (revision, dirty diff), `environment`, `data` (hash), `started`, `finished` ..."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_knob(cls, facts: Any) -> Any:
+        """Results of version 1 may name one knob, and in each trial its value."""
+        if not isinstance(facts, dict) or "tuned_knob" not in facts:
+            return facts
+        facts, knob = dict(facts), facts["tuned_knob"]
+        del facts["tuned_knob"]
+        if knob is None:
+            return facts
+        trials = [
+            {**{key: of for key, of in one.items() if key != "value"}, "values": {knob: one["value"]}}
+            if isinstance(one, dict) and "value" in one else one
+            for one in facts.get("trials", [])
+        ]  # fmt: skip
+        return {**facts, "tuned_knobs": {knob: None}, "trials": trials}
 
     @property
     def digest(self) -> str:
@@ -271,6 +302,7 @@ class Results(_Facts):
 
 
 __all__ = [
+    "Drawn",
     "Figure",
     "Goal",
     "Look",

@@ -105,7 +105,7 @@ class ResultsBook:
             seeds=list(plan.seeds),
             outcomes=self.outcomes(),
             trials=recorded(self.trials, self._found),
-            tuned_knob=study.tune.at if study.tune else None,
+            tuned_knobs=study.tune.recorded() if study.tune else {},
             tokenizer_varies=plan.tokenizer_varies,
             looks=[Look(seeds=look.seeds, alpha=look.alpha) for look in study.looks],
             seen=self._seen,

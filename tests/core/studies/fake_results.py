@@ -148,6 +148,9 @@ POSITIONS = {
 }
 
 
+KNOB = "trainer.optimizer.lr"
+
+
 def trials(truths: Mapping[str, Truth], factor: str, rates: Sequence[float]) -> list[Trial]:
     """A bowl over the learning rates for every variant; the last rate is too much for one of them."""
     found = []
@@ -157,7 +160,9 @@ def trials(truths: Mapping[str, Truth], factor: str, rates: Sequence[float]) -> 
             away = math.log10(rate / (1e-3 * (1 + 0.4 * number)))
             far = number == 5 and rate == max(rates)
             value = None if far else truth.mean + 0.09 * away**2 + 0.004 * math.sin(37 * number + 1000 * rate)
-            found.append(Trial(variant=name, value=rate, seed=100, state="diverged" if far else "done", metric=value))
+            found.append(
+                Trial(variant=name, values={KNOB: rate}, seed=100, state="diverged" if far else "done", metric=value)
+            )
     return found
 
 
@@ -166,12 +171,12 @@ def positions() -> Results:
     outcomes = failed(diverged(runs(POSITIONS, range(1, 6)), "none", 4), "alibi", 2)
     rates = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]
     tried = trials(POSITIONS, "position", rates)
-    results = one_factor(POSITIONS, outcomes, trials=tried, tuned_knob="trainer.optimizer.lr")
+    results = one_factor(POSITIONS, outcomes, trials=tried, tuned_knobs={KNOB: None})
     best = {
-        variant.name: min((t for t in tried if t.variant == variant.name and t.metric), key=lambda t: t.metric).value
+        variant.name: min((t for t in tried if t.variant == variant.name and t.metric), key=lambda t: t.metric).values
         for variant in results.variants
     }
-    tuned = [v.model_copy(update={"tuned": {"trainer.optimizer.lr": best[v.name]}}) for v in results.variants]
+    tuned = [v.model_copy(update={"tuned": best[v.name]}) for v in results.variants]
     return results.model_copy(update={"variants": tuned})
 
 

@@ -120,8 +120,8 @@ def test_tuning_comes_first_and_its_choice_is_what_runs(study, engine, pretendin
         "position=alibi": 1e-3,
         "norm=rms_norm": 1e-3,
     }
-    assert results.tuned_knob == "trainer.optimizer.lr"
-    assert [(one.variant, one.value, one.metric) for one in results.trials[:2]] == [
+    assert results.tuned_knobs == {"trainer.optimizer.lr": None}
+    assert [(one.variant, one.values["trainer.optimizer.lr"], one.metric) for one in results.trials[:2]] == [
         ("base", 1e-3, 0.0),
         ("base", 1e-2, pytest.approx(9e-3)),
     ]

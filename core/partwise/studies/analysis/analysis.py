@@ -20,13 +20,14 @@ def analyse(results: Results) -> Analysis:
     from .notes import refusal, study_notes
     from .pooled_model import second_opinion
     from .sentences import factor_verdicts
-    from .summaries import summaries, tuning
+    from .summaries import summaries, tuning, tuning_cost
 
     compared, described, trials = compare(results), summaries(results), tuning(results)
     contrasts, effects = compared.contrasts, compared.effects
     if not comparable(results.metric.name, results.tokenizer_varies):
         unknown = Power(len(results.seeds), sd_of_differences=None, detectable=None)
-        return Analysis(described, contrasts, None, (), unknown, notes=refusal(results), tuning=trials)
+        return Analysis(described, contrasts, None, (), unknown, notes=refusal(results), tuning=trials,
+                        tuning_cost=tuning_cost(results))  # fmt: skip
     at = _last_common_look(results, contrasts)
     pooled = None if at is None else second_opinion(at[0], results.baseline, at[1])
     return Analysis(
@@ -38,6 +39,7 @@ def analyse(results: Results) -> Analysis:
         verdicts=factor_verdicts(results, contrasts, effects),
         notes=study_notes(results, described, contrasts, pooled, trials, effects),
         tuning=trials,
+        tuning_cost=tuning_cost(results),
     )
 
 

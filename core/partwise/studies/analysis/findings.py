@@ -6,6 +6,7 @@ the sentences know which direction is good.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -207,10 +208,11 @@ class Effect:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What tuning found for one variant at one value of the knob."""
+    """What tuning found for one variant with one combination of values."""
 
     variant: str
-    value: Any
+    values: Mapping[str, Any]
+    """Knob path -> value."""
     trials: int
     """Planned."""
     done: int
@@ -218,6 +220,21 @@ class Tuning:
     """Over those that are done."""
     sd: float | None
     chosen: bool
+
+
+@dataclass(frozen=True)
+class TuningCost:
+    """What tuning took, all variants together."""
+
+    trials: int
+    """That have ended."""
+    seconds: float | None
+    """Of those that were timed."""
+    timed: int
+    training_flops: float | None
+    """As planned; one that diverged or failed has made fewer. None if they cannot be counted."""
+    compared_seconds: float | None
+    """Of the runs that are compared, beside it."""
 
 
 @dataclass(frozen=True)
@@ -244,7 +261,8 @@ class Analysis:
     notes: tuple[Note, ...] = ()
     """About the study as a whole, the weightiest first."""
     tuning: tuple[Tuning, ...] = ()
-    """By variant and value, in the order of the trials."""
+    """By variant and combination of values, in the order of the trials."""
+    tuning_cost: TuningCost | None = None
 
     @property
     def sentences(self) -> dict[str, str]:

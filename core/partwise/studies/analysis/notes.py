@@ -339,7 +339,7 @@ def scope(results: Results) -> Iterator[Note]:
         "The verdicts hold for this recipe, these texts and this length of training. Seeds change what is drawn at "
         "random, such as the first weights and the order of the texts, but not the texts themselves.",
     )
-    if results.tuned_knob is None:
+    if not results.tuned_knobs:
         yield Note(
             "scope",
             "No knob was tuned for each variant: all have the settings of the base, such as its learning rate, "

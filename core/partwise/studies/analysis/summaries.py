@@ -7,7 +7,7 @@ from statistics import mean, stdev
 
 from partwise.studies.results import Results, Trial
 
-from .findings import Summary, Tuning
+from .findings import Summary, Tuning, TuningCost
 
 
 def summaries(results: Results) -> tuple[Summary, ...]:
@@ -33,25 +33,46 @@ def _summary(results: Results, variant: str) -> Summary:
 
 
 def tuning(results: Results) -> tuple[Tuning, ...]:
-    """The trials by variant and value, for a curve of the metric over the knob."""
+    """The trials by variant and combination, for curves of the metric over the knobs."""
     groups: dict[tuple[str, str], list[Trial]] = {}
     for trial in results.trials:
-        groups.setdefault((trial.variant, repr(trial.value)), []).append(trial)
-    chosen = {v.name: v.tuned.get(results.tuned_knob or "") for v in results.variants}
+        groups.setdefault((trial.variant, repr(trial.values)), []).append(trial)
+    chosen = {
+        v.name: {knob: of for knob, of in v.tuned.items() if knob in results.tuned_knobs} for v in results.variants
+    }
     return tuple(_tuning(trials, chosen.get(variant)) for (variant, _), trials in groups.items())
 
 
 def _tuning(trials: Sequence[Trial], chosen: object) -> Tuning:
-    values = [t.metric for t in trials if t.state == "done" and t.metric is not None]
-    value = trials[0].value
+    metrics = [t.metric for t in trials if t.state == "done" and t.metric is not None]
+    values = trials[0].values
     return Tuning(
         variant=trials[0].variant,
-        value=value,
+        values=values,
         trials=len(trials),
-        done=len(values),
-        mean=_mean(values),
-        sd=_sd(values),
-        chosen=chosen is not None and chosen == value,
+        done=len(metrics),
+        mean=_mean(metrics),
+        sd=_sd(metrics),
+        chosen=bool(chosen) and chosen == values,
+    )
+
+
+def tuning_cost(results: Results) -> TuningCost | None:
+    """None if nothing was tuned, or nothing is known of what it took."""
+    ended = [one for one in results.trials if one.state != "waiting"]
+    if not ended:
+        return None
+    flops = [one.training_flops for one in ended if one.training_flops is not None]
+    seconds = [one.seconds for one in ended if one.seconds is not None]
+    if not seconds and not flops:
+        return None
+    compared = [one.seconds for one in results.outcomes if one.seconds is not None]
+    return TuningCost(
+        trials=len(ended),
+        seconds=sum(seconds) if seconds else None,
+        timed=len(seconds),
+        training_flops=sum(flops) if len(flops) == len(ended) else None,
+        compared_seconds=sum(compared) if compared else None,
     )
 
 
@@ -71,4 +92,4 @@ def _sd(values: Sequence[float]) -> float | None:
     return stdev(values) if len(values) > 1 else None
 
 
-__all__ = ["summaries", "tuning", "unequal_trials"]
+__all__ = ["summaries", "tuning", "tuning_cost", "unequal_trials"]

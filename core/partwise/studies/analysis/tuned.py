@@ -4,37 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import log
 from typing import Any, Literal
 
-from partwise.studies.results import Results, Variant
+from partwise.studies.knobs import short_names
+from partwise.studies.results import Drawn, Results, Variant
+from partwise.wording import joined
 
 from .findings import Note
+
+OUTERMOST = 0.1
+"""Share of a range, at each end, in which a best value is said to be at its end."""
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A best value beyond which nothing was tried."""
+    """A best value of a knob beyond which nothing was tried."""
 
+    knob: str
+    """Its path."""
     value: float
-    end: Literal["largest", "smallest"]
+    end: Literal["largest", "smallest", "upper end", "lower end"]
+    """The largest or smallest that was tried; or it lies at an end of the range that was drawn from."""
 
 
-def edge_of(results: Results, variant: Variant) -> Edge | None:
-    """None unless the variant's tuned value is the largest or smallest number of which anything came.
+def edges_of(results: Results, variant: Variant) -> list[Edge]:
+    """The knobs of which the variant's best value is the largest or smallest number of which anything came, or lies in
+    the outermost tenth of the range that was drawn from.
 
     A value that diverged was tried, and so bounds the others; one whose runs failed or wait was not.
     """
-    chosen: Any = variant.tuned.get(results.tuned_knob or "")
+    return [edge for knob in results.tuned_knobs if (edge := _edge(results, variant, knob)) is not None]
+
+
+def _edge(results: Results, variant: Variant, knob: str) -> Edge | None:
+    chosen: Any = variant.tuned.get(knob)
     own = [t for t in results.trials if t.variant == variant.name]
-    open_ones = {repr(t.value) for t in own if t.state not in ("done", "diverged")}
-    if not all(_number(t.value) for t in own):
+    if not _number(chosen) or not all(_number(t.values[knob]) for t in own):
         return None
-    tried = {t.value for t in own if repr(t.value) not in open_ones}
+    open_ones = [t.values for t in own if t.state not in ("done", "diverged")]
+    tried = {t.values[knob] for t in own if t.values not in open_ones}
     if chosen not in tried:
         return None
-    if chosen == max(tried):
-        return Edge(float(chosen), "largest")
-    return Edge(float(chosen), "smallest") if chosen == min(tried) else None
+    if chosen in (max(tried), min(tried)):
+        return Edge(knob, float(chosen), "largest" if chosen == max(tried) else "smallest")
+    drawn = results.tuned_knobs[knob]
+    place = None if drawn is None else _place(float(chosen), drawn)
+    if place is None or OUTERMOST <= place <= 1 - OUTERMOST:
+        return None
+    return Edge(knob, float(chosen), "upper end" if place > OUTERMOST else "lower end")
+
+
+def _place(value: float, drawn: Drawn) -> float:
+    """From 0 at the low end to 1 at the high one, on the scale that was drawn on."""
+    low, high = drawn.low, drawn.high
+    if drawn.log:
+        low, high, value = log(low), log(high), log(value)
+    return (value - low) / (high - low)
 
 
 def _number(value: object) -> bool:
@@ -44,13 +70,15 @@ def _number(value: object) -> bool:
 def edge_notes(results: Results, variant: Variant) -> Iterator[Note]:
     """About a contrast: that its variant, or the baseline, might do better still."""
     base = next(v for v in results.variants if v.name == results.baseline)
-    edges = {who: edge_of(results, v) for who, v in (("the variant", variant), ("the baseline", base))}
-    known = {who: edge for who, edge in edges.items() if edge is not None}
-    if len(known) == 2 and edges["the variant"] == edges["the baseline"]:
-        known = {"both": known["the baseline"]}
-    knob = (results.tuned_knob or "").rpartition(".")[2]
-    for who, edge in known.items():
-        value = f"the best {knob} of {who}, {edge.value:g}, is the {edge.end} that was tried"
+    of_variant, of_base = edges_of(results, variant), edges_of(results, base)
+    both = [edge for edge in of_variant if edge in of_base]
+    known = [("the variant", edge) for edge in of_variant if edge not in both]
+    known += [("the baseline", edge) for edge in of_base if edge not in both]
+    names = short_names(results.tuned_knobs)
+    for who, edge in [*(("both", edge) for edge in both), *known]:
+        ends = edge.end in ("largest", "smallest")
+        what = f"is the {edge.end} that was tried" if ends else f"lies at the {edge.end} of the range drawn from"
+        value = f"the best {names[edge.knob]} of {who}, {edge.value:g}, {what}"
         yield Note("edge", f"{value}, so that a better one may lie beyond")
 
 
@@ -60,8 +88,8 @@ def one_seed_decides(results: Results) -> Iterator[Note]:
     if len(seeds) == 1:
         yield Note(
             "one_tuning_seed",
-            f"One seed ({seeds.pop()}) decided which value of {results.tuned_knob} each variant has; with another the "
-            "choice may differ. More seeds in the study's tune make it firmer.",
+            f"One seed ({seeds.pop()}) decided which value of {joined(results.tuned_knobs)} each variant has; with "
+            "another the choice may differ. More seeds in the study's tune make it firmer.",
         )
 
 
@@ -75,4 +103,4 @@ def same_texts(results: Results) -> Iterator[Note]:
         )
 
 
-__all__ = ["Edge", "edge_notes", "edge_of", "one_seed_decides", "same_texts"]
+__all__ = ["Edge", "edge_notes", "edges_of", "one_seed_decides", "same_texts"]

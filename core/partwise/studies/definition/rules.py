@@ -8,6 +8,7 @@ from partwise.parts.part import Path
 from partwise.recipe import Node, Problem
 from partwise.studies.validity import broken_looks
 
+from .searches import broken_search
 from .study import Study
 
 Broken = Iterator[tuple[str, Path]]
@@ -16,7 +17,7 @@ Broken = Iterator[tuple[str, Path]]
 
 def broken_rules(study: Study, node: Node) -> Iterator[Problem]:
     """Every rule that the study breaks, with its place in the file."""
-    for rule in (_design, _metric, _names, _factors, _seeds, _looks):
+    for rule in (_design, _metric, _names, _factors, _seeds, _tuning, _looks):
         for message, path in rule(study):
             yield Problem(message, node.reach(path)[0].head, path)
 
@@ -69,6 +70,19 @@ def _seeds(study: Study) -> Broken:
     shared = set(study.tune.seeds) & set(seeds) if study.tune else set()
     if shared:
         yield f"seed {min(shared)} is one of the study's; tuning takes seeds of its own", ("tune", "seeds")
+
+
+def _tuning(study: Study) -> Broken:
+    tune = study.tune
+    if tune is None:
+        return
+    alone, one = (tune.at is None, tune.values is None), ("tune",)
+    if tune.knobs and not all(alone):
+        yield 'this names one knob ("at", "values") and several ("knobs"); put all of them into "knobs"', one
+    elif not tune.knobs and any(alone):
+        yield 'tuning needs a knob: "at" and "values", or several as "knobs": {"trainer.optimizer.lr": [...]}', one
+    else:
+        yield from broken_search(tune)
 
 
 def _looks(study: Study) -> Broken:

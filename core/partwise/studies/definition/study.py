@@ -5,6 +5,7 @@ Only the base recipe decides what a value means (a part, a number, a patch); `de
 
 from __future__ import annotations
 
+from math import prod
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
@@ -128,15 +129,66 @@ class Matching(_Choices):
     """Largest difference that is allowed, as a share of the base's budget."""
 
 
-class Tuning(_Choices):
-    """A knob whose best value is found for each variant separately, the base included, on the valid split."""
+class Range(_Choices):
+    """Numbers between two ends, of which some are drawn at random."""
 
-    at: Text
-    """Path of the knob: `trainer.optimizer.lr`."""
-    values: Annotated[tuple[Any, ...], Field(min_length=2)]
-    """The values that are tried, the same for every variant."""
+    low: float
+    """The smallest."""
+    high: float
+    """The largest."""
+    log: bool = False
+    """Whether every factor of ten gets as many draws as the next, as suits a learning rate."""
+    whole: bool = False
+    """Whether only whole numbers are drawn."""
+
+
+Listed = Annotated[tuple[Any, ...], Field(min_length=2)]
+MOST_TRIALS = 1_000
+"""Of each variant. More than anyone's search needs; the trials of more could not be listed in good time."""
+
+
+class Tuning(_Choices):
+    """Knobs whose best values are found for each variant separately, the base included, on the valid split.
+
+    Either one knob (`at`, `values`), or several (`knobs`). Every variant has the same trials.
+    """
+
+    at: Text | None = None
+    """Path of the knob, if it is one: `trainer.optimizer.lr`."""
+    values: Listed | None = None
+    """The values of the one knob."""
+    knobs: Annotated[dict[str, Listed | Range], _NAMED] = {}
+    """Path of each knob -> its values as an array, or the range they are drawn from, {"low": 1e-4, "high": 1e-2, "log":
+    true}."""
+    draws: Annotated[int, Field(ge=2, le=MOST_TRIALS)] | None = None
+    """How many combinations are drawn at random; null: all combinations of the listed values are tried."""
+    draws_seed: NonNegativeInt = 0
+    """What the draws follow from. The first draws stay the same when more are asked for."""
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (1000,)
-    """Seeds of the trials; none may be one of the study's."""
+    """Seeds of the trials; none may be one of the study's. With several, a combination is judged by its mean."""
+
+    @property
+    def by_path(self) -> dict[str, tuple[Any, ...] | Range]:
+        """The knobs, however they were written: path -> what is tried."""
+        return {self.at: self.values} if self.at is not None and self.values is not None else dict(self.knobs)
+
+    @property
+    def combinations(self) -> int | None:
+        """How many there are to choose from; None where a range has no end of them."""
+        listed = [of for of in self.by_path.values() if not isinstance(of, Range)]
+        return prod(map(len, listed)) if len(listed) == len(self.by_path) else None
+
+    @property
+    def trials(self) -> int:
+        """Of each variant."""
+        return (self.draws or self.combinations or 0) * len(self.seeds)
+
+    def recorded(self) -> dict[str, results.Drawn | None]:
+        """The knobs as results record them."""
+        return {
+            path: results.Drawn(**of.model_dump()) if isinstance(of, Range) else None
+            for path, of in self.by_path.items()
+        }
 
 
 class DeclaredLook(_Choices):
@@ -181,7 +233,7 @@ class Study(_Choices):
     match: Matching | None = None
     """A budget that all variants share."""
     tune: Tuning | None = None
-    """A knob that is tuned for every variant."""
+    """Knobs that are tuned for every variant."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     """Chance of calling anything better or worse in a study where nothing is."""
     looks: tuple[DeclaredLook, ...] = ()

@@ -13,9 +13,9 @@ from partwise.recipe.paths import values_at
 from partwise.recipe.reader.problems import dotted
 from partwise.recipe.reader.source import marked
 
-from .changes import override_at
 from .designs import BASE, Choice, Level, Levels, choices, label_of, levels_of
 from .reading import LoadedStudy
+from .tuned import changes_of, tried
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,9 @@ def _with_baselines(
 
 def _tuned_with_what_fits(loaded: LoadedStudy, base: LoadedRecipe) -> Iterator[Problem]:
     """What is wrong in the base recipe with the values that tuning tries."""
-    values = loaded.at(("tune", "values")).value if loaded.study.tune else ()
-    for value in values if isinstance(values, tuple) else ():
+    for combination in tried(loaded):
         try:
-            changed(base, [override_at(loaded.at(("tune", "at")), value)])
+            changed(base, changes_of(loaded, combination))
         except RejectedError as error:
             yield from error.problems
 

@@ -1,4 +1,4 @@
-"""Finds the best value of a knob for each variant: on seeds of its own, on the valid split, with as many trials."""
+"""Finds the best values of knobs for each variant: on seeds of its own, on the valid split, with as many trials."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from math import inf
 from statistics import mean
 from typing import Any
 
-from partwise.recipe import Node, Problem, RejectedError
-from partwise.studies.definition.changes import override_at
+from partwise.recipe import Problem, RejectedError
+from partwise.studies.definition.tuned import Combination, changes_of, tried
 from partwise.studies.definition.variants import changed
 from partwise.studies.execution.jobs import Job, JobResult
+from partwise.studies.knobs import short_names
 from partwise.studies.results import Metric, Trial
 
 from .plan import Plan, PlannedVariant
@@ -20,11 +21,12 @@ from .plan import Plan, PlannedVariant
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """One trial: a variant with a value of the knob and a tuning seed."""
+    """One trial: a variant with values of the knobs and a tuning seed."""
 
     variant: PlannedVariant
-    """With the value."""
-    value: Any
+    """With the values."""
+    values: Mapping[str, Any]
+    """Knob path -> value."""
     seed: int
     job: Job
 
@@ -33,7 +35,7 @@ def trials(plan: Plan) -> list[PlannedTrial]:
     """Every trial, equally many for each variant, the base included; none if the study tunes nothing.
 
     Raises:
-        RecipeError: the knob, or values of it, do not fit a variant; says all of it at once.
+        RecipeError: a knob, or values of it, do not fit a variant; says all of it at once.
     """
     tune = plan.study.study.tune
     if tune is None:
@@ -41,10 +43,11 @@ def trials(plan: Plan) -> list[PlannedTrial]:
     # The study may compare its variants on another split; values are always chosen on the valid split.
     metric = plan.study.study.metric.asked().model_copy(update={"split": "valid"})
     found, problems = list[PlannedTrial](), list[Problem]()
+    combinations = tried(plan.study)
     for variant in plan.variants:
-        for node in _values(plan):
+        for combination in combinations:
             try:
-                found += _tried(plan, variant, node, metric)
+                found += _trials(plan, variant, combination, metric)
             except RejectedError as error:
                 problems += error.problems
     if problems:
@@ -52,32 +55,29 @@ def trials(plan: Plan) -> list[PlannedTrial]:
     return found
 
 
-def _values(plan: Plan) -> Sequence[Node]:
-    values = plan.study.at(("tune", "values")).value
-    assert isinstance(values, tuple), "an array, by the type of `tune.values`"
-    return values
-
-
-def _tried(plan: Plan, variant: PlannedVariant, node: Node, metric: Metric) -> Iterator[PlannedTrial]:
+def _trials(plan: Plan, variant: PlannedVariant, combination: Combination, metric: Metric) -> Iterator[PlannedTrial]:
     tune = plan.study.study.tune
     assert tune is not None, "only then are there trials"
-    loaded = changed(variant.loaded, [override_at(plan.study.at(("tune", "at")), node)])
-    value = node.plain()
+    loaded = changed(variant.loaded, changes_of(plan.study, combination))
+    values = {path: node.plain() for path, node in combination.items()}
+    names = short_names(values)
+    told = ", ".join(f"{names[path]} {_shown(value)}" for path, value in values.items())
     matching = plan.study.study.match
     if matching is not None:
         got, wanted = (plan.ledger.quantity(one, matching.quantity) for one in (loaded, plan.base.loaded))
         if got is None or wanted is None or abs(got - wanted) > matching.tolerance * wanted:
             made = "impossible to count" if got is None else f"{got:,.0f}"
+            what = told if len(values) > 1 else _shown(*values.values())
             message = (
-                f"tuning must leave the {matching.quantity} as they were matched, and {_shown(value)} makes them "
+                f"tuning must leave the {matching.quantity} as they were matched, and {what} makes them "
                 f"{made} instead of {wanted or 0:,.0f}; tune a knob that they do not depend on"
             )
-            raise RejectedError([Problem(message, node.mark)])
-    tried = replace(variant, loaded=loaded, tuned={tune.at: value})
+            raise RejectedError([Problem(message, next(iter(combination.values())).mark)])
+    with_values = replace(variant, loaded=loaded, tuned=values)
     for seed in tune.seeds:
-        job = tried.job(seed, plan.study, metric)
-        title = f"tuning {variant.name}, {tune.at.rpartition('.')[2]} {_shown(value)}, seed {seed}"
-        yield PlannedTrial(tried, value, seed, job.model_copy(update={"title": title}))
+        job = with_values.job(seed, plan.study, metric)
+        title = f"tuning {variant.name}, {told}, seed {seed}"
+        yield PlannedTrial(with_values, values, seed, job.model_copy(update={"title": title}))
 
 
 def _shown(value: Any) -> str:
@@ -89,13 +89,24 @@ def recorded(planned: Sequence[PlannedTrial], found: Mapping[str, JobResult]) ->
     return [
         Trial(
             variant=one.variant.name,
-            value=_plain(one.value),
+            values=_plain(one.values),
             seed=one.seed,
-            state=found[one.job.identity].state if one.job.identity in found else "waiting",
-            metric=found[one.job.identity].metric if one.job.identity in found else None,
+            training_flops=_training_flops(one.variant),
+            **_came_to(found.get(one.job.identity)),
         )
         for one in planned
     ]
+
+
+def _came_to(result: JobResult | None) -> dict[str, Any]:
+    if result is None:
+        return {"state": "waiting"}
+    return {"state": result.state, "metric": result.metric, "seconds": result.seconds}
+
+
+def _training_flops(variant: PlannedVariant) -> float | None:
+    costs = variant.costs
+    return None if costs.flops_per_token is None else 3 * costs.flops_per_token * costs.tokens
 
 
 def _plain(value: Any) -> Any:
@@ -103,9 +114,9 @@ def _plain(value: Any) -> Any:
 
 
 def tuned(plan: Plan, planned: Sequence[PlannedTrial], found: Mapping[str, JobResult]) -> Plan:
-    """The plan with each variant's best value: by its mean over the tuning seeds, where a failure is the worst score.
+    """The plan with each variant's best values, by the mean over the tuning seeds; a failure is the worst score.
 
-    If several values are equally good, the first one wins. If all failed, the variant stays as it was.
+    If several combinations are equally good, the first one wins. If all failed, the variant stays as it was.
     """
     goal = plan.study.study.metric.asked().goal
     chosen = []

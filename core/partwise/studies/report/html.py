@@ -55,6 +55,7 @@ def _figures(report: Report) -> dict[str, Any]:
         "seeds": figures.seed_lines(results, {r.variant.name: r.summary.sd for r in report.rows}) if shown else None,
         "curves": figures.learning_curves(results),
         "tuning": figures.sensitivity(results),
+        "tuning_points": figures.points_told(results),
         "far_trials": figures.far_trials(results),
         "lost_trials": figures.lost_trials(results),
         "interactions": figures.interactions(results) if results.design == "grid" else None,

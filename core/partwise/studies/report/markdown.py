@@ -137,12 +137,13 @@ def _tuning(report: Report) -> list[str]:
     tuned = report.analysis.tuning
     if not report.results.trials or not tuned:
         return []
+    knobs = report.results.tuned_knobs or dict.fromkeys(tuned[0].values)
     rows = [
-        [one.variant, plain(one.value), f"{one.done} of {one.trials}", numbers.with_spread(one.mean, one.sd),
-         "chosen" if one.chosen else ""]
+        [one.variant, *(plain(one.values[knob]) for knob in knobs), f"{one.done} of {one.trials}",
+         numbers.with_spread(one.mean, one.sd), "chosen" if one.chosen else ""]
         for one in tuned
     ]  # fmt: skip
-    head = ["variant", report.results.tuned_knob or "value", "trials done", report.results.metric.label, ""]
+    head = ["variant", *knobs, "trials done", report.results.metric.label, ""]
     lost = lost_trials(report.results)
     said = [f"No figure: {escaped(joined(lost))}."] if lost else []
     return ["## Tuning", escaped(report.tuning), table(head, rows), *said]

@@ -7,7 +7,7 @@ from math import inf
 
 from partwise.rendering import numbers
 from partwise.rendering.text import printable
-from partwise.studies.analysis.findings import Analysis, Contrast, Pooled
+from partwise.studies.analysis.findings import Analysis, Contrast, Pooled, TuningCost
 from partwise.studies.analysis.grid_effects import family
 from partwise.studies.analysis.phrases import seeds_in_words
 from partwise.studies.analysis.power import sd_interval
@@ -125,19 +125,36 @@ def _floor(r: Results) -> Iterator[str]:
     )
 
 
-def tuning(r: Results) -> str:
-    """How the tuned knob was chosen; empty if nothing was tuned."""
+def tuning(r: Results, cost: TuningCost | None) -> str:
+    """How the tuned knobs were chosen, and what that took; empty if nothing was tuned."""
     if not r.trials:
         return ""
     each = sorted({sum(t.variant == v.name for t in r.trials) for v in r.variants})
     trials = joined(str(count) for count in each)
     seeds = sorted({trial.seed for trial in r.trials})
     with_seeds = f"seed{'s' if len(seeds) > 1 else ''} {joined(map(str, seeds))}"
-    knob = printable(r.tuned_knob or "A knob")
-    chosen = f"{knob} was chosen for each variant by {trials} trials with {with_seeds}"
+    knobs = printable(joined(r.tuned_knobs) or "A knob")
+    were = "were" if len(r.tuned_knobs) > 1 else "was"
+    drawn = " drawn at random, the same for all," if any(r.tuned_knobs.values()) else ""
+    chosen = f"{knobs} {were} chosen for each variant by {trials} trials{drawn} with {with_seeds}"
     decides = ", which alone decides" if len(seeds) == 1 else ""
     texts = "on the same texts" if r.metric.split == "valid" else f"on other texts (the {r.metric.split} split)"
-    return f"{chosen}{decides}, on the valid split. The comparison uses other seeds, {texts}."
+    said = f"{chosen}{decides}, on the valid split. The comparison uses other seeds, {texts}."
+    return said if cost is None else f"{said} {_cost(cost)}"
+
+
+def _cost(cost: TuningCost) -> str:
+    """`Tuning took 24 trials, 12 min and 3.1 T FLOPs; the runs that are compared took 30 min.`"""
+    took = [many(cost.trials, "trial")]
+    if cost.seconds is not None:
+        least = "" if cost.timed == cost.trials else f" (of the {cost.timed} that were timed)"
+        took.append(f"{numbers.duration(cost.seconds)}{least}")
+    if cost.training_flops is not None:
+        took.append(f"{numbers.short(cost.training_flops)} FLOPs")
+    beside = ""
+    if cost.compared_seconds is not None:
+        beside = f"; the runs that are compared took {numbers.duration(cost.compared_seconds)}"
+    return f"Tuning took {joined(took)}{beside}."
 
 
 def pooled_gate(found: Pooled) -> str:

@@ -99,7 +99,7 @@ class Report:
 
     @property
     def tuning(self) -> str:
-        return prose.tuning(self.results)
+        return prose.tuning(self.results, self.analysis.tuning_cost)
 
     @property
     def stamp(self) -> str:

@@ -9,6 +9,7 @@ from partwise.rendering import numbers
 from partwise.rendering.text import plain, printable
 from partwise.studies.analysis.findings import Contrast, Effect, NoteKind, PooledContrast, Summary
 from partwise.studies.analysis.pairs import ROUNDING
+from partwise.studies.knobs import short_names
 from partwise.studies.results import Goal, Variant
 from partwise.wording import joined
 
@@ -153,8 +154,8 @@ class VariantRow:
     def short_settings(self) -> list[str]:
         """The same by the knobs' last names: `lr = 0.001 (tuned)`."""
         chosen = (("tuned", self.variant.tuned), ("matched", self.variant.matched))
-        return [f"{printable(knob).rpartition('.')[2]} = {plain(v)} ({how})" for how, knobs in chosen
-                for knob, v in knobs.items()]  # fmt: skip
+        names = short_names([*self.variant.tuned, *self.variant.matched])
+        return [f"{printable(names[knob])} = {plain(v)} ({how})" for how, knobs in chosen for knob, v in knobs.items()]
 
     @property
     def details(self) -> str:

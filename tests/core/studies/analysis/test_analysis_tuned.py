@@ -10,7 +10,7 @@ import pytest
 from partwise.studies.analysis import analyse
 from partwise.studies.report import render
 from partwise.studies.report.report import Report
-from partwise.studies.results import Results, Trial
+from partwise.studies.results import Drawn, Results, Trial
 
 BASE = [2.000, 2.030, 1.985, 2.012, 1.991]
 OTHER = [1.980, 2.007, 1.961, 1.993, 1.967]
@@ -25,13 +25,13 @@ def tuned(
     seeds=(1000,),
     split="valid",
 ) -> Results:
-    results = study({"base": BASE, "position=a": OTHER}, 0.01, tuned_knob=KNOB)
+    results = study({"base": BASE, "position=a": OTHER}, 0.01, tuned_knobs={KNOB: None})
     trials = []
     for variant in chosen:
         for value in values:
             state = (states or {}).get(repr(value), "done")
             figure = {"metric": 2.0} if state == "done" else {}
-            trials += [Trial(variant=variant, value=value, seed=seed, state=state, **figure) for seed in seeds]
+            trials += [Trial(variant=variant, values={KNOB: value}, seed=seed, state=state, **figure) for seed in seeds]
     variants = [v.model_copy(update={"tuned": {KNOB: chosen[v.name]}}) for v in results.variants]
     metric = results.metric.model_copy(update={"split": split})
     return results.model_copy(update={"variants": variants, "trials": trials, "metric": metric})
@@ -99,3 +99,73 @@ def test_every_format_has_tuned_and_matched_values(study) -> None:
     for name in ("report.html", "report.md", "table.tex"):
         assert "3.875" in files[name]
         assert "0.003" in files[name]
+
+
+DECAY = "trainer.optimizer.weight_decay"
+
+
+def searched(study, knobs, points, chosen, **facts) -> Results:
+    """Both variants were tried at the same points; the points that they chose are given by number."""
+    results = study({"base": BASE, "position=a": OTHER}, 0.01, tuned_knobs=knobs)
+    trials = [
+        Trial(variant=v, values=point, seed=1000, state="done", metric=2.0 + 0.01 * number, **facts)
+        for v in ("base", "position=a")
+        for number, point in enumerate(points)
+    ]
+    picked = dict(zip(("base", "position=a"), chosen, strict=True))
+    variants = [v.model_copy(update={"tuned": points[picked[v.name]]}) for v in results.variants]
+    return results.model_copy(update={"variants": variants, "trials": trials})
+
+
+def test_of_several_knobs_each_that_ends_at_an_edge_is_named(study) -> None:
+    points = [{KNOB: lr, DECAY: decay} for lr in (0.001, 0.003, 0.01) for decay in (0.0, 0.1, 0.3)]
+    found = searched(study, {KNOB: None, DECAY: None}, points, (4, 8))
+    sentence = analyse(found).sentences["position"]
+    assert "the best lr of the variant, 0.01, is the largest that was tried" in sentence
+    assert "the best weight_decay of the variant, 0.3, is the largest that was tried" in sentence
+    assert "baseline, 0" not in sentence
+
+
+def test_a_draw_near_the_end_of_its_range_is_an_edge_by_the_scale_it_was_drawn_on(study) -> None:
+    rates = [0.00013, 0.001, 0.004, 0.0088, 0.0095]
+    points = [{KNOB: rate} for rate in rates]
+    log = {KNOB: Drawn(low=1e-4, high=1e-2, log=True)}
+    for picked, said in ((0, "smallest that was tried"), (3, "lies at the upper end of the range drawn from"), (2, "")):
+        sentence = analyse(searched(study, log, points, (1, picked))).sentences["position"]
+        assert (said in sentence) if said else "the best lr" not in sentence
+    linear = {KNOB: Drawn(low=1e-4, high=1e-2)}
+    near = [{KNOB: rate} for rate in (0.0002, 0.0009, 0.004, 0.0095)]
+    assert "0.0009, lies at the lower end" in analyse(searched(study, linear, near, (2, 1))).sentences["position"]
+    assert "the best lr" not in analyse(searched(study, log, near, (2, 1))).sentences["position"]
+
+
+def test_what_tuning_took_stands_in_the_report(study) -> None:
+    points = [{KNOB: rate} for rate in (0.001, 0.003, 0.01)]
+    found = searched(study, {KNOB: None}, points, (1, 1), seconds=30.0, training_flops=2e12)
+    said = Report(found, analyse(found)).tuning
+    assert said.endswith("Tuning took 6 trials, 3 min 00 s and 12.0 T FLOPs.")
+    timed = found.trials[0].model_copy(update={"seconds": None, "state": "diverged"})
+    some = found.model_copy(update={"trials": [timed, *found.trials[1:]]})
+    assert "2 min 30 s (of the 5 that were timed)" in Report(some, analyse(some)).tuning
+
+
+def test_every_format_has_every_knob(study) -> None:
+    points = [{KNOB: lr, DECAY: decay} for lr in (0.001, 0.003) for decay in (0.0, 0.1)]
+    found = searched(study, {KNOB: None, DECAY: None}, points, (1, 2))
+    files = render(Report(found, analyse(found)))
+    assert f"| variant | {KNOB} | {DECAY} | trials done |" in files["report.md"]
+    assert "lr = 0.001 (tuned)" in files["report.html"]
+    assert "weight_decay = 0.1 (tuned)" in files["report.html"]
+    assert f"{KNOB} and {DECAY} were chosen for each variant by 4 trials" in files["report.html"]
+    assert "Each point is the best with the other knobs." in files["report.html"]
+
+
+def test_results_that_name_one_knob_are_read_as_several(study, tmp_path) -> None:
+    found = searched(study, {KNOB: None}, [{KNOB: 0.001}, {KNOB: 0.003}], (0, 1))
+    old = found.model_dump(mode="json")
+    old["tuned_knob"] = KNOB
+    del old["tuned_knobs"]
+    for trial in old["trials"]:
+        trial["value"] = trial.pop("values")[KNOB]
+    assert Results.model_validate(old) == found
+    assert Results.model_validate({**old, "tuned_knob": None, "trials": []}).tuned_knobs == {}

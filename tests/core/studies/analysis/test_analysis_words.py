@@ -113,16 +113,16 @@ def test_summaries_count_states_and_take_survivors_only(study) -> None:
 
 def test_tuning_is_summarised_by_variant_and_value(study) -> None:
     trials = [
-        Trial(variant=variant, value=lr, seed=seed, state="done", metric=2 + lr + 0.1 * seed)
+        Trial(variant=variant, values={"lr": lr}, seed=seed, state="done", metric=2 + lr + 0.1 * seed)
         for variant in ("base", "position=a")
         for lr in (0.001, 0.003)
         for seed in (0, 1)
     ]
-    trials[1] = Trial(variant="base", value=0.001, seed=1, state="diverged")
-    results = study({"base": BASE, "position=a": BASE}, trials=trials, tuned_knob="lr")
+    trials[1] = Trial(variant="base", values={"lr": 0.001}, seed=1, state="diverged")
+    results = study({"base": BASE, "position=a": BASE}, trials=trials, tuned_knobs={"lr": None})
     tuned = [v.model_copy(update={"tuned": {"lr": 0.003}}) for v in results.variants]
     rows = analyse(results.model_copy(update={"variants": tuned})).tuning
-    assert [(r.variant, r.value, r.trials, r.done, r.chosen) for r in rows] == [
+    assert [(r.variant, r.values["lr"], r.trials, r.done, r.chosen) for r in rows] == [
         ("base", 0.001, 2, 1, False),
         ("base", 0.003, 2, 2, True),
         ("position=a", 0.001, 2, 2, False),
@@ -133,7 +133,9 @@ def test_tuning_is_summarised_by_variant_and_value(study) -> None:
 
 
 def test_unequal_trials_are_stated(study) -> None:
-    trials = [Trial(variant=v, value=1, seed=0, state="done", metric=2.0) for v in ("base", "base", "position=a")]
+    trials = [
+        Trial(variant=v, values={"lr": 1}, seed=0, state="done", metric=2.0) for v in ("base", "base", "position=a")
+    ]
     found = analyse(study({"base": BASE, "position=a": BASE}, trials=trials))
     assert any("unequal numbers of trials: base 2, position=a 1" in note.text for note in found.notes)
 
@@ -151,7 +153,7 @@ def test_what_the_verdicts_hold_for_and_what_else_may_be_behind_them_is_stated(s
     assert notes[-2:] == said, "the report says it after everything else"
     assert "hold for this recipe" in said[0]
     assert "No knob was tuned" in said[1]
-    assert [note.text for note in scope(uneven.model_copy(update={"tuned_knob": "lr"}))] == said[:1]
+    assert [note.text for note in scope(uneven.model_copy(update={"tuned_knobs": {"lr": None}}))] == said[:1]
     assert not list(scope(study({"base": BASE}))), "nothing is compared"
 
 

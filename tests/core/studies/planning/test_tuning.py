@@ -13,7 +13,8 @@ from partwise.studies.execution.jobs import JobResult
 from partwise.studies.planning.plan import Plan, make_plan
 from partwise.studies.planning.tuning import recorded, trials, tuned
 
-TUNE = {"at": "trainer.optimizer.lr", "values": [1e-4, 1e-3, 1e-2], "seeds": [100, 101]}
+KNOB = "trainer.optimizer.lr"
+TUNE = {"at": KNOB, "values": [1e-4, 1e-3, 1e-2], "seeds": [100, 101]}
 
 
 def plan(path: Path) -> Plan:
@@ -40,7 +41,7 @@ def test_each_variant_takes_its_own_best_value_by_the_mean_over_seeds(study) -> 
 
     def come_to(one: Any) -> JobResult:
         wanted = 1e-2 if one.variant.name == "base" else 1e-3
-        off = abs(one.value - wanted) + 0.01 * (one.seed % 2)
+        off = abs(one.values[KNOB] - wanted) + 0.01 * (one.seed % 2)
         return JobResult(identity=one.job.identity, state="done", metric=off)
 
     results = {one.job.identity: come_to(one) for one in planned}
@@ -56,8 +57,8 @@ def test_a_value_with_one_failure_loses_and_where_all_failed_nothing_changes(stu
     planned = trials(found)
 
     def come_to(one: Any) -> JobResult:
-        fails = one.variant.name != "base" or (one.value == 1e-4 and one.seed == 101)
-        state, metric = ("diverged", None) if fails else ("done", one.value)
+        fails = one.variant.name != "base" or (one.values[KNOB] == 1e-4 and one.seed == 101)
+        state, metric = ("diverged", None) if fails else ("done", one.values[KNOB])
         return JobResult(identity=one.job.identity, state=state, metric=metric)
 
     chosen = tuned(found, planned, {one.job.identity: come_to(one) for one in planned})
@@ -72,7 +73,7 @@ def test_values_that_do_not_fit_are_found_before_anything_runs(study) -> None:
 
 def test_what_is_tuned_costs_what_the_table_says(study) -> None:
     found = trials(plan(study(tune={"at": "trainer.batch_size", "values": [2, 4], "seeds": [100]})))
-    base = {one.value: one.variant.costs.tokens for one in found if one.variant.name == "base"}
+    base = {one.values["trainer.batch_size"]: one.variant.costs.tokens for one in found if one.variant.name == "base"}
     assert base[4] == 2 * base[2]
 
 
@@ -82,3 +83,50 @@ def test_tuning_does_not_undo_what_was_matched(study) -> None:
     with pytest.raises(RecipeError, match=r"tuning must leave the tokens as they were matched, and 4 makes them"):
         trials(plan(path))
     assert trials(plan(study(tune=TUNE, match=match)))
+
+
+RANGES = {KNOB: {"low": 1e-4, "high": 1e-2, "log": True}, "trainer.optimizer.weight_decay": [0, 0.1]}
+
+
+def points(path: Path) -> list[dict[str, Any]]:
+    """What the base is tried with."""
+    return [dict(one.values) for one in trials(plan(path)) if one.variant.name == "base"]
+
+
+def test_listed_values_of_several_knobs_make_a_grid_for_every_variant(study) -> None:
+    knobs = {KNOB: [1e-3, 1e-2], "trainer.optimizer.weight_decay": [0, 0.1, 0.3]}
+    found = trials(plan(study(tune={"knobs": knobs, "seeds": [100, 101]})))
+    assert len(found) == 4 * 6 * 2
+    by_variant = {name: [one.values for one in found if one.variant.name == name] for name in ("base", "norm=rms_norm")}
+    assert by_variant["base"] == by_variant["norm=rms_norm"]
+    assert found[2].job.title == "tuning base, lr 0.001, weight_decay 0.1, seed 100"
+    optimizer = found[2].job.recipe["trainer"]["optimizer"]
+    assert (optimizer["lr"], optimizer["weight_decay"]) == (1e-3, 0.1)
+    assert {one.training_flops is not None for one in recorded(found, {})} == {True}
+
+
+def test_draws_are_the_same_for_all_and_more_of_them_begin_with_the_same(study) -> None:
+    few, more = ({"knobs": RANGES, "draws": count, "seeds": [1000]} for count in (4, 8))
+    found = trials(plan(study(tune=few)))
+    assert len(found) == 4 * 4
+    first = [one.values for one in found if one.variant.name == "base"]
+    assert [one.values for one in found if one.variant.name == "position=rope"] == first
+    assert points(study(tune=more))[:4] == first
+    assert points(study(tune={**more, "draws_seed": 1}))[:4] != first
+    alone = points(study(tune={"knobs": {KNOB: RANGES[KNOB]}, "draws": 4}))
+    assert [one[KNOB] for one in alone] == [one[KNOB] for one in first], "whatever else is tuned"
+
+
+def test_the_best_combination_is_taken_together(study) -> None:
+    found = plan(study(tune={"knobs": RANGES, "draws": 6}))
+    planned = trials(found)
+    best = planned[4].values
+    score = {one.job.identity: float(one.values != best) for one in planned}
+    results = {key: JobResult(identity=key, state="done", metric=value) for key, value in score.items()}
+    assert tuned(found, planned, results).base.tuned == best
+
+
+def test_a_knob_that_costs_has_its_trials_cost_that(study) -> None:
+    found = trials(plan(study(tune={"knobs": {"trainer.steps": [2, 4]}})))
+    told = [one.training_flops for one in recorded(found, {}) if one.variant == "base"]
+    assert told[1] == 2 * told[0]

@@ -18,6 +18,7 @@ from partwise.studies.report.figures import (
 from partwise.studies.results import Results
 
 from .. import fake_results
+from ..fake_results import KNOB
 from .pages import Element, parsed
 
 
@@ -175,7 +176,9 @@ def test_what_tuning_chose_is_ringed_and_what_it_lost_is_named() -> None:
 
 def test_values_that_are_no_numbers_are_tuned_by_name() -> None:
     results = fake_results.positions()
-    named = [trial.model_copy(update={"value": {"use": f"rate{trial.value:g}"}}) for trial in results.trials]
+    named = [
+        trial.model_copy(update={"values": {KNOB: {"use": f"rate{trial.values[KNOB]:g}"}}}) for trial in results.trials
+    ]
     svg = drawn(sensitivity(results.model_copy(update={"trials": named})))
     assert [t.text for t in svg.of_class("tick")][-5:] == [
         "rate0.0001",
@@ -209,7 +212,9 @@ def test_where_curves_end_elsewhere_than_the_table_the_caption_says_why() -> Non
 def exploding(results: Results, *places: tuple[str, float]) -> Results:
     """The same, but that the trials at these places went out of hand."""
     trials = [
-        trial.model_copy(update={"metric": 7.25, "state": "done"}) if (trial.variant, trial.value) in places else trial
+        trial.model_copy(update={"metric": 7.25, "state": "done"})
+        if (trial.variant, trial.values[KNOB]) in places
+        else trial
         for trial in results.trials
     ]
     return results.model_copy(update={"trials": trials})

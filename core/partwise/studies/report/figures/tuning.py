@@ -1,65 +1,94 @@
-"""Tuning: how each variant's metric depends on the values that were tried."""
+"""Tuning: how each variant's metric depends on the values that were tried, a panel for each knob.
+
+A line goes through the values of a grid, each at its best with the other knobs. Draws at random have no two values
+alike, and stay single points.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
 from partwise.rendering.axes import within_reach
 from partwise.rendering.lines import MOST_TOGETHER, Panel, Series, panels
-from partwise.rendering.svg import Point
+from partwise.rendering.svg import Style
 from partwise.rendering.text import plain
-from partwise.studies.results import Results, Trial, Variant
+from partwise.studies.analysis.findings import Tuning
+from partwise.studies.analysis.summaries import tuning
+from partwise.studies.knobs import combination_words
+from partwise.studies.results import Results
 
 from .curves import variant_style
 
 
 def sensitivity(results: Results) -> Markup | None:
     """None if nothing was tuned, or no trial is done."""
-    if not any(trial.metric is not None for trial in results.trials):
+    lines = list(_lines(results))
+    if not lines:
         return None
-    axis = _axis(results.trials)
-    lines = [_line(results, variant, axis) for variant in results.variants]
-    shown = [one for one in lines if one.points]
-    knob = results.tuned_knob or "the tuned knob"
-    title = f"Sensitivity to {knob}"
-    said = "; ".join(f"{one.name}: {', '.join(one.tips)}" for one in shown)
-    heights = _heights(results, shown)
-    if len(shown) > MOST_TOGETHER:
-        drawn = [Panel(one.name, (one,), knob, axis.names, axis.logarithmic, heights, arrows=True) for one in shown]
+    knobs = list(dict.fromkeys(one.knob for one in lines))
+    heights = _heights(results, lines)
+    title = f"Sensitivity to {', '.join(knobs)}"
+    said = "; ".join(f"{one.series.name}: {', '.join(one.series.tips)}" for one in lines)
+    names = list(dict.fromkeys(one.series.name for one in lines))
+    if len(names) > MOST_TOGETHER:
+        drawn = [_panel(one.series.name, [one], heights) for name in names for one in lines if one.series.name == name]
         return panels(title, said, drawn, 4, 96, [])
-    keys = [(one.name, one.style) for one in shown]
-    panel = Panel(results.metric.label, tuple(shown), knob, axis.names, axis.logarithmic, heights, arrows=True)
-    return panels(title, said, [panel], 1, 250, keys)
+    label = results.metric.label
+    drawn = [_panel(label, [one for one in lines if one.knob == knob], heights) for knob in knobs]
+    keys = [(one.series.name, one.series.style) for one in lines if one.knob == knobs[0]]
+    columns = min(2, len(knobs))
+    return panels(title, said, drawn, columns, 250 if columns == 1 else 210, keys)
 
 
-def _heights(results: Results, shown: Sequence[Series]) -> tuple[float, ...]:
+@dataclass(frozen=True)
+class _Line:
+    """What one variant came to over the values of one knob."""
+
+    knob: str
+    axis: _Axis
+    series: Series
+
+
+def _panel(title: str, lines: Sequence[_Line], heights: tuple[float, ...]) -> Panel:
+    axis, series = lines[0].axis, tuple(one.series for one in lines)
+    return Panel(title, series, lines[0].knob, axis.names, axis.logarithmic, heights, arrows=True)
+
+
+def _heights(results: Results, lines: Sequence[_Line]) -> tuple[float, ...]:
     """Without the values that training went out of hand at: they would make a straight line of all the others."""
-    values = [y for one in shown for _, y in one.points]
+    values = [y for one in lines for _, y in one.series.points]
     return within_reach(values, min(values) if results.metric.goal == "min" else max(values))
 
 
 def far_trials(results: Results) -> list[str]:
     """The means that lie beyond the picture: `base at 0.1: 7.31`."""
-    if not any(trial.metric is not None for trial in results.trials):
+    lines = list(_lines(results))
+    if not lines:
         return []
-    axis = _axis(results.trials)
-    lines = [one for one in (_line(results, variant, axis) for variant in results.variants) if one.points]
     kept = _heights(results, lines)
-    return [
-        tip
+    told = {
+        tip: None
         for one in lines
-        for (_, y), tip in zip(one.points, one.tips, strict=True)
+        for (_, y), tip in zip(one.series.points, one.series.tips, strict=True)
         if not min(kept) <= y <= max(kept)
-    ]
+    }
+    return list(told)
+
+
+def points_told(results: Results) -> str:
+    """What a point is, where there are several knobs; empty otherwise."""
+    if any(results.tuned_knobs.values()):
+        return "Each point is a draw, shown in the panel of every knob." if len(results.tuned_knobs) > 1 else ""
+    return "Each point is the best with the other knobs." if len(results.tuned_knobs) > 1 else ""
 
 
 def lost_trials(results: Results) -> list[str]:
     """Trials without a figure: they are in no line of the picture."""
     return [
-        f"{trial.variant} at {plain(trial.value)}, seed {trial.seed}: {trial.state}"
+        f"{trial.variant} at {combination_words(trial.values)}, seed {trial.seed}: {trial.state}"
         for trial in results.trials
         if trial.state in ("diverged", "failed")
     ]
@@ -67,51 +96,71 @@ def lost_trials(results: Results) -> list[str]:
 
 @dataclass(frozen=True)
 class _Axis:
-    """The values that were tried, as the horizontal axis shows them."""
+    """The values that were tried of a knob, as the horizontal axis shows them."""
 
     values: tuple[object, ...]
     names: tuple[str, ...]
     """Of values that cannot be placed as numbers: they stand side by side; empty otherwise."""
     logarithmic: bool
 
-    def place(self, number: int) -> float:
-        return float(number) if self.names else float(str(self.values[number]))
+    def place(self, value: object) -> float:
+        return float(self.values.index(value)) if self.names else float(str(value))
 
 
-def _axis(trials: Sequence[Trial]) -> _Axis:
+def _axis(tried: Sequence[object], logarithmic: bool) -> _Axis:
     """Numbers in their order; values of any other kind in the order in which they were tried."""
     values: list[object] = []
-    for trial in trials:
-        if trial.value not in values:
-            values.append(trial.value)
+    for value in tried:
+        if value not in values:
+            values.append(value)
     numbers = [value for value in values if isinstance(value, int | float)]
     if len(numbers) == len(values):
         values = [*sorted(numbers)]
     if len(numbers) < len(values) or len(values) == 1 or any(isinstance(value, bool) for value in values):
         return _Axis(tuple(values), tuple(plain(value) for value in values), logarithmic=False)
-    return _Axis(tuple(values), (), logarithmic=min(numbers) > 0 and max(numbers) >= 8 * min(numbers))
+    wide = min(numbers) > 0 and (logarithmic or max(numbers) >= 8 * min(numbers))
+    return _Axis(tuple(values), (), logarithmic=wide)
 
 
-def _line(results: Results, variant: Variant, axis: _Axis) -> Series:
-    """The variant's mean over the trials at each value; the value that was chosen is ringed."""
-    points: list[Point] = []
-    tips: list[str] = []
-    chosen = None
-    tuned = variant.tuned.get(results.tuned_knob or "")
-    for number, value in enumerate(axis.values):
-        metrics = _metrics(results.trials, variant.name, value)
-        if metrics:
-            mean = sum(metrics) / len(metrics)
-            tips.append(f"{variant.name} at {plain(value)}: {mean:.4g}")
-            if tuned is not None and value == tuned:
-                chosen = len(points)
-                tips[-1] += " (chosen)"
-            points.append((axis.place(number), mean))
-    return Series(variant.name, variant_style(results, variant.name), tuple(points), tuple(tips), chosen=chosen)
+def _lines(results: Results) -> Iterator[_Line]:
+    """Of every knob and variant that a trial is done of."""
+    rows = tuning(results)
+    if not any(one.mean is not None for one in rows):
+        return
+    for knob in rows[0].values:
+        drawn = results.tuned_knobs.get(knob)
+        axis = _axis([one.values[knob] for one in rows], logarithmic=drawn is not None and drawn.log)
+        single = any(results.tuned_knobs.values())
+        for variant in results.variants:
+            own = [one for one in rows if one.variant == variant.name and one.mean is not None]
+            shown = own if single else _best_at_each(own, knob, axis, results)
+            if shown:
+                style = variant_style(results, variant.name)
+                yield _Line(knob, axis, replace(_series(shown, knob, axis, style), joined=not single))
 
 
-def _metrics(trials: Sequence[Trial], variant: str, value: object) -> list[float]:
-    return [t.metric for t in trials if t.variant == variant and t.value == value and t.metric is not None]
+def _best_at_each(rows: Sequence[Tuning], knob: str, axis: _Axis, results: Results) -> list[Tuning]:
+    """At each value of a knob the best combination with it, of those without a lost trial if there are any."""
+    found = []
+    sign = 1 if results.metric.goal == "min" else -1
+    for value in axis.values:
+        at = [one for one in rows if one.values[knob] == value]
+        whole = [one for one in at if one.done == one.trials] or at
+        if whole:
+            found.append(min(whole, key=lambda one: sign * (one.mean or 0.0)))
+    return found
 
 
-__all__ = ["far_trials", "lost_trials", "sensitivity"]
+def _series(rows: Sequence[Tuning], knob: str, axis: _Axis, style: Style) -> Series:
+    """The chosen combination is ringed."""
+    order = sorted(rows, key=lambda one: axis.place(one.values[knob]))
+    tips = tuple(
+        f"{one.variant} at {combination_words(one.values)}: {one.mean:.4g}{' (chosen)' if one.chosen else ''}"
+        for one in order
+    )
+    points = tuple((axis.place(one.values[knob]), one.mean or 0.0) for one in order)
+    chosen = next((number for number, one in enumerate(order) if one.chosen), None)
+    return Series(rows[0].variant, style, points, tips, chosen=chosen)
+
+
+__all__ = ["far_trials", "lost_trials", "points_told", "sensitivity"]
