@@ -6,13 +6,14 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from os.path import splitext
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from partwise import InputError, PartError
 
 SUFFIXES = {".gz": "gzip", ".zst": "zstd"}
-BUFFER = 1 << 20
+BUFFER = 1 << 16
 """Bytes that are read ahead."""
 PACKED = 1 << 12
 """Compressed bytes that are unpacked at once: however well they are packed, they become no more than 134 MB."""
@@ -22,12 +23,13 @@ PORTION = 1 << 18
 
 def packing_of(path: Path) -> str | None:
     """How a file is compressed, by its suffix: "gzip", "zstd", or None."""
-    return SUFFIXES.get(path.suffix.lower())
+    return SUFFIXES.get(splitext(path)[1].lower())
 
 
 def inner_suffix(path: Path) -> str:
     """The suffix of what is in a file, in small letters: `.jsonl` of `notes.jsonl.gz`."""
-    return (path.with_suffix("") if packing_of(path) else path).suffix.lower()
+    name, suffix = splitext(path)
+    return (splitext(name)[1] if suffix.lower() in SUFFIXES else suffix).lower()
 
 
 def check_library(path: Path, name: str) -> None:

@@ -47,7 +47,7 @@ class PlainText:
     def read(self, path: Path, places: Iterable[Place]) -> Iterator[tuple[Place, BinaryIO]]:
         with open_bytes(path) as file:
             for place in places:
-                yield place, cast(BinaryIO, Stretch(file, place.start, place.size))
+                yield place, cast(BinaryIO, Stretch(file, place.start, place.size)) if place.start else file
 
 
 class Stretch(io.RawIOBase):

@@ -68,6 +68,8 @@ class TextFiles:
         division, of = self._division(split)
         for path, place, document in self._opened(division, division.places(of)):
             start, stop = self._section(place, document, of)
+            if start < stop and not place.whole:  # otherwise it is at its beginning
+                document.seek(start)
             yield from self._read(path, document, start, stop)
 
     def identity(self) -> str:
@@ -149,8 +151,6 @@ class TextFiles:
         return valid, cut_near(document, max(least, round(size * (1 - self.shares.test))), size)
 
     def _read(self, path: Path, document: BinaryIO, start: int, stop: int) -> Iterator[Example]:
-        if start < stop:
-            document.seek(start)
         rest = b""  # to go back in a compressed file would be to begin anew
         while start < stop:
             wanted = min(self.portion, stop - start)

@@ -61,7 +61,7 @@ class FastEncoder:
 
     def encode(self, texts: Sequence[str]) -> tuple[Ids, Ids]:
         """Ids of all texts, one after the other, and the number of ids of each."""
-        strange = [not text.isascii() and _is_unknown()[_codes(text)].any() for text in texts]
+        strange = [not text.isascii() and _is_strange(text) for text in texts]
         if not any(strange):
             return self._encode(texts)
         ids, lengths = self._encode([text for text, apart in zip(texts, strange, strict=True) if not apart])
@@ -127,8 +127,9 @@ def hard_texts() -> tuple[str, ...]:
     """Texts on which encoders may differ: what is at the edge of each class of characters, in places where classes
     matter; long runs; and what is special to some tokenizer."""
     kinds = _kinds()
-    edges = {place for code, kind in enumerate(kinds) if code and kind != kinds[code - 1] for place in (code - 1, code)}
-    signs = [chr(code) for code in sorted(edges) if kinds[code] not in _APART]
+    changes = np.flatnonzero(kinds[1:] != kinds[:-1])
+    edges = np.union1d(changes, changes + 1)
+    signs = map(chr, edges[~np.isin(kinds[edges], _APART)].tolist())
     cut = "".join(f"a{sign}b {sign}1{sign}\n{sign}{sign} '{sign}s. {sign}\t {sign}A{sign}" for sign in signs)
     runs = (
         " " * 25_000 + "x",
@@ -144,22 +145,25 @@ def hard_texts() -> tuple[str, ...]:
 
 
 @cache
-def _kinds() -> list[str]:
-    """The category of each code point."""
-    return list(map(unicodedata.category, map(chr, range(_CODE_POINTS))))
+def _kinds() -> Ids:
+    """The category of each code point, of two letters."""
+    return np.frombuffer("".join(map(unicodedata.category, map(chr, range(_CODE_POINTS)))).encode(), "S2")
 
 
 @cache
 def _is_unknown() -> Ids:
     """Whether a code point has no meaning yet, for each."""
-    return np.fromiter((kind == "Cn" for kind in _kinds()), bool, _CODE_POINTS)
+    return _kinds() == b"Cn"
 
 
-def _codes(text: str) -> Ids:
-    return np.frombuffer(text.encode("utf-32-le"), "<u4")
+def _is_strange(text: str) -> bool:
+    """Whether there is a code point without a meaning in a text."""
+    others = text.encode().translate(None, _ASCII).decode()
+    return bool(_is_unknown()[np.frombuffer(others.encode("utf-32-le"), "<u4")].any())
 
 
-_APART = ("Cn", "Cs")
+_ASCII = bytes(range(128))
+_APART = (b"Cn", b"Cs")
 _ENDINGS = ("s", "S", "t", "re", "RE", "ve", "Ve", "m", "ll", "LL", "d", "ſ", "K", "sd", "l")
 
 

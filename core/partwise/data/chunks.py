@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from .protocols import Example, Form
 
-CHUNK = 1 << 20
+CHUNK = 1 << 21
 """Characters after which a chunk is full; the piece that fills it is still in it."""
 
 

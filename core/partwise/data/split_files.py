@@ -8,6 +8,7 @@ need not encode those whose hash stands there.
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
@@ -104,6 +105,7 @@ class SplitFiles:
                 content = np.ascontiguousarray(placed, self._first[name].dtype).data
                 self._files[name].write(content)
                 self._files[name].flush()
+                _begin_to_flush(self._files[name], sizes[name], content.nbytes)
                 sizes[name] += content.nbytes
                 checksums[name] = zlib.crc32(content)
             step = Step(texts, self.last.facts + facts, sizes, checksums)
@@ -152,6 +154,12 @@ def _opened(path: Path) -> IO[bytes]:
 def _cut(file: IO[bytes], size: int) -> None:
     file.truncate(size)
     file.seek(size)
+
+
+def _begin_to_flush(file: IO[bytes], start: int, size: int) -> None:
+    """Lets some bytes go to the disk without waiting for that, so that there is little to wait for in the end."""
+    with suppress(AttributeError, OSError):  # not every system can be told
+        os.posix_fadvise(file.fileno(), start, size, os.POSIX_FADV_DONTNEED)
 
 
 def _line(step: Step) -> bytes:
