@@ -12,7 +12,17 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from partwise.modules import Block, Embedding, Flow, LinearHead, PositionEncoder, State, StreamEnds
+from partwise.modules import (
+    Block,
+    Embedding,
+    Flow,
+    LinearHead,
+    PositionEncoder,
+    State,
+    StreamEnds,
+    counts_places,
+    placed,
+)
 
 
 class Input(nn.Module):
@@ -67,6 +77,7 @@ class Stack(nn.Module):
     ) -> None:
         super().__init__()
         self.position = positions.first
+        self.counts = counts_places(positions.first)
         others = list(positions.inside.values())[1:]
         self.other_positions = nn.ModuleList(others) if others else None  # type: ignore[arg-type]
         self.shapes = list(positions.inside)
@@ -79,9 +90,9 @@ class Stack(nn.Module):
 
     def forward(self, x: Tensor, flow: Flow, states: list[State] | None = None) -> Tensor:
         limit = self.position.max_positions
-        if limit is not None and flow.end > limit:
+        if limit is not None and flow.end > limit and not self.counts:
             raise ValueError(f"{flow.end} positions asked of a position encoder that knows {limit}")
-        x = self.position.embed(x, flow.positions)
+        x = placed(self.position, x, flow, states[-1] if states is not None and self.counts else None)
         if self.embedding_norm is not None:
             x = self.embedding_norm(x)
         if self.shapes:
@@ -100,8 +111,9 @@ class Stack(nn.Module):
         return [self.position, *(self.other_positions or ())]
 
     def empty_states(self, batch: int, length: int, memory_length: int, like: Tensor) -> list[State]:
-        """One empty state for each time that a block is passed."""
-        return [self.blocks[place].empty_state(batch, length, memory_length, like) for place in self.order]  # type: ignore[operator]
+        """One empty state for each time that a block is passed, and one for positions that count for themselves."""
+        states = [self.blocks[place].empty_state(batch, length, memory_length, like) for place in self.order]  # type: ignore[operator]
+        return [*states, self.position.empty_state(batch, like)] if self.counts else states  # type: ignore[attr-defined]
 
 
 class Head(nn.Module):

@@ -61,7 +61,8 @@ def import_checkpoint(directory: Path, out: Path | None = None, map_file: Path |
     refuse_broken(family)
     loaded = _recipe_in(directory, family, config)
     tokenizer = _tokenizer(config, loaded, directory)
-    model = assembly.skeleton(loaded.recipe.model, ModelSite(tokenizer.vocab_size, tokenizer.end))
+    model_site = ModelSite(tokenizer.vocab_size, tokenizer.end, token_bytes=tokenizer.token_bytes)
+    model = assembly.skeleton(loaded.recipe.model, model_site)
     family.weights.plan(cast("nn.Module", model), Facts.of(loaded))
     place = out or Path("runs") / loaded.recipe.name
     _refuse_taken(place)

@@ -25,7 +25,10 @@ from .passes import batch_flow as batch_flow
 from .passes import decode_step_flow as decode_step_flow
 from .passes import start_decoding as start_decoding
 from .passes import token_positions as token_positions
+from .position import CountingEncoder as CountingEncoder
 from .position import PositionEncoder as PositionEncoder
+from .position import counts_places as counts_places
+from .position import placed as placed
 from .precision import exact_dtype as exact_dtype
 from .precision import in_float32 as in_float32
 from .properties import cached_property as cached_property

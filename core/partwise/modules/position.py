@@ -1,14 +1,17 @@
-"""`PositionEncoder`: what the module of a position part must offer.
+"""`PositionEncoder`: what the module of a position part must offer; `placed`: how a model calls it.
 
 Shapes: B batch, T positions, C width, H heads, D head width, N offsets.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from .flow import Flow
+    from .states import State
 
 
 class PositionEncoder(Protocol):
@@ -42,3 +45,31 @@ class PositionEncoder(Protocol):
         anything else (the content, or absolute positions) belongs in an attention or its score.
         """
         ...
+
+
+class CountingEncoder(PositionEncoder, Protocol):
+    """A position encoder that counts for itself where a token stands, by the ids of the tokens: in its number, say.
+
+    What it counts is handed to its own `embed` in place of the positions of the text.
+    """
+
+    def places(self, flow: Flow, state: State | None = None) -> Tensor:
+        """The place of each token of this pass, int64, [B, T]. With a state, it goes on after the tokens before, and
+        updates the state in place."""
+        ...
+
+    def empty_state(self, batch: int, like: Tensor) -> State:
+        """What it remembers before the first token, on the device of `like`."""
+        ...
+
+
+def counts_places(encoder: Any) -> bool:
+    """Whether a position encoder counts for itself where a token stands."""
+    return callable(getattr(encoder, "places", None))
+
+
+def placed(encoder: Any, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
+    """Embeddings [B, T, C] of the tokens of this pass with their positions worked in; with `state`, that of an encoder
+    which counts for itself."""
+    embedded: Tensor = encoder.embed(x, encoder.places(flow, state) if counts_places(encoder) else flow.positions)
+    return embedded

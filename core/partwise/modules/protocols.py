@@ -196,7 +196,8 @@ class Model(Protocol):
         ...
 
     def empty_states(self, batch: int, length: int, memory_length: int = 0) -> list[State]:
-        """The states that `begin` fills: one per layer, for `length` tokens and a memory of `memory_length`."""
+        """The states that `begin` fills, for `length` tokens and a memory of `memory_length`: one per layer, and what
+        else the model remembers."""
         ...
 
     def step(self, tokens: Tensor, decoding: Decoding) -> Tensor:

@@ -59,6 +59,15 @@ _LAYER = LayerSite(width=16, layer=1, depth=2, context=16)
 """Where the contract tests build the parts of a layer."""
 
 
+def _written(token: int) -> bytes:
+    """What the tokens of the contract tests add to a text: ten digits, two signs, and the end of a text."""
+    return b"0123456789+="[token : token + 1]
+
+
+_PLACE = PositionSite(width=16, context=16, heads=4, head_width=4, vocabulary=13, token_bytes=_written)
+"""Where they build positions."""
+
+
 class TokenizerPart(Part):
     """Turns text into token ids and back."""
 
@@ -113,8 +122,8 @@ class PositionPart(Part):
     @classmethod
     def sites(cls) -> Mapping[str, Any]:
         return {
-            "decoder": PositionSite(width=16, context=16, heads=4, head_width=4),
-            "encoder": PositionSite(width=16, context=16, heads=4, head_width=4, causal=False),
+            "decoder": _PLACE,
+            "encoder": replace(_PLACE, causal=False),
         }
 
 
@@ -318,7 +327,7 @@ class ModelPart(Part):
 
     @classmethod
     def sites(cls) -> Mapping[str, Any]:
-        return {"recipe": ModelSite(vocabulary=13)}
+        return {"recipe": ModelSite(vocabulary=13, token_bytes=_written)}
 
 
 class ObjectivePart(Part):

@@ -222,6 +222,10 @@ class PositionSite:
     """Features per head, D; 0 at the embedding."""
     causal: bool = True
     """Whether the attention only looks back."""
+    vocabulary: int = 0
+    """Number of token ids, V; 0 where nothing is known of them."""
+    token_bytes: Callable[[int], bytes] | None = None
+    """See `ModelSite.token_bytes`."""
 
 
 @dataclass(frozen=True)
@@ -244,6 +248,8 @@ class ModelSite:
     """Id of the token that ends a text and, unless the tokenizer has another for that, begins one."""
     objective: ObjectiveFacts | None = None
     """The recipe's objective; None where a model is built by itself, to predict the next token."""
+    token_bytes: Callable[[int], bytes] | None = None
+    """UTF-8 bytes that a token id adds to a text, b"" for special ones; None as long as there is no tokenizer."""
 
     @property
     def causal(self) -> bool:

@@ -22,6 +22,7 @@ from partwise.modules.feeding import fed
 from partwise.modules.flow import Flow, causal_flow
 from partwise.modules.hidden import Hidden
 from partwise.modules.passes import batch_flow
+from partwise.modules.position import counts_places, placed
 from partwise.parts.part import Part
 from partwise.wording import with_article
 
@@ -202,14 +203,17 @@ def _of_heads(part: Part, site: Any, rows: int, length: int) -> Probe:
 
 
 def _of_position(part: Part, site: Any, rows: int, length: int) -> Probe:
-    def call(module: Any, x: Tensor, heads: Tensor) -> Tensor:
+    def call(module: Any, x: Tensor, heads: Tensor, *ids: Tensor) -> Tensor:
         steps = torch.arange(x.shape[1], device=x.device)
         angles, bias = module.angles(steps), module.bias_table(steps - steps[-1:])
-        results = [module.embed(x, steps), heads if angles is None else module.rotate(heads, angles)]
+        embedded = placed(module, x, flow_over(x, ids[0])) if ids else module.embed(x, steps)
+        results = [embedded, heads if angles is None else module.rotate(heads, angles)]
         return torch.cat([result.flatten() for result in (*results, *(() if bias is None else (bias,)))])
 
     heads = numbers(rows, site.heads, length, site.head_width, seed=2)
-    return Probe((numbers(rows, length, site.width), heads), call)
+    counting = counts_places(skeleton_of(part, site))
+    ids = (tokens(rows, length, below=site.vocabulary),) if counting else ()
+    return Probe((numbers(rows, length, site.width), heads, *ids), call)
 
 
 def _of_batch(part: Any, site: Any, rows: int, length: int) -> Probe:

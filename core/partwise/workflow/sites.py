@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from partwise.data.protocols import Tokenizer
@@ -15,7 +16,13 @@ from partwise.recipe import LoadedRecipe
 def model_site(loaded: LoadedRecipe, tokenizer: Tokenizer) -> ModelSite:
     """Where the recipe's model is built."""
     objective = loaded.recipe.objective
-    return ModelSite(tokenizer.vocab_size + len(objective.reserves()), tokenizer.end, objective)
+    vocabulary = tokenizer.vocab_size + len(objective.reserves())
+    return ModelSite(vocabulary, tokenizer.end, objective, partial(_token_bytes, tokenizer))
+
+
+def _token_bytes(tokenizer: Tokenizer, token: int) -> bytes:
+    """What a token adds to a text: nothing, where the objective has reserved it."""
+    return tokenizer.token_bytes(token) if token < tokenizer.vocab_size else b""
 
 
 def restored(part: TokenizerPart, content: dict[str, Any]) -> Tokenizer:

@@ -6,6 +6,7 @@ study differ in their weights and batches, and learn from the same data.
 
 from __future__ import annotations
 
+from .addition import AdditionOfNumbers
 from .conversations import Chat, SmallTalk
 from .formal_languages import FormalLanguages
 from .grammar import Grammar
@@ -31,6 +32,7 @@ PARTS = (
     Sort,
     Recall,
     AddingProblem,
+    AdditionOfNumbers,
     Modular,
     FormalLanguages,
     Grammar,
@@ -45,6 +47,7 @@ __all__ = [
     "PARTS",
     "SAMPLES",
     "AddingProblem",
+    "AdditionOfNumbers",
     "Chat",
     "Copy",
     "Dates",

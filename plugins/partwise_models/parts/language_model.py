@@ -45,7 +45,7 @@ class LanguageModelPart(Network):
         depth = planned_depth(self.blocks, self.depth)
         parametrisation = self._parametrised(max(1, depth))
         input = self._input(site)
-        stack = self._stack(self.blocks, depth, place, parametrisation)
+        stack = self._stack(self.blocks, depth, place, parametrisation, site)
         return LanguageModel(
             input,
             stack,

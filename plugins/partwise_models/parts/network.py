@@ -130,7 +130,12 @@ class Network(ModelPart):
         return Head(self.width, site.vocabulary, self.tie, self.head_bias, self.logit_cap, scale)
 
     def _stack(
-        self, blocks: tuple[BlockPart, ...], depth: int | None, site: LayerSite, parametrisation: Parametrisation
+        self,
+        blocks: tuple[BlockPart, ...],
+        depth: int | None,
+        site: LayerSite,
+        parametrisation: Parametrisation,
+        model: ModelSite,
     ) -> Stack:
         from partwise_models.stack import Stack
 
@@ -153,7 +158,7 @@ class Network(ModelPart):
         return Stack(
             built,
             order,
-            self._positions(position, site),
+            self._positions(position, site, model),
             self.residual.build_ends(site),
             self.final_norm.assemble(WidthSite(self.width)),
             self.dropout,
@@ -175,7 +180,7 @@ class Network(ModelPart):
             )
         return layer
 
-    def _positions(self, shared: SharedPosition, site: LayerSite) -> Positions:
+    def _positions(self, shared: SharedPosition, site: LayerSite, model: ModelSite) -> Positions:
         from partwise_models.stack import Positions
 
         part = self.position
@@ -185,8 +190,11 @@ class Network(ModelPart):
                 f"position {part.name!r} acts inside attention, and no layer here has an attention that uses it; "
                 "use learned, sinusoidal or none"
             )
+        place = PositionSite(
+            site.width, site.context, causal=site.causal, vocabulary=model.vocabulary, token_bytes=model.token_bytes
+        )
         encoders = [
-            part.assemble(PositionSite(site.width, site.context, heads, head_width, site.causal))
+            part.assemble(replace(place, heads=heads, head_width=head_width))
             for heads, head_width in shared.shapes or [(1, 0)]
         ]
         return Positions(encoders[0], dict(zip(shared.shapes, encoders, strict=True)) if acts_inside else {})

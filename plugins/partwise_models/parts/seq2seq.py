@@ -49,10 +49,10 @@ class Seq2SeqPart(Network):
         parametrisation = self._parametrised(depth)
         encoder_input = self._input(site)
         decoder_input = encoder_input if self.share_embedding else self._input(site)
-        encoder = self._stack(self.encoder, self.encoder_depth, replace(place, causal=False), parametrisation)
+        encoder = self._stack(self.encoder, self.encoder_depth, replace(place, causal=False), parametrisation, site)
         readers = MemoryReaders()
         over_memory = replace(place, memory_width=self.width, memory_readers=readers)
-        decoder = self._stack(self.decoder, self.decoder_depth, over_memory, parametrisation)
+        decoder = self._stack(self.decoder, self.decoder_depth, over_memory, parametrisation, site)
         if readers.count == 0:
             raise PartError(
                 "no layer of the decoder reads the encoder's states, so that the source would change nothing; give one "

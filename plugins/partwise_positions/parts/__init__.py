@@ -1,6 +1,6 @@
 """The built-in positions: how a model learns where a token stands.
 
-They act in three places: on the embedding (learned, sinusoidal), by rotating queries and keys (rope), or as a
+They act in three places: on the embedding (learned, sinusoidal, abacus), by rotating queries and keys (rope), or as a
 bias on attention's scores (alibi, hard_alibi, kerple, t5_bias).
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .absolute import Learned, NoPosition, Sinusoidal
 from .biases import Alibi, HardAlibi, Kerple, T5Bias
+from .digits import Abacus
 from .rotary import Rope
 from .scaling import DynamicRope, LinearRope, Llama3Rope, LongRope, RopeScalingPart, YarnRope
 
@@ -25,10 +26,12 @@ PARTS = (
     HardAlibi,
     Kerple,
     T5Bias,
+    Abacus,
 )
 
 __all__ = [
     "PARTS",
+    "Abacus",
     "Alibi",
     "DynamicRope",
     "HardAlibi",

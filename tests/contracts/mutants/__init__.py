@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     adapted,
     attention,
+    counted,
     evaluations,
     mixers,
     models,
@@ -43,6 +44,7 @@ CATALOGUE: tuple[Kill, ...] = tuple(
         routers,
         evaluations,
         adapted,
+        counted,
     )
     for kill in module.KILLS
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,8 +12,8 @@ import torch
 
 from partwise.data import IGNORED, Batch
 from partwise.modules import Add, TrainingLoss, batch_flow, causal_flow
-from partwise.parts import BlockPart, LayerSite, ModelSite, SharedResidual
-from partwise.testing import build, find
+from partwise.parts import BlockPart, LayerSite, ModelSite, PositionSite, SharedResidual
+from partwise.testing import all_checks, build, find
 from partwise.testing.checks import objectives, residuals
 from partwise_models.parts import LanguageModelPart
 
@@ -47,6 +48,19 @@ def test_the_term_shown_joins_the_loss_of_training_and_is_logged() -> None:
     torch.testing.assert_close(loss, plain + 0.5 * sum(sizes) * given.scored)
     torch.testing.assert_close(figures["calm"], sum(sizes) / 2 * given.scored)
     assert figures.keys() == {"loss", "calm", "output_size"}
+
+
+def test_the_position_shown_counts_in_the_line_and_keeps_its_contract() -> None:
+    part = SHOWN["InLinePart"]()
+    letters = "ab\ncd\n\nefg"
+    site = PositionSite(8, 16, vocabulary=10, token_bytes=lambda token: letters[token].encode())
+    encoder = build(part, site)
+    flow = replace(causal_flow(10), tokens=torch.arange(10)[None])
+    assert encoder.places(flow).tolist() == [[1, 2, 0, 1, 2, 0, 0, 1, 2, 3]]
+    checks = [one for one in all_checks() if one.name.startswith("what_it_counts")]
+    for check in checks:
+        check(part, replace(site, vocabulary=10))
+    assert len(checks) == 3
 
 
 def test_the_values_shown_are_those_of_the_first_layer_in_part() -> None:

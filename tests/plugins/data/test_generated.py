@@ -15,10 +15,10 @@ from partwise.data import Example
 from partwise.parts import DataSite
 from partwise_data.dates import FORMS, facts, ordinal, year_in_words
 from partwise_data.modular import SYMBOLS
-from partwise_data.parts import AddingProblem, Copy, Dates, Generated, Modular, Recall, Reverse, Sort
+from partwise_data.parts import AddingProblem, AdditionOfNumbers, Copy, Dates, Generated, Modular, Recall, Reverse, Sort
 
 SPLITS = ("train", "valid", "test")
-TASKS = [Copy, Reverse, Sort, Dates, Recall, AddingProblem]
+TASKS = [Copy, Reverse, Sort, Dates, Recall, AddingProblem, AdditionOfNumbers]
 
 
 def drawn(part: Generated, split: str = "train") -> list[Example]:
@@ -101,6 +101,33 @@ def test_a_separator_stands_between_symbols_only() -> None:
     for source, target in pairs(Reverse(size=50, separator=" ")):
         assert re.fullmatch(r"[a-z]( [a-z])*", source)
         assert target == source[::-1]
+
+
+@pytest.mark.parametrize("order", ["lowest_first", "highest_first"])
+def test_sums_are_right_and_numbers_have_the_lengths_asked_for(order: str) -> None:
+    part = AdditionOfNumbers(size=3000, test=300, max_digits=3, test_min_digits=5, test_max_digits=8, order=order)
+    lengths: dict[str, set[tuple[int, int]]] = {}
+    for split in SPLITS:
+        for asked, answer in pairs(part, split):
+            one, other = re.fullmatch(r"(\d+)\+(\d+)=", asked).groups()
+            numbers = [text if order == "highest_first" else text[::-1] for text in (one, other, answer)]
+            assert int(numbers[0]) + int(numbers[1]) == int(numbers[2])
+            assert all(text == str(int(text)) for text in numbers)
+            lengths.setdefault(split, set()).add((len(one), len(other)))
+    assert lengths["train"] == {(a, b) for a in range(1, 4) for b in range(1, 4)}
+    assert lengths["test"] == {(a, b) for a in range(5, 9) for b in range(5, 9)}
+
+
+@pytest.mark.parametrize(
+    ("knobs", "message"),
+    [
+        ({"min_digits": 6}, "min_digits 6 is greater than max_digits 5"),
+        ({"test_min_digits": 9}, "test_min_digits 9 is greater than test_max_digits 5; set both"),
+    ],
+)
+def test_lengths_of_numbers_that_make_no_sense_are_refused(knobs: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        AdditionOfNumbers(**knobs)
 
 
 def test_too_few_sources_are_refused_with_the_numbers() -> None:

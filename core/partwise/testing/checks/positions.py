@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from partwise.errors import PartError
+from partwise.modules.flow import Flow
+from partwise.modules.position import counts_places
 from partwise.parts.part import Part
-from partwise.testing.probes import build, numbers, shaken
+from partwise.testing.probes import build, flow_of, numbers, shaken, tokens
 from partwise.testing.registering import check
 from partwise.testing.violation import close, require, skip, violated
 
@@ -147,6 +150,67 @@ def an_odd_head_is_refused_or_served(part: Part, site: Any) -> None:
     except (RuntimeError, IndexError, ValueError) as error:
         violated(f"an odd head width is accepted when it is built, and fails in the first pass: {error}")
     require(rotated.shape == heads.shape, f"heads of shape {tuple(heads.shape)} come back as {tuple(rotated.shape)}")
+
+
+@check("position")
+def what_it_counts_is_that_of_one_pass(part: Any, site: Any) -> None:
+    """If it counts places by the tokens, it counts the same ones in pieces, with a state, as in one pass, and in a row
+    of a batch, padded or not, as in the row by itself."""
+    module, ids = _counting(part, site), tokens(B, T, below=site.vocabulary)
+    whole = module.places(_flow(ids))
+    integers = whole.shape == (B, T) and whole.dtype == torch.int64
+    require(integers, f"its places are {tuple(whole.shape)} of {whole.dtype}; they are [B, T] of int64")
+    for cuts in ((4,), tuple(range(1, T))):
+        state, pieces = module.empty_state(B, numbers(1)), []
+        for start, end in pairwise((0, *cuts, T)):
+            pieces.append(module.places(_flow(ids, start=start, end=end), state))
+        close(torch.cat(pieces, 1), whole, f"places counted in {len(pieces)} pieces, and in one pass")
+    for row in range(B):
+        close(module.places(_flow(ids[row : row + 1])), whole[row : row + 1], f"places of row {row}, alone")
+    padding = torch.arange(T) >= torch.tensor([[3], [0]])
+    state = module.empty_state(B, numbers(1))
+    first, rest = (module.places(_flow(ids, padding=padding, start=a, end=b), state) for a, b in ((0, 5), (5, T)))
+    alone = module.places(_flow(ids[:1, 3:]))
+    close(torch.cat((first, rest), 1)[:1, 3:], alone, "places behind padding on the left, and alone")
+
+
+@check("position")
+def what_it_counts_ends_with_a_document(part: Any, site: Any) -> None:
+    """If it counts places by the tokens, each packed document has the places that it has by itself."""
+    module, ids = _counting(part, site), tokens(B, T, below=site.vocabulary)
+    for end in range(1, T):
+        packed = module.places(_flow(ids, documents=(torch.arange(T) >= end).long().expand(B, T)))
+        apart = [module.places(_flow(piece)) for piece in (ids[:, :end], ids[:, end:])]
+        close(packed, torch.cat(apart, 1), f"places where a document ends after {end}, and of each by itself")
+
+
+@check("position")
+def what_it_counts_is_not_of_the_future(part: Any, site: Any) -> None:
+    """If it counts places by the tokens, a model that looks back only learns nothing from them of later tokens."""
+    module, ids = _counting(part, site), tokens(B, T, below=site.vocabulary)
+    if not site.causal:
+        skip("here everything may be seen")
+    before = module.places(_flow(ids))
+    for changed in range(1, T):
+        for token in range(site.vocabulary):
+            others = ids.clone()
+            others[:, changed] = token
+            after = module.places(_flow(others))[:, :changed]
+            require(after.equal(before[:, :changed]), f"token {changed} changes the places of tokens before it")
+
+
+def _counting(part: Part, site: Any) -> Any:
+    """Its module, if it counts places; otherwise the check is skipped."""
+    module = build(part, site)
+    if not counts_places(module):
+        skip("it takes the positions of the text")
+    return module
+
+
+def _flow(ids: Tensor, padding: Any = None, documents: Any = None, start: int = 0, end: int | None = None) -> Flow:
+    """The tokens `start` to `end` of ids [B, T]."""
+    end = ids.shape[1] if end is None else end
+    return replace(flow_of(start, end, padding=padding, documents=documents), tokens=ids[:, start:end])
 
 
 def _x(site: Any) -> Tensor:
