@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import base64
 import re
+import threading
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -40,6 +42,8 @@ _WORTH_IT = (4_000_000, 200)
 """Characters to encode, and some more for each token of the vocabulary, that make up for the time it takes to make the
 fast encoder."""
 _MAKING = Lock()
+_MOST_COPIED = 1 << 16
+"""Tokens of which each thread may have a table of its own, which takes some 200 bytes for each."""
 
 BYTES = tuple(bytes([byte]) for byte in range(256))
 
@@ -69,9 +73,8 @@ class BytePairTokenizer(TokenTable):
         self._form, self._added = form, list(added)
         self._finder = AddedTokens(self._added, self._normalized) if written else None
         ranks = {token: rank for rank, token in enumerate(tokens) if token is not None}
-        self._encoding = tiktoken.Encoding(
-            "partwise", pat_str=PATTERNS[pattern], mergeable_ranks=ranks, special_tokens=_NEVER
-        )
+        make = partial(_table, pattern, ranks)
+        self._tables = _Tables(make if len(tokens) <= _MOST_COPIED else cache(make))
         self._fast: FastEncoder | None = None
         self._characters, self._is_decided = 0, False
         self.encoding_note: str | None = None
@@ -123,14 +126,14 @@ class BytePairTokenizer(TokenTable):
     def _encoded_array(self, text: str) -> Ids:
         if _has_long_space(text):
             return np.array(self._encoded(text), np.uint32)
-        return self._encoding.encode_to_numpy(text, disallowed_special=())
+        return self._tables.encoding.encode_to_numpy(text, disallowed_special=())
 
     def _encoded(self, text: str) -> list[int]:
         if not _has_long_space(text):
-            return self._encoding.encode_ordinary(text)
+            return self._tables.encoding.encode_ordinary(text)
         # The pattern that tiktoken runs cuts white space that is as long.
         pre_tokens = regex.findall(whole_pattern(self._pattern), text)
-        return [token for pre_token in pre_tokens for token in self._encoding._encode_single_piece(pre_token)]
+        return [token for pre_token in pre_tokens for token in self._tables.encoding._encode_single_piece(pre_token)]
 
     def _normalized(self, text: str) -> str:
         return text if self._form is None else unicodedata.normalize(self._form, text)
@@ -156,6 +159,9 @@ class BytePairTokenizer(TokenTable):
         form = {} if self._form is None else {"form": self._form}
         added = {"added": [token.to_json() for token in self._added]} if self._added else {}
         return {"pattern": self._pattern, "tokens": tokens, **own_end, **specials, **form, **added}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).from_json, (self.to_json(),)  # a thread's table cannot be sent to another process
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> BytePairTokenizer:
@@ -183,6 +189,21 @@ class BytePairTokenizer(TokenTable):
         return cls(
             tokens, pattern, _marks(saved, end, len(tokens)), _specials(saved, tokens), form, _added(saved, tokens)
         )
+
+
+class _Tables(threading.local):
+    """What tiktoken encodes with: a table for each thread, because threads that share one hinder each other at every
+    pre-token. Large ones are shared all the same, for the sake of memory."""
+
+    def __init__(self, make: Callable[[], tiktoken.Encoding]) -> None:
+        self.encoding = make()  # in each thread anew, when it first looks
+
+
+def _table(pattern: str, ranks: dict[bytes, int]) -> tiktoken.Encoding:
+    table = tiktoken.Encoding("partwise", pat_str=PATTERNS[pattern], mergeable_ranks=ranks, special_tokens=_NEVER)
+    # The thread that uses it first is served before the others, which is worst if it encodes at the same time as they.
+    table.encode_ordinary(" a 1!  \n")
+    return table
 
 
 def _has_long_space(text: str) -> bool:

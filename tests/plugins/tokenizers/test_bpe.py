@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import regex
 import tokenizers
@@ -7,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partwise import InputError
-from partwise_tokenizers import bpe_training
+from partwise_tokenizers import bpe, bpe_training
 from partwise_tokenizers.bpe_training import count_pre_tokens, train_bpe
 from partwise_tokenizers.parts import Bpe
 
@@ -142,3 +145,20 @@ def test_damaged_tokens_are_an_input_error(tokens: object, problem: str) -> None
 def test_a_pattern_that_nobody_knows_is_an_input_error() -> None:
     with pytest.raises(InputError, match="one of gpt2"):
         Bpe().restore({**made("bpe").to_json(), "pattern": "a*"})
+
+
+@pytest.mark.parametrize("most_copied", [0, 1 << 16])
+def test_threads_encode_alike_with_tables_of_their_own_or_a_shared_one(
+    monkeypatch: pytest.MonkeyPatch, most_copied: int
+) -> None:
+    monkeypatch.setattr(bpe, "_MOST_COPIED", most_copied)
+    tokenizer = Bpe(vocab_size=300).assemble(site(CORPUS))
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(tokenizer.encode, CORPUS[0]).result() == tokenizer.encode(CORPUS[0])
+        tables = other.submit(lambda: tokenizer._tables.encoding).result(), tokenizer._tables.encoding
+    assert (tables[0] is tables[1]) == (most_copied == 0)
+
+
+def test_it_can_be_copied() -> None:
+    tokenizer = Bpe(vocab_size=300).assemble(site(CORPUS))
+    assert copy.deepcopy(tokenizer).encode(CORPUS[0]) == tokenizer.encode(CORPUS[0])
