@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import mean, stdev
 
-from partwise.studies.results import Results, Trial
+from partwise.studies.results import Results, Trial, Variant
 
 from .findings import Summary, Tuning, TuningCost
+
+Place = tuple[str, str | None, str | None]
+"""A variant, and the size and text at which it is."""
 
 
 def summaries(results: Results) -> tuple[Summary, ...]:
     """All variants in order, over all runs so far, those beyond a look included."""
-    return tuple(_summary(results, variant.name) for variant in results.variants)
+    return tuple(_summary(results, variant) for variant in results.variants)
 
 
-def _summary(results: Results, variant: str) -> Summary:
+def _summary(results: Results, one: Variant) -> Summary:
+    variant = one.name
     states = {outcome.seed: outcome.state for outcome in results.of(variant)}
     count = {state: sum(s == state for s in states.values()) for state in ("done", "diverged", "failed")}
     values = list(results.values(variant).values())
@@ -29,18 +33,24 @@ def _summary(results: Results, variant: str) -> Summary:
         waiting=planned - sum(count.values()),
         mean=_mean(values),
         sd=_sd(values),
+        size=one.size,
+        text=one.text,
     )
 
 
 def tuning(results: Results) -> tuple[Tuning, ...]:
     """The trials by variant and combination, for curves of the metric over the knobs."""
-    groups: dict[tuple[str, str], list[Trial]] = {}
+    groups: dict[tuple[Place, str], list[Trial]] = {}
     for trial in results.trials:
-        groups.setdefault((trial.variant, repr(trial.values)), []).append(trial)
+        groups.setdefault((_place(trial), repr(trial.values)), []).append(trial)
     chosen = {
-        v.name: {knob: of for knob, of in v.tuned.items() if knob in results.tuned_knobs} for v in results.variants
+        _place(v): {knob: of for knob, of in v.tuned.items() if knob in results.tuned_knobs} for v in results.variants
     }
-    return tuple(_tuning(trials, chosen.get(variant)) for (variant, _), trials in groups.items())
+    return tuple(_tuning(trials, chosen.get(place)) for (place, _), trials in groups.items())
+
+
+def _place(of: Trial | Variant) -> Place:
+    return (of.variant if isinstance(of, Trial) else of.name, of.size, of.text)
 
 
 def _tuning(trials: Sequence[Trial], chosen: object) -> Tuning:
@@ -54,6 +64,8 @@ def _tuning(trials: Sequence[Trial], chosen: object) -> Tuning:
         mean=_mean(metrics),
         sd=_sd(metrics),
         chosen=bool(chosen) and chosen == values,
+        size=trials[0].size,
+        text=trials[0].text,
     )
 
 
