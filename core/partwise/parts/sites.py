@@ -15,7 +15,7 @@ from partwise.errors import PartError
 from .agreement import Agreement
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from partwise.modules import Residual
 
@@ -244,6 +244,9 @@ class ModelSite:
     """Id of the token that ends a text and, unless the tokenizer has another for that, begins one."""
     objective: ObjectiveFacts | None = None
     """The recipe's objective; None where a model is built by itself, to predict the next token."""
+    counts: Callable[[], Tensor] | None = None
+    """[V] int64, how often each token stands in the texts to train on, counted when it is called; None where these are
+    not at hand. What is made of it belongs in a buffer, which is saved with the weights."""
 
     @property
     def causal(self) -> bool:
@@ -265,6 +268,11 @@ class ObjectiveFacts(Protocol):
     @property
     def reads(self) -> frozenset[Any]:
         """The models that it suits: "sequence", "pair" or both."""
+        ...
+
+    @property
+    def around(self) -> bool:
+        """Whether it predicts a token from those around it, which the model must read (`Batch.around`)."""
         ...
 
     def reserves(self) -> tuple[str, ...]:
