@@ -29,3 +29,13 @@ def uniform_per_row(batch: Batch, salt: int | None, purpose: str, columns: int) 
         digest = hashlib.sha256(f"{salt}/{purpose}/".encode() + content).digest()
         drawn[row] = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big"))).random(columns)
     return torch.from_numpy(drawn)
+
+
+def uniform_per_token(batch: Batch, salt: int | None, purpose: str, each: int) -> Tensor:
+    """[B, T, each] float64, uniform from 0 to 1, for each token of a row; padding changes none of them."""
+    rows, length = batch.tokens.shape
+    drawn = uniform_per_row(batch, salt, purpose, each * length).view(rows, length, each)
+    if batch.padding is None:
+        return drawn
+    place = (batch.padding.cumsum(1) - 1).clamp_min(0)  # counted without the padding
+    return drawn.gather(1, place[..., None].expand(-1, -1, each))

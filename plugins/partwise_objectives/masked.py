@@ -12,7 +12,7 @@ import torch
 from partwise.data import IGNORED, Batch
 from partwise.modules import NextToken
 
-from .drawing import uniform_per_row
+from .drawing import uniform_per_token
 
 
 class MaskedObjective(NextToken):
@@ -31,11 +31,8 @@ class MaskedObjective(NextToken):
     def pose(self, batch: Batch, salt: int | None) -> Batch:
         tokens = batch.tokens
         there = torch.ones_like(tokens, dtype=torch.bool) if batch.padding is None else batch.padding
-        length = tokens.shape[1]
-        # Three numbers for each token of a row, counted without the padding: which are drawn, how, and for what.
-        drawn = uniform_per_row(batch, salt, "masked", 3 * length).view(-1, length, 3)
-        place = (there.cumsum(1) - 1).clamp_min(0)[..., None].expand(-1, -1, 3)
-        which, how, what = drawn.gather(1, place).unbind(-1)
+        # Three numbers for each token of a row: which are drawn, how, and for what.
+        which, how, what = uniform_per_token(batch, salt, "masked", 3).unbind(-1)
         which = which.masked_fill(~there, 2.0)
         least = which.min(1, keepdim=True).values
         chosen = ((which < self.rate) | (which == least)) & there

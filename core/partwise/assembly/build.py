@@ -68,6 +68,11 @@ def _give_objective(model: Any, objective: ObjectiveFacts, part: ModelPart, site
                 f"the objective {objective.name!r} is for a model that reads {_FORMS[objective.reads]}, and "
                 f"{part.name!r} reads {_FORMS[frozenset({part.reads})]}"
             )
+        if objective.around and not getattr(model, "reads_around", False):
+            raise PartError(
+                f"the objective {objective.name!r} predicts a word from the words around it, which the model "
+                f"{part.name!r} does not read; use the model 'word_vectors', or the objective 'masked'"
+            )
         count = len(objective.reserves())
         said: Parametrisation = getattr(model, "parametrisation", None) or Parametrisation()
         model.objective = objective.assemble(
@@ -79,6 +84,7 @@ def _give_objective(model: Any, objective: ObjectiveFacts, part: ModelPart, site
                 reserved=tuple(range(site.vocabulary - count, site.vocabulary)),
                 score_factor=said.scores,
                 branch_factor=said.branch,
+                counts=site.counts,
             )
         )
     except (PartError, BuildError) as error:

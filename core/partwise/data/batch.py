@@ -30,6 +30,9 @@ class Batch:
     """[B, M] int64, what an encoder reads."""
     source_padding: Tensor | None = None
     """[B, M] bool, True where `source` holds a token; None: no padding."""
+    around: Tensor | None = None
+    """[B, T, N] int64, the tokens near each position that it is predicted from, and from nothing else; IGNORED where
+    there are fewer. For objectives and models of word vectors; None: a model reads `tokens`."""
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on `device`."""

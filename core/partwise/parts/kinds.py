@@ -343,6 +343,9 @@ class ObjectivePart(Part):
     """Whether it scores all of a text, each token by what stands before, so that there are bits per byte."""
     reads: ClassVar[frozenset[Literal["sequence", "pair"]]] = frozenset({"sequence", "pair"})
     """The models it suits: those of running sequences, those of pairs, or both."""
+    around: ClassVar[bool] = False
+    """Whether it predicts a token from those around it alone (`Batch.around`). It then suits the models that read them,
+    which have an attribute `reads_around` that is true."""
 
     def build(self, site: ObjectiveSite) -> Objective:
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from .agreement import Agreement
 from .sites import LayerSite, SharedResidual, WidthSite
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from partwise.modules import Residual
 
 
@@ -28,6 +31,8 @@ class ObjectiveSite(WidthSite):
     """Factor of the scores in an attention, as the model's parametrisation says."""
     branch_factor: float = 1.0
     """Factor of what a branch of a layer adds, as the model's parametrisation says."""
+    counts: Callable[[], Tensor] | None = None
+    """[V] int64, how often each token stands in the texts to train on, as at the model's site."""
 
     def further_layers(self, count: int) -> list[LayerSite]:
         """The sites of layers of the objective's own, above those of the model. Their branches are added."""

@@ -15,7 +15,7 @@ from partwise.errors import PartError
 from .agreement import Agreement
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from partwise.modules import Residual
 
@@ -250,6 +250,9 @@ class ModelSite:
     """The recipe's objective; None where a model is built by itself, to predict the next token."""
     token_bytes: Callable[[int], bytes] | None = None
     """UTF-8 bytes that a token id adds to a text, b"" for special ones; None as long as there is no tokenizer."""
+    counts: Callable[[], Tensor] | None = None
+    """[V] int64, how often each token stands in the texts to train on, counted when it is called; None where these are
+    not at hand. What is made of it belongs in a buffer, which is saved with the weights."""
 
     @property
     def causal(self) -> bool:
@@ -271,6 +274,11 @@ class ObjectiveFacts(Protocol):
     @property
     def reads(self) -> frozenset[Any]:
         """The models that it suits: "sequence", "pair" or both."""
+        ...
+
+    @property
+    def around(self) -> bool:
+        """Whether it predicts a token from those around it, which the model must read (`Batch.around`)."""
         ...
 
     def reserves(self) -> tuple[str, ...]:

@@ -247,15 +247,17 @@ def _of_hidden(part: Any, site: Any, rows: int, length: int) -> Probe:
     posed = build(part, site).pose(Batch(ids[:, :-1], ids[:, 1:]), 0)
     weights = numbers(site.vocabulary, site.width, seed=3)
 
-    def call(module: Any, x: Tensor, read: Tensor, targets: Tensor) -> Tensor:
+    def call(module: Any, x: Tensor, read: Tensor, targets: Tensor, *around: Tensor) -> Tensor:
         batch, table = Batch(read, targets), weights.to(x)
         flow = batch_flow(batch)
         loss = module(Hidden(x, flow, LinearHead(table), lambda ids: table[ids]), batch)
         terms = flow.carried.weighted()
         total = loss if terms is None else loss + terms * batch.scored
-        return torch.stack((total.to(x.dtype), table[read].sum()))  # the loss, and what a model would read
+        would_read = torch.cat([ids.clamp_min(0).flatten() for ids in (read, *around)])
+        return torch.stack((total.to(x.dtype), table[would_read].sum()))  # the loss, and what a model would read
 
-    return Probe((numbers(rows, length, site.width), posed.tokens, posed.targets), call)
+    around = () if posed.around is None else (posed.around,)
+    return Probe((numbers(rows, length, site.width), posed.tokens, posed.targets, *around), call)
 
 
 def model_batch(part: Any, site: Any, rows: int, length: int, seed: int = 1) -> Batch:

@@ -82,7 +82,7 @@ class Prepared:
     @property
     def site(self) -> ModelSite:
         """Where the model is built."""
-        return model_site(self.loaded, self.tokenizer)
+        return model_site(self.loaded, self.tokenizer, self.batches.encoded.get("train"))
 
     @property
     def data_hash(self) -> str:

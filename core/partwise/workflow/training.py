@@ -152,8 +152,8 @@ def _prepare(
     prepared.batches.evaluation("valid", 1)  # raises if there is nothing to choose by
     if plan := mixture_plan(prepared):
         say(in_words(plan))
-    if assembled.site != prepared.site:  # the vocabulary is not the one that was planned
-        assembled = replace(assembled, site=prepared.site, model=prepared.skeleton())
+    # Now that the texts have been read, it is known how many words there are, and how often each stands in them.
+    assembled = replace(assembled, site=prepared.site, model=prepared.skeleton())
     assembly.refuse_if_too_large(assembled.model, device)
     return (assembled if processes.first else replace(assembled, trackers=())), prepared
 

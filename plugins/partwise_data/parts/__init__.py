@@ -14,6 +14,7 @@ from .infilling import FillInTheMiddle
 from .mixture import Mixture
 from .pair_tasks import Copy, Dates, Reverse, Sort
 from .probes import AddingProblem, Modular, Recall
+from .relations import Relations
 from .shards import Shards
 from .shared import SAMPLES, Generated
 from .shuffled import Shuffled
@@ -36,6 +37,7 @@ PARTS = (
     Modular,
     FormalLanguages,
     Grammar,
+    Relations,
     Mixture,
     FillInTheMiddle,
     SpanCorruption,
@@ -60,6 +62,7 @@ __all__ = [
     "Modular",
     "Pairs",
     "Recall",
+    "Relations",
     "Reverse",
     "Shards",
     "Shuffled",

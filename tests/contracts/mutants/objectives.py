@@ -41,7 +41,7 @@ def objective(name: str, likelihood: bool | None = None, **methods: Callable[...
     return Planted(**{field: getattr(example, field) for field in type(example).model_fields})
 
 
-masked, following, suffix = (partial(objective, name) for name in ("masked", "next_token", "prefix"))
+masked, following, suffix, bag = (partial(objective, name) for name in ("masked", "next_token", "prefix", "cbow"))
 
 
 def _hides(which):
@@ -147,6 +147,56 @@ for mistake, pose, check in (
     ("masked one too early", _posed(_hidden_one_too_early), objectives.nothing_scored_can_be_read),
 ):
     KILLS.plant(check, mistake, masked, partial(masked, pose=pose), SITE)
+
+
+def _around_itself_too(posed, batch):
+    return replace(posed, around=torch.cat((posed.around, batch.tokens[..., None]), -1))
+
+
+def _across_documents(kind):
+    return lambda self, batch, salt: kind.pose(self, replace(batch, documents=None), salt)
+
+
+def _all_scored(posed, batch):
+    """In the row that is posed first, nothing is told of the first token, and it is scored."""
+    around = posed.around.clone()
+    around[0, 0] = IGNORED
+    return replace(posed, around=around)
+
+
+def _from_elsewhere(posed, batch):
+    """One word around each is the last of the vocabulary, wherever that stands."""
+    return replace(posed, around=posed.around.where(posed.around == IGNORED, SITE.vocabulary - 1))
+
+
+def _around_by_chance(kind):
+    def pose(self, batch, salt):
+        posed = kind.pose(self, batch, salt)
+        return replace(posed, around=posed.around[..., torch.randperm(posed.around.shape[-1])])
+
+    return pose
+
+
+for mistake, pose, check in (
+    ("words around it in an order of chance", _around_by_chance, objectives.what_it_draws_depends_on_the_row_alone),
+    (
+        "a word that is around itself",
+        _posed(_around_itself_too),
+        objectives.what_stands_around_a_token_is_near_it_and_not_itself,
+    ),
+    (
+        "words of other documents",
+        _across_documents,
+        objectives.what_stands_around_a_token_is_near_it_and_not_itself,
+    ),
+    (
+        "a word of which nothing is told",
+        _posed(_all_scored),
+        objectives.what_stands_around_a_token_is_near_it_and_not_itself,
+    ),
+    ("words from elsewhere", _posed(_from_elsewhere), objectives.what_stands_around_a_token_is_near_it_and_not_itself),
+):
+    KILLS.plant(check, mistake, bag, partial(bag, pose=pose), SITE)
 
 KILLS.plant(
     objectives.nothing_scored_can_be_read,

@@ -17,6 +17,8 @@ from partwise.testing.probes import build, numbers, probe, shaken, tokens
 from partwise.testing.registering import check
 from partwise.testing.violation import close, require
 
+from .training import under
+
 B, T = 4, 24
 
 
@@ -36,7 +38,8 @@ def what_it_draws_depends_on_the_row_alone(part: Any, site: Any) -> None:
             padding=_longer(torch.ones(B, T, dtype=torch.bool), False),
         )
         padded = objective.pose(longer, salt)
-        cut = replace(padded, tokens=padded.tokens[:, :T], targets=padded.targets[:, :T], padding=None)
+        around = None if padded.around is None else padded.around[:, :T]
+        cut = replace(padded, tokens=padded.tokens[:, :T], targets=padded.targets[:, :T], padding=None, around=around)
         _same(cut, whole, "rows with padding, and without")
         require(bool((padded.targets[:, T:] == IGNORED).all()), "it scores padding")
 
@@ -65,6 +68,8 @@ def what_else_a_batch_holds_is_kept(part: Any, site: Any) -> None:
     for salt in (None, 1):
         posed = objective.pose(batch, salt)
         for name, given in vars(batch).items():
+            if given is None:
+                continue
             there = getattr(posed, name)
             kept = there is not None and there.shape == given.shape and there.dtype == given.dtype
             require(kept, f"the posed batch has no {name}, or of another shape or type")
@@ -82,10 +87,38 @@ def nothing_scored_can_be_read(part: Any, site: Any) -> None:
             require(posed.tokens.equal(batch.tokens), "it changes what a causal model reads, which predicts the rest")
             right = posed.targets[scored].equal(batch.targets[scored])
             require(right, "a causal model predicts what follows, and it scores something else")
-        else:
-            require(posed.targets[scored].equal(batch.tokens[scored]), "it does not score what stood there")
+            continue
+        require(posed.targets[scored].equal(batch.tokens[scored]), "it does not score what stood there")
+        if not part.around:
             hidden = (posed.tokens != batch.tokens)[scored].float().mean().item()
             require(hidden > 0.25, f"of the scored tokens, only {hidden:.0%} are hidden; the others can be read")
+
+
+@check("objective")
+def what_stands_around_a_token_is_near_it_and_not_itself(part: Any, site: Any) -> None:
+    """What a token is predicted from stands elsewhere in its document, and wherever one is scored there is some."""
+    ids = numbers(B, site.vocabulary - len(site.reserved)).argsort(1)  # in each row all differ
+    here = torch.arange(ids.shape[1])
+    for documents in (None, (here // 4).expand(B, -1)):
+        batch = Batch(ids, ids, documents=documents)
+        for salt in (None, 1, 2):
+            around = build(part, site).pose(batch, salt).around
+            require(
+                part.around == (around is not None), f"`around` is {part.around}, and the posed batch has it or not"
+            )
+            if around is None:
+                continue
+            scored = build(part, site).pose(batch, salt).targets != IGNORED
+            there = around != IGNORED
+            require(bool(there.any(-1)[scored].all()), "it scores a token that nothing is told of")
+            found = (around[..., None] == ids[:, None, None, :]).any(-2)  # [B, T, T]: which of the row stand around
+            require(bool((found.sum(-1) == there.sum(-1)).all()), "around a token it has some that the row does not")
+            require(
+                not bool(found[:, here, here].any()), "a token stands around itself, and so is predicted from itself"
+            )
+            if documents is not None:
+                other = documents[:, :, None] != documents[:, None, :]
+                require(not bool((found & other).any()), "around a token it has some of another document")
 
 
 @check("objective")
@@ -136,7 +169,7 @@ def in_chunks_its_loss_is_the_same(part: Any, site: Any) -> None:
 
 def _with_gradient(objective: Any, call: Any) -> list[Tensor]:
     x = call.inputs[0].clone().requires_grad_()
-    loss = call.call(objective, x, *call.inputs[1:])[0]
+    loss = under(1, lambda: call.call(objective, x, *call.inputs[1:])[0])
     return [loss.detach(), *torch.autograd.grad(loss, x)]
 
 
@@ -150,7 +183,12 @@ def _row(batch: Batch, row: int) -> Batch:
 
 
 def _stacked(rows: list[Batch]) -> Batch:
-    return Batch(torch.cat([row.tokens for row in rows]), torch.cat([row.targets for row in rows]))
+    around = [row.around for row in rows if row.around is not None]
+    return Batch(
+        torch.cat([row.tokens for row in rows]),
+        torch.cat([row.targets for row in rows]),
+        around=torch.cat(around) if around else None,
+    )
 
 
 def _longer(values: Tensor, fill: float) -> Tensor:
@@ -159,3 +197,5 @@ def _longer(values: Tensor, fill: float) -> Tensor:
 
 def _same(one: Batch, other: Batch, what: str) -> None:
     require(one.tokens.equal(other.tokens) and one.targets.equal(other.targets), f"{what}, read or score other tokens")
+    near = [batch.around for batch in (one, other) if batch.around is not None]
+    require(len(near) != 1 and (not near or near[0].equal(near[1])), f"{what}, have other tokens around a position")
