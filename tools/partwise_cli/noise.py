@@ -92,7 +92,7 @@ def command(
     retry_failed: bool,
     as_json: bool,
 ) -> None:
-    """Run a recipe against itself: how much seeds matter, and what can be told apart.
+    """Run a recipe against itself: how large is its noise?
 
     The same recipe is trained with several seeds. What these runs differ in is noise: no study finds a difference that
     is small beside it. Runs are shared with the studies beside it (studies/pool), so that the base of a study needs
