@@ -7,6 +7,7 @@ order), which is what a bootstrap over the stretches comes to.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,6 +33,22 @@ def text_error(results: Results, variant: str, seeds: Sequence[int], baseline: s
         if not np.array_equal(tokens, against[0]):
             return None
         figures = figures - against[1]
+    return _error(tokens, figures)
+
+
+def text_error_between(results: Results, variant: str, seeds: Sequence[int]) -> float | None:
+    """Standard error, due to the text, of the difference between two runs of the variant: over neighbouring seeds, in
+    the quadratic mean. None as above."""
+    runs = [_stretches(results.of(variant), [seed]) for seed in seeds]
+    if len(runs) < 2 or _stretches(results.of(variant), seeds) is None:
+        return None
+    known = [run for run in runs if run is not None]
+    errors = [_error(one[0], one[1] - other[1]) for one, other in pairwise(known)]
+    return float(np.sqrt(np.mean(np.square(errors))))
+
+
+def _error(tokens: Array, figures: Array) -> float:
+    """Of the weighted mean of stretches."""
     count, mean = len(tokens), np.average(figures, weights=tokens)
     apart = tokens * (figures - mean)
     return float(np.sqrt(count / (count - 1) * np.square(apart).sum()) / tokens.sum())
@@ -53,4 +70,4 @@ def measured_tokens(results: Results) -> list[int]:
     return sorted({sum(tokens for tokens, _ in one.stretches) for one in done})
 
 
-__all__ = ["measured_tokens", "text_error"]
+__all__ = ["measured_tokens", "text_error", "text_error_between"]
