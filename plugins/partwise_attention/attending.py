@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import repeat
 
 import torch
 from torch import Tensor, nn
 
-from partwise.modules import Bias, Mask, Score
+from partwise.modules import Bias, Mask, Score, Shown
 
 from .backends import AUTO, Weighing, flex, sdpa
-from .core import attend
-from .weighing import SOFTMAX, Weigher
+from .core import attend, for_all_heads, weights_of
+from .weighing import SOFTMAX, SoftmaxWeigher, Weigher
 
 BLOCK = 128
 """Queries that are written out at once."""
@@ -49,6 +49,30 @@ class Attending(nn.Module):
             seen, added = mask.within(one), None if bias is None else bias.within(one.length)
             mixed.append(self._weighed(q, k, v, seen, added, here))
         return apart.joined(mixed, len(query))
+
+    def weights(
+        self, query: Tensor, key: Tensor, mask: Mask, bias: Bias | None, positions: Tensor | None = None
+    ) -> Tensor:
+        """[B, H, T, S], by which `weigh` sums values when nothing is dropped out; written out, by whatever kernel that
+        computes."""
+        added, cap = None if bias is None else bias.dense, self.weighing.soft_cap
+        read = positions if self.reads_positions else None
+        return weights_of(query, key, self.score, mask.dense, added, cap, self.weigher, read)
+
+    def taken_apart(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Mask,
+        bias: Bias | None,
+        positions: Tensor | None,
+        finish: Callable[[Tensor], Tensor],
+    ) -> Shown:
+        """What an attention shows that `weigh`s these, and makes its output of the mixed values by `finish`."""
+        weights = self.weights(query, key, mask, bias, positions)
+        adds_up = isinstance(self.weigher, SoftmaxWeigher)
+        return Shown(weights, for_all_heads(value, query.shape[1]), finish, adds_up)
 
     def _weighed(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Mask, bias: Bias | None, positions: Tensor | None

@@ -45,6 +45,27 @@ def attend(
     return _ungrouped(_grouped(weights, K) @ values, H)
 
 
+def weights_of(
+    queries: Tensor,
+    keys: Tensor,
+    score: Score,
+    mask: Tensor | None = None,
+    bias: Tensor | None = None,
+    soft_cap: float | None = None,
+    weigher: Weigher = SOFTMAX,
+    positions: Tensor | None = None,
+) -> Tensor:
+    """The weights [B, H, T, S] with which `attend` sums values: what it makes of unit vectors, one for each key."""
+    S = keys.shape[2]
+    units = torch.eye(S, dtype=queries.dtype, device=queries.device).expand(*keys.shape[:2], S, S)
+    return attend(queries, keys, units, score, mask, bias, soft_cap, 0.0, weigher, positions)
+
+
+def for_all_heads(x: Tensor, heads: int) -> Tensor:
+    """Values [B, K, S, E], each for H / K query heads, as [B, H, S, E]."""
+    return x.repeat_interleave(heads // x.shape[1], 1)
+
+
 def _grouped(x: Tensor, heads: int) -> Tensor:
     """[B, H, T, N] to [B, K, H / K * T, N]: the queries that share a key head, one after another."""
     return x if x.shape[1] == heads else x.unflatten(1, (heads, -1)).flatten(2, 3)

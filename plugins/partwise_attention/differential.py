@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from partwise.modules import CAUSAL, Bias, Mask, Mixer, PositionEncoder, Score, Visibility
+from partwise.modules import CAUSAL, Bias, Mask, Mixer, PositionEncoder, Score, Shown, Visibility
 
 from .backends import AUTO, Weighing
+from .core import for_all_heads
 from .multi_head import Heads, MultiHeadAttention, QueryKeyNorms
 from .weighing import SOFTMAX, Weigher
 
@@ -80,9 +82,30 @@ class DifferentialAttention(MultiHeadAttention):
         self, query: Tensor, key: Tensor, value: Tensor, mask: Mask, bias: Bias | None, positions: Tensor | None = None
     ) -> Tensor:
         """Queries [B, 2 H, T, D], keys and values [B, 2 K, S, D] to [B, H, T, 2 D]."""
-        wide = torch.cat(value.chunk(2, dim=1), dim=-1).repeat(1, 2, 1, 1)
-        one, other = super().weigh(query, key, wide, mask, bias, positions).chunk(2, dim=1)
-        normed: Tensor = self.norm(one - self._strength().to(other.dtype) * other)
+        wide = _wide(value).repeat(1, 2, 1, 1)
+        return self._normed_difference(self._difference(super().weigh(query, key, wide, mask, bias, positions)))
+
+    def taken_apart(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Mask,
+        bias: Bias | None,
+        positions: Tensor | None,
+        finish: Callable[[Tensor], Tensor],
+    ) -> Shown:
+        weights = self._difference(self.weights(query, key, mask, bias, positions))
+        values = for_all_heads(_wide(value), weights.shape[1])
+        return Shown(weights, values, lambda heads: finish(self._normed_difference(heads)), adds_up=False)
+
+    def _difference(self, both: Tensor) -> Tensor:
+        """[B, 2 H, ...] to [B, H, ...]."""
+        one, other = both.chunk(2, dim=1)
+        return one - self._strength().to(other.dtype) * other
+
+    def _normed_difference(self, heads: Tensor) -> Tensor:
+        normed: Tensor = self.norm(heads)
         return normed * (1 - self.lambda_init)
 
     def _strength(self) -> Tensor:
@@ -90,6 +113,11 @@ class DifferentialAttention(MultiHeadAttention):
         precise = torch.promote_types(self.lambdas.dtype, torch.float32)
         query_1, key_1, query_2, key_2 = self.lambdas.to(precise).unbind()
         return torch.exp(query_1 @ key_1) - torch.exp(query_2 @ key_2) + self.lambda_init
+
+
+def _wide(value: Tensor) -> Tensor:
+    """[B, 2 K, S, D] to [B, K, S, 2 D]."""
+    return torch.cat(value.chunk(2, dim=1), dim=-1)
 
 
 def usual_lambda(layer: int) -> float:

@@ -16,9 +16,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from partwise.modules import Flow, State, Visibility
+from partwise.modules import Flow, Shown, State, Visibility
 
-from .core import attend, empty_cache, remember
+from .core import attend, empty_cache, join_heads, remember, weights_of
 from .scores import DotScore
 
 
@@ -34,6 +34,11 @@ class SimpleAttention(nn.Module):
         head = x.unsqueeze(1)
         keys, values = remember(head, head, flow, state)
         return attend(head, keys, values, self.score, flow.mask(self.visibility).dense).squeeze(1)
+
+    def shown(self, x: Tensor, flow: Flow) -> Shown:
+        head = x.unsqueeze(1)
+        weights = weights_of(head, head, self.score, flow.mask(self.visibility).dense)
+        return Shown(weights, head, _squeezed, adds_up=True)
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
         return empty_cache(batch, 1, length, self.width, like)
@@ -59,6 +64,11 @@ class RawHead(nn.Module):
         x = x.unsqueeze(1)
         keys, values = remember(x @ self.key, x @ self.value, flow, state)
         return attend(x @ self.query, keys, values, self.score, flow.mask(self.visibility).dense).squeeze(1)
+
+    def shown(self, x: Tensor, flow: Flow) -> Shown:
+        x = x.unsqueeze(1)
+        weights = weights_of(x @ self.query, x @ self.key, self.score, flow.mask(self.visibility).dense)
+        return Shown(weights, x @ self.value, _squeezed, adds_up=True)
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
         return empty_cache(batch, 1, length, self.head_width, like)
@@ -90,6 +100,11 @@ class LinearHead(nn.Module):
         mask = flow.mask(self.visibility).dense
         return attend(self.query(x), keys, values, self.score, mask, dropout=dropout).squeeze(1)
 
+    def shown(self, x: Tensor, flow: Flow) -> Shown:
+        x = x.unsqueeze(1)
+        weights = weights_of(self.query(x), self.key(x), self.score, flow.mask(self.visibility).dense)
+        return Shown(weights, self.value(x), _squeezed, adds_up=True)
+
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
         return empty_cache(batch, 1, length, self.head_width, like)
 
@@ -107,5 +122,15 @@ class HeadWrapper(nn.Module):
         outputs = [head(x, flow, state and state[str(index)]) for index, head in enumerate(self.heads)]
         return self.output(torch.cat(outputs, dim=-1))
 
+    def shown(self, x: Tensor, flow: Flow) -> Shown:
+        all_shown = [head.shown(x, flow) for head in self.heads.children()]  # type: ignore[operator]
+        weights, values = (torch.cat([getattr(one, of) for one in all_shown], 1) for of in ("weights", "values"))
+        return Shown(weights, values, lambda heads: self.output(join_heads(heads)), adds_up=True)
+
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
         return {name: head.empty_state(batch, length, like) for name, head in self.heads.named_children()}  # type: ignore[operator]
+
+
+def _squeezed(heads: Tensor) -> Tensor:
+    """What one head has mixed, [B, 1, T, D], is its output."""
+    return heads.squeeze(1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from partwise.modules import Flow, State
+from partwise.modules import Flow, Shown, State
 
 
 class LastState(nn.Module):
@@ -24,6 +24,14 @@ class LastState(nn.Module):
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         assert flow.memory is not None, "it is built for layers that have a memory"
         return self.output(_last(flow.memory, flow.memory_padding)).unsqueeze(1).expand_as(x)
+
+    def shown(self, x: Tensor, flow: Flow) -> Shown:
+        assert flow.memory is not None, "it is built for layers that have a memory"
+        memory, padding = flow.memory, flow.memory_padding
+        unit = torch.eye(memory.shape[1], dtype=x.dtype, device=x.device).expand(len(x), -1, -1)
+        weights = _last(unit, padding).view(len(x), 1, 1, -1).expand(-1, -1, x.shape[1], -1)
+        some = padding is None or bool(padding.any(1).all())
+        return Shown(weights, memory.unsqueeze(1), lambda heads: self.output(heads.squeeze(1)), adds_up=some)
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
         return {}  # every pass is given the memory

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from partwise.modules import CAUSAL, Bias, Flow, Mask, PositionEncoder, State, Visibility
+from partwise.modules import CAUSAL, Bias, Flow, Mask, PositionEncoder, Shown, State, Visibility
 
 from .attending import Attending
 from .backends import AUTO, Weighing
@@ -94,14 +94,23 @@ class LatentAttention(Attending):
         self.output.ends_residual_branch = True  # type: ignore[assignment]
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
+        return self._end(self._mixed(*self._readable(x, flow, state), state))
+
+    def shown(self, x: Tensor, flow: Flow) -> Shown:
+        query, kept, mask, bias = self._readable(x, flow, None)
+        return self.taken_apart(query, *self._key_value(kept), mask, bias, None, self._end)
+
+    def _readable(self, x: Tensor, flow: Flow, state: State | None) -> tuple[Tensor, Tensor, Mask, Bias | None]:
+        """Queries, what is kept for them to read, mask and bias."""
         if self.reads_memory:
             kept = self._memory(flow, state)
-            heads = self._mixed(self._query(x, flow), kept, flow.memory_mask, None, state)
-        else:
-            turning = (self.shape.heads, self.shape.rotary or self.shape.plain)
-            placed = flow.for_heads(*turning) if self.position is None else flow.placed_by(self.position)
-            kept = self._kept(self._entries(x, placed), flow, state)
-            heads = self._mixed(self._query(x, placed), kept, flow.mask(self.visibility), placed.bias, state)
+            return self._query(x, flow), kept, flow.memory_mask, None
+        turning = (self.shape.heads, self.shape.rotary or self.shape.plain)
+        placed = flow.for_heads(*turning) if self.position is None else flow.placed_by(self.position)
+        kept = self._kept(self._entries(x, placed), flow, state)
+        return self._query(x, placed), kept, flow.mask(self.visibility), placed.bias
+
+    def _end(self, heads: Tensor) -> Tensor:
         y: Tensor = self.output(join_heads(heads))
         return y
 
@@ -146,12 +155,17 @@ class LatentAttention(Attending):
         """Queries [B, H, T, N + P] over what is kept, [B, S, R + P], to mixed values [B, H, T, E]."""
         if state is not None and query.shape[2] == 1:
             return self._absorbed(query, kept, mask, bias)
+        key, value = self._key_value(kept)
+        return self.weigh(query, key, value, mask, bias)
+
+    def _key_value(self, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys [B, H, S, N + P] and values [B, H, S, E] of all heads."""
         latent, turning = kept.split([self.shape.latent, self.shape.rotary], dim=-1)
         heads = split_heads(self.up(latent), self.shape.plain + self.shape.value)
         key, value = heads.split([self.shape.plain, self.shape.value], dim=-1)
         if self.shape.rotary:
             key = torch.cat((key, turning.unsqueeze(1).expand(-1, self.shape.heads, -1, -1).to(key.dtype)), dim=-1)
-        return self.weigh(query, key, value, mask, bias)
+        return key, value
 
     def _absorbed(self, query: Tensor, kept: Tensor, mask: Mask, bias: Bias | None) -> Tensor:
         """As `_mixed`: all heads share the kept entries as keys, and the latents among them as values."""

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from partwise.modules import CAUSAL, Flow, Mixer, PositionEncoder, Score, State, Visibility
+from partwise.modules import CAUSAL, Bias, Flow, Mask, Mixer, PositionEncoder, Score, Shown, State, Visibility
 
 from .attending import Attending
 from .backends import AUTO, Weighing
 from .core import empty_cache, join_heads, remember, split_heads
 from .projections import FusedLinear
 from .weighing import SOFTMAX, Weigher
+
+Weighable = tuple[Tensor, Tensor, Tensor, Mask, Bias | None, Tensor | None]
+"""Queries, keys and values, mask and bias, and the positions of the queries."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +99,17 @@ class MultiHeadAttention(Attending):
         self.gate, self.values, self.projected = gate, values, projected
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
+        return self._end(self.weigh(*self._weighable(x, flow, state)), x)
+
+    def shown(self, x: Tensor, flow: Flow) -> Shown:
+        return self.taken_apart(*self._weighable(x, flow, None), lambda heads: self._end(heads, x))
+
+    def _weighable(self, x: Tensor, flow: Flow, state: State | None) -> Weighable:
+        """What `weigh` takes."""
         if self.reads_memory:
             query = self._normed(split_heads(self.query(x), self.heads.width), self.query_norm)
             key, value = self._memory(flow, state)
-            return self._end(self.weigh(query, key, value, flow.memory_mask, None), x)
+            return query, key, value, flow.memory_mask, None, None
         shape = (self.heads.query, self.heads.width)
         placed = flow.for_heads(*shape) if self.position is None else flow.placed_by(self.position)
         queries, keys, values = (split_heads(part, self.heads.width) for part in self._projections(x, flow, state))
@@ -107,7 +117,7 @@ class MultiHeadAttention(Attending):
             values = self.values(values, flow)
         query, key = self._placed(queries, self.query_norm, placed), self._placed(keys, self.key_norm, placed)
         key, value = remember(key, values, flow, state)
-        return self._end(self.weigh(query, key, value, flow.mask(self.visibility), placed.bias, flow.positions), x)
+        return query, key, value, flow.mask(self.visibility), placed.bias, flow.positions
 
     def _projections(self, x: Tensor, flow: Flow, state: State | None) -> Sequence[Tensor]:
         parts: Sequence[Tensor] = self.project(x)

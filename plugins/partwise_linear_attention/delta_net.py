@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from .delta import DeltaRule
 from .inputs import Inputs
 from .kernels import DELTA, rule_for
-from .memory import empty_matrix, exact, remember
+from .memory import empty_matrix, exact, implied, remember
 from .shape import Heads
 
 if TYPE_CHECKING:
-    from partwise.modules import Flow, State
+    from partwise.modules import Flow, Shown, State
 
 
 class DeltaNet(nn.Module):
@@ -44,10 +44,19 @@ class DeltaNet(nn.Module):
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         x = flow.clear_padding(x)
+        return self._end(remember(self.rule, self._brought(x, flow, state), flow, state), x)
+
+    def shown(self, x: Tensor, flow: Flow) -> Shown:
+        x = flow.clear_padding(x)
+        return implied(self.rule, self._brought(x, flow, None), flow, lambda o: self._end(o, x))
+
+    def _brought(self, x: Tensor, flow: Flow, state: State | None) -> tuple[Tensor, ...]:
         q, k, v = self.inputs(x, flow, None if state is None else state["inputs"])
         beta = self.largest * torch.sigmoid(self.beta(x).to(exact(x)))
         beta = flow.clear_padding(beta).unsqueeze(-1)
-        o = remember(self.rule, (q, k, v, beta, self._log_decay(x, flow, beta)), flow, state)
+        return q, k, v, beta, self._log_decay(x, flow, beta)
+
+    def _end(self, o: Tensor, x: Tensor) -> Tensor:
         return self.output(self._read(self.norm(o.to(x.dtype)).flatten(-2), x))
 
     def _log_decay(self, x: Tensor, flow: Flow, beta: Tensor) -> Tensor:

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from .fading import FadingByFeature
 from .kernels import GATED_LINEAR_ATTENTION, rule_for
-from .memory import empty_matrix, exact, remember
+from .memory import empty_matrix, exact, implied, remember
 from .shape import Heads
 
 if TYPE_CHECKING:
-    from partwise.modules import Flow, State
+    from partwise.modules import Flow, Shown, State
 
 
 class GatedLinearAttention(nn.Module):
@@ -44,9 +44,18 @@ class GatedLinearAttention(nn.Module):
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         x = flow.clear_padding(x)
+        return self._end(remember(self.rule, self._brought(x, flow), flow, state), x)
+
+    def shown(self, x: Tensor, flow: Flow) -> Shown:
+        x = flow.clear_padding(x)
+        return implied(self.rule, self._brought(x, flow), flow, lambda o: self._end(o, x))
+
+    def _brought(self, x: Tensor, flow: Flow) -> tuple[Tensor, ...]:
         q, k, v = (self.heads.split(part) for part in self.project(x).split(self.sizes, -1))
         log_decay = flow.clear_padding(F.logsigmoid(self.decay(x).to(exact(x))) / self.divisor)
-        o = remember(self.rule, (q * self.heads.key**-0.5, k, v, self.heads.split(log_decay)), flow, state)
+        return q * self.heads.key**-0.5, k, v, self.heads.split(log_decay)
+
+    def _end(self, o: Tensor, x: Tensor) -> Tensor:
         return self.output(F.silu(self.gate(x)) * self.norm(o.to(x.dtype)).flatten(-2))
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:

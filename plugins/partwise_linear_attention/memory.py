@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
+
+from partwise.modules import Shown
 
 from .chunks import Chunks, only
 from .shape import Heads
@@ -66,6 +69,23 @@ def remember(rule: Rule, brought: tuple[Tensor, ...], flow: Flow, state: State |
     if state is not None:
         state["matrix"].copy_(after)
     return output.transpose(1, 2)
+
+
+def implied(rule: Rule, brought: tuple[Tensor, ...], flow: Flow, finish: Callable[[Tensor], Tensor]) -> Shown:
+    """What a linear attention shows: how much of each value `remember` gives at each position.
+
+    Outputs are linear in the values, so the weights are the outputs for unit vectors in their place.
+
+    Args:
+        finish: from outputs [B, T, H, V] to those of the mixer.
+    """
+    query, key, value, *others = brought
+    units = torch.eye(flow.length, dtype=value.dtype, device=value.device)[None, :, None, :]
+    units = flow.clear_padding(units.expand(*value.shape[:3], flow.length))
+    plain = getattr(rule, "rule", rule)  # kernels take values of some widths only
+    weights = remember(plain, (query, key, units, *others), flow, None).transpose(1, 2)
+    values = value.to(weights.dtype).transpose(1, 2)
+    return Shown(weights, values, lambda heads: finish(heads.transpose(1, 2)), adds_up=False)
 
 
 def _unrounded(device: torch.device) -> AbstractContextManager[object]:

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from .fading import FadingByHead
 from .kernels import RETENTION, rule_for
-from .memory import empty_matrix, exact, remember
+from .memory import empty_matrix, exact, implied, remember
 from .shape import Heads
 
 if TYPE_CHECKING:
-    from partwise.modules import Flow, PositionEncoder, State
+    from partwise.modules import Flow, PositionEncoder, Shown, State
 
 
 class Retention(nn.Module):
@@ -42,14 +42,24 @@ class Retention(nn.Module):
         self.rule = rule_for(backend, FadingByHead(), RETENTION)
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
-        x = flow.clear_padding(x)
+        *brought, gate = self._brought(flow.clear_padding(x), flow)
+        return self._end(remember(self.rule, tuple(brought), flow, state).to(x.dtype), gate)
+
+    def shown(self, x: Tensor, flow: Flow) -> Shown:
+        *brought, gate = self._brought(flow.clear_padding(x), flow)
+        return implied(self.rule, tuple(brought), flow, lambda o: self._end(o.to(x.dtype), gate))
+
+    def _brought(self, x: Tensor, flow: Flow) -> tuple[Tensor, ...]:
+        """What tokens bring, and the gate of what is read."""
         shape = (self.heads.count, self.heads.key)
         placed = flow.for_heads(*shape) if self.position is None else flow.placed_by(self.position)
         queries, keys, values, gate = self.project(x).split(self.sizes, -1)
         q, k = (placed.rotate(self.heads.split(part).transpose(1, 2)).transpose(1, 2) for part in (queries, keys))
         v = self.heads.split(values)
-        o = remember(self.rule, (q * self.heads.key**-0.5, k, v, self._log_decay(v, flow)), flow, state)
-        return self.output(F.silu(gate) * self.norm(o.to(x.dtype)).flatten(-2))
+        return q * self.heads.key**-0.5, k, v, self._log_decay(v, flow), gate
+
+    def _end(self, o: Tensor, gate: Tensor) -> Tensor:
+        return self.output(F.silu(gate) * self.norm(o).flatten(-2))
 
     def _log_decay(self, v: Tensor, flow: Flow) -> Tensor:
         """Logarithms of gamma, 0 at padding: [B, T, H, 1]."""

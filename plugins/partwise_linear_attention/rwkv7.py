@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .evolving import FASTEST, Evolving
-from .memory import empty_matrix, exact, remember
+from .memory import empty_matrix, exact, implied, remember
 from .shape import Heads
 
 if TYPE_CHECKING:
-    from partwise.modules import Flow, State
+    from partwise.modules import Flow, Shown, State
 
 SHIFTS = {"receptance": 0.2, "decay": 0.9, "key": 0.7, "value": 0.7, "rate": 0.9, "gate": 0.2}
 """What is mixed with the token before, and how steeply the shares of that begin to fall over the features."""
@@ -77,7 +77,15 @@ class Rwkv7(nn.Module):
                 parameter.fill_(value)
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
-        x = flow.clear_padding(x)
+        brought, mixed = self._brought(flow.clear_padding(x), flow, state)
+        return self._end(remember(self.rule, brought, flow, state), brought, mixed)
+
+    def shown(self, x: Tensor, flow: Flow) -> Shown:
+        brought, mixed = self._brought(flow.clear_padding(x), flow, None)
+        return implied(self.rule, brought, flow, lambda o: self._end(o, brought, mixed))
+
+    def _brought(self, x: Tensor, flow: Flow, state: State | None) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+        """What tokens bring, and what each is mixed to with the token before."""
         back = _token_before(x, flow, state) - x
         mixed = {name: x + share * back for name, share in zip(SHIFTS, self.shares, strict=True)}
         heads, dtype = self.heads.split, exact(x)
@@ -88,8 +96,12 @@ class Rwkv7(nn.Module):
         direction = F.normalize(heads(key * self.direction), dim=-1, eps=1e-6)
         k = heads(key * (1 + (rate - 1) * self.replacement))
         k, log_decay, direction = (flow.clear_padding(one) for one in (k, heads(log_decay), direction))
-        o = remember(self.rule, (r, k, v, log_decay, direction, direction * heads(rate)), flow, state)
-        o = self.norm(o.to(x.dtype)) + ((r * heads(self.bonus) * k).sum(-1, keepdim=True) * v).to(x.dtype)
+        return (r, k, v, log_decay, direction, direction * heads(rate)), mixed
+
+    def _end(self, o: Tensor, brought: tuple[Tensor, ...], mixed: dict[str, Tensor]) -> Tensor:
+        r, k, v, *_ = brought
+        dtype, bonus = mixed["gate"].dtype, self.heads.split(self.bonus)
+        o = self.norm(o.to(dtype)) + ((r * bonus * k).sum(-1, keepdim=True) * v).to(dtype)
         return self.output(o.flatten(-2) * self.gate(mixed["gate"]))
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:

@@ -45,13 +45,21 @@ class Minimal(nn.Module):
             nn.init.constant_(bias, value)
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
-        read = in_float32(self.input(x)).unflatten(-1, self.bias.shape) + self.bias
-        *gates, candidate = read.unbind(-2)
-        keep, take = self.shares(*gates)
+        keep, take, candidate = self._read(x)
         if self.positive:
             candidate = torch.where(candidate >= 0, candidate + 0.5, torch.sigmoid(candidate))
         hidden = reading.read(keep, take * candidate, flow, state).to(x.dtype)
         return hidden if self.output is None else self.output(hidden)
+
+    def gates(self, x: Tensor, flow: Flow) -> dict[str, Tensor]:
+        keep, take, _ = self._read(x)
+        return {"keep": keep, "take": take}
+
+    def _read(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Shares of the state and of the candidate, and the candidate, [B, T, D] each."""
+        read = in_float32(self.input(x)).unflatten(-1, self.bias.shape) + self.bias
+        *gates, candidate = read.unbind(-2)
+        return *self.shares(*gates), candidate
 
     def shares(self, *gates: Tensor) -> tuple[Tensor, Tensor]:
         """What is kept of the state, and what is taken of the candidate."""

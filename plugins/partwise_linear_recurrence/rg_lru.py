@@ -65,13 +65,20 @@ class RgLru(nn.Module):
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         x, gate = self.input(x).chunk(2, -1)
         x = self.convolution(x, flow, state)
-        pull = torch.sigmoid(in_float32(self.decay_gate(x)))
-        logs = -self.memory.strength * pull * F.softplus(in_float32(self.decay))
+        logs = self._log_decay(x)
         roots = torch.sqrt((-torch.expm1(2 * logs)).clamp_min(_LEAST))
         roots = torch.where((flow.positions == 0).unsqueeze(-1), 1, roots)
         taken = torch.sigmoid(in_float32(self.input_gate(x))) * x
         hidden = reading.read(logs.exp(), roots * taken, flow, state)
         return self.output(hidden.to(x.dtype) * F.gelu(gate, approximate="tanh"))
+
+    def gates(self, x: Tensor, flow: Flow) -> dict[str, Tensor]:
+        x = self.convolution(self.input(x).chunk(2, -1)[0], flow, None)
+        return {"decay": self._log_decay(x).exp(), "input": torch.sigmoid(in_float32(self.input_gate(x)))}
+
+    def _log_decay(self, x: Tensor) -> Tensor:
+        pull = torch.sigmoid(in_float32(self.decay_gate(x)))
+        return -self.memory.strength * pull * F.softplus(in_float32(self.decay))
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
         convolution = self.convolution.empty_state(batch, length, like)

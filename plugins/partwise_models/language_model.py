@@ -56,6 +56,9 @@ class LanguageModel(nn.Module):
         x, flow = self._read(batch, masked=not self.causal)
         return Hidden(x, flow, self.head.over(self.input.embedding.weight_for_head()), self.input)
 
+    def read_out(self, stream: Tensor) -> Tensor:
+        return self.stack.read_out(stream)
+
     def loss(self, batch: Batch) -> Tensor:
         hidden = self.hidden(batch)
         return hidden.head.cross_entropy(hidden.states, batch.targets)

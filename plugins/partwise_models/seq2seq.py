@@ -78,6 +78,9 @@ class Seq2Seq(nn.Module):
         x, flow = self._read(replace(batch, padding=None), unmasked=batch.padding)
         return Hidden(x, flow, self.head.over(self.decoder_input.embedding.weight_for_head()), self.decoder_input)
 
+    def read_out(self, stream: Tensor) -> Tensor:
+        return self.decoder.read_out(stream)
+
     def loss(self, batch: Batch) -> Tensor:
         hidden = self.hidden(batch)
         return hidden.head.cross_entropy(hidden.states, batch.targets)

@@ -103,9 +103,11 @@ class Stack(nn.Module):
             x = self.ends.open(x)
         for index, place in enumerate(self.order):
             x = self.blocks[place](x, flow, None if states is None else states[index])
-        if self.ends is not None:
-            x = self.ends.close(x)
-        return self.final_norm(x)
+        return self.read_out(x)
+
+    def read_out(self, stream: Tensor) -> Tensor:
+        """What the head reads, [B, T, C], from the stream after a layer: usually the last."""
+        return self.final_norm(stream if self.ends is None else self.ends.close(stream))
 
     def _encoders(self) -> list[Any]:
         return [self.position, *(self.other_positions or ())]

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .opened import opened
 from .recurrence import Network
 from .segments import Segments
 
@@ -50,6 +51,25 @@ class Bidirectional(nn.Module):
                 x = F.dropout(x, self.dropout, self.training)
             x = torch.cat((on(x)[0], reversed_rows(back(reversed_rows(x, lengths))[0], lengths)), dim=-1)
         return x
+
+    def gates(self, x: Tensor, flow: Flow) -> dict[str, Tensor]:
+        segments = Segments.of(x, flow)
+        lengths = None if segments is None else segments.lengths
+        rows = x if segments is None else segments.to_rows(x)
+        found: dict[str, Tensor] = {}
+        for layer, (on, back) in enumerate(zip(*self._networks(), strict=True)):
+            number = f" {layer + 1}" if len(self.on) > 1 else ""
+            turned = reversed_rows(rows, lengths)
+            found |= {f"{name}{number}, onwards": gate for name, gate in opened(on, rows).items()}
+            found |= {
+                f"{name}{number}, backwards": reversed_rows(gate, lengths)
+                for name, gate in opened(back, turned).items()
+            }
+            rows = torch.cat((on(rows)[0], reversed_rows(back(turned)[0], lengths)), dim=-1)
+        return found if segments is None else {name: segments.to_batch(gate) for name, gate in found.items()}
+
+    def _networks(self) -> tuple[list[Network], list[Network]]:
+        return list(self.on), list(self.back)  # type: ignore[arg-type]
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
         """Nothing: it cannot continue."""

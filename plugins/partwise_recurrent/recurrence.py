@@ -54,6 +54,15 @@ class Recurrence(nn.Module):
         self._store(after, state)
         return segments.to_batch(outputs)
 
+    def gates(self, x: Tensor, flow: Flow) -> dict[str, Tensor]:
+        from .opened import opened
+
+        segments = Segments.of(x, flow)
+        if segments is None:
+            return opened(self.network, x)
+        found = opened(self.network, segments.to_rows(x))
+        return {name: segments.to_batch(gate) for name, gate in found.items()}
+
     def _run(self, x: Read, before: Hidden | None) -> tuple[Read, Hidden]:
         given = before[0] if before is not None and len(before) == 1 else before
         y, after = self.network(x, given)

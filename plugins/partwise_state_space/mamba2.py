@@ -11,13 +11,13 @@ Shapes: B batch, T positions, C width, D inner features in G groups of R heads o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from partwise.modules import CausalConvolution, Flow, State, exact_dtype, in_float32
+from partwise.modules import CausalConvolution, Flow, Shown, State, exact_dtype, in_float32
 
 from .duality import Heads, state_space_dual
 from .steps import Steps
@@ -78,25 +78,44 @@ class Mamba2(nn.Module):
         nn.init.ones_(self.D)
 
     def forward(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
-        gate, mixed, steps = self.input(x).split_with_sizes(self.sizes, -1)
-        mixed = flow.clear_padding(F.silu(self.convolution(mixed, flow, state)))
-        dt = flow.clear_padding(F.softplus(in_float32(steps) + self.step_bias))
-        x, heads = self._heads(mixed, dt, flow)
+        gate, x, _, heads = self._read(x, flow, state)
         y, last = state_space_dual(heads, None if state is None else state["state"])
         if state is not None:
             state["state"].copy_(last)
-        y = y + self.D.view(*x.shape[2:4], 1) * x
+        return self._end(y + self._skip(x), gate)
+
+    def shown(self, x: Tensor, flow: Flow) -> Shown:
+        """What is read of the state is linear in x, so the weights are what is read of unit vectors in its place (Ali
+        et al. 2024, arXiv:2403.01590); what skips the state is on the diagonal."""
+        gate, values, steps, heads = self._read(x, flow, None)
+        units = torch.eye(flow.length, dtype=values.dtype, device=x.device)[None, :, None, None, :]
+        units = flow.clear_padding(units.expand(*values.shape[:4], flow.length))
+        read, _ = state_space_dual(replace(heads, x=units * steps), None)
+        weights = (read + self._skip(units)).flatten(2, 3).transpose(1, 2)
+        values = values.flatten(2, 3).transpose(1, 2)
+        return Shown(weights, values, lambda y: self._end(y.transpose(1, 2), gate), adds_up=False)
+
+    def _read(self, x: Tensor, flow: Flow, state: State | None) -> tuple[Tensor, Tensor, Tensor, Heads]:
+        """The gate, x [B, T, G, R, P], the steps [B, T, G, R, 1], and what the recurrence is given."""
+        gate, mixed, steps = self.input(x).split_with_sizes(self.sizes, -1)
+        mixed = flow.clear_padding(F.silu(self.convolution(mixed, flow, state)))
+        dt = flow.clear_padding(F.softplus(in_float32(steps) + self.step_bias))
+        return gate, *self._heads(mixed, dt, flow)
+
+    def _skip(self, x: Tensor) -> Tensor:
+        return self.D.view(*x.shape[2:4], 1) * x
+
+    def _end(self, y: Tensor, gate: Tensor) -> Tensor:
         return self.output(self.norm(y.flatten(2), gate).to(gate.dtype))
 
-    def _heads(self, mixed: Tensor, dt: Tensor, flow: Flow) -> tuple[Tensor, Heads]:
-        """x [B, T, G, R, P], and what the recurrence is given."""
+    def _heads(self, mixed: Tensor, dt: Tensor, flow: Flow) -> tuple[Tensor, Tensor, Heads]:
         shape = self.shape
         x, write, read = mixed.split_with_sizes(shape.convolved, -1)
         x = x.unflatten(-1, (shape.groups, shape.heads, shape.head_width))
         write, read = (one.unflatten(-1, (shape.groups, shape.state)) for one in (write, read))
         rates = (-in_float32(self.A_log).exp() * dt).unflatten(-1, x.shape[2:4])
         steps = dt.unflatten(-1, x.shape[2:4]).unsqueeze(-1)
-        return x, Heads((x * steps).to(x.dtype), rates, write, read, flow.begins)
+        return x, steps, Heads((x * steps).to(x.dtype), rates, write, read, flow.begins)
 
     def empty_state(self, batch: int, length: int, like: Tensor) -> State:
         """Zeros, of the same size for every length."""

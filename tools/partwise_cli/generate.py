@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from partwise.errors import InputError
 from . import options
 from .output import write
 from .runs import directory_of
-from .text import visible
+from .text import as_text, visible
 
 if TYPE_CHECKING:
     from partwise.parts import SamplerPart
@@ -105,13 +104,13 @@ def command(
     for change in reopened.changes():
         write(f"note: since this run was trained, {change}", err=True)
     chosen = _sampler(reopened, sampler) if sampler else None
-    strings = [_as_text(stop, "--stop") for stop in stops]
+    strings = [as_text(stop, "--stop") for stop in stops]
     if not all(strings):
         raise InputError("--stop is empty, and would end every text before it begins; leave it out")
     if chat:
         from .chatting import talk
 
-        said = None if system is None else _as_text(system, "--system")
+        said = None if system is None else as_text(system, "--system")
         talk(workflow.Chat(reopened, tokens, seed, chosen, strings, said, template), as_json)
         return
     answers = reopened.recipe.model.reads == "pair"
@@ -165,24 +164,12 @@ class _Prompt:
 def _asked(prompts: tuple[str, ...], answers: bool) -> Iterator[_Prompt]:
     for prompt in prompts:
         if prompt != "-":
-            yield _Prompt(_as_text(prompt, "--prompt"), "--prompt")
+            yield _Prompt(as_text(prompt, "--prompt"), "--prompt")
         elif answers:
             for number, line in enumerate(_standard_input().removesuffix("\n").split("\n"), start=1):
                 yield _Prompt(line, f"standard input, line {number}", blank=not line)
         else:
             yield _Prompt(_standard_input().removesuffix("\n"), "standard input")
-
-
-def _as_text(given: str, option: str) -> str:
-    """The shell passes bytes that are not UTF-8 on as halves of characters.
-
-    Raises:
-        InputError: it has done so.
-    """
-    from partwise.storage import decode_text
-
-    whole = given.isascii() or not any("\ud800" <= char <= "\udfff" for char in given)
-    return given if whole else decode_text(os.fsencode(given), option)
 
 
 def _written(

@@ -120,10 +120,11 @@ def _hint(run: str) -> str:
         return f"; did you mean {meant}?"
     if known:
         return f"\n  runs here: {short_list(nearest(run, known))}"
-    return f"\n  to make one: partwise train {run if _is_recipe(run) else 'RECIPE'}"
+    return f"\n  to make one: partwise train {run if is_recipe(run) else 'RECIPE'}"
 
 
-def _is_recipe(text: str) -> bool:
+def is_recipe(text: str) -> bool:
+    """Whether a text means a recipe: a name, a file, or standard input."""
     from partwise.recipe.shipped import names
 
-    return text in names() or (text.endswith(".json") and Path(text).is_file())
+    return text in (*names(), "-") or (text.endswith(".json") and Path(text).is_file())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 _CONTROL = re.compile(
@@ -61,3 +62,15 @@ def figure(value: float | None) -> str:
         return f"{value:.3e}"
     digits = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0
     return f"{value:,.{digits}f}"
+
+
+def as_text(given: str, option: str) -> str:
+    """A text that an option was given. The shell passes bytes that are not UTF-8 on as halves of characters.
+
+    Raises:
+        InputError: it has done so.
+    """
+    from partwise.storage import decode_text
+
+    whole = given.isascii() or not any("\ud800" <= char <= "\udfff" for char in given)
+    return given if whole else decode_text(os.fsencode(given), option)

@@ -37,3 +37,20 @@ def _nearest(cosines: Tensor, without: set[int], count: int) -> list[tuple[int, 
     best = torch.topk(cosines, min(count + len(without), len(cosines)))
     pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
     return [(row, cosine) for row, cosine in pairs if row not in without][:count]
+
+
+def principal_axes(table: Tensor) -> tuple[Tensor, float]:
+    """Rows of [N, C] on the two directions in which they differ most, [N, 2], and the share of the variance there.
+
+    The signs of directions are arbitrary: the row that is farthest from the middle is on the positive side.
+    """
+    centred = table.detach().double() - table.detach().double().mean(0)
+    if centred.shape[1] < 2:
+        centred = F.pad(centred, (0, 2 - centred.shape[1]))
+    _, sizes, directions = torch.linalg.svd(centred, full_matrices=False)
+    places = centred @ directions[:2].T
+    places = F.pad(places, (0, 2 - places.shape[1]))
+    farthest = places.gather(0, places.abs().argmax(0, keepdim=True))
+    total = float(sizes.square().sum())
+    share = float(sizes[:2].square().sum()) / total if total > 0 else 0.0
+    return (places * torch.where(farthest < 0, -1.0, 1.0)).float(), share

@@ -50,6 +50,10 @@ from .roles import stacked_rows as stacked_rows
 from .routing import Groups as Groups
 from .routing import Routing as Routing
 from .routing import groups_of as groups_of
+from .showing import ReadsOut as ReadsOut
+from .showing import Shown as Shown
+from .showing import Shows as Shows
+from .showing import ShowsGates as ShowsGates
 from .states import Decoding as Decoding
 from .states import State as State
 from .states import reordered as reordered

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -102,6 +103,8 @@ class Part(Documented):
             _refuse_no_build(self)
             built = self.build(site)
             _refuse_no_product(self, built)
+            if (record := _record.get()) is not None:
+                record.append((self, site, built))
             return built
         except (PartError, BuildError) as error:
             if error.path is None:
@@ -211,6 +214,18 @@ class _Frame:
 
 
 _assembling: ContextVar[_Frame | None] = ContextVar("partwise_assembling", default=None)
+_record: ContextVar[list[tuple[object, object, object]] | None] = ContextVar("partwise_record", default=None)
+
+
+@contextmanager
+def recorded_assembly() -> Iterator[list[tuple[Any, Any, Any]]]:
+    """Lists what is assembled within it: each part, its site and what it has built there, children before parents."""
+    record: list[tuple[Any, Any, Any]] = []
+    token = _record.set(record)
+    try:
+        yield record
+    finally:
+        _record.reset(token)
 
 
 def _place_of(child: object, parent: object) -> Path:
