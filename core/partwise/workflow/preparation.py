@@ -28,9 +28,10 @@ from partwise.data.cache import cache_directory, made_in_cache
 from partwise.data.encoded import EncodedSplit, SplitFacts, data_hash
 from partwise.data.encoding import encode, training_texts
 from partwise.data.marks import marks_of
-from partwise.data.mixed import split_of
+from partwise.data.mixed import members_of, split_of
 from partwise.data.packing import Packing
 from partwise.data.protocols import Data, Split, Tokenizer
+from partwise.data.row_layout import refuse_layout
 from partwise.data.specials import with_specials
 from partwise.errors import PartwiseError
 from partwise.modules.protocols import Model
@@ -132,6 +133,9 @@ def check(loaded: LoadedRecipe, directory: Path | None = None) -> Assembled:
     data, model = data_of(loaded), skeleton(loaded, site)
     if start is not None:
         refuse_other_model(loaded, model, start)
+    with at(loaded):
+        recipe = loaded.recipe
+        refuse_layout(recipe.rows, data.form, recipe.model.reads, bool(members_of(data)))
     learning = _learning(loaded, model)
     with at(loaded, "trainer"):
         trainer = loaded.recipe.trainer.assemble(None)
