@@ -12,7 +12,7 @@ from partwise import InputError
 from partwise.data import ChatTemplate, Example, Split, Turn
 
 from .files import content_hash
-from .holding_out import empty_split
+from .holding_out import empty_split, nothing_found
 from .lines import lines_of
 from .splits import Shares, digest, place_of
 
@@ -82,8 +82,10 @@ class ChatFiles:
             missing.discard(self.shares.split_at(places[-1]))
             if not missing:
                 return None
+        if not places:
+            return nothing_found(self.files, "conversation", held_out=bool(self.own_files))
         ways_out = (f'name files of its own in "{split}_files"' for split in sorted(missing - {"train"}))
-        return empty_split(sorted(missing), len(places), set(places), self.shares, "conversation", ways_out)
+        return empty_split(sorted(missing), len(places), set(places), self.shares, "conversation", self.files, ways_out)
 
     def identity(self) -> str:
         groups = [self.files, self.own_files.get("valid", ()), self.own_files.get("test", ())]

@@ -7,7 +7,6 @@ from typing import Literal
 from pydantic import ConfigDict
 
 from partwise.documented import Documented
-
 from partwise.errors import PartError
 
 
