@@ -33,7 +33,7 @@ from partwise.data.packing import Packing
 from partwise.data.protocols import Data, Split, Tokenizer
 from partwise.data.row_layout import refuse_layout
 from partwise.data.specials import with_specials
-from partwise.errors import PartwiseError
+from partwise.errors import PartError, PartwiseError
 from partwise.modules.protocols import Model
 from partwise.parts.kinds import DataPart
 from partwise.parts.part import parts_within
@@ -260,6 +260,8 @@ def batches_of(loaded: LoadedRecipe, encoded: Mapping[Split, SplitFacts], tokeni
     """
     recipe = loaded.recipe
     with at(loaded, "data"):
+        if "train" in encoded and not encoded["train"].scored_tokens:
+            raise PartError("nothing of the train split is scored, so that nothing can be learned from it")
         marks, per_update = marks_of(tokenizer), recipe.trainer.rows_per_update()
         return Batches(encoded, recipe.model.reads, recipe.model.context, marks, recipe.rows, per_update)
 
