@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from partwise import InputError
 from partwise.data import ChatTemplate, Example, Split, Turn
 
 from .files import content_hash
-from .holding_out import empty_split
+from .holding_out import empty_split, nothing_found
 from .lines import lines_of
 from .splits import Shares, digest, place_of
 
@@ -82,8 +83,10 @@ class ChatFiles:
             missing.discard(self.shares.split_at(places[-1]))
             if not missing:
                 return None
+        if not places:
+            return nothing_found(self.files, "conversation", held_out=bool(self.own_files))
         ways_out = (f'name files of its own in "{split}_files"' for split in sorted(missing - {"train"}))
-        return empty_split(sorted(missing), len(places), set(places), self.shares, "conversation", ways_out)
+        return empty_split(sorted(missing), len(places), set(places), self.shares, "conversation", self.files, ways_out)
 
     def identity(self) -> str:
         groups = [self.files, self.own_files.get("valid", ()), self.own_files.get("test", ())]
@@ -148,6 +151,10 @@ def _turn(turn: Any, which: str) -> Turn:
     role, content = turn[role_key], turn[content_key]
     if not isinstance(role, str) or not role:
         raise ValueError(f'the "{role_key}" of {which} should be a name such as "user", and is {_shown(role)}')
+    if near := _meant(role, role_key):
+        raise ValueError(
+            f'the "{role_key}" of {which} is {_shown(role)}, from which nothing is learned; did you mean "{near}"?'
+        )
     for key in ("tool_calls", "function_call"):
         if turn.get(key):
             raise ValueError(f'{which} has "{key}", and calls of tools cannot be learned here; leave them out')
@@ -156,12 +163,23 @@ def _turn(turn: Any, which: str) -> Turn:
     )
 
 
+def _meant(role: str, key: str) -> str | None:
+    """The role that is learned, if one is written that only looks like it; silence would leave the answer unlearned."""
+    learned = "gpt" if key == "from" else "assistant"
+    if role in (learned, "assistant"):
+        return None
+    return learned if role.lower() == learned or get_close_matches(role.lower(), [learned], cutoff=0.85) else None
+
+
 def _text(content: Any, what: str) -> str:
     """A content is a string, or a list of parts that are texts."""
     if isinstance(content, list) and all(isinstance(part, dict) for part in content):
         if other := [part.get("type") for part in content if part.get("type") != "text"]:
             raise ValueError(f"{what} has a part of the type {_shown(other[0])}; only texts can be learned")
-        content = "".join(str(part.get("text", "")) for part in content)
+        wrong = next((part for part in content if not isinstance(part.get("text"), str)), None)
+        if wrong is not None:
+            raise ValueError(f'{what} has a part whose "text" is no string: {_shown(wrong)}')
+        content = "".join(part["text"] for part in content)
     if not isinstance(content, str):
         raise ValueError(f'{what} should be a string, and is {_shown(content)}; write "" for an empty one')
     return content.encode("utf-8", "replace").decode()

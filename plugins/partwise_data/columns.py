@@ -9,6 +9,15 @@ from pathlib import Path
 from partwise.wording import some_of
 
 
+def named_twice(path: Path, field: str, named: str) -> str:
+    """The message that several columns have the name `field`.
+
+    Args:
+        named: what leads to their list: "its first row names".
+    """
+    return f"{path}: {named} {field!r} more than once, and one column holds the text; rename the others"
+
+
 def no_such_column(path: Path, field: str, columns: Sequence[str], named: str) -> str:
     """The message that `field` is not among the columns.
 

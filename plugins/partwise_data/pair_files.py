@@ -12,7 +12,7 @@ from partwise.data import Example, Piece, Split
 
 from .decompression import inner_suffix
 from .files import content_hash
-from .holding_out import empty_split
+from .holding_out import empty_split, nothing_found
 from .lines import json_strings, lines_of
 from .splits import Shares, digest, place_of
 
@@ -67,8 +67,11 @@ class PairFiles:
             missing.discard(self.shares.split_at(places[-1]))
             if not missing:
                 return None
+        files = [path for path, _ in self.files]
+        if not places:
+            return nothing_found(files, "pair", held_out=bool(self.own_files))
         ways_out = (f'name files of its own in "{split}_files"' for split in sorted(missing - {"train"}))
-        return empty_split(sorted(missing), len(places), set(places), self.shares, "pair", ways_out)
+        return empty_split(sorted(missing), len(places), set(places), self.shares, "pair", files, ways_out)
 
     def identity(self) -> str:
         groups = [self.files, self.own_files.get("valid", []), self.own_files.get("test", [])]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from partwise import InputError
 from partwise.wording import size_in_words
 
-from .columns import no_such_column
+from .columns import named_twice, no_such_column
 from .decompression import open_bytes, packing_of
 from .found import Found, Place, found_text
 from .records import LONGEST
@@ -102,7 +102,7 @@ def _opened(path: Path, field: str) -> Iterator[pq.ParquetFile]:
     from pyarrow import parquet as pq
 
     with _seekable(path) as file, _readable(path):
-        table = pq.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False)
+        table = pq.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False, page_checksum_verification=True)
         with table:
             _check_column(path, field, table.schema_arrow)
             yield table
@@ -127,6 +127,8 @@ def _check_column(path: Path, field: str, schema: pa.Schema) -> None:
 
     if field not in schema.names:
         raise InputError(no_such_column(path, field, schema.names, "its columns are"))
+    if schema.names.count(field) > 1:
+        raise InputError(named_twice(path, field, "its columns are named"))
     kind: Any = schema.field(field).type
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
@@ -145,6 +147,5 @@ def _readable(path: Path) -> Iterator[None]:
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise InputError(
-            f"{path} cannot be read as Parquet: {' '.join(str(error).split())[:200]}. Get it again, or write it again"
-        ) from None
+        said = " ".join(str(error).split())[:200].rstrip(".")
+        raise InputError(f"{path} cannot be read as Parquet: {said}. Get it again, or write it again") from None

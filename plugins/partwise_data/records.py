@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from partwise import InputError
 from partwise.storage import decode_text
-from partwise.wording import size_in_words
+from partwise.wording import many, size_in_words
 
-from .columns import no_such_column
+from .columns import named_twice, no_such_column
 from .decompression import open_bytes, packing_of
 from .found import Found, Place, found_text
 from .lines import json_string
@@ -61,15 +61,12 @@ class SeparatedValues:
         with open_bytes(path) as file:
             source = _Counted(file, path)
             rows = self._rows(source)
-            column = self._column(next(rows, []), path)
-            width, start = column + 1, source.at
+            header = next(rows, [])
+            column, start = self._column(header, path), source.at
             for row in rows:
                 if row:
-                    if len(row) < width:
-                        raise InputError(
-                            f"{path}:{source.number}: this row has {len(row)} fields, and {self.field!r} is number "
-                            f"{width}; mend the row, or leave it out"
-                        )
+                    if len(row) <= column or any(row[len(header) :]):
+                        raise InputError(f"{path}:{source.number}: {self._misfit(row, header, column)}")
                     yield found_text(row[column], start, source.at)
                 start = source.at
 
@@ -81,6 +78,17 @@ class SeparatedValues:
                 raw = file.read(place.stop - place.start).decode()
                 row = next(row for row in self._reader(io.StringIO(raw, newline="")) if row)
                 yield place, io.BytesIO(row[column].encode("utf-8", "replace"))
+
+    def _misfit(self, row: Sequence[str], header: Sequence[str], column: int) -> str:
+        """What is wrong with a row that lacks the text, or has more fields than there are columns: a text that is cut
+        at a separator would be learned as if it were whole."""
+        has = f"this row has {many(len(row), 'field')}"
+        if len(row) <= column:
+            return f"{has}, and {self.field!r} is number {column + 1}; mend the row, or leave it out"
+        return (
+            f"{has}, and the first row names {many(len(header), 'column')}; a text with {self.delimiter!r} in it "
+            "stands in quotes"
+        )
 
     def _rows(self, source: _Counted) -> Iterator[list[str]]:
         reader, row = self._reader(source), 1
@@ -104,6 +112,8 @@ class SeparatedValues:
     def _column(self, header: list[str], path: Path) -> int:
         if self.field not in header:
             raise InputError(no_such_column(path, self.field, header, "its first row names"))
+        if header.count(self.field) > 1:
+            raise InputError(named_twice(path, self.field, "its first row names"))
         return header.index(self.field)
 
 

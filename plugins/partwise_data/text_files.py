@@ -19,7 +19,7 @@ from .cutting import cut_near
 from .dividing import CUT, NONE, WITHHELD, Division, distinct, repeats
 from .formats import format_of
 from .found import Place
-from .holding_out import empty_split
+from .holding_out import empty_split, named, nothing_found
 from .plain_text import PORTION
 from .splits import Shares, digest
 
@@ -191,14 +191,16 @@ class TextFiles:
         if shared.alone:
             return self._too_short_to_cut(shared.longest())
         count, different = shared.differing()
+        if not count:
+            return nothing_found(shared.listed.files, "document", shared.listed.empty, bool(shared.count(WITHHELD)))
         ways_out = self._ways_out(wanted - found)
-        return empty_split(sorted(wanted - found), count, different, self.shares, "document", ways_out)
+        return empty_split(sorted(wanted - found), count, different, self.shares, "document", self.files, ways_out)
 
     def _too_short_to_cut(self, size: int) -> str:
         return (
-            f"there is one document, of {many(size, 'byte')}, whose end is held out: too little for a share of "
-            f"{self.shares.valid:g} to validate on and {self.shares.test:g} to test on; give it more text, or name "
-            'files of their own in "valid_files" and "test_files", or set a share to 0'
+            f"there is one document in {named(self.files)}, of {many(size, 'byte')}, whose end is held out: too little "
+            f"for a share of {self.shares.valid:g} to validate on and {self.shares.test:g} to test on; give it more "
+            'text, or name files of their own in "valid_files" and "test_files", or set a share to 0'
         )
 
     def _ways_out(self, empty: AbstractSet[Split]) -> Iterator[str]:

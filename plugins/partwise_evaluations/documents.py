@@ -1,50 +1,39 @@
-"""Reads whole documents from files."""
+"""Reads whole documents from files, by whatever the data `text` reads them with."""
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from partwise import InputError, PartError
-from partwise.storage import decode_text
-
-from .items import existing, items_in, text_of
-
-LINES = (".jsonl", ".ndjson")
+from partwise.data import Data
+from partwise.parts import DataPart, DataSite, resolve_part
 
 
-def read_documents(names: Sequence[str], directory: Path, field: str) -> list[str]:
-    """The documents in files: in the order given, those of a pattern sorted, each file once.
+def read_documents(names: Sequence[str], directory: Path, field: str, separator: str | None = None) -> list[str]:
+    """The documents in files, as training on the same files has them: text, JSON lines, Parquet or CSV, each also
+    compressed. They are in the order given, those of a pattern sorted, each file once; empty ones are left out.
 
     Raises:
-        PartError: there is no such file, or it is no text.
+        PartError: there is no such file, it cannot be read, a library that reads it is missing, or it has no document.
     """
-    paths = dict.fromkeys(path for name in names for path in _matching(name, directory))
-    return [document for path in paths for document in _documents(path, field)]
-
-
-def _matching(name: str, directory: Path) -> list[Path]:
-    if (directory / name).exists() or not glob.has_magic(name):
-        return [existing(name, directory, "files")]
-    found = [directory / one for one in sorted(glob.glob(name, root_dir=directory, recursive=True))]
-    if not any(path.is_file() for path in found):
-        raise PartError(
-            f"no file matches {name!r} in {directory.resolve()}; patterns are relative to the recipe's directory",
-            ("files",),
-        )
-    return [path for path in found if path.is_file()]
-
-
-def _documents(path: Path, field: str) -> list[str]:
-    if path.suffix.lower() in LINES:
-        return items_in(path, lambda line: text_of(line, field, "field"), "files")
+    settings = {"files": list(names), "field": field, "separator": separator, "valid": 0, "test": 0}
     try:
-        return [decode_text(path.read_bytes(), str(path), 0, path)]
+        part = resolve_part(DataPart, {"use": "text", **settings})
+        assert isinstance(part, DataPart), "that is what was asked for"
+        return list(_whole(part.assemble(DataSite(directory))))
     except InputError as error:
-        raise PartError(str(error), ("files",)) from error
-    except OSError as error:
-        raise PartError(f"cannot read {path}: {error.strerror}", ("files",)) from error
+        raise PartError(getattr(error, "message", str(error)), ("files",)) from error
+
+
+def _whole(data: Data) -> Iterator[str]:
+    """Its documents, of which a long one comes in several examples."""
+    portions: list[str] = []
+    for example in data.examples("train"):
+        portions += [piece.text for piece in example.pieces]
+        if example.ends:
+            yield "".join(portions)
+            portions = []
 
 
 __all__ = ["read_documents"]

@@ -146,10 +146,12 @@ class ReadsTexts(EvaluationPart):
     reads = frozenset({"sequence"})
 
     files: Files
-    """Files, relative to the recipe's directory; with * and ? for several. One that ends in .jsonl has a document in
-    each line, any other is one document."""
+    """Files, relative to the recipe's directory; with * and ? for several, ** for any depth. They may be all that the
+    data `text` reads: text, JSON lines, Parquet and CSV, each also compressed."""
     field: Name = "text"
-    """Key of the text in each line of a .jsonl file."""
+    """In JSON lines, the key of the text; in Parquet and CSV, the name of its column."""
+    separator: Name | None = None
+    """In text files, what stands between documents; null: a file is a document."""
 
 
 class Text(ReadsTexts):
@@ -168,7 +170,7 @@ class Text(ReadsTexts):
         from partwise_evaluations.documents import read_documents
         from partwise_evaluations.text import Texts
 
-        return Texts(read_documents(self.files, site.directory, self.field), self.end)
+        return Texts(read_documents(self.files, site.directory, self.field, self.separator), self.end)
 
     def figures(self) -> Mapping[str, Goal]:
         return {"bits_per_byte": "min", "loss": "min"}
@@ -179,6 +181,7 @@ class Text(ReadsTexts):
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(files=(str(SAMPLES / "*.txt"),))
+        yield cls(files=(str(SAMPLES / "short.txt"),), separator=".")
         yield cls(files=(str(SAMPLES / "long.txt"), str(SAMPLES / "documents.jsonl")), field="body", end=False, every=4)
 
 
@@ -214,7 +217,7 @@ class Lengths(ReadsTexts):
         from partwise_evaluations.lengths import Lengths
 
         ends = {name: ceil(end * site.context) for name, end in zip(self.figures(), self.upto, strict=True)}
-        return Lengths(read_documents(self.files, site.directory, self.field), ends)
+        return Lengths(read_documents(self.files, site.directory, self.field, self.separator), ends)
 
     def figures(self) -> Mapping[str, Goal]:
         return {f"loss_to_{end:g}x": "min" for end in self.upto}
@@ -225,6 +228,7 @@ class Lengths(ReadsTexts):
     @classmethod
     def examples(cls) -> Iterable[Self]:
         yield cls(files=(str(SAMPLES / "long.txt"),))
+        yield cls(files=(str(SAMPLES / "long.txt"),), separator=" ", upto=(0.25,))
         yield cls(files=(str(SAMPLES / "documents.jsonl"),), field="body", upto=(0.25, 0.75), every=7)
 
 

@@ -210,7 +210,7 @@ def _train(training: _Training, stderr: bool) -> tuple[Run, int | None]:
 
     with watcher(stderr) as watching:
         if speaks_to_user():
-            watching.say(f"training {training.name} in {training.directory}")
+            watching.say(f"reading the data of {training.name}")
         try:
             with one_error_message():
                 run = training.train(watching.report, watching.say)

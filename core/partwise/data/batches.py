@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from partwise.errors import InputError
+from partwise.errors import InputError, PartError
 
 from .batch import Batch
 from .encoded import EncodedSplit, SplitFacts
@@ -24,7 +24,7 @@ from .mixed_rows import JoinedRows, MixedRows
 from .ordering import ROUNDS, keys_of, permuted
 from .packing import Packing
 from .protocols import Split
-from .row_layout import PLAIN, RowLayout
+from .row_layout import PLAIN, RowLayout, refuse_layout
 from .rows import Indices, Pairs, Windows
 from .sequences import Sequences
 
@@ -70,6 +70,8 @@ class Batches:
         self.context = context
         self.marks = Marks.plain(end) if isinstance(end, int) else end
         self.layout, self.per_update = layout, per_update
+        for split in encoded.values():
+            _refuse_layout(layout, split, reads)
         self._rows = {name: _rows_of(split, reads, context, self.marks, layout) for name, split in encoded.items()}
         train = self._rows.get("train")
         if train is not None and train.draws < 1:
@@ -172,36 +174,28 @@ class Batches:
         return (rows.listed(chosen[start : start + size]) for start in range(0, len(chosen), size))
 
 
+def _refuse_layout(layout: RowLayout, split: SplitFacts, reads: Literal["sequence", "pair"]) -> None:
+    """
+    Raises:
+        InputError: the split cannot be laid out so for a model that reads that.
+    """
+    try:
+        refuse_layout(layout, split.form, reads, isinstance(split, MixedSplit))
+    except PartError as error:  # there may be no recipe in which it has a place
+        raise InputError(error.message) from None
+
+
 def _rows_of(
     split: SplitFacts, reads: Literal["sequence", "pair"], context: int, marks: Marks, layout: RowLayout
 ) -> Rows:
     if isinstance(split, MixedSplit):
-        if layout.draw == "once":
-            raise InputError(
-                "rows are drawn once, and a mixture draws each member as often as its weight says; leave rows.draw out"
-            )
         rows = {name: _rows_of(member, reads, context, marks, layout) for name, member in split.members.items()}
         return MixedRows(split, rows, context, marks.end)
     if isinstance(split, JoinedSplit):
         return JoinedRows([_rows_of(part, reads, context, marks, layout) for part in split.parts], marks.end)
     assert isinstance(split, EncodedSplit), "every split is one of these"
     if split.form == "stream":
-        if reads == "pair":
-            raise InputError(
-                "this model reads pairs of source and target, and the data is running text; "
-                'use data of pairs ("dates", "reverse", "pairs" ...), or a model that reads sequences'
-            )
-        if layout.packing is not None:
-            raise InputError(
-                "rows.packing is for examples, and the data is running text, whose windows are full as they are; "
-                'leave it out ("rows": {"documents": "masked"} is what keeps documents apart in a window)'
-            )
         return Windows(split, context, marks, layout)
-    if reads == "pair" and layout.packing is not None:
-        raise InputError(
-            "rows.packing is for models that read sequences, and this one reads pairs of source and target, one in a "
-            "row; leave it out, or use a model that reads sequences (language_model), which learns pairs, too"
-        )
     return Pairs(split, context, marks) if reads == "pair" else Sequences(split, context, marks, layout)
 
 

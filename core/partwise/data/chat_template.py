@@ -115,16 +115,26 @@ class ChatTemplate:
         will be asked for, whatever the tokenizer.
 
         Raises:
-            InputError: there is no answer; or what comes later changes how the template writes what came before.
+            InputError: there is no answer, or the template does not write it; or what comes later changes how the
+                template writes what came before.
         """
         last = max((place for place, turn in enumerate(turns) if turn.role == ASSISTANT), default=None)
         if last is None:
-            raise InputError(f'the conversation has no turn of the role "{ASSISTANT}", and from these alone is learned')
+            there = ", ".join(dict.fromkeys(f'"{turn.role}"' for turn in turns))
+            raise InputError(
+                f'the conversation has no turn of the role "{ASSISTANT}", and from these alone is learned; its roles '
+                f"are {there}"
+            )
         turns = turns[: last + 1]
         whole, scored = self.render(turns), list[tuple[int, int]]()
         for place in [at for at, turn in enumerate(turns) if turn.role == ASSISTANT]:
             if answers == "all" or place == last:
                 scored.append(self._answer(turns, place, whole))
+                if turns[place].content.strip() and scored[-1][0] >= scored[-1][1]:
+                    raise InputError(
+                        f"the chat template adds nothing where turn {place + 1} is an answer, so that nothing would be "
+                        'learned from it; it has to write the "content" of each of "messages"'
+                    )
         # What stands after the last answer, such as a line break, is neither learned nor needed.
         return self._pieces(turns, whole[: scored[-1][1]], scored)
 

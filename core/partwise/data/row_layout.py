@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import ConfigDict
 
 from partwise.documented import Documented
+from partwise.errors import PartError
 
 
 class RowLayout(Documented):
@@ -27,3 +28,40 @@ class RowLayout(Documented):
 
 PLAIN = RowLayout()
 """How texts are laid out unless a recipe says otherwise."""
+
+
+def refuse_layout(
+    layout: RowLayout, form: Literal["stream", "examples"], reads: Literal["sequence", "pair"], mixed: bool
+) -> None:
+    """
+    Args:
+        form: of the data.
+        reads: what the model reads.
+        mixed: whether the data is a mixture.
+
+    Raises:
+        PartError: such data cannot be laid out so for such a model; its path is that of the recipe.
+    """
+    if mixed and layout.draw == "once":
+        raise PartError(
+            "rows are drawn once, and a mixture draws each member as often as its weight says; leave rows.draw out",
+            ("rows", "draw"),
+        )
+    if form == "stream" and reads == "pair":
+        raise PartError(
+            "this model reads pairs of source and target, and the data is running text; "
+            'use data of pairs ("dates", "reverse", "pairs" ...), or a model that reads sequences',
+            ("data",),
+        )
+    if form == "stream" and layout.packing is not None:
+        raise PartError(
+            "rows.packing is for examples, and the data is running text, whose windows are full as they are; "
+            'leave it out ("rows": {"documents": "masked"} is what keeps documents apart in a window)',
+            ("rows", "packing"),
+        )
+    if reads == "pair" and layout.packing is not None:
+        raise PartError(
+            "rows.packing is for models that read sequences, and this one reads pairs of source and target, one in a "
+            "row; leave it out, or use a model that reads sequences (language_model), which learns pairs, too",
+            ("rows", "packing"),
+        )

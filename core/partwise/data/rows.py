@@ -141,9 +141,11 @@ class Pairs:
 
 def check_length(split: EncodedSplit, what: str, lengths: Indices, context: int) -> None:
     if len(lengths) and lengths.max() > context:
+        cut = '; data "chat" can cut them: "too_long": "cut"' if what == "example" else ""
         raise InputError(
-            f"the longest {what} of the {split.name} split (number {lengths.argmax()}) takes {lengths.max()} tokens, "
-            f"and the model's context is {context}; raise the context to {lengths.max()}, or use shorter examples"
+            f"the longest {what} of the {split.name} split (number {lengths.argmax() + 1} of {len(lengths)}) takes "
+            f"{lengths.max()} tokens, and the model's context is {context}; raise the context to {lengths.max()}, or "
+            f"use shorter examples{cut}"
         )
 
 

@@ -58,7 +58,6 @@ def train(
 
     loaded, say = load(recipe).with_data_in(_path(data)), say or _silent
     directory = workflow.default_directory(loaded, seed) if out is None else Path(out)
-    say(f"training {loaded.recipe.name} in {directory}")
     lines = _Lines(say)
 
     def heard(progress: Progress) -> None:

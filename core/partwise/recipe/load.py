@@ -27,6 +27,9 @@ from .recipe import Recipe
 from .starting import START, find_run, pinned, with_parts_of_start
 from .validation import validate
 
+OBJECT = "<recipe>"
+"""What messages call a recipe that is in no file."""
+
 
 @dataclass(frozen=True, repr=False)
 class LoadedRecipe:
@@ -110,15 +113,18 @@ class LoadedRecipe:
         return find_run(self.recipe.start.run, self.directory_of(START, "run"))
 
 
-def load(source: str | FilePath | Mapping[str, Any], overrides: Sequence[str] = ()) -> LoadedRecipe:
+def load(source: str | FilePath | Mapping[str, Any], overrides: Sequence[str] = (), name: str = OBJECT) -> LoadedRecipe:
     """The recipe in a file, of a name, in an object, or in standard input ("-"), with the changes `overrides`
     ("model.width=256").
+
+    Args:
+        name: what messages call an object.
 
     Raises:
         RecipeError: everything that is wrong with it.
     """
     if isinstance(source, Mapping):
-        path, node = None, from_object(source)
+        path, node = None, from_object(source, name)
     elif source == STANDARD_INPUT:
         path, node = None, read_standard_input()
     else:
@@ -148,7 +154,7 @@ def validated(node: Node, path: FilePath | None, directory: FilePath, overrides:
     return LoadedRecipe(recipe, node, path, directory, tuple(overrides))
 
 
-def from_object(value: Mapping[str, Any], name: str = "<recipe>") -> Node:
+def from_object(value: Mapping[str, Any], name: str = OBJECT) -> Node:
     """An object made in Python, written as JSON and read again, so that one reader checks both."""
     try:
         text = json.dumps(dict(value), indent=0, ensure_ascii=False, default=as_json)

@@ -112,12 +112,12 @@ def _longer(run: Run, steps: int, schedule: Anew, data: Path | None) -> LoadedRe
     """
     loaded = recipe_of(run, data)
     try:
-        with at(loaded, "trainer"):
-            trainer = loaded.recipe.trainer.longer(steps, schedule)
-        longer = replace(loaded, recipe=loaded.recipe.model_copy(update={"trainer": trainer}))
-        check(longer, run.directory)
+        longer = _checked(loaded, steps, schedule, run.directory)
     except RecipeError as error:
-        raise InputError(f"the run in {run.directory} cannot go on for {many(steps, 'update')}: {error}") from error
+        way_out = _way_out(loaded, steps, schedule, run.directory)
+        raise InputError(
+            f"the run in {run.directory} cannot go on for {many(steps, 'update')}: {error}{way_out}"
+        ) from error
     prepared = prepare(longer, tokenizer=restored(loaded.recipe.tokenizer, run.tokenizer))
     if prepared.data_hash != run.lock.get("data"):
         raise InputError(
@@ -125,6 +125,30 @@ def _longer(run: Run, steps: int, schedule: Anew, data: Path | None) -> LoadedRe
             f"another run from its weights: partwise train RECIPE --start {run.directory}"
         )
     return longer
+
+
+def _checked(loaded: LoadedRecipe, steps: int, schedule: Anew, directory: Path) -> LoadedRecipe:
+    """The recipe with more updates.
+
+    Raises:
+        RecipeError: it cannot train for longer, or not so long.
+    """
+    with at(loaded, "trainer"):
+        trainer = loaded.recipe.trainer.longer(steps, schedule)
+    longer = replace(loaded, recipe=loaded.recipe.model_copy(update={"trainer": trainer}))
+    check(longer, directory)
+    return longer
+
+
+def _way_out(loaded: LoadedRecipe, steps: int, schedule: Anew, directory: Path) -> str:
+    """What to do where the learning rate cannot begin anew, but can go on; else nothing."""
+    try:
+        if schedule == "on":
+            return ""
+        _checked(loaded, steps, "on", directory)
+    except RecipeError:
+        return ""
+    return "\n  or let the learning rate go on, as if all updates had been planned: --schedule on"
 
 
 __all__ = ["continue_run"]

@@ -28,11 +28,12 @@ from partwise.data.cache import cache_directory, made_in_cache
 from partwise.data.encoded import EncodedSplit, SplitFacts, data_hash
 from partwise.data.encoding import encode, training_texts
 from partwise.data.marks import marks_of
-from partwise.data.mixed import split_of
+from partwise.data.mixed import members_of, split_of
 from partwise.data.packing import Packing
 from partwise.data.protocols import Data, Split, Tokenizer
+from partwise.data.row_layout import refuse_layout
 from partwise.data.specials import with_specials
-from partwise.errors import PartwiseError
+from partwise.errors import PartError, PartwiseError
 from partwise.modules.protocols import Model
 from partwise.parts.kinds import DataPart
 from partwise.parts.part import parts_within
@@ -132,6 +133,9 @@ def check(loaded: LoadedRecipe, directory: Path | None = None) -> Assembled:
     data, model = data_of(loaded), skeleton(loaded, site)
     if start is not None:
         refuse_other_model(loaded, model, start)
+    with at(loaded):
+        recipe = loaded.recipe
+        refuse_layout(recipe.rows, data.form, recipe.model.reads, bool(members_of(data)))
     learning = _learning(loaded, model)
     with at(loaded, "trainer"):
         trainer = loaded.recipe.trainer.assemble(None)
@@ -256,6 +260,8 @@ def batches_of(loaded: LoadedRecipe, encoded: Mapping[Split, SplitFacts], tokeni
     """
     recipe = loaded.recipe
     with at(loaded, "data"):
+        if "train" in encoded and not encoded["train"].scored_tokens:
+            raise PartError("nothing of the train split is scored, so that nothing can be learned from it")
         marks, per_update = marks_of(tokenizer), recipe.trainer.rows_per_update()
         return Batches(encoded, recipe.model.reads, recipe.model.context, marks, recipe.rows, per_update)
 

@@ -21,6 +21,7 @@ from partwise.parts.kinds import SamplerPart
 from partwise.parts.sites import DataSite
 from partwise.provenance.lock import changes, data_places, evaluation_places, lock, start_places
 from partwise.recipe import LoadedRecipe, Recipe, RejectedError, load
+from partwise.runs.layout import RECIPE
 from partwise.runs.run import Run
 from partwise.training.evaluation import Metrics
 from partwise.training.evaluation import evaluate as evaluate_model
@@ -117,7 +118,7 @@ def recipe_of(run: Run, data: Path | None = None) -> LoadedRecipe:
     Args:
         data: the directory that names of data files are relative to now.
     """
-    loaded = load(run.recipe)
+    loaded = load(run.recipe, name=str(run.directory / RECIPE))
     judges = {
         name: next((place for place in places if place.is_dir()), places[0])
         for name in loaded.recipe.evaluations

@@ -98,6 +98,7 @@ def train_together(
         if processes.from_first(processes.first and run.finished):
             say("this run is finished; nothing is left to do")
         else:
+            say(f"training {loaded.recipe.name} in {directory}")
             begin(assembled.model, loaded, assembled.start, first_device)
             _fit(assembled, prepared, run, watching)
     return run

@@ -253,9 +253,13 @@ def test_a_pair_model_is_refused_running_text_and_what_is_no_pair() -> None:
 @pytest.mark.parametrize(
     ("reads", "row", "message"),
     [
-        ("sequence", [(False, [1] * 4), (True, [2] * 5)], r"longest example of the valid split \(number 1\) takes 10"),
-        ("pair", [(False, [1] * 10), (True, [2])], r"longest source of the valid split \(number 1\) takes 10"),
-        ("pair", [(False, [1]), (True, [2] * 9)], r"longest target of the valid split \(number 1\) takes 10"),
+        (
+            "sequence",
+            [(False, [1] * 4), (True, [2] * 5)],
+            r"longest example of the valid split \(number 2 of 3\) takes 10",
+        ),
+        ("pair", [(False, [1] * 10), (True, [2])], r"longest source of the valid split \(number 2 of 3\) takes 10"),
+        ("pair", [(False, [1]), (True, [2] * 9)], r"longest target of the valid split \(number 2 of 3\) takes 10"),
     ],
 )
 def test_examples_longer_than_the_context_are_refused_up_front(reads: str, row: Pieces, message: str) -> None:

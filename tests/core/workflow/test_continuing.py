@@ -162,9 +162,14 @@ def test_without_its_last_checkpoint_a_run_cannot_go_on(place: Path) -> None:
 
 def test_a_warmup_longer_than_the_segment_is_refused(tmp_path: Path) -> None:
     run = train(recipe(tmp_path, 'trainer.schedule={"use": "warmup_cosine", "warmup": 4}'), tmp_path / "run")
-    with pytest.raises(InputError, match=r"cannot go on for 3 updates.*a warm-up of 4 updates does not fit in 3"):
+    with pytest.raises(InputError) as caught:
         continue_run(run.directory, 3, device="cpu")
+    first, *rest = str(caught.value).splitlines()
+    assert first.startswith(f"the run in {run.directory} cannot go on for 3 updates: {run.directory / 'recipe.json'}: ")
+    assert "a warm-up of 4 updates does not fit in 3" in first
+    assert rest[-1].endswith("--schedule on")
     assert run.finished
+    assert continue_run(run.directory, 3, "on", device="cpu").finished
 
 
 @pytest.mark.parametrize("after", range(5))

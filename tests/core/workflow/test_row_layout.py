@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 import torch
 
+from partwise import RecipeError
 from partwise.assembly import assemble
 from partwise.data import IGNORED, Batch
 from partwise.modules import TrainingLoss
 from partwise.recipe import LoadedRecipe, load
 from partwise.runs.identity import ADDED
 from partwise.workflow import check, evaluate, prepare, reopen, train
+from partwise_data.text_files import TextFiles
 
 MIXERS: list[dict[str, Any]] = [
     {"use": "multi_head", "heads": 2},
@@ -142,3 +144,19 @@ def test_recipes_from_before_there_were_rows_keep_their_fingerprint() -> None:
     named = [recipe(EXAMPLES, rows).recipe.fingerprint() for rows in ({}, {"draw": "once"}, {"packing": "best_fit"})]
     assert len({*named}) == 3
     check(loaded)
+
+
+@pytest.mark.parametrize(
+    ("data", "rows", "place"),
+    [
+        (SENTENCES, {"packing": "best_fit"}, "at rows.packing"),
+        ({"use": "mixture", "members": {"a": SENTENCES, "b": SENTENCES}}, {"draw": "once"}, "at rows.draw"),
+    ],
+)
+def test_rows_that_do_not_suit_the_data_are_refused_at_their_place_and_before_it_is_read(
+    data: Any, rows: Any, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = recipe(data, rows)
+    monkeypatch.setattr(TextFiles, "identity", lambda self: pytest.fail("the data was read"))
+    with pytest.raises(RecipeError, match=place):
+        check(loaded)

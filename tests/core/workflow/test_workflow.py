@@ -77,6 +77,17 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
     assert any("finished" in line for line in said)
 
 
+def test_training_is_announced_once_its_data_is_there(tmp_path: Path) -> None:
+    loaded = _own_text(tmp_path)
+    (tmp_path / "fox.txt").write_bytes(b"caf\xe9 " * 200)
+    said: list[str] = []
+    with pytest.raises(InputError, match="is not UTF-8"):
+        train(loaded, tmp_path / "run", device="cpu", say=said.append)
+    assert not any(line.startswith("training fox") for line in said)
+    train(_own_text(tmp_path), tmp_path / "run", device="cpu", say=said.append)
+    assert said.count(f"training fox in {tmp_path / 'run'}") == 1
+
+
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tmp_path: Path) -> None:
     loaded = _own_text(tmp_path)
     runs = [train(loaded, tmp_path / name, seed=seed, device="cpu") for name, seed in (("a", 3), ("b", 3), ("c", 4))]

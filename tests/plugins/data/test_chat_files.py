@@ -128,6 +128,33 @@ BAD_LINES = {
 }
 
 
+ROLES_THAT_LOOK_LIKE = {"Assistant": "assistant", "asistant": "assistant", "assistent": "assistant", "GPT": "gpt"}
+
+
+@pytest.mark.parametrize("role", ROLES_THAT_LOOK_LIKE)
+def test_a_role_that_only_looks_like_the_one_that_is_learned_is_refused(role: str, tmp_path: Path) -> None:
+    names = ("from", "value") if role == "GPT" else ("role", "content")
+    said = [dict(zip(names, turn, strict=True)) for turn in (("human", "a"), (role, "b"), ("human", "c"))]
+    answer = dict(zip(names, (ROLES_THAT_LOOK_LIKE[role], "d"), strict=True))
+    data = built(tmp_path, json.dumps({"messages": [*said, answer]}))
+    with pytest.raises(InputError, match=rf'talks.jsonl:1: .* of turn 2 is "{role}", .*{ROLES_THAT_LOOK_LIKE[role]}'):
+        texts(data)
+
+
+@pytest.mark.parametrize("part", [{"type": "text", "txt": "a"}, {"type": "text", "text": None}])
+def test_a_part_without_a_text_is_refused(part: Any, tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": [part]}, {"role": "assistant", "content": "b"}]
+    with pytest.raises(InputError, match=r'talks.jsonl:1: the "content" of turn 1 has a part whose "text" is no'):
+        texts(built(tmp_path, json.dumps({"messages": turns})))
+
+
+@pytest.mark.parametrize("template", ["no conversation", "{{ messages[0].contnt }}", " "])
+def test_a_template_that_writes_no_answers_is_refused(template: str, tmp_path: Path) -> None:
+    data = built(tmp_path, line("a", "b"), template=template)
+    with pytest.raises(InputError, match=r"talks.jsonl:1: the chat template adds nothing where turn 2 is an answer"):
+        texts(data)
+
+
 @pytest.mark.parametrize("bad", BAD_LINES)
 def test_a_line_that_is_no_conversation_is_told_with_its_place(bad: str, tmp_path: Path) -> None:
     data = built(tmp_path, line("a", "b") + bad)
@@ -169,7 +196,7 @@ def test_either_a_template_or_a_file_of_one() -> None:
 
 
 def test_an_empty_split_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"splits would be empty: there is 1 conversation and"):
+    with pytest.raises(InputError, match=r"splits would be empty: there is 1 conversation in .*and a hash"):
         list(built(tmp_path, line("a", "b"), valid=0.1, test=0.1).examples("train"))
 
 

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from partwise import InputError
 from partwise_data.found import Found
@@ -111,7 +113,7 @@ def test_a_damaged_file_is_an_error_or_other_text_and_never_a_crash(
     [
         ('x,"never closed\nand on\n', ":4: a quote that is opened in this row is never closed: fields that"),
         ('x,"a quote" and more\n', ":4: a quote is followed by more text"),
-        ("x\n", ":4: this row has 1 fields, and 'text' is number 2"),
+        ("x\n", ":4: this row has 1 field, and 'text' is number 2"),
     ],
 )
 def test_a_row_that_is_no_csv_is_named_by_its_line(tmp_path: Path, row: str, message: str) -> None:
@@ -161,8 +163,55 @@ def test_an_open_quote_swallows_no_more_than_a_record(tmp_path: Path, monkeypatc
 def test_a_text_that_holds_nothing_at_all(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": ""}\n\n{"text": ""}\n')
     data = data_in(tmp_path, "a.jsonl")
-    with pytest.raises(InputError, match="would be empty: there are 0 documents"):
+    with pytest.raises(InputError, match=r"there is no document in .*a\.jsonl: 2 empty documents were left out"):
         texts(data, "train")
+
+
+def test_a_text_of_which_all_is_held_out_in_other_files(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "v.jsonl"):
+        (tmp_path / name).write_text('{"text": "one"}\n{"text": "two"}\n')
+    data = data_in(tmp_path, "a.jsonl", valid_files=("v.jsonl",), test=0)
+    with pytest.raises(InputError, match=r"no document in .*a\.jsonl beside those that files of a split's own hold"):
+        texts(data, "train")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.csv", "id,text\n1,one\n2,no, not this\n", r"a\.csv:3: this row has 3 fields, and the first row names 2"),
+        ("a.tsv", "text\tid\none\t1\ntwo\tmore\t2\n", r"a\.tsv:3: this row has 3 fields, .*'\\t' in it stands in"),
+        ("a.csv", "text,text\none,two\n", r"a\.csv: its first row names 'text' more than once"),
+    ],
+)
+def test_a_text_that_would_be_cut_or_is_one_of_two_is_refused(
+    tmp_path: Path, name: str, content: str, told: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=told):
+        texts(data_in(tmp_path, name, valid=0, test=0), "train")
+
+
+def test_empty_fields_after_the_last_column_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,text\n1,one,,\n2,two,\n")
+    assert texts(data_in(tmp_path, "a.csv", valid=0, test=0), "train") == ["one", "two"]
+
+
+def test_columns_of_a_parquet_that_have_one_name_are_refused(tmp_path: Path) -> None:
+    parquet.write_table(pa.table([["a"], ["b"]], names=["text", "text"]), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"a\.parquet: its columns are named 'text' more than once"):
+        texts(data_in(tmp_path, "a.parquet", valid=0, test=0), "train")
+
+
+def test_a_parquet_with_checksums_is_held_to_them(tmp_path: Path) -> None:
+    table = pa.table({"text": [f"document number {number}" for number in range(200)]})
+    parquet.write_table(
+        table, tmp_path / "a.parquet", write_page_checksum=True, compression="none", use_dictionary=False
+    )
+    raw = bytearray((tmp_path / "a.parquet").read_bytes())
+    raw[raw.index(b"number 150")] = ord("N")
+    (tmp_path / "a.parquet").write_bytes(raw)
+    with pytest.raises(InputError, match=r"a\.parquet cannot be read as Parquet: .*[^.]\. Get it again"):
+        texts(data_in(tmp_path, "a.parquet", valid=0, test=0), "train")
 
 
 def test_a_file_that_changes_while_it_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

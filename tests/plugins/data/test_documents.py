@@ -159,7 +159,7 @@ def test_every_kind_of_data_answers_for_its_empty_splits(tmp_path: Path) -> None
     (tmp_path / "only.md").write_text("word")
     for part, message in (
         (Pairs(files=("a.tsv",)), "there are 2 pairs"),
-        (Text(files=("only.md",)), "there is one document, of 4 bytes.*too little"),
+        (Text(files=("only.md",)), "there is one document in .*only.md, of 4 bytes.*too little"),
         (Modular(modulus=2, valid=0.01), "modulus 2 has 4 sums"),
     ):
         with pytest.raises(InputError, match=message):

@@ -2,23 +2,51 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
+import json
 import math
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 import torch
+import zstandard
+from pyarrow import parquet
 
 import partwise
 from partwise import RecipeError
 from partwise.data import Batch
 from partwise.recipe import LoadedRecipe
-from partwise.workflow import Reopened, evaluate
+from partwise.workflow import Reopened, check, evaluate
+from partwise_evaluations.documents import read_documents
 
 TEXT = "the old cat sees a small dog . a bird sings .\n" * 12
 CONTEXT = 16
 SHARES = {"valid": 0, "test": 0}
 BLOCK = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": 2}, "feedforward": "gelu"}
+
+
+def write_documents(path: Path, documents: list[str]) -> None:
+    """Writes a file of any format, with the libraries that made it known."""
+    suffix = next(one for one in path.suffixes if one not in (".gz", ".zst"))
+    if suffix == ".parquet":
+        parquet.write_table(pyarrow.table({"text": documents}), path)
+        return
+    out = io.StringIO(newline="")
+    if suffix == ".jsonl":
+        out.write("".join(json.dumps({"text": one}) + "\n" for one in documents))
+    elif suffix == ".txt":
+        out.write("<|end|>".join(documents))
+    else:
+        csv.writer(out, delimiter="\t" if suffix == ".tsv" else ",").writerows(
+            [["text"], *([one] for one in documents)]
+        )
+    raw = out.getvalue().encode()
+    packed = {".gz": gzip.compress, ".zst": zstandard.compress}.get(path.suffix, bytes)
+    path.write_bytes(packed(raw))
 
 
 def recipe(place: Path, **changes: Any) -> LoadedRecipe:
@@ -97,3 +125,40 @@ def test_texts_too_short_for_a_stretch_are_named(run: Reopened, tmp_path: Path) 
     (tmp_path / "short.txt").write_text("a cat .")
     with pytest.raises(partwise.InputError, match="no document has a token beyond position 16, so there is no loss_to"):
         partwise.judge(run, {"far": {"use": "lengths", "files": [str(tmp_path / "short.txt")], "upto": [1, 2]}})
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".csv", ".tsv.zst", ".parquet", ".txt", ".txt.gz"])
+def test_documents_are_read_from_whatever_the_data_text_reads(suffix: str, tmp_path: Path) -> None:
+    documents = ["the old cat\nsees a dog", "a bird", "e\u0301 \U0001f426 \u2028 sings", "a bird"]
+    write_documents(tmp_path / f"news{suffix}", documents)
+    found = read_documents([f"*{suffix}"], tmp_path, "text", "<|end|>" if suffix.startswith(".txt") else None)
+    assert found == documents
+
+
+def test_a_document_of_many_portions_is_read_whole(tmp_path: Path) -> None:
+    text = "a line of it \u00e9\n" * 200_000
+    (tmp_path / "long.txt").write_text(text, encoding="utf-8")
+    assert read_documents(["long.txt"], tmp_path, "text") == [text]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.jsonl", b'{"text": "a"}\nno\n', r"a\.jsonl:2: not JSON"),
+        ("a.jsonl.gz", b"no gzip", r"a\.jsonl\.gz cannot be unpacked as gzip"),
+        ("a.csv", b"id,body\n1,x\n", r"a\.csv has no column 'text'"),
+        ("a.parquet", b"no parquet", r"a\.parquet cannot be read as Parquet"),
+        ("a.txt", b"caf\xe9 caf\xe9", r"a\.txt is not UTF-8"),
+        ("a.csv", b"text\n", r"there is no document in .*a\.csv"),
+        ("b.txt", b"x", r"there is no file .*a\.txt, did you mean 'b\.txt'\?"),
+    ],
+)
+def test_what_cannot_be_read_is_told_at_its_place_before_training(
+    name: str, content: bytes, told: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    asked = "a.txt" if name == "b.txt" else name
+    loaded = recipe(tmp_path, evaluations={"far": {"use": "text", "files": [str(tmp_path / asked)]}})
+    with pytest.raises(RecipeError, match=told) as caught:
+        check(loaded)
+    assert "at evaluations.far.files" in str(caught.value)
