@@ -71,10 +71,7 @@ def catalogue_of(files: Sequence[Path], field: str, separator: str | None) -> Ca
         WorkError: the list cannot be written.
     """
     times = [_times(path) for path in files]
-    names = hashlib.sha256()
-    for path, facts in zip(files, times, strict=True):
-        names.update(json.dumps([os.path.abspath(path), *facts]).encode())
-    kept = cache_directory() / "documents" / digest(VERSION, field, separator, names.hexdigest())[:32]
+    kept = _kept(files, times, field, separator)
     changed = np.array([facts[:2] for facts in times], np.int64).reshape(len(files), 2)
     found = _opened(kept, tuple(files), changed)
     if found is not None:
@@ -88,6 +85,19 @@ def catalogue_of(files: Sequence[Path], field: str, separator: str | None) -> Ca
             with _writing(kept.parent), suppress(PermissionError):  # on Windows, where another process reads it
                 unfinished.replace(kept)
     return found
+
+
+def is_listed(files: Sequence[Path], field: str, separator: str | None) -> bool:
+    """Whether the cache has the list, so that no file is read for it."""
+    return _kept(files, [_times(path) for path in files], field, separator).is_file()
+
+
+def _kept(files: Sequence[Path], times: Sequence[tuple[int, ...]], field: str, separator: str | None) -> Path:
+    """Where the cache keeps the list of the documents in files."""
+    names = hashlib.sha256()
+    for path, facts in zip(files, times, strict=True):
+        names.update(json.dumps([os.path.abspath(path), *facts]).encode())
+    return cache_directory() / "documents" / digest(VERSION, field, separator, names.hexdigest())[:32]
 
 
 def _times(path: Path) -> tuple[int, int, int, int]:

@@ -113,6 +113,9 @@ class GeneratedTask:
     def examples(self, split: Split) -> Iterator[Example]:
         return iter(self._drawn[split])
 
+    def listed(self) -> bool:
+        return True
+
     def identity(self) -> str:
         other = () if self.test_task is None else (asdict(self.test_task),)
         again = ("repeats",) if self.repeats else ()

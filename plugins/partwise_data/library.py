@@ -50,6 +50,9 @@ class LibraryText:
         for text in self._texts[split]:
             yield Example((Piece(text),))
 
+    def listed(self) -> bool:
+        return True
+
     def identity(self) -> str:
         files = [(name, (self.root / name).stat().st_size) for name in self._names]
         shares = (self.shares.valid, self.shares.test)

@@ -89,6 +89,10 @@ class Rewritten:
         of_text = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         return Draw(f"{self.plan.seed} {copy} {of_text}")
 
+    def listed(self) -> bool:
+        listed = getattr(self.data, "listed", None)
+        return listed is not None and bool(listed())
+
     def identity(self) -> str:
         plan = (self.plan.seed, self.plan.copies, self.plan.plain, self.plan.facts)
         name = type(self.rewriter).__name__

@@ -14,7 +14,7 @@ from partwise import InputError
 from partwise.data import Example, Piece, Split, Survey
 from partwise.wording import many
 
-from .catalogue import catalogue_of
+from .catalogue import catalogue_of, is_listed
 from .cutting import cut_near
 from .dividing import CUT, NONE, WITHHELD, Division, distinct, repeats
 from .formats import format_of
@@ -76,6 +76,10 @@ class TextFiles:
         divisions = [self._shared, *(self._own.get(split) for split in HELD_OUT)]
         texts = [one and one.listed.digest for one in divisions]
         return digest("text", 3, self.shares.valid, self.shares.test, self.cut_above, self.portion, texts)
+
+    def listed(self) -> bool:
+        groups = [self.files, *self.own_files.values()]
+        return all(is_listed(files, self.field, self.separator) for files in groups)
 
     def survey(self, split: Split) -> Survey:
         """What is known of a split without reading it again."""

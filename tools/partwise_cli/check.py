@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from . import options
 from .failures import told, unexpected
 from .output import print_json, write
 from .text import visible
+
+if TYPE_CHECKING:
+    from partwise.workflow import EpochsPlan
 
 
 @click.command("check")
@@ -36,7 +39,8 @@ def command(
 
     Each is given as a file, recipes and studies also by the name of a shipped one. Every model is assembled, without
     memory for its weights; for a study, that of every variant; for a weight map, that of every case of its choices.
-    All files are reported; the exit code is 2 if any is wrong.
+    All files are reported; the exit code is 2 if any is wrong. Where a recipe's texts were encoded before, it is told
+    how often its updates read them.
 
     \b
     Examples:
@@ -47,12 +51,12 @@ def command(
     exit_code, reports = 0, []
     overrides = options.with_start(overrides, start)
     for file in files:
-        error, code = _checked(file, overrides, data, schema_only)
+        error, code, epochs = _checked(file, overrides, data, schema_only)
         exit_code = max(exit_code, code)
         if as_json:
-            reports.append(described(file, error))
+            reports.append(described(file, error) | {"epochs": None if epochs is None else epochs.epochs})
         elif error is None:
-            write(f"{visible(file)}: ok")
+            write(f"{visible(file)}: ok{'' if epochs is None else f' ({epochs})'}")
         else:
             write(visible(_text(error)), err=True)
     if as_json:
@@ -62,8 +66,9 @@ def command(
 
 def _checked(
     file: str, overrides: tuple[str, ...], data: Path | None, schema_only: bool
-) -> tuple[Exception | None, int]:
-    """What is wrong with a file, and the exit code for it. A part that breaks must not keep other files unchecked."""
+) -> tuple[Exception | None, int, EpochsPlan | None]:
+    """What is wrong with a file, the exit code for it, and, if nothing is, how often a recipe's training reads its
+    texts, as far as that is known. A part that breaks must not keep other files unchecked."""
     from partwise.huggingface.map_file import holds_map
     from partwise.recipe import load
     from partwise.studies.definition.locate import holds_study
@@ -71,20 +76,21 @@ def _checked(
     try:
         if holds_map(file):
             _check_map(file, overrides, schema_only)
-            return None, 0
+            return None, 0, None
         if holds_study(file):
             _check_study(file, overrides, data, schema_only)
-            return None, 0
+            return None, 0, None
         loaded = load(file, overrides).with_data_in(data)
         if not schema_only:
             from partwise import workflow
 
             workflow.check(loaded)
+            return None, 0, workflow.planned_epochs(loaded)
     except PartwiseError as error:
-        return error, error.exit_code
+        return error, error.exit_code, None
     except Exception as error:
-        return error, 1
-    return None, 0
+        return error, 1, None
+    return None, 0, None
 
 
 def _check_map(file: str, overrides: tuple[str, ...], schema_only: bool) -> None:

@@ -78,6 +78,17 @@ def encode(
     raise WorkError(f"the cache entry {entry} cannot be read back; delete it, or name another directory in {CACHE}")
 
 
+def encoded_before(
+    data: Data, tokenizer: Tokenizer, split: Split, code: str = "", cache: Path | None = None
+) -> EncodedSplit | None:
+    """A split that `encode` has put into the cache; None if it has not."""
+    entry = (cache or cache_directory()) / "encoded" / f"{split}-{_key(data, tokenizer, split, code)}"
+    manifest = read_manifest(entry)
+    with suppress(OSError, ValueError):
+        return None if manifest is None else _opened(entry, manifest, split, tokenizer)
+    return None
+
+
 def encoding_workers() -> int:
     """How many threads or processes encode: $PARTWISE_WORKERS, else one for each processor core of this process.
 

@@ -130,7 +130,8 @@ class Data(Protocol):
     are those of all members, one after the other. Data that are token ids already have a method
     `ids(split) -> Sequence[GivenIds]`; their `examples` are texts to train a tokenizer on, if there are any. Data whose
     examples lose their ends where they are longer than the context of a model of sequences, which is an error
-    otherwise, have an attribute `cuts` that is true.
+    otherwise, have an attribute `cuts` that is true. Data with a method `listed() -> bool` say whether their `identity`
+    is known without reading much, so that `partwise check` may ask for it.
     """
 
     @property

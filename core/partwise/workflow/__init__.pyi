@@ -1,5 +1,7 @@
 from .chatting import Chat as Chat
 from .continuing import continue_run as continue_run
+from .epochs import EpochsPlan as EpochsPlan
+from .epochs import planned_epochs as planned_epochs
 from .judging import Judgement as Judgement
 from .judging import judge as judge
 from .judging import keep as keep

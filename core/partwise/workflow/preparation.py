@@ -193,7 +193,7 @@ def encoded_splits(
 
 
 def _encoded(recipe: Recipe, data: Data, tokenizer: Tokenizer, split: Split, say: Say) -> SplitFacts:
-    cache, code = cache_directory(), _code(recipe)
+    cache, code = cache_directory(), cache_key_of(recipe)
 
     def encoded(one: Data) -> SplitFacts:
         return encode(one, tokenizer, split, cache, code, say)
@@ -289,8 +289,7 @@ def _tokenizer(loaded: LoadedRecipe, data: Data, say: Say) -> Tokenizer:
     site = TokenizerSite(lambda: training_texts(data), loaded.directory_of("tokenizer"), say)
     if not part.learns():
         return part.assemble(site)
-    key = json.dumps([_code(loaded.recipe), part.model_dump(mode="json"), data.identity()], sort_keys=True)
-    kept = cache_directory() / "tokenizers" / f"{sha256(key.encode()).hexdigest()[:24]}.json"
+    kept = _kept(loaded, data)
     if kept.is_file():
         try:
             return part.restore(read_json(kept))
@@ -303,7 +302,25 @@ def _tokenizer(loaded: LoadedRecipe, data: Data, say: Say) -> Tokenizer:
     return tokenizer
 
 
-def _code(recipe: Recipe) -> str:
+def _kept(loaded: LoadedRecipe, data: Data) -> Path:
+    """Where the cache keeps the tokenizer that is trained on the data."""
+    part = loaded.recipe.tokenizer
+    key = json.dumps([cache_key_of(loaded.recipe), part.model_dump(mode="json"), data.identity()], sort_keys=True)
+    return cache_directory() / "tokenizers" / f"{sha256(key.encode()).hexdigest()[:24]}.json"
+
+
+def tokenizer_before(loaded: LoadedRecipe, data: Data) -> Tokenizer | None:
+    """The recipe's tokenizer, if no text is read for it: that of its start, one that does not learn, or one that was
+    trained on the data before."""
+    start = beginning(loaded)
+    if start is not None:
+        return start.tokenizer
+    if loaded.recipe.tokenizer.learns() and not _kept(loaded, data).is_file():
+        return None
+    return tokenizer_of(loaded, data, lambda line: None)
+
+
+def cache_key_of(recipe: Recipe) -> str:
     """A hash that changes with the code that reads and encodes texts."""
     within = {source_hash(type(part)) for _, part in parts_within(recipe.data)}
     return "".join(sorted({source_hash(type(recipe.data)), *within})) + source_hash(type(recipe.tokenizer))
