@@ -7,7 +7,7 @@ no dropout, the head tied to the embedding. Nothing of partwise is used but the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -24,9 +24,10 @@ class Block(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.norm_1, self.norm_2 = (nn.LayerNorm(WIDTH, bias=False) for _ in range(2))
         self.qkv, self.out = nn.Linear(WIDTH, 3 * WIDTH, bias=False), nn.Linear(WIDTH, WIDTH, bias=False)
+        self.norm_1 = nn.LayerNorm(WIDTH, bias=False)
         self.up, self.down = nn.Linear(WIDTH, 4 * WIDTH, bias=False), nn.Linear(4 * WIDTH, WIDTH, bias=False)
+        self.norm_2 = nn.LayerNorm(WIDTH, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         B, T, C = x.shape
@@ -54,10 +55,8 @@ class NanoGPT(nn.Module):
         return self.norm(self.blocks(x)) @ self.tokens.weight.T
 
 
-def trained(vocabulary: int, steps: int, seed: int, windows: Callable[[int], Windows]) -> NanoGPT:
-    """A model after `steps` updates, the i-th on `windows(i)`."""
-    torch.manual_seed(seed)
-    model = NanoGPT(vocabulary)
+def train(model: NanoGPT, steps: int, windows: Callable[[int], Windows]) -> Iterator[float]:
+    """Updates a model `steps` times, the i-th on `windows(i)`; yields the loss of each, before it."""
     matrices = [one for one in model.parameters() if one.dim() > 1]
     vectors = [one for one in model.parameters() if one.dim() == 1]
     groups = [{"params": matrices, "weight_decay": DECAY}, {"params": vectors, "weight_decay": 0.0}]
@@ -67,17 +66,22 @@ def trained(vocabulary: int, steps: int, seed: int, windows: Callable[[int], Win
             group["lr"] = rate(step, steps)
         tokens, targets = windows(step)
         optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(model(tokens).flatten(0, 1), targets.flatten()).backward()
+        loss = F.cross_entropy(model(tokens).flatten(0, 1), targets.flatten())
+        loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimizer.step()
-    return model
+        yield loss.item()
 
 
 def rate(step: int, steps: int) -> float:
-    """nanoGPT's learning rate: a linear warm-up over a tenth of the steps, then a cosine."""
-    warmup = steps // 10
+    """nanoGPT's learning rate: a linear warm-up over a tenth of the steps, then a cosine.
+
+    In its warm-up of n updates the i-th, from 0, has the share (i + 1) / (n + 1), and the one after them the whole
+    rate: a warm-up of n + 1 updates. The cosine begins there.
+    """
+    warmup = steps // 10 + 1
     if step < warmup:
-        return RATE * (step + 1) / (warmup + 1)
+        return RATE * (step + 1) / warmup
     share = (step - warmup) / max(1, steps - warmup)
     return LEAST_RATE + 0.5 * (1 + math.cos(math.pi * share)) * (RATE - LEAST_RATE)
 
