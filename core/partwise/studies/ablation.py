@@ -83,9 +83,9 @@ def _stages(plan: Plan) -> list[tuple[int, ...]]:
 
 
 def _decided(results: Results) -> bool:
-    from .analysis.contrasts import compare
+    from .analysis.compare import compare
 
-    verdicts = [contrast.verdict for contrast in compare(results).contrasts]
+    verdicts = [contrast.verdict for contrast in compare(results).primary]
     return bool(verdicts) and all(verdict in ("better", "worse", "equivalent") for verdict in verdicts)
 
 

@@ -113,7 +113,7 @@ def _spread(plan: Plan, results: Results) -> _Spread:
 
 
 def _tests(results: Results) -> int:
-    from .analysis.grid_effects import family
+    from .analysis.family import family
 
     return family(results)
 

@@ -242,19 +242,26 @@ class Results(_Facts):
             size, text: their names; None where the study has none.
             metric: name of a secondary metric; None: the primary one.
         """
-        return self.model_copy(
+        of = self if metric is None else self.by(metric)
+        return of.model_copy(
             update={
                 "sizes": [],
                 "texts": [],
                 "secondary": {},
-                "metric": self.metric if metric is None else self.secondary[metric],
-                "variants": [one for one in self.variants if (one.size, one.text) == (size, text)],
-                "outcomes": [
-                    one if metric is None else one.by(metric)
-                    for one in self.outcomes
-                    if (one.size, one.text) == (size, text)
-                ],
-                "trials": [one for one in self.trials if (one.size, one.text) == (size, text)],
+                "variants": [one for one in of.variants if (one.size, one.text) == (size, text)],
+                "outcomes": [one for one in of.outcomes if (one.size, one.text) == (size, text)],
+                "trials": [one for one in of.trials if (one.size, one.text) == (size, text)],
+            }
+        )
+
+    def by(self, metric: str) -> Results:
+        """The same study as one of its secondary metrics judges it; of that one no floor is known."""
+        return self.model_copy(
+            update={
+                "metric": self.secondary[metric],
+                "secondary": {},
+                "variants": [one.model_copy(update={"floor": None}) for one in self.variants],
+                "outcomes": [one.by(metric) for one in self.outcomes],
             }
         )
 

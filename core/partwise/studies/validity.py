@@ -14,6 +14,8 @@ from partwise.metric_names import judged
 
 FEWEST_SEEDS = 3
 """Below this no verdict is given: an interval from two seeds is wider than anything it could say."""
+FEWEST_TEXTS = 3
+"""Below this nothing is said about texts that are not in the study."""
 
 
 def broken_looks(
@@ -63,4 +65,4 @@ def why_not_comparable(metric: str) -> str:
     )
 
 
-__all__ = ["FEWEST_SEEDS", "broken_looks", "comparable", "why_not_comparable"]
+__all__ = ["FEWEST_SEEDS", "FEWEST_TEXTS", "broken_looks", "comparable", "why_not_comparable"]

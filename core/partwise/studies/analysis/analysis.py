@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import mean, variance
+from typing import TYPE_CHECKING
 
 from partwise.studies.results import Results
 from partwise.studies.validity import comparable
 
-from .findings import Analysis, Contrast, Power
+from .findings import Analysis, Contrast, Effect, Power, Setting
+
+if TYPE_CHECKING:
+    from .compare import Compared
 
 
 def analyse(results: Results) -> Analysis:
     """Everything that is said about a study, computed from its results alone.
 
+    Of a study with sizes or texts, every setting is analysed as the study that it would be by itself, but for the
+    tests, which are one family.
+
     Raises:
         InputError: the declared looks do not hold the study's alpha.
     """
-    from .contrasts import compare
+    from .compare import compare
+    from .secondary import secondary_findings
+
+    compared = compare(results)
+    plain = not (results.sizes or results.texts)
+    found = _one(results, compared.contrasts, compared.effects, results) if plain else _several(results, compared)
+    return replace(found, secondary=secondary_findings(results, compared))
+
+
+def _one(results: Results, contrasts: tuple[Contrast, ...], effects: tuple[Effect, ...], whole: Results) -> Analysis:
+    """Of one setting of the whole study."""
     from .notes import refusal, study_notes
     from .pooled_model import second_opinion
     from .sentences import factor_verdicts
     from .summaries import summaries, tuning, tuning_cost
 
-    compared, described, trials = compare(results), summaries(results), tuning(results)
-    contrasts, effects = compared.contrasts, compared.effects
+    described, trials = summaries(results), tuning(results)
     if not comparable(results.metric.name, results.tokenizer_varies):
         unknown = Power(len(results.seeds), sd_of_differences=None, detectable=None)
         return Analysis(described, contrasts, None, (), unknown, notes=refusal(results), tuning=trials,
@@ -35,12 +52,44 @@ def analyse(results: Results) -> Analysis:
         contrasts=contrasts,
         pooled=pooled,
         effects=effects,
-        power=_power(results, contrasts),
+        power=_power(whole, contrasts),
         verdicts=factor_verdicts(results, contrasts, effects),
         notes=study_notes(results, described, contrasts, pooled, trials, effects),
         tuning=trials,
         tuning_cost=tuning_cost(results),
     )
+
+
+def _several(results: Results, compared: Compared) -> Analysis:
+    """Of a study with sizes or texts: what each setting says, and what is said over all of them."""
+    from .curves import curves
+    from .settings import setting_notes, settings_verdicts
+
+    settings = tuple(
+        Setting(size, text, _one(results.at(size, text), *_placed(compared, size, text), results))
+        for size, text in results.settings
+    )
+    each = [one.analysis for one in settings]
+    refused = not comparable(results.metric.name, results.tokenizer_varies)
+    return Analysis(
+        summaries=tuple(row for one in each for row in one.summaries),
+        contrasts=compared.contrasts,
+        pooled=None,
+        effects=compared.effects,
+        power=_power(results, compared.primary),
+        verdicts=() if refused else settings_verdicts(results, compared),
+        notes=setting_notes(results, compared, settings),
+        tuning=tuple(row for one in each for row in one.tuning),
+        settings=settings,
+        over_texts=compared.over_texts,
+        ladder=compared.ladder,
+        curves=curves(results),
+    )
+
+
+def _placed(compared: Compared, size: str | None, text: str | None) -> tuple[tuple[Contrast, ...], tuple[Effect, ...]]:
+    contrasts = tuple(c for c in compared.contrasts if (c.size, c.text) == (size, text))
+    return contrasts, tuple(e for e in compared.effects if (e.size, e.text) == (size, text))
 
 
 def _last_common_look(
@@ -60,7 +109,7 @@ def _last_common_look(
 
 def _power(results: Results, contrasts: tuple[Contrast, ...]) -> Power:
     """What the seeds of the look that was reached could have detected, at the spread that pairing left."""
-    from .grid_effects import family
+    from .family import family
     from .power import detectable_size
 
     variances = [variance(c.differences) for c in contrasts if c.pairs > 1]
@@ -70,7 +119,8 @@ def _power(results: Results, contrasts: tuple[Contrast, ...]) -> Power:
         return Power(seeds=seeds, sd_of_differences=None, detectable=None)
     sd = mean(variances) ** 0.5
     alpha = min(c.alpha for c in contrasts)
-    return Power(seeds, sd, detectable_size(seeds, alpha / family(results)) * sd)
+    units = len(results.texts) if any(c.unit == "text" for c in contrasts) else seeds
+    return Power(seeds, sd, detectable_size(units, alpha / family(results)) * sd)
 
 
 __all__ = ["analyse"]

@@ -1,89 +1,78 @@
-"""Every variant against the baseline, at the look that has been reached."""
+"""Every variant against the baseline at one setting of a study, at the look that has been reached."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import isnan
 from statistics import StatisticsError, correlation, mean
 
 import numpy as np
 
-from partwise.errors import InputError
 from partwise.studies.results import Look, Results, Variant
-from partwise.studies.validity import FEWEST_SEEDS, broken_looks, comparable
+from partwise.studies.validity import FEWEST_SEEDS
 
 from . import notes
-from .effects import effect_figures, told_effects
-from .findings import Contrast, Effect, Note, Verdict
+from .family import Family
+from .findings import Contrast, Note, Verdict
 from .floor import left_floor
-from .grid_effects import family
 from .pairs import Pair, pair
 from .power import detectable_size, needed, seeds_for_equivalence, seeds_for_size
-from .statistics import standard_error
+from .statistics import Array, standard_error
 from .text_noise import text_error
 from .tuned import edge_notes
-from .verdicts import Judged, always_diverged, judge, paired_array, withholds
+from .verdicts import Judged, always_diverged, paired_array, withholds
 
 
 @dataclass(frozen=True)
-class Compared:
-    """What the study's one family of tests found."""
+class Question:
+    """What a variant's difference from the baseline is, at one setting of the study and one look."""
 
-    contrasts: tuple[Contrast, ...]
-    effects: tuple[Effect, ...] = ()
-    """Of a grid, at the last look that all of its cells have reached."""
+    results: Results
+    """Of the setting."""
+    variant: Variant
+    both: Pair
 
+    @property
+    def waiting(self) -> bool:
+        return self.both.waiting
 
-def compare(results: Results) -> Compared:
-    """All contrasts, each at the last declared look that it has reached, and the effects of a grid.
+    @property
+    def differences(self) -> Array | None:
+        """To be tested; None while runs are waiting, or with too few."""
+        return None if self.waiting else paired_array(self.both.differences)
 
-    A look uses exactly the first seeds it declares, so that nothing changes between looks, and nothing is said
-    before the first. Without declared looks there is one, at the end. Where the metric does not compare the variants,
-    every contrast says so, and nothing more.
+    @property
+    def divergence(self) -> float | None:
+        return None if self.waiting else self.both.divergence
 
-    Raises:
-        InputError: the declared looks do not hold the study's alpha.
-    """
-    variants = [v for v in results.variants if v.name != results.baseline]
-    if not variants:  # the baseline alone
-        return Compared(())
-    found = {v.name: _unreached(results, v) for v in variants}
-    effects: tuple[Effect, ...] = ()
-    for number, look in enumerate(_looks(results), 1):
-        pairs = [pair(results, v.name, results.seeds[: look.seeds]) for v in variants]
-        figures = effect_figures(results, results.seeds[: look.seeds])
-        judged = judge(
-            [None if p.waiting else paired_array(p.differences) for p in pairs],
-            look.alpha,
-            results.metric.goal,
-            results.metric.smallest_effect,
-            [None if p.waiting else p.divergence for p in pairs],
-            [one.differences for one in figures],
-        )
-        effects = told_effects(results, figures, judged.effects, look) or effects
-        for i, (variant, both) in enumerate(zip(variants, pairs, strict=True)):
-            if not both.waiting:
-                found[variant.name] = replace(_reached(results, variant, both, judged, i, look), look=number)
-    if not comparable(results.metric.name, results.tokenizer_varies):
-        return Compared(tuple(_refused(contrast, results) for contrast in found.values()))
-    return Compared(tuple(found.values()), effects)
+    @property
+    def by_unit(self) -> dict[int | str, tuple[float, float]]:
+        """Seed -> figure of the variant, and of the baseline."""
+        both = zip(self.both.variant, self.both.baseline, strict=True)
+        return dict(zip(self.both.seeds, both, strict=True))
+
+    def told(self, judged: Judged, i: int, look: Look, number: int, family: Family) -> Contrast:
+        """What is found of it, as the i-th of the family."""
+        return replace(_reached(self, judged, i, look, family), look=number)
 
 
-def _looks(results: Results) -> list[Look]:
-    """The declared looks, or the one that every study has: at the end, with all of alpha.
-
-    Raises:
-        InputError: they do not hold the study's alpha.
-    """
-    declared = [(look.seeds, look.alpha) for look in results.looks]
-    problems = [message for message, _ in broken_looks(declared, results.alpha, len(results.seeds))]
-    if problems:
-        raise InputError(f"the looks of the study do not hold its error rate: {'; '.join(problems)}")
-    return results.looks or [Look(seeds=len(results.seeds), alpha=results.alpha)]
+def questions(results: Results, seeds: Sequence[int]) -> list[Question]:
+    """Of every variant of one setting but the baseline, on some seeds."""
+    others = [v for v in results.variants if v.name != results.baseline]
+    return [Question(results, v, pair(results, v.name, [*seeds])) for v in others]
 
 
-def _refused(contrast: Contrast, results: Results) -> Contrast:
+def unasked(results: Results) -> list[Contrast]:
+    """The same before the (first) look: differences so far, and no claim about them."""
+    first = results.looks[0].seeds if results.looks else len(results.seeds)
+    return [
+        replace(described(one), notes=(notes.waiting(first),), alpha=results.alpha)
+        for one in questions(results, results.seeds)
+    ]
+
+
+def refused(contrast: Contrast, results: Results) -> Contrast:
     """A contrast of which nothing may be claimed, because its metric does not compare the variants."""
     return replace(
         contrast, difference=None, low=None, high=None, low_all=None, high_all=None, p=None, p_adjusted=None,
@@ -92,26 +81,20 @@ def _refused(contrast: Contrast, results: Results) -> Contrast:
     )  # fmt: skip
 
 
-def _unreached(results: Results, variant: Variant) -> Contrast:
-    """A contrast before its (first) look: the difference so far, and no claim about it."""
-    both = pair(results, variant.name, results.seeds)
-    first = results.looks[0].seeds if results.looks else len(results.seeds)
-    return replace(_described(results, variant, both), notes=(notes.waiting(first),), alpha=results.alpha)
-
-
-def _reached(results: Results, variant: Variant, both: Pair, judged: Judged, i: int, look: Look) -> Contrast:
+def _reached(asked: Question, judged: Judged, i: int, look: Look, family: Family) -> Contrast:
     """A finished contrast, with the verdict that its lost runs leave it."""
+    results, variant, both = asked.results, asked.variant, asked.both
     tested, divergence = len(both.seeds) >= FEWEST_SEEDS, both.divergence
     found: Verdict = judged.verdict[i].item()
     verdict, said = found, []
     ruled = always_diverged(both.diverged, both.done)
     if ruled is not None and found == "inconclusive":
         verdict = ruled
-        said.append(notes.always_diverged(both, ruled, len(results.variants) - 1))
+        said.append(notes.always_diverged(both.diverged, both.done, ruled, family.contrasts))
     elif not tested and found == "inconclusive":
         verdict = "no verdict"
         said.append(notes.too_few_pairs(len(both.seeds)))
-    if verdict == "equivalent" and not _left_floor(results, variant, both):
+    if verdict == "equivalent" and not has_left_floor(results, variant, both):
         said.append(notes.nothing_learned(results.metric))
         verdict = "inconclusive"
     if withholds(verdict, both.lost):
@@ -125,33 +108,34 @@ def _reached(results: Results, variant: Variant, both: Pair, judged: Judged, i: 
         verdict = "inconclusive"
     said += edge_notes(results, variant)
     told = replace(
-        _described(results, variant, both),
-        low=_number(judged.tested.low[i]),
-        high=_number(judged.tested.high[i]),
-        p=_number(judged.tested.p[i]),
+        with_figures(described(asked), judged, i, look),
         p_adjusted=float(judged.tested.p_adjusted[i]) if tested or divergence is not None else None,
         p_equivalent=float(judged.p_equivalent[i]) if tested and results.metric.smallest_effect is not None else None,
         verdict=verdict,
         notes=tuple(said),
-        alpha=look.alpha,
         p_divergence=None if divergence is None else abs(divergence),
-        low_all=_number(judged.tested.low_all[i]),
-        high_all=_number(judged.tested.high_all[i]),
         text_error=text_error(results, variant.name, both.seeds, results.baseline),
     )
-    return _with_seeds(results, told, both)
+    return _with_seeds(results, told, both, family)
 
 
-def _left_floor(results: Results, variant: Variant, both: Pair) -> bool:
+def with_figures(contrast: Contrast, judged: Judged, i: int, look: Look) -> Contrast:
+    """With the intervals and the p of the i-th test."""
+    t = judged.tested
+    low, high, p, low_all, high_all = (_number(of[i]) for of in (t.low, t.high, t.p, t.low_all, t.high_all))
+    return replace(contrast, low=low, high=high, p=p, low_all=low_all, high_all=high_all, alpha=look.alpha)
+
+
+def has_left_floor(results: Results, variant: Variant, both: Pair) -> bool:
     """Whether either side knows more than how frequent each token is."""
     base = next(v for v in results.variants if v.name == results.baseline)
     sides = ((both.variant, variant.floor), (both.baseline, base.floor))
     return any(left_floor(mean(values), floor, results.metric) for values, floor in sides)
 
 
-def _with_seeds(results: Results, contrast: Contrast, both: Pair) -> Contrast:
+def _with_seeds(results: Results, contrast: Contrast, both: Pair, family: Family) -> Contrast:
     """What these seeds can find and, if inconclusive, how many would have told; all from the one paired spread."""
-    sd, alpha, seeds = both.spread, contrast.alpha / family(results), len(both.seeds)
+    sd, alpha, seeds = both.spread, contrast.alpha / family.tests, len(both.seeds)
     if not sd or seeds < FEWEST_SEEDS or contrast.verdict == "no verdict":
         return contrast
     contrast = replace(contrast, sd=sd, detectable=detectable_size(seeds, alpha) * sd)
@@ -166,7 +150,7 @@ def _with_seeds(results: Results, contrast: Contrast, both: Pair) -> Contrast:
     contrast = replace(contrast, needed_for=effect, seeds_needed=found.seeds, needed=found)
     if smallest is None:
         return contrast
-    level = contrast.alpha / (len(results.variants) - 1)
+    level = contrast.alpha / family.contrasts
     return replace(contrast, equivalence=needed(lambda sd: seeds_for_equivalence(smallest / sd, level), sd, seeds))
 
 
@@ -180,8 +164,9 @@ def _sameness(both: Pair) -> Iterator[Note]:
         yield notes.no_spread()
 
 
-def _described(results: Results, variant: Variant, both: Pair) -> Contrast:
+def described(asked: Question) -> Contrast:
     """What is seen, before anything is claimed about it."""
+    results, variant, both = asked.results, asked.variant, asked.both
     base = next(v for v in results.variants if v.name == results.baseline)
     varied = [factor for factor, level in variant.levels.items() if base.levels.get(factor) != level]
     factor = varied[0] if len(varied) == 1 else None
@@ -201,6 +186,8 @@ def _described(results: Results, variant: Variant, both: Pair) -> Contrast:
         correlation=_correlation(both),
         seeds_needed=None,
         verdict="no verdict",
+        size=variant.size,
+        text=variant.text,
     )
 
 
@@ -217,4 +204,4 @@ def _number(value: float) -> float | None:
     return None if isnan(value) else float(value)
 
 
-__all__ = ["Compared", "compare"]
+__all__ = ["Question", "described", "has_left_floor", "questions", "refused", "unasked", "with_figures"]

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from partwise.studies.results import Metric
+
+    from .ladder_findings import Curve, LadderFinding
 
 Verdict = Literal["better", "worse", "equivalent", "inconclusive", "no verdict"]
 """`no verdict`: fewer than three pairs of seeds, or a rule of the study forbids one; `Contrast.notes` says which."""
@@ -21,7 +26,7 @@ NoteKind = Literal[
     "not_comparable", "lost_runs", "too_few_seeds", "waiting", "withheld", "no_difference", "rounding", "no_spread",
     "look", "undeclared_look", "changed_question", "same_on_every_seed", "skewed", "unequal_spread",
     "no_smallest_effect", "unequal_trials", "unequal_budget", "adding_seeds", "scope", "floor", "always_diverged",
-    "edge", "one_tuning_seed", "same_texts", "text_noise",
+    "edge", "one_tuning_seed", "same_texts", "text_noise", "described", "few_texts", "few_sizes", "compute",
 ]  # fmt: skip
 """What a note is about. `scope` is true of any study, and easily forgotten; the others are said where they apply."""
 
@@ -49,6 +54,8 @@ class Summary:
     """Over the runs that are done; None if there are none."""
     sd: float | None
     """Sample standard deviation (n - 1); None below two."""
+    size: str | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,12 @@ class Contrast:
     """Standard error of the difference that is due to the text it is measured on; the interval has only the seeds'."""
     equivalence: Needed | None = None
     """For an inconclusive one: seeds that would show equivalence with 80 % power, if there were no difference."""
+    size: str | None = None
+    """Of a study with sizes."""
+    text: str | None = None
+    """Of a study with several texts; None there for a contrast over all of them."""
+    unit: Literal["seed", "text"] = "seed"
+    """What is independent of what: `text` where each difference is a text's mean over its seeds (`seeds` is empty)."""
 
     def has(self, *kinds: NoteKind) -> bool:
         """Whether one of its notes is of one of these kinds."""
@@ -204,6 +217,8 @@ class Effect:
     """Of the interval that holds together with all others of the study."""
     high_all: float | None = None
     notes: tuple[Note, ...] = ()
+    size: str | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -220,6 +235,8 @@ class Tuning:
     """Over those that are done."""
     sd: float | None
     chosen: bool
+    size: str | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -248,8 +265,38 @@ class Power:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """One size and one text of a study."""
+
+    size: str | None
+    text: str | None
+    analysis: Analysis
+    """As of a study by itself, `results.at(size, text)`; its tests are the whole study's."""
+
+    @property
+    def name(self) -> str:
+        """`1M`, `news`, `1M on news`."""
+        return " on ".join(part for part in (self.size, self.text) if part)
+
+
+@dataclass(frozen=True)
+class SecondaryFinding:
+    """What the study says by a secondary metric; each field as in `Analysis`."""
+
+    name: str
+    metric: Metric
+    contrasts: tuple[Contrast, ...]
+    effects: tuple[Effect, ...]
+    over_texts: tuple[Contrast, ...]
+    ladder: tuple[LadderFinding, ...]
+    verdicts: tuple[FactorVerdict, ...]
+    described: tuple[str, ...]
+    """Variants of which nothing is claimed, because the primary metric found nothing about them."""
+
+
+@dataclass(frozen=True)
 class Analysis:
-    """Everything that is said about a study."""
+    """Everything that is said about a study. Of one with sizes or texts, all settings' rows stand one after another."""
 
     summaries: tuple[Summary, ...]
     contrasts: tuple[Contrast, ...]
@@ -263,6 +310,15 @@ class Analysis:
     tuning: tuple[Tuning, ...] = ()
     """By variant and combination of values, in the order of the trials."""
     tuning_cost: TuningCost | None = None
+    settings: tuple[Setting, ...] = ()
+    """Of a study with sizes or texts: every setting by itself."""
+    over_texts: tuple[Contrast, ...] = ()
+    """At every size over all texts, where these are enough to speak for others: then these are the study's claims."""
+    ladder: tuple[LadderFinding, ...] = ()
+    """Of a study with sizes, by variant (and text, where there are two)."""
+    curves: tuple[Curve, ...] = ()
+    """Of a study with sizes: the metric against training FLOPs."""
+    secondary: tuple[SecondaryFinding, ...] = ()
 
     @property
     def sentences(self) -> dict[str, str]:

@@ -46,14 +46,12 @@ def grid_contrasts(results: Results) -> list[GridContrast]:
     return [one for one in found if one is not None]
 
 
-def family(results: Results) -> int:
-    """How many tests the study's error rate is shared by: contrasts with the baseline, and effects."""
+def count_effects(results: Results) -> int:
+    """How many main effects and interactions a setting has: counted where it can be, for a large grid has many."""
     whole = len(results.variants) == prod(map(len, results.factors.values()))
-    if results.design == "grid" and whole:  # counted, not made: a large grid has many
-        effects = sum(1 for _ in _choices(results.factors))
-    else:
-        effects = len(grid_contrasts(results))
-    return len(results.variants) - 1 + effects
+    if results.design == "grid" and whole:
+        return sum(1 for _ in _choices(results.factors))
+    return len(grid_contrasts(results))
 
 
 def within(results: Results, factor: str, level: str, other: str) -> list[GridContrast]:
@@ -100,4 +98,4 @@ def _weight(
     return 1 / len(factors[factor])
 
 
-__all__ = ["GridContrast", "family", "grid_contrasts", "within"]
+__all__ = ["GridContrast", "count_effects", "grid_contrasts", "within"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from partwise.studies.results import Metric, Results, Variant
-from partwise.studies.validity import FEWEST_SEEDS, why_not_comparable
+from partwise.studies.validity import FEWEST_SEEDS, FEWEST_TEXTS, why_not_comparable
 from partwise.wording import many, some_of
 
 from .findings import Contrast, Effect, Note, Pooled, Summary, Tuning, Verdict
@@ -44,10 +44,10 @@ def withheld(verdict: Verdict, lost: tuple[int, int]) -> Note:
     return Note("withheld", text)
 
 
-def always_diverged(both: Pair, verdict: Verdict, contrasts: int) -> Note:
+def always_diverged(diverged: tuple[int, int], done: tuple[int, int], verdict: Verdict, contrasts: int) -> Note:
     """A verdict by the rule for runs that always diverge, with the rule's error rate."""
     one, other = (0, 1) if verdict == "worse" else (1, 0)
-    runs = both.diverged[one], both.done[other]
+    runs = diverged[one], done[other]
     single, any_of = (always_diverges_error(*runs, count) for count in (1, contrasts))
     family = f", and of any of {contrasts} variants in at most {any_of:.1%}" if contrasts > 1 and one == 0 else ""
     text = (
@@ -80,6 +80,23 @@ def lost_cells(lost: tuple[int, int], seeds: int) -> Note:
 def withheld_effect(verdict: str) -> Note:
     side = "its" if verdict == "better" else "the other"
     return Note("withheld", f"{verdict} on the runs that survived, but withheld because {side} cells lost more runs")
+
+
+def too_few_texts(texts: int) -> Note:
+    return Note("few_texts", f"{many(texts, 'text')} with pairs of seeds, and a claim needs at least {FEWEST_TEXTS}")
+
+
+def described(verdict: str) -> Note:
+    """Of a family after the first: no claim where the first found nothing."""
+    text = f"{verdict} by its own figures, which are only described: the study's first tests found nothing about it"
+    return Note("described", text)
+
+
+def lost_on_texts(lost: tuple[int, int], texts: int) -> Note:
+    """Of a contrast over texts, which side lost runs."""
+    sides = zip(("the variant", "the baseline"), lost, strict=True)
+    said = " and ".join(f"{side} lost {many(count, 'run')}" for side, count in sides if count)
+    return Note("lost_runs", f"{said}: the figures of {many(texts, 'text')} cover only the seeds that both finished")
 
 
 def _counts(diverged: int, failed: int) -> str:
@@ -348,7 +365,7 @@ def scope(results: Results) -> Iterator[Note]:
 
 
 __all__ = [
-    "always_diverged", "history", "lost_cells", "lost_runs", "no_difference", "no_spread", "not_comparable",
-    "nothing_learned", "refusal", "rounding", "scope", "study_notes", "too_few_pairs", "waiting", "withheld",
-    "withheld_effect",
+    "always_diverged", "described", "history", "lost_cells", "lost_on_texts", "lost_runs", "no_difference", "no_spread",
+    "not_comparable", "nothing_learned", "refusal", "rounding", "scope", "study_notes", "too_few_pairs",
+    "too_few_texts", "waiting", "withheld", "withheld_effect",
 ]  # fmt: skip

@@ -31,7 +31,7 @@ def factor_verdicts(
         if contrast.factor is not None or not grid:
             factor = contrast.factor or contrast.variant
             compared.setdefault(factor, []).append(contrast)
-            clauses.setdefault(factor, []).append(_verdict(contrast, results))
+            clauses.setdefault(factor, []).append(contrast_clause(contrast, results))
     for effect in effects:
         clauses.setdefault(_under(effect), []).append(effect_clause(effect, results))
     return tuple(
@@ -52,7 +52,7 @@ def _under(effect: Effect) -> str:
     return effect.factors[0] if len(effect.factors) == 1 else "interactions"
 
 
-def _verdict(contrast: Contrast, results: Results) -> str:
+def contrast_clause(contrast: Contrast, results: Results) -> str:
     """`alibi is worse than learned: the difference is +0.031 bits per byte (95 % CI ...)`."""
     base = next(v for v in results.variants if v.name == results.baseline)
     against = base.levels.get(contrast.factor or "", "the baseline")
@@ -147,7 +147,7 @@ def _holm(c: Contrast) -> str:
 
 
 def _seeds(c: Contrast) -> str:
-    return many(c.pairs, "seed")
+    return many(c.pairs, c.unit)
 
 
-__all__ = ["factor_verdicts"]
+__all__ = ["contrast_clause", "factor_verdicts"]

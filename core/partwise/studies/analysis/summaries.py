@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import mean, stdev
 
-from partwise.studies.results import Results, Trial
+from partwise.studies.results import Results, Trial, Variant
 
 from .findings import Summary, Tuning, TuningCost
 
 
 def summaries(results: Results) -> tuple[Summary, ...]:
     """All variants in order, over all runs so far, those beyond a look included."""
-    return tuple(_summary(results, variant.name) for variant in results.variants)
+    return tuple(_summary(results, variant) for variant in results.variants)
 
 
-def _summary(results: Results, variant: str) -> Summary:
+def _summary(results: Results, one: Variant) -> Summary:
+    variant = one.name
     states = {outcome.seed: outcome.state for outcome in results.of(variant)}
     count = {state: sum(s == state for s in states.values()) for state in ("done", "diverged", "failed")}
     values = list(results.values(variant).values())
@@ -29,6 +30,8 @@ def _summary(results: Results, variant: str) -> Summary:
         waiting=planned - sum(count.values()),
         mean=_mean(values),
         sd=_sd(values),
+        size=one.size,
+        text=one.text,
     )
 
 
@@ -54,6 +57,8 @@ def _tuning(trials: Sequence[Trial], chosen: object) -> Tuning:
         mean=_mean(metrics),
         sd=_sd(metrics),
         chosen=bool(chosen) and chosen == values,
+        size=trials[0].size,
+        text=trials[0].text,
     )
 
 

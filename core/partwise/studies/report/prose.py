@@ -7,8 +7,8 @@ from math import inf
 
 from partwise.rendering import numbers
 from partwise.rendering.text import printable
+from partwise.studies.analysis.family import family
 from partwise.studies.analysis.findings import Analysis, Contrast, Pooled, TuningCost
-from partwise.studies.analysis.grid_effects import family
 from partwise.studies.analysis.phrases import seeds_in_words
 from partwise.studies.analysis.power import sd_interval
 from partwise.studies.results import Results
