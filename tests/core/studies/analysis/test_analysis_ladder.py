@@ -173,11 +173,11 @@ def test_what_limits_a_size_is_said_of_the_ladder_and_at_which_sizes() -> None:
         for v in results.variants
     ]
     trials = [
-        Trial(variant=v.name, size=v.size, value=rate, seed=1000, state="done", metric=2.0)
+        Trial(variant=v.name, size=v.size, values={knob: rate}, seed=1000, state="done", metric=2.0)
         for v in variants
         for rate in rates
     ]
-    found = analyse(results.model_copy(update={"variants": variants, "trials": trials, "tuned_knob": knob}))
+    found = analyse(results.model_copy(update={"variants": variants, "trials": trials, "tuned_knobs": {knob: None}}))
     rope = next(one for one in found.ladder if one.level == "rope")
     assert [note.kind for note in rope.notes] == ["edge"]
     assert rope.notes[0].text == (
@@ -185,7 +185,8 @@ def test_what_limits_a_size_is_said_of_the_ladder_and_at_which_sizes() -> None:
         "beyond"
     )
     assert "[at 1M and 3M: the best lr of the variant" in found.sentences["position"]
-    assert {(row.size, row.chosen) for row in found.tuning if row.value == 0.01 and row.variant == "position=rope"} == {
+    rows = [row for row in found.tuning if row.values == {knob: 0.01} and row.variant == "position=rope"]
+    assert {(row.size, row.chosen) for row in rows} == {
         ("0.1M", False), ("0.3M", False), ("1M", True), ("3M", True),
     }  # fmt: skip
 
