@@ -64,6 +64,7 @@ def _several(results: Results, compared: Compared) -> Analysis:
     """Of a study with sizes or texts: what each setting says, and what is said over all of them."""
     from .curves import curves
     from .settings import setting_notes, settings_verdicts
+    from .summaries import tuning_cost
 
     settings = tuple(
         Setting(size, text, _one(results.at(size, text), *_placed(compared, size, text), results))
@@ -80,6 +81,7 @@ def _several(results: Results, compared: Compared) -> Analysis:
         verdicts=() if refused else settings_verdicts(results, compared),
         notes=setting_notes(results, compared, settings),
         tuning=tuple(row for one in each for row in one.tuning),
+        tuning_cost=tuning_cost(results),
         settings=settings,
         over_texts=compared.over_texts,
         ladder=compared.ladder,

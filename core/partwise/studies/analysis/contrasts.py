@@ -20,7 +20,7 @@ from .pairs import Pair, pair
 from .power import detectable_size, needed, seeds_for_equivalence, seeds_for_size
 from .statistics import Array, standard_error
 from .text_noise import text_error
-from .tuned import edge_notes
+from .tuned import choice_error, choice_notes, edge_notes
 from .verdicts import Judged, always_diverged, paired_array, withholds
 
 
@@ -107,6 +107,9 @@ def _reached(asked: Question, judged: Judged, i: int, look: Look, family: Family
     if both.rounding and divergence is None and verdict in ("better", "worse"):
         verdict = "inconclusive"
     said += edge_notes(results, variant)
+    error = choice_error(results, variant.name, both.spread)
+    if verdict in ("better", "worse") and both.seeds:
+        said += choice_notes(results, variant.name, mean(both.differences), error)
     told = replace(
         with_figures(described(asked), judged, i, look),
         p_adjusted=float(judged.tested.p_adjusted[i]) if tested or divergence is not None else None,
@@ -115,6 +118,7 @@ def _reached(asked: Question, judged: Judged, i: int, look: Look, family: Family
         notes=tuple(said),
         p_divergence=None if divergence is None else abs(divergence),
         text_error=text_error(results, variant.name, both.seeds, results.baseline),
+        tuning_error=error,
     )
     return _with_seeds(results, told, both, family)
 

@@ -26,7 +26,8 @@ NoteKind = Literal[
     "not_comparable", "lost_runs", "too_few_seeds", "waiting", "withheld", "no_difference", "rounding", "no_spread",
     "look", "undeclared_look", "changed_question", "same_on_every_seed", "skewed", "unequal_spread",
     "no_smallest_effect", "unequal_trials", "unequal_budget", "adding_seeds", "scope", "floor", "always_diverged",
-    "edge", "one_tuning_seed", "same_texts", "text_noise", "described", "few_texts", "few_sizes", "compute",
+    "edge", "one_tuning_seed", "same_texts", "text_noise", "described", "tuning_noise", "few_texts", "few_sizes",
+    "compute",
 ]  # fmt: skip
 """What a note is about. `scope` is true of any study, and easily forgotten; the others are said where they apply."""
 
@@ -117,6 +118,8 @@ class Contrast:
     """`seeds_needed` with its interval."""
     text_error: float | None = None
     """Standard error of the difference that is due to the text it is measured on; the interval has only the seeds'."""
+    tuning_error: float | None = None
+    """Standard error of the difference that is due to choosing the tuned knob by trials; the interval has it not."""
     equivalence: Needed | None = None
     """For an inconclusive one: seeds that would show equivalence with 80 % power, if there were no difference."""
     size: str | None = None

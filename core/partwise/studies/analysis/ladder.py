@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
 import numpy as np
 
 from partwise.studies.results import Look, Results
+from partwise.wording import joined
 
 from .contrasts import Question
-from .findings import Contrast
+from .findings import Contrast, Note
 from .ladder_findings import LadderFinding, LadderVerdict, Slope, SpeedUp
 from .ladder_verdicts import at_every_size, ladder_words, slopes
 from .over_texts import TextsQuestion
 from .speed_up import Shift, shift_at
 from .statistics import Array
 from .verdicts import Tested, paired_array
+
+_LIMITS = ("edge", "tuning_noise", "floor", "withheld", "lost_runs", "always_diverged", "too_few_seeds", "few_texts")
+"""Kinds of a contrast's notes that a verdict over the sizes must not hide."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,19 @@ def _finding(
         trend=trend,
         p_every=every,
         speed_ups=speed_ups(results, step, look.alpha),
+        notes=tuple(_notes(contrasts)),
     )
+
+
+def _notes(contrasts: Sequence[Contrast]) -> Iterator[Note]:
+    """What limits the verdict at one size or another, each thing once."""
+    places: dict[Note, list[str]] = {}
+    for contrast in contrasts:
+        for note in contrast.notes:
+            if note.kind in _LIMITS:
+                places.setdefault(note, []).append(contrast.size or "")
+    for note, sizes in places.items():
+        yield Note(note.kind, f"at {joined(sizes)}: {note.text}")
 
 
 def speed_ups(results: Results, step: Rung, alpha: float) -> tuple[SpeedUp, ...]:

@@ -17,12 +17,15 @@ the seeds, whatever the losses scatter at each size. The interval is what that t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from .statistics import Array
 
+Curve = Callable[[Array, Array], Array]
+"""As `curve_weights`."""
 STEPS = 8
 """Straight pieces that stand for the curve between two sizes; their error is a 64th of what one piece would make."""
 
@@ -49,21 +52,32 @@ def shift_at(base: Array, variant: Array, base_compute: Array, variant_compute: 
         base_compute, variant_compute: log10, of shape (sizes,), rising.
         at: index of the size, at least 1: of the smallest there is nothing to read.
     """
-    (there, one), (here, other) = _fine(base, base_compute, at), _fine(variant, variant_compute, at)
-    # From the baseline's smallest size, along its curve, to where both stand, and back along the variant's curve.
-    apart = np.concatenate([one - other[..., -1:, :], (one[..., -1:, :] - other[..., ::-1, :])[..., 1:, :]], axis=-2)
-    shift = np.concatenate([there - here[-1], (there[-1] - here[::-1])[1:]])
-    estimate = _crossing(apart.mean(axis=-1), shift, there.size - 1)
-    low, high = _not_rejected(apart, shift, alpha, estimate)
+    apart, shift, middle = path(base, variant, base_compute, variant_compute, at)
+    estimate = crossing(apart.mean(axis=-1), shift, middle)
+    low, high = not_rejected(apart, shift, alpha, estimate)
     return Shift(estimate, low, high, float(shift[0]), float(shift[-1]))
 
 
-def _fine(losses: Array, compute: Array, at: int) -> tuple[Array, Array]:
-    """Of a curve from its smallest size to the one at `at`: points of log compute, and its losses there, by seed."""
-    points = np.append(
-        (compute[:at, None] + np.diff(compute)[:at, None] * np.arange(STEPS) / STEPS).ravel(), compute[at]
+def path(
+    base: Array, variant: Array, base_compute: Array, variant_compute: Array, at: int, curve: Curve | None = None
+) -> tuple[Array, Array, int]:
+    """Differences (..., nodes, n) between the losses that a shift would make equal, the shifts, and the node of none.
+
+    From the baseline's smallest size, along its curve, to where both stand, and back along the variant's curve.
+    """
+    (there, one), (here, other) = (
+        _fine(losses, compute, at, curve or curve_weights)
+        for losses, compute in ((base, base_compute), (variant, variant_compute))
     )
-    return points, np.einsum("pk,...kn->...pn", curve_weights(compute, points), losses)
+    apart = np.concatenate([one - other[..., -1:, :], (one[..., -1:, :] - other[..., ::-1, :])[..., 1:, :]], axis=-2)
+    return apart, np.concatenate([there - here[-1], (there[-1] - here[::-1])[1:]]), there.size - 1
+
+
+def _fine(losses: Array, compute: Array, at: int, curve: Curve) -> tuple[Array, Array]:
+    """Of a curve from its smallest size to the one at `at`: points of log compute, and its losses there, by seed."""
+    between = (compute[:at, None] + np.diff(compute)[:at, None] * np.arange(STEPS) / STEPS).ravel()
+    points = np.append(between, compute[at])
+    return points, np.einsum("pk,...kn->...pn", curve(compute, points), losses)
 
 
 def curve_weights(compute: Array, points: Array) -> Array:
@@ -81,7 +95,7 @@ def curve_weights(compute: Array, points: Array) -> Array:
     return weights
 
 
-def _crossing(apart: Array, shift: Array, middle: int) -> Array:
+def crossing(apart: Array, shift: Array, middle: int) -> Array:
     """Where (..., nodes) passes zero: from the middle on, to the right if it is positive there, else to the left."""
     ahead = apart[..., middle] > 0
     right = _first_not_positive(apart[..., middle:], shift[middle:])
@@ -102,7 +116,7 @@ def _first_not_positive(values: Array, shift: Array) -> Array:
     return np.where(reached.any(axis=-1), there, np.inf)
 
 
-def _not_rejected(apart: Array, shift: Array, alpha: float, estimate: Array) -> tuple[Array, Array]:
+def not_rejected(apart: Array, shift: Array, alpha: float, estimate: Array) -> tuple[Array, Array]:
     """Ends of all shifts at which a t-test over the seeds does not reject that (..., nodes, n) is zero.
 
     Between two nodes a seed's difference is a + u b, so that the test is a quadratic in u: n mean^2 <= t^2 variance.
@@ -137,4 +151,4 @@ def _covariance(a: Array, b: Array) -> Array:
     return ((a - a.mean(-1, keepdims=True)) * (b - b.mean(-1, keepdims=True))).sum(-1) / (n - 1)
 
 
-__all__ = ["Shift", "curve_weights", "shift_at"]
+__all__ = ["Shift", "crossing", "curve_weights", "not_rejected", "path", "shift_at"]

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from math import log
 from typing import Any, Literal
 
+import numpy as np
+
 from partwise.studies.knobs import short_names
 from partwise.studies.results import Drawn, Results, Variant
-from partwise.wording import joined
+from partwise.wording import joined, many
 
 from .findings import Note
 
 OUTERMOST = 0.1
 """Share of a range, at each end, in which a best value is said to be at its end."""
+DRAWS = 4000
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,48 @@ def edge_notes(results: Results, variant: Variant) -> Iterator[Note]:
         yield Note("edge", f"{value}, so that a better one may lie beyond")
 
 
+def choice_error(results: Results, variant: str, sd: float | None) -> float | None:
+    """Standard error of a contrast that is due to choosing the knob's value by trials that scatter as runs do.
+
+    What the choice cost, on average, if the trials' means were the truth and other trials like them had decided; the
+    means are drawn together as far as the scatter explains their differences. It is of variant and baseline together.
+
+    Args:
+        sd: of the paired differences, whose half (in variance) is one run's scatter.
+    """
+    costs = [_cost(results, name, sd) for name in (variant, results.baseline)] if sd else [None]
+    return float(np.sqrt(sum(cost for cost in costs if cost is not None))) if None not in costs else None
+
+
+def _cost(results: Results, variant: str, sd: float) -> float | None:
+    """Mean square of what a choice by other trials would cost."""
+    values: dict[str, list[float]] = {}
+    for trial in results.trials:
+        if trial.variant == variant and trial.state == "done" and trial.metric is not None:
+            values.setdefault(repr(trial.values), []).append(trial.metric)
+    if len(values) < 2:
+        return None
+    sign = 1.0 if results.metric.goal == "min" else -1.0
+    means = sign * np.array([np.mean(of) for of in values.values()])
+    noise = sd**2 / 2 / np.array([len(of) for of in values.values()])
+    explained = min(float(noise.mean() / means.var(ddof=1)), 1.0) if means.var() else 1.0
+    likely = means + explained * (means.mean() - means)
+    drawn = likely + np.sqrt(noise) * np.random.default_rng(0).normal(size=(DRAWS, means.size))
+    return float(np.square(likely[drawn.argmin(axis=-1)] - likely.min()).mean())
+
+
+def choice_notes(results: Results, variant: str, difference: float, error: float | None) -> Iterator[Note]:
+    """About a contrast that was found: that the choice of the knob may have made it."""
+    if error is not None and abs(difference) < 2 * error:
+        seeds = len({t.seed for t in results.trials if t.variant == variant})
+        knobs = joined(short_names(results.tuned_knobs).values())
+        yield Note(
+            "tuning_noise",
+            f"the choice of {knobs} on {many(seeds, 'seed')} alone may make a difference like this (standard error "
+            f"{error:.2g}, which the interval has not)",
+        )
+
+
 def one_seed_decides(results: Results) -> Iterator[Note]:
     """About the study."""
     seeds = {trial.seed for trial in results.trials}
@@ -89,7 +134,8 @@ def one_seed_decides(results: Results) -> Iterator[Note]:
         yield Note(
             "one_tuning_seed",
             f"One seed ({seeds.pop()}) decided which value of {joined(results.tuned_knobs)} each variant has; with "
-            "another the choice may differ. More seeds in the study's tune make it firmer.",
+            "another the choice may differ, and where two values do almost alike a chance choice between them can pass "
+            "for a difference between variants. As many tuning seeds as the comparison has make that rare.",
         )
 
 
@@ -103,4 +149,4 @@ def same_texts(results: Results) -> Iterator[Note]:
         )
 
 
-__all__ = ["Edge", "edge_notes", "edges_of", "one_seed_decides", "same_texts"]
+__all__ = ["Edge", "choice_error", "choice_notes", "edge_notes", "edges_of", "one_seed_decides", "same_texts"]

@@ -10,7 +10,7 @@ from partwise.studies.analysis import analyse
 from partwise.studies.analysis.family import family
 from partwise.studies.analysis.findings import Analysis
 from partwise.studies.analysis.ladder_findings import LadderFinding
-from partwise.studies.results import Results
+from partwise.studies.results import Results, Trial
 
 from ..fake_ladder import FLOPS, SIZES, baseline_curve, noisy, planted, study_of
 
@@ -163,6 +163,32 @@ def test_a_seed_that_is_lost_at_one_size_leaves_the_slope_to_the_others() -> Non
     assert found.slope.units == 5
     assert found.contrasts[1].has("withheld")
     assert found.verdict == "inconclusive", "a size at which the variant lost a run supports no claim for it"
+
+
+def test_what_limits_a_size_is_said_of_the_ladder_and_at_which_sizes() -> None:
+    knob, rates = "trainer.optimizer.lr", [0.001, 0.003, 0.01]
+    results = planted()
+    variants = [
+        v.model_copy(update={"tuned": {knob: 0.01 if v.size in ("1M", "3M") and v.name == "position=rope" else 0.003}})
+        for v in results.variants
+    ]
+    trials = [
+        Trial(variant=v.name, size=v.size, values={knob: rate}, seed=1000, state="done", metric=2.0)
+        for v in variants
+        for rate in rates
+    ]
+    found = analyse(results.model_copy(update={"variants": variants, "trials": trials, "tuned_knobs": {knob: None}}))
+    rope = next(one for one in found.ladder if one.level == "rope")
+    assert [note.kind for note in rope.notes] == ["edge"]
+    assert rope.notes[0].text == (
+        "at 1M and 3M: the best lr of the variant, 0.01, is the largest that was tried, so that a better one may lie "
+        "beyond"
+    )
+    assert "[at 1M and 3M: the best lr of the variant" in found.sentences["position"]
+    rows = [row for row in found.tuning if row.values == {knob: 0.01} and row.variant == "position=rope"]
+    assert {(row.size, row.chosen) for row in rows} == {
+        ("0.1M", False), ("0.3M", False), ("1M", True), ("3M", True),
+    }  # fmt: skip
 
 
 def test_compute_that_was_not_counted_is_estimated_and_said() -> None:

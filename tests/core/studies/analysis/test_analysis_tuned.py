@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 
+import numpy as np
 import pytest
 
 from partwise.studies.analysis import analyse
+from partwise.studies.analysis.tuned import choice_error
 from partwise.studies.report import render
 from partwise.studies.report.report import Report
 from partwise.studies.results import Drawn, Results, Trial
@@ -169,3 +171,42 @@ def test_results_that_name_one_knob_are_read_as_several(study, tmp_path) -> None
         trial["value"] = trial.pop("values")[KNOB]
     assert Results.model_validate(old) == found
     assert Results.model_validate({**old, "tuned_knob": None, "trials": []}).tuned_knobs == {}
+
+
+def test_a_difference_that_a_chance_choice_of_the_knob_can_make_says_so(study) -> None:
+    """Two values that do alike but for what a run scatters; and one far from the others, where nothing is left open."""
+    values = {"base": [2.0, 2.01, 1.99, 2.0, 2.005], "position=a": [1.986, 1.995, 1.977, 1.987, 1.99]}
+    trial = {0.001: 2.4, 0.003: 2.0, 0.01: 2.002}
+    for shift, noisy in ((0.0, True), (0.3, False)):
+        results = tuned(study, {"base": 0.003, "position=a": 0.003}, [*trial])
+        trials = [
+            t.model_copy(update={"metric": trial[t.values[KNOB]] + (shift if t.values[KNOB] == 0.01 else 0.0)})
+            for t in results.trials
+        ]
+        made = study(values, trials=trials, tuned_knobs={KNOB: None}, variants=results.variants)
+        (contrast,) = analyse(made).contrasts
+        assert contrast.verdict == "better"
+        assert contrast.tuning_error is not None
+        assert contrast.has("tuning_noise") == (noisy and abs(contrast.difference) < 2 * contrast.tuning_error)
+        assert (contrast.tuning_error > 1e-4) == noisy
+
+
+def test_what_a_choice_costs_is_what_choosing_again_costs(study) -> None:
+    """By a plain loop over new trials around the same means."""
+    rng, sd, means = np.random.default_rng(0), 0.02, np.array([2.0, 2.01, 2.3])
+    results = study({"base": [2.0, 2.1, 2.2], "position=a": [2.0, 2.1, 2.2]}, tuned_knobs={KNOB: None})
+    trials = [
+        Trial(variant=name, values={KNOB: value}, seed=1000, state="done", metric=mean)
+        for name in ("base", "position=a")
+        for value, mean in zip((1, 2, 3), means, strict=True)
+    ]
+    results = results.model_copy(update={"trials": trials})
+    share = (sd**2 / 2) / means.var(ddof=1)
+    likely = means + share * (means.mean() - means)
+    costs = []
+    for _ in range(20_000):
+        chosen = np.argmin(likely + rng.normal(0, sd / np.sqrt(2), 3))
+        costs.append((likely[chosen] - likely[0]) ** 2)
+    assert choice_error(results, "position=a", sd) == pytest.approx(np.sqrt(2 * np.mean(costs)), rel=0.05)
+    assert choice_error(results, "position=a", None) is None
+    assert choice_error(results.model_copy(update={"trials": []}), "position=a", sd) is None
