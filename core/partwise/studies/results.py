@@ -41,10 +41,21 @@ class Metric(_Facts):
     """Batches it is measured on, spread over the split; None: the whole split."""
     member: str | None = None
     """The member of a mixture that it is measured on; None: all data."""
+    target: float | None = None
+    """Of `steps_to`, `tokens_to` and `seconds_to`: the value that is to be reached while training."""
+    of: Literal["loss", "bits_per_byte"] | None = None
+    """What the target is a value of."""
+
+    @property
+    def amount(self) -> str | None:
+        """`steps`, `tokens` or `seconds` of a metric that counts those to a target; None of any other."""
+        return self.name.removesuffix("_to") if self.target is not None else None
 
     @property
     def label(self) -> str:
-        """For a column heading: `bits per byte (valid)`, `loss (valid, context 256)`."""
+        """For a column heading: `bits per byte (valid)`, `loss (valid, context 256)`, `steps to loss 2 (valid)`."""
+        if self.target is not None:
+            return f"{self.amount} to {str(self.of).replace('_', ' ')} {self.target:g} ({self.split})"
         if judged(self.name):  # by an evaluation, which reads no split
             return self.name.replace("_", " ")
         length = "" if self.context is None else f", context {self.context}"
@@ -126,7 +137,7 @@ class Outcome(_Facts):
     """See `Variant`."""
     state: OutcomeState
     metric: float | None = None
-    """The study's metric after training; None unless done."""
+    """The study's metric after training; None unless done, and where a target was never reached."""
     secondary: dict[str, Figure] = {}
     """What it came to by the study's secondary metrics; empty unless done."""
     stretches: list[tuple[int, float]] = []

@@ -99,7 +99,7 @@ def _last_common_look(
 ) -> tuple[dict[str, dict[int, float]], float] | None:
     """Values of all variants at the last look that all have reached, and its alpha; None before the first."""
     reached = [c.look for c in contrasts]
-    if not reached or any(look is None for look in reached):
+    if not reached or any(look is None for look in reached) or any(c.has("censored") for c in contrasts):
         return None
     last = min(look for look in reached if look is not None)
     seeds = results.seeds[: results.looks[last - 1].seeds] if results.looks else results.seeds

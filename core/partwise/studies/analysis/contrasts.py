@@ -90,8 +90,8 @@ def _reached(asked: Question, judged: Judged, i: int, look: Look, family: Family
     ruled = always_diverged(both.diverged, both.done)
     if ruled is not None and found == "inconclusive":
         verdict = ruled
-        said.append(notes.always_diverged(both.diverged, both.done, ruled, family.contrasts))
-    elif not tested and found == "inconclusive":
+        said.append(notes.always_diverged(both.diverged, both.done, ruled, family.contrasts, both.censored))
+    elif not tested and found == "inconclusive" and not both.censored:
         verdict = "no verdict"
         said.append(notes.too_few_pairs(len(both.seeds)))
     if verdict == "equivalent" and not has_left_floor(results, variant, both):
@@ -100,6 +100,8 @@ def _reached(asked: Question, judged: Judged, i: int, look: Look, family: Family
     if withholds(verdict, both.lost):
         said.append(notes.withheld(verdict, both.lost))
         verdict = "inconclusive"
+    if both.censored:
+        said.append(notes.never_reached(both, results.metric))
     if any(both.lost):
         said.append(notes.lost_runs(both, look.seeds))
     if tested:

@@ -45,7 +45,8 @@ def effect_figures(results: Results, seeds: Sequence[int]) -> list[EffectFigures
             )
             for sign in (1, -1)
         )
-        found.append(EffectFigures(one, None if waits else paired_array(whole), waits, (lost[0], lost[1])))
+        never = results.metric.amount is not None and any(seed not in values[v] for v in one.weights for seed in seeds)
+        found.append(EffectFigures(one, None if waits or never else paired_array(whole), waits, (lost[0], lost[1])))
     return found
 
 

@@ -27,7 +27,7 @@ NoteKind = Literal[
     "look", "undeclared_look", "changed_question", "same_on_every_seed", "skewed", "unequal_spread",
     "no_smallest_effect", "unequal_trials", "unequal_budget", "adding_seeds", "scope", "floor", "always_diverged",
     "edge", "one_tuning_seed", "same_texts", "text_noise", "described", "tuning_noise", "few_texts", "few_sizes",
-    "compute",
+    "compute", "censored",
 ]  # fmt: skip
 """What a note is about. `scope` is true of any study, and easily forgotten; the others are said where they apply."""
 
@@ -57,6 +57,8 @@ class Summary:
     """Sample standard deviation (n - 1); None below two."""
     size: str | None = None
     text: str | None = None
+    never: int = 0
+    """Done without having reached the metric's target; they are in no mean."""
 
 
 @dataclass(frozen=True)

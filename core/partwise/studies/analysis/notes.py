@@ -44,17 +44,31 @@ def withheld(verdict: Verdict, lost: tuple[int, int]) -> Note:
     return Note("withheld", text)
 
 
-def always_diverged(diverged: tuple[int, int], done: tuple[int, int], verdict: Verdict, contrasts: int) -> Note:
-    """A verdict by the rule for runs that always diverge, with the rule's error rate."""
+def always_diverged(
+    diverged: tuple[int, int], done: tuple[int, int], verdict: Verdict, contrasts: int, target: bool = False
+) -> Note:
+    """A verdict by the rule for runs that always diverge (or never reach a target), with the rule's error rate."""
     one, other = (0, 1) if verdict == "worse" else (1, 0)
     runs = diverged[one], done[other]
     single, any_of = (always_diverges_error(*runs, count) for count in (1, contrasts))
     family = f", and of any of {contrasts} variants in at most {any_of:.1%}" if contrasts > 1 and one == 0 else ""
+    alike = "reach it equally often" if target else "are equally stable"
     text = (
-        f"a rule, not a test: where both are equally stable, that happens in at most {single:.1%} of studies{family}, "
+        f"a rule, not a test: where both {alike}, that happens in at most {single:.1%} of studies{family}, "
         "beside the alpha of the tests"
     )
     return Note("always_diverged", text.replace("%", " %"))
+
+
+def never_reached(both: Pair, metric: Metric) -> Note:
+    """Which side reached the target how often."""
+    counts = [f"{done} of {done + never}" for done, never in zip(both.done, both.diverged, strict=True)]
+    label = f"{str(metric.of).replace('_', ' ')} {metric.target:g}"
+    text = (
+        f"{counts[0]} runs of the variant reached {label}, {counts[1]} of the baseline; compared by a rank test, in "
+        "which never is later than any, and not by pairs of seeds"
+    )
+    return Note("censored", text)
 
 
 def lost_runs(both: Pair, seeds: int) -> Note:
@@ -65,6 +79,8 @@ def lost_runs(both: Pair, seeds: int) -> Note:
         for side, lost, diverged in sides
         if lost
     )
+    if both.censored:
+        return Note("lost_runs", f"{said}, and these are not in the comparison")
     if not both.seeds:
         return Note("lost_runs", f"{said}, and no seed was finished by both")
     return Note("lost_runs", f"{said}: the figures cover only the {many(len(both.seeds), 'seed')} that both finished")
@@ -145,6 +161,7 @@ def study_notes(
     """All that apply, the weightiest first."""
     contrasts = list(contrasts)
     return (
+        *_never(results, summaries),
         *_survivors(summaries),
         *_at_floor(results, summaries),
         *_too_few_seeds(results),
@@ -169,6 +186,20 @@ def study_notes(
 def refusal(results: Results) -> tuple[Note, ...]:
     """What is said instead where the metric does not compare the variants."""
     return (Note("not_comparable", f"{why_not_comparable(results.metric.name)}."), *scope(results))
+
+
+def _never(results: Results, summaries: Iterable[Summary]) -> Iterator[Note]:
+    metric = results.metric
+    if metric.amount is None:
+        return
+    few = [f"{s.variant} ({s.never} of {many(s.planned, 'run')})" for s in summaries if s.never]
+    end = f", and never was it by {some_of(few)}" if few else ""
+    told = (
+        f"The target, {str(metric.of).replace('_', ' ')} {metric.target:g}, is taken to be reached on a straight line "
+        f"between two evaluations made while training{end}."
+    )
+    clock = " Seconds are wall time on the machine that trained, whatever else it did meanwhile."
+    yield Note("censored", told + (clock if metric.amount == "seconds" else ""))
 
 
 def _survivors(summaries: Iterable[Summary]) -> Iterator[Note]:

@@ -21,6 +21,8 @@ def estimate(value: float, low: float, high: float, alpha: float, metric: Metric
 
 def unit(metric: Metric) -> str:
     """What follows a figure in a sentence: `bits per byte`, `in loss`."""
+    if metric.amount is not None:
+        return metric.amount
     words = metric.name.replace("_", " ")
     return words if " per " in words else f"in {words}"
 

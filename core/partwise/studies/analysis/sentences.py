@@ -71,8 +71,14 @@ def contrast_clause(contrast: Contrast, results: Results) -> str:
 def _different(c: Contrast, against: str, metric: Metric) -> str:
     if any(note.kind == "always_diverged" for note in c.notes):
         side, other = ("its", "the baseline's") if c.verdict == "worse" else ("the baseline's", "its own")
+        if c.has("censored"):
+            return f"is {c.verdict} than {against}: none of {side} runs reached the target, and all of {other} did"
         return f"is {c.verdict} than {against}: all of {side} runs diverged, and none of {other}"
     if c.p_divergence is not None and (c.p is None or c.p_divergence < c.p):
+        if c.has("censored"):
+            when = "later or less often" if c.verdict == "worse" else "sooner or more often"
+            figures = f"rank test {chance(c.p_divergence)}, {_holm(c)}"
+            return f"is {c.verdict} than {against}: it reaches the target {when} ({figures})"
         share = f"a {'larger' if c.verdict == 'worse' else 'smaller'} share of its runs diverged"
         return f"is {c.verdict} than {against}: {share} (Fisher's exact {chance(c.p_divergence)}, {_holm(c)})"
     assert c.difference is not None
@@ -104,6 +110,8 @@ def _equivalent(c: Contrast, against: str, metric: Metric) -> str:
 
 
 def _inconclusive(c: Contrast, against: str, metric: Metric) -> str:
+    if c.has("censored"):
+        return f"is inconclusive against {against} (rank test {chance(c.p_divergence)}, {_holm(c)})"
     if c.difference is None or c.low is None or c.high is None:
         return f"is inconclusive against {against}"
     if c.has("no_difference", "rounding", "no_spread"):

@@ -22,6 +22,7 @@ def _summary(results: Results, one: Variant) -> Summary:
     variant = one.name
     states = {outcome.seed: outcome.state for outcome in results.of(variant)}
     count = {state: sum(s == state for s in states.values()) for state in ("done", "diverged", "failed")}
+    never = sum(one.state == "done" and one.metric is None for one in results.of(variant))
     values = list(results.values(variant).values())
     planned = len(set(results.seeds) | set(states))
     return Summary(
@@ -35,6 +36,7 @@ def _summary(results: Results, one: Variant) -> Summary:
         sd=_sd(values),
         size=one.size,
         text=one.text,
+        never=never,
     )
 
 

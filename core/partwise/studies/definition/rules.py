@@ -9,7 +9,7 @@ from partwise.recipe import Node, Problem
 from partwise.studies.validity import broken_looks
 
 from .searches import broken_search
-from .study import Study
+from .study import TO_A_TARGET, MetricChoice, Study
 
 Broken = Iterator[tuple[str, Path]]
 """What is wrong, and where."""
@@ -17,7 +17,7 @@ Broken = Iterator[tuple[str, Path]]
 
 def broken_rules(study: Study, node: Node) -> Iterator[Problem]:
     """Every rule that the study breaks, with its place in the file."""
-    for rule in (_design, _metric, _names, _factors, _seeds, _tuning, _looks):
+    for rule in (_design, _metric, _targets, _names, _factors, _seeds, _tuning, _looks):
         for message, path in rule(study):
             yield Problem(message, node.reach(path)[0].head, path)
 
@@ -44,6 +44,32 @@ def _metric(study: Study) -> Broken:
                 f"accuracy is a share of 1, so that {knob} is less than 1, got {given:g}; write 0.05 for 5 %",
                 ("metric", knob),
             )
+
+
+def _targets(study: Study) -> Broken:
+    every: dict[Path, MetricChoice] = {("metric",): study.metric}
+    every |= {("secondary", name): one for name, one in study.secondary.items()}
+    for place, metric in every.items():
+        written = metric.model_fields_set
+        if metric.name not in TO_A_TARGET:
+            for knob in {"target", "of"} & written:
+                yield f"only {', '.join(TO_A_TARGET[:-1])} and {TO_A_TARGET[-1]} have a target", (*place, knob)
+            continue
+        if metric.target is None:
+            yield f'{metric.name} needs a target: {{"name": "{metric.name}", "of": "loss", "target": 2.0}}', place
+        if study.sizes is not None or study.texts:
+            several = "sizes" if study.sizes is not None else "texts"
+            yield f"{several} come to different figures, so that one target asks each another question", place
+        for knob in {"context", "batches", "member"} & written:
+            told = f"{metric.name} reads the evaluations made while training, so that {knob} has no meaning here"
+            yield told, (*place, knob)
+        if metric.split != "valid":
+            yield (
+                f"{metric.name} reads the evaluations made while training, which are on the valid split",
+                (*place, "split"),
+            )
+        if metric.goal == "max":
+            yield "to reach a target with less training is better", (*place, "goal")
 
 
 def _names(study: Study) -> Broken:

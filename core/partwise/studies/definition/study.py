@@ -44,18 +44,20 @@ class Factor(_Choices):
 
 OF_A_SPLIT = ("bits_per_byte", "loss", "perplexity", "accuracy")
 """The metrics that are measured on a split."""
+TO_A_TARGET = ("steps_to", "tokens_to", "seconds_to")
+"""The metrics that say how much training it took to a target."""
 
 
 def _a_metric(value: str) -> str:
-    if value in OF_A_SPLIT or judged(value):
+    if value in (*OF_A_SPLIT, *TO_A_TARGET) or judged(value):
         return value
-    known = f"{', '.join(OF_A_SPLIT)}, or a figure of one of the recipe's evaluations, NAME.FIGURE"
-    raise ValueError(f"unknown metric {value!r}{did_you_mean(value, OF_A_SPLIT)}; there are {known}")
+    known = f"{', '.join([*OF_A_SPLIT, *TO_A_TARGET])}, or a figure of one of the recipe's evaluations, NAME.FIGURE"
+    raise ValueError(f"unknown metric {value!r}{did_you_mean(value, [*OF_A_SPLIT, *TO_A_TARGET])}; there are {known}")
 
 
 MetricName = Annotated[
     str,
-    Field(json_schema_extra={"anyOf": [{"enum": list(OF_A_SPLIT)}, {"pattern": r"^.*\..*$"}]}),
+    Field(json_schema_extra={"anyOf": [{"enum": [*OF_A_SPLIT, *TO_A_TARGET]}, {"pattern": r"^.*\..*$"}]}),
     AfterValidator(_a_metric),
 ]
 
@@ -66,7 +68,12 @@ class MetricChoice(_Choices):
     name: MetricName = "loss"
     """bits_per_byte is the only one of these that compares tokenizers; loss is in nats per token; accuracy is the share
     of tokens to which the model gives the highest probability. Or a figure of one of the recipe's evaluations, as
-    NAME.FIGURE: "cloze.accuracy"."""
+    NAME.FIGURE: "cloze.accuracy". Or how much training it took to a `target`: steps_to, tokens_to, seconds_to."""
+    target: PositiveFloat | None = None
+    """Of steps_to, tokens_to and seconds_to: the value on the valid split that is to be reached while training. A run
+    that never reaches it counts as later than any that does."""
+    of: Literal["loss", "bits_per_byte"] = "loss"
+    """What the target is a value of."""
     split: Literal["train", "valid", "test"] = "valid"
     """The split it is measured on."""
     goal: Literal["min", "max"] | None = None
@@ -90,7 +97,8 @@ class MetricChoice(_Choices):
     def asked(self) -> results.Metric:
         """The metric as runs and results record it. The goal of an evaluation's figure is filled in by `load_study`."""
         goal = self.goal or ("max" if self.name == "accuracy" else "min")
-        return results.Metric(**{**self.model_dump(exclude={"spread"}), "goal": goal})
+        of = self.of if self.name in TO_A_TARGET else None
+        return results.Metric(**{**self.model_dump(exclude={"spread"}), "goal": goal, "of": of})
 
 
 class Rates(_Choices):

@@ -18,7 +18,7 @@ from partwise.errors import PartwiseError
 from partwise.storage.atomic import read_json, write_json
 from partwise.studies.results import Metric, OutcomeState
 
-MEASURED = ("name", "split", "context", "batches")
+MEASURED = ("name", "split", "context", "batches", "member", "target", "of")
 """The fields of a metric that affect its value."""
 JOB = "job.json"
 """Name of the file with the job, in the job's directory."""

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from partwise.errors import InputError, PartwiseError, WorkError
 from partwise.metric_names import LOSS, VALID_LOSS, judged, of_member
+from partwise.runs.metrics import MetricsLog
+from partwise.runs.run import METRICS
 
 from .jobs import Job, JobProgress, JobResult
+from .reaching import Clock, reached, seconds_at
 
 if TYPE_CHECKING:
     from partwise.runs.run import Run
+    from partwise.studies.results import Metric
     from partwise.training.evaluation import Metrics
     from partwise.training.protocols import Progress
     from partwise.workflow import Reopened
@@ -30,7 +34,7 @@ def train_and_measure(job: Job, directory: Path, report: Callable[[JobProgress],
     Raises:
         PartwiseError: the job cannot be done. A run that diverges is a result, not an error.
     """
-    reporter = _Reporter(job, report)
+    reporter = _Reporter(job, directory, report)
     begun = monotonic()
     try:
         run = _trained(job, directory, reporter)
@@ -39,10 +43,11 @@ def train_and_measure(job: Job, directory: Path, report: Callable[[JobProgress],
             raise
         return _diverged(job, directory, str(error))
     value, stretches = _measured(job, directory)
+    never = job.metric.amount is not None and value == math.inf
     result = JobResult(
         identity=job.identity,
         state="done",
-        metric=value,
+        metric=None if never else value,
         measured=job.metric,
         judged_by=job.judged_by,
         stretches=stretches,
@@ -51,7 +56,7 @@ def train_and_measure(job: Job, directory: Path, report: Callable[[JobProgress],
         attempts=job.attempt,
         seconds=round(monotonic() - begun, 3) if reporter.from_the_start else None,
     )
-    if math.isfinite(value):
+    if never or math.isfinite(value):
         return result
     reason = f"{job.metric.label} is {value} after training"
     return result.model_copy(update={"state": "diverged", "metric": None, "stretches": [], "error": reason})
@@ -74,6 +79,8 @@ def _measured(job: Job, directory: Path) -> tuple[float, list[tuple[int, float]]
     from partwise import workflow
 
     metric = job.metric
+    if metric.amount is not None:
+        return _to_target(metric, directory, job), []
     if judged(metric.name):
         return _judged(workflow.reopen(directory, data=job.data), metric.name), []
     figures = workflow.evaluate(
@@ -97,6 +104,19 @@ def _measured(job: Job, directory: Path) -> tuple[float, list[tuple[int, float]]
         )
     known = ", ".join(name for name, value in vars(figures).items() if isinstance(value, float))
     raise InputError(f"there is no metric {metric.name!r}; an evaluation gives {known}")
+
+
+def _to_target(metric: Metric, directory: Path, job: Job) -> float:
+    """Steps, tokens or seconds to the metric's target; infinite if the run never reached it."""
+    from partwise import workflow
+
+    step = reached(metric, MetricsLog(directory / METRICS).all())
+    if metric.name == "steps_to" or step == math.inf:
+        return step
+    if metric.name == "seconds_to":
+        return seconds_at(step, directory)
+    reopened = workflow.reopen(directory, data=job.data)
+    return step * reopened.recipe.trainer.rows_per_update() * reopened.prepare().tokens_per_row
 
 
 def _judged(reopened: Reopened, name: str) -> float:
@@ -138,11 +158,8 @@ def _diverged(job: Job, directory: Path, error: str) -> JobResult:
 
 def _curve(directory: Path, job: Job) -> list[tuple[int, float]]:
     """The metric during training, as (step, value): on its own split if that was evaluated, else on the valid split."""
-    from partwise.runs.metrics import MetricsLog
-    from partwise.runs.run import METRICS
-
     rows = MetricsLog(directory / METRICS).all()
-    name = job.metric.name
+    name = job.metric.of or job.metric.name
     of_splits = [f"{split}_{name}" for split in dict.fromkeys((job.metric.split, "valid"))]
     if job.metric.member is not None:
         of_splits = [of_member(job.metric.member, name)]
@@ -156,17 +173,19 @@ def _curve(directory: Path, job: Job) -> list[tuple[int, float]]:
 class _Reporter:
     """Passes on the progress of a trainer, but not more often than anyone reads it."""
 
-    def __init__(self, job: Job, report: Callable[[JobProgress], None]) -> None:
+    def __init__(self, job: Job, directory: Path, report: Callable[[JobProgress], None]) -> None:
         self._identity = job.identity
         self._report = report
         self._last = -math.inf
         self._evaluated: float | None = None
+        self._clock = Clock(directory)
         self.from_the_start = False
         """Whether this process made the first update."""
 
     def report(self, progress: Progress) -> None:
         self.from_the_start |= progress.step == 1
         evaluated = progress.metrics.get(VALID_LOSS)
+        self._clock.at(progress.step, evaluated is not None)
         now = monotonic()
         if evaluated is None and now - self._last < PAUSE and progress.step < progress.steps:
             return

@@ -30,6 +30,7 @@ from .refusals import (
     refuse_seeds,
     refuse_too_many,
     refuse_unmeasurable,
+    refuse_unreached,
 )
 
 if TYPE_CHECKING:
@@ -253,6 +254,7 @@ def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: L
     if study.study.match is not None and target is not None:
         loaded, matched = match(loaded, target, study.study.match, study.at(("match", "knob")), ledger)
     prepared = ledger.prepared(loaded) if matched else prepared
+    refuse_unreached(study, loaded.recipe)
     refuse_unmeasurable(study, prepared.batches, loaded.recipe.objective)
     evaluations_of(loaded)  # raises if one of them does not suit the model, or is not as it must be
     ledger.quantity(loaded, "parameters")  # raises if a part does not fit with the vocabulary that there is

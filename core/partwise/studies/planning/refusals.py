@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from partwise.parts import ObjectivePart
     from partwise.recipe import Recipe
 
+FEWEST_EVALUATIONS = 4
+"""Made while training, if a target is to be found between them."""
+
 
 def refuse_too_many(seeds: int | tuple[int, ...]) -> None:
     """
@@ -73,6 +76,20 @@ def refuse_other_questions(study: LoadedStudy, recipes: Sequence[Recipe]) -> Non
         raise RejectedError([Problem(told, study.at(place).mark, place)])
 
 
+def refuse_unreached(study: LoadedStudy, recipe: Recipe) -> None:
+    """
+    Raises:
+        RecipeError: the metric is how much training a target took, and the recipe is not evaluated on the way.
+    """
+    metrics = [study.study.metric, *study.study.secondary.values()]
+    if any(one.asked().amount for one in metrics) and recipe.trainer.planned_evaluations() < FEWEST_EVALUATIONS:
+        told = (
+            "when a target is reached is read off the evaluations made while training, and there are "
+            f"{recipe.trainer.planned_evaluations()} of them; set trainer.evaluate_every to less"
+        )
+        raise RejectedError([Problem(told, study.at(("metric", "name")).mark, ("metric", "name"))])
+
+
 def refuse_unmeasurable(study: LoadedStudy, batches: Batches, objective: ObjectivePart) -> None:
     """
     Raises:
@@ -80,14 +97,15 @@ def refuse_unmeasurable(study: LoadedStudy, batches: Batches, objective: Objecti
             or the objective rules the metric out.
     """
     metric = study.study.metric
+    figure = metric.of if metric.asked().amount else metric.name
     tuned_on: tuple[Split, ...] = ("valid",) if study.study.tune else ()
     try:
         if metric.context is not None:
             batches = batches.of_length(metric.context)
         for split in dict.fromkeys((metric.split, *tuned_on)):
             batches.evaluation(split, 1)
-            _refuse_metric(metric.name, measured_on(batches.encoded[split], metric.member))
-        if metric.name == "bits_per_byte" and not objective.likelihood:
+            _refuse_metric(figure, measured_on(batches.encoded[split], metric.member))
+        if figure == "bits_per_byte" and not objective.likelihood:
             raise InputError(
                 f"there are no bits per byte: the objective {objective.name!r} scores only some of the tokens; "
                 "compare the loss"
@@ -134,4 +152,5 @@ __all__ = [
     "refuse_seeds",
     "refuse_too_many",
     "refuse_unmeasurable",
+    "refuse_unreached",
 ]

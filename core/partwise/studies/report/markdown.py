@@ -130,7 +130,9 @@ def _run(run: object, places: int) -> str:
 
     if not isinstance(run, Outcome):
         return numbers.NONE
-    return numbers.fixed(run.metric, places) if run.metric is not None else run.state
+    if run.metric is None:
+        return "never" if run.state == "done" else run.state
+    return numbers.fixed(run.metric, places)
 
 
 def _tuning(report: Report) -> list[str]:

@@ -82,9 +82,10 @@ def footnotes(r: Results, analysis: Analysis, rows: Sequence[VariantRow]) -> lis
     contrasts, notes = len(analysis.contrasts), list[str]()
     effects = family(r) - contrasts
     if any(row.survivors for row in rows):
+        never = "never reached the target, " if r.metric.amount else ""
         notes.append(
-            f"{SURVIVORS} Mean over the runs that finished; those that diverged or failed are not in it, and count "
-            "against the variant."
+            f"{SURVIVORS} Mean over the runs that finished; those that {never}diverged or failed are not in it, and "
+            "count against the variant."
         )
     if contrasts:
         looks = " at the level of the look" if r.looks else ""

@@ -53,12 +53,12 @@ class VariantRow:
     @property
     def lost(self) -> int:
         """Runs that have no figure, and never will."""
-        return self.summary.diverged + self.summary.failed
+        return self.summary.diverged + self.summary.failed + self.summary.never
 
     @property
     def survivors(self) -> bool:
         """Whether the mean leaves out runs that count against the variant."""
-        return self.lost > 0 and self.summary.done > 0
+        return self.lost > 0 and self.summary.mean is not None
 
     @property
     def done(self) -> str:
@@ -70,7 +70,7 @@ class VariantRow:
     def not_done(self) -> list[str]:
         """`1 diverged` and the like."""
         s = self.summary
-        counts = ((s.diverged, "diverged"), (s.failed, "failed"), (s.waiting, "waiting"))
+        counts = ((s.never, "never"), (s.diverged, "diverged"), (s.failed, "failed"), (s.waiting, "waiting"))
         return [f"{count} {state}" for count, state in counts if count]
 
     @property
@@ -169,7 +169,8 @@ class VariantRow:
         facts += [f"p {numbers.p_value(c.p)}, adjusted {self.p}"] if spread and c.p is not None else []
         equivalence = c.p_equivalent if spread else None
         facts += [f"p of equivalence {numbers.p_value(equivalence)}"] if equivalence is not None else []
-        facts += [f"p of diverging {numbers.p_value(c.p_divergence)}"] if c.p_divergence is not None else []
+        of = "of the rank test" if c.has("censored") else "of diverging"
+        facts += [f"p {of} {numbers.p_value(c.p_divergence)}"] if c.p_divergence is not None else []
         facts += [f"correlation by seed {numbers.fixed(c.correlation, 2)}"] if c.correlation is not None else []
         return "; ".join([*facts, f"verdict: {c.verdict}", *self.settings, *([printable(c.note)] if c.notes else [])])
 

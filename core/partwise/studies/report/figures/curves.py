@@ -46,12 +46,12 @@ def learning_curves(results: Results) -> Curves | None:
     keys = [(one.name, one.style) for one in shown]
     # Evaluations in training are on the valid split, at the length trained on, whatever the metric is.
     split = "" if judged(results.metric.name) else " (valid)"
-    while_training = f"{results.metric.name.replace('_', ' ')} while training{split}"
+    while_training = f"{(results.metric.of or results.metric.name).replace('_', ' ')} while training{split}"
     drawn = [Panel(while_training, (*broken, *shown), "step", heights=heights)]
     apart = _apart(results)
     if apart:
         late = within_reach(_late([point for one in apart for point in one.points], EARLY_APART), 0.0)
-        band = results.metric.smallest_effect or 0.0
+        band = 0.0 if results.metric.amount else results.metric.smallest_effect or 0.0
         drawn.append(Panel(f"difference from {results.baseline}", apart, "step", heights=late, band=band))
     caption = (
         f"{CAPTION}; that of the differences, which are paired by seed, without the first quarter."
@@ -67,7 +67,7 @@ def learning_curves(results: Results) -> Curves | None:
 def _ends_elsewhere(results: Results) -> str:
     """Why a curve does not end at the figure in the table, where it does not."""
     ends = [(run.curve[-1][1], run.metric) for run in results.outcomes if run.metric is not None and run.curve]
-    if all(abs(end - metric) <= 1e-6 * abs(metric) for end, metric in ends):
+    if results.metric.amount or all(abs(end - metric) <= 1e-6 * abs(metric) for end, metric in ends):
         return ""
     m = results.metric
     texts = f"all of the {m.split} split" if m.batches is None else f"{m.batches} batches of the {m.split} split"

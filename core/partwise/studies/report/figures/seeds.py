@@ -57,7 +57,7 @@ def seed_lines(results: Results, sds: dict[str, float | None]) -> Markup:
 def _scale(values: dict[str, dict[int, float]], baseline: str, left: float, right: float) -> Scale:
     """Around all variants, except those so far from the others that they would leave them no room."""
     every = [value for own in values.values() for value in own.values()]
-    centre = sorted(values[baseline].values() or every)
+    centre = sorted(values[baseline].values() or every) or [0.0]
     middle = centre[len(centre) // 2]
     extents = [max(abs(value - middle) for value in own.values()) for own in values.values() if own]
     reach = reach_of(extents)
@@ -108,8 +108,9 @@ def _beyond(drawing: Drawing, values: Sequence[float], along: Scale, y: float) -
 
 
 def _lost(results: Results, variant: str) -> str:
-    states = [outcome.state for outcome in results.of(variant)]
-    return ", ".join(f"{states.count(s)} {s}" for s in ("diverged", "failed", "waiting") if s in states)
+    never = "never"
+    states = [never if run.state == "done" and run.metric is None else run.state for run in results.of(variant)]
+    return ", ".join(f"{states.count(s)} {s}" for s in (never, "diverged", "failed", "waiting") if s in states)
 
 
 def _description(values: dict[str, dict[int, float]]) -> str:
