@@ -14,7 +14,6 @@ import threading
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from itertools import pairwise
 from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -27,6 +26,7 @@ from partwise.data import Marks
 
 from . import family_marks, restoring
 from .added_tokens import AddedToken, AddedTokens
+from .merge_steps import merge_steps
 from .patterns import LONGEST_SPACE, PATTERNS, whole_pattern
 from .table import Ids, TokenTable, joined, without_surrogates
 
@@ -125,17 +125,8 @@ class BytePairTokenizer(TokenTable):
         return ids
 
     def merge_steps(self, text: str) -> list[tuple[str, list[list[str]]]]:
-        """Each word that the text is split into, with its pieces at first, which are bytes, and after each merge.
-
-        Of all neighbours that can be joined, those are whose union has the lowest rank. What is not a whole character
-        is written in hexadecimal. A word that is a token as it is becomes one at once, so it may have other merges than
-        those that made it one in training.
-        """
-        ranks = {token: rank for rank, token in enumerate(self._tokens) if token is not None}
-        words = regex.findall(whole_pattern(self._pattern), self._normalized(without_surrogates(text)))
-        return [
-            (word, [[_readable(piece) for piece in step] for step in _merged(word.encode(), ranks)]) for word in words
-        ]
+        """Each word that the text is split into, with its pieces at first, which are bytes, and after each merge."""
+        return merge_steps(self._normalized(without_surrogates(text)), self._pattern, self._tokens)
 
     def _encoded_array(self, text: str) -> Ids:
         if _has_long_space(text):
@@ -218,28 +209,6 @@ def _table(pattern: str, ranks: dict[bytes, int]) -> tiktoken.Encoding:
     # The thread that uses it first is served before the others, which is worst if it encodes at the same time as they.
     table.encode_ordinary(" a 1!  \n")
     return table
-
-
-def _merged(word: bytes, ranks: Mapping[bytes, int]) -> list[list[bytes]]:
-    """The pieces of a word before the first merge, and after each."""
-    pieces = [bytes([byte]) for byte in word]
-    steps, never = [pieces], 1 << 62
-    while len(pieces) > 1:
-        unions = [ranks.get(left + right, never) for left, right in pairwise(pieces)]
-        best = min(unions)
-        if best == never:
-            break
-        at = unions.index(best)
-        pieces = [*pieces[:at], pieces[at] + pieces[at + 1], *pieces[at + 2 :]]
-        steps.append(pieces)
-    return steps
-
-
-def _readable(piece: bytes) -> str:
-    try:
-        return piece.decode()
-    except UnicodeDecodeError:
-        return " ".join(f"{byte:02x}" for byte in piece)
 
 
 def _has_long_space(text: str) -> bool:
