@@ -1,3 +1,5 @@
+from .compiled import PAYS_FROM as PAYS_FROM
+from .compiled import compile_steps as compile_steps
 from .decoder import Decoder as Decoder
 from .generate import generate_text as generate_text
 from .generate import generate_texts as generate_texts

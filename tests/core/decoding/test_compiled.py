@@ -1,0 +1,106 @@
+"""A compiled decode step writes what the plain one writes, for every shape of state, in one graph for all lengths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from partwise import InputError
+from partwise.assembly.build import assemble
+from partwise.data import IGNORED, Batch
+from partwise.decoding import Decoder, compile_steps
+from partwise.modules import Model
+from partwise.parts import ModelPart, ModelSite, resolve_part
+
+V, WIDTH = 23, 16
+MIXERS: dict[str, Any] = {
+    "attention": {"use": "multi_head", "heads": 2},
+    "grouped heads in a window": {"use": "multi_head", "heads": 4, "kv_heads": 2, "window": 4},
+    "lstm": "lstm",
+    "gated linear attention": {"use": "gated_linear_attention", "heads": 2},
+    "mamba2": {"use": "mamba2", "head_width": 8},
+}
+
+
+def language_model(mixer: Any, position: Any = "rope") -> Model:
+    blocks = [{"use": "pre_norm", "mixer": mixer, "feedforward": "gelu"}]
+    return made({"use": "language_model", "context": 12, "position": position, "blocks": blocks})
+
+
+def made(choice: dict[str, Any]) -> Model:
+    model = assemble(resolve_part(ModelPart, {"width": WIDTH, "depth": 2, **choice}), ModelSite(V), seed=3)
+    model.eval()
+    return model
+
+
+def written(model: Model, prompt: Batch, steps: int = 14) -> Tensor:
+    """The logits of each step; more steps than there is room, so that the window starts anew."""
+    decoder = Decoder(model, prompt, end=-1, room=10)
+    found = [decoder.logits]
+    for step in range(steps):
+        if step == 3:
+            decoder.reorder(torch.arange(len(prompt.tokens)).flip(0))
+        decoder.advance(decoder.logits.argmax(-1))
+        found.append(decoder.logits)
+    return torch.stack(found)
+
+
+def prompts(padded: bool) -> Batch:
+    tokens = torch.randint(V, (2, 5), generator=torch.Generator().manual_seed(0))
+    padding = torch.ones_like(tokens, dtype=torch.bool)
+    padding[0, :2] = False
+    return Batch(tokens, torch.full_like(tokens, IGNORED), padding if padded else None)
+
+
+@pytest.mark.parametrize("padded", [False, True], ids=["rows of one length", "padded rows"])
+@pytest.mark.parametrize("mixer", MIXERS)
+def test_one_graph_writes_what_the_plain_step_writes(mixer: str, padded: bool) -> None:
+    torch.compiler.reset()
+    model = language_model(MIXERS[mixer], "rope" if "heads" in MIXERS[mixer] and "gated" not in mixer else "learned")
+    plain = written(model, prompts(padded))
+    compile_steps(model, "eager")
+    assert torch.allclose(written(model, prompts(padded)), plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("position", ["learned", "sinusoidal", "alibi", "t5_bias", "none"])
+def test_positions_are_those_of_the_newest_token(position: str) -> None:
+    torch.compiler.reset()
+    model = language_model(MIXERS["attention"], position)
+    plain = written(model, prompts(padded=True))
+    compile_steps(model, "eager")
+    assert torch.allclose(written(model, prompts(padded=True)), plain, atol=1e-5)
+
+
+def test_it_is_compiled_once_for_all_lengths() -> None:
+    torch.compiler.reset()
+    model = language_model(MIXERS["attention"])
+    compile_steps(model, "eager")
+    with torch._dynamo.config.patch(recompile_limit=1, fail_on_recompile_limit_hit=True):
+        written(model, prompts(padded=False), steps=5)
+
+
+def test_a_step_that_is_no_single_graph_is_told_in_a_line() -> None:
+    class Printing(torch.nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            torch._dynamo.graph_break()
+            return x
+
+    torch.compiler.reset()
+    model = language_model(MIXERS["attention"])
+    model.stack.final_norm = Printing()  # type: ignore[attr-defined]
+    compile_steps(model, "eager")
+    with pytest.raises(InputError, match="cannot be compiled"):
+        written(model, prompts(padded=False), steps=1)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("mixer", MIXERS)
+def test_kernels_write_what_the_plain_step_writes(mixer: str) -> None:
+    torch.compiler.reset()
+    model = language_model(MIXERS[mixer], "rope" if "heads" in MIXERS[mixer] and "gated" not in mixer else "learned")
+    plain = written(model, prompts(padded=True))
+    compile_steps(model)
+    assert torch.allclose(written(model, prompts(padded=True)), plain, atol=1e-5)
