@@ -61,8 +61,22 @@ def rows() -> list[Row]:
             9,
             training.hugging_face_exact,
         ),
-        Row(
-            "generate", "cached generation, batch 1", f"{hugging_face} generate", "tokens/s", 2.0, 7, generation.cached
+        *(
+            Row(
+                f"generate{name}",
+                f"cached generation, {what}",
+                f"{hugging_face} generate",
+                "tokens/s",
+                wanted,
+                7,
+                prepare,
+            )
+            for name, what, wanted, prepare in (
+                ("", "batch 1", 2.0, generation.plain),
+                ("-compiled", "compiled, batch 1", 4.0, generation.compiled),
+                ("-compiled-384", "compiled, batch 1, width 384", 4.0, generation.compiled_larger),
+                ("-compiled-16", "compiled, batch 16", 4.0, generation.compiled_many),
+            )
         ),
         Row("bpe-train", "BPE training, 10 MB", f"{tokenizers} BpeTrainer", "MB/s", 1.0, 3, tokenizing.training),
         Row("bpe-encode", "BPE encoding, 10 MB", f"{tokenizers} encode", "MB/s", 10.0, 3, tokenizing.encoding),

@@ -149,7 +149,7 @@ def _compile_if_it_pays(reopened: Reopened, wanted: bool | None, steps: int) -> 
 
     if wanted or (wanted is None and steps >= PAYS_FROM):
         write("compiling the decode step, which takes a while", err=True)
-        compile_steps(reopened.model)
+        compile_steps(reopened.model, say=lambda line: write(f"note: {line}", err=True))
 
 
 def _check_options(

@@ -8,12 +8,12 @@ up to the newest token only, and nothing is computed for room that is not filled
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from partwise.errors import InputError
 from partwise.modules.protocols import Model
 from partwise.modules.states import Decoding, State
 
@@ -23,39 +23,44 @@ PAYS_FROM = 50_000
 with widths of 128 and 384, where a graph saves some 0.7 ms a step."""
 
 
-def compile_steps(model: Model, compiler: Compiler = "inductor") -> None:
+def compile_steps(
+    model: Model, compiler: Compiler = "inductor", say: Callable[[str], None] = lambda line: None
+) -> None:
     """From now on the model's decode steps are one graph, made at the first of them.
+
+    A step that cannot be one graph (PyTorch's own LSTM), or for which there is no C++ compiler, stays as it is.
 
     Args:
         compiler: inductor makes kernels; eager runs PyTorch's own, to see whether there is one graph at all.
+        say: is told why, if it stays as it is.
     """
-    model.step = CompiledStep(model, compiler)  # type: ignore[method-assign]
+    model.step = CompiledStep(model, compiler, say)  # type: ignore[method-assign]
 
 
 class CompiledStep:
     """`model.step`, compiled."""
 
-    def __init__(self, model: Model, compiler: Compiler) -> None:
+    def __init__(self, model: Model, compiler: Compiler, say: Callable[[str], None]) -> None:
         self._plain = type(model).step.__get__(model)
-        self._graph = torch.compile(self._step, backend=compiler, fullgraph=True, dynamic=True)
+        self._say = say
+        self._graph: Callable[..., Tensor] | None = torch.compile(
+            self._step, backend=compiler, fullgraph=True, dynamic=True
+        )
 
     def __call__(self, tokens: Tensor, decoding: Decoding) -> Tensor:
-        """
-        Raises:
-            InputError: it cannot be one graph, or there is no compiler.
-        """
-        given = (decoding.padding, decoding.positions, decoding.memory, decoding.memory_padding)
-        if decoding.length < 2:  # 0 and 1 are no symbols, and would each have a graph of their own
+        # 0 and 1 are no symbols, and would each have a graph of their own.
+        if self._graph is None or decoding.length < 2:
             return self._plain(tokens, decoding)
+        given = (decoding.padding, decoding.positions, decoding.memory, decoding.memory_padding)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what the compiler says of itself
-                logits: Tensor = self._graph(tokens, decoding.length, decoding.room, decoding.states, *given)
-        except (torch._dynamo.exc.TorchDynamoException, torch._inductor.exc.InductorError) as error:
+                logits = self._graph(tokens, decoding.length, decoding.room, decoding.states, *given)
+        except torch._dynamo.exc.TorchDynamoException as error:  # raised before the step has changed anything
+            self._graph = None
             reason = str(error).strip().partition("\n")[0]
-            raise InputError(
-                f"the model's decode step cannot be compiled ({reason}); generate without compiling"
-            ) from error
+            self._say(f"the decode step stays as it is, for it cannot be compiled: {reason}")
+            return self._plain(tokens, decoding)
         decoding.advance()
         return logits
 
