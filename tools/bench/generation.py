@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from measuring import Measure, Pair, one_by_one
@@ -39,7 +40,7 @@ class Shape:
         model.eval()
         return model
 
-    def theirs(self):  # type: ignore[no-untyped-def]
+    def theirs(self) -> Any:
         """A GPT-2 of transformers, of the same size."""
         from transformers import GPT2Config, GPT2LMHeadModel
 
