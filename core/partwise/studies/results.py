@@ -202,8 +202,8 @@ class Outcome(_Facts):
         return self.variant + at_setting(self.size, self.text)
 
     def by(self, name: str, metric: Metric) -> Outcome:
-        """The same run as a secondary metric judges it: without a figure if it never came to its target; diverged, if it
-        came to no finite figure."""
+        """The same run as a secondary metric judges it: without a figure if it never reached the metric's target, and
+        diverged if it came to no finite figure."""
         blank: dict[str, Any] = {"metric": None, "stretches": [], "curve": [], "secondary": {}}
         found = self.secondary.get(name)
         if found is not None and self.state == "done":
