@@ -12,10 +12,11 @@ import click
 from . import options
 from .output import heading, paragraph, print_json, said, show_columns, write
 from .text import visible
-from .verdicts import notes, show_verdicts
+from .verdicts import notes, secondary, show_reports, show_verdicts
 
 if TYPE_CHECKING:
     from partwise.studies.analysis import Analysis
+    from partwise.studies.definition.settings import Setting
     from partwise.studies.directories import StudyDirectories
     from partwise.studies.execution.engine import EnginePart
     from partwise.studies.planning.plan import Plan
@@ -152,7 +153,10 @@ def _show_status(plan: Plan, where: StudyDirectories, as_json: bool) -> None:
         return
     heading(f"{plan.study.study.name} in {where.out}")
     header = ("variant", "done", "diverged", "failed", "waiting")
-    show_columns(_states(plan, outcomes), header=header, right=(1, 2, 3, 4), wraps=0)
+    for setting in plan.settings:
+        if setting.levels:
+            write(f"{setting.words.strip()}:")
+        show_columns(_states(plan, outcomes, setting), header=header, right=(1, 2, 3, 4), wraps=0)
     if stamp is not None and not stamp.tells(results):
         paragraph(
             f"\nreport: out of date: {where.out / 'report.html'} tells {stamp.words}; now there are results "
@@ -160,10 +164,12 @@ def _show_status(plan: Plan, where: StudyDirectories, as_json: bool) -> None:
         )
 
 
-def _states(plan: Plan, outcomes: list[Outcome]) -> list[tuple[str, ...]]:
+def _states(plan: Plan, outcomes: list[Outcome], setting: Setting) -> list[tuple[str, ...]]:
     rows = []
     for variant in plan.variants:
-        states = [outcome.state for outcome in outcomes if outcome.variant == variant.name]
+        if variant.setting is not setting:
+            continue
+        states = [outcome.state for outcome in outcomes if outcome.key == variant.key]
         rows.append((variant.name, *(str(states.count(one)) for one in STATES)))
     return rows
 
@@ -182,9 +188,10 @@ def _show_end(results: Results, where: StudyDirectories, again: str, as_json: bo
     failed = [outcome for outcome in results.outcomes if outcome.state == "failed"]
     if failed:
         write(f"\n{len(failed)} of {len(results.outcomes)} runs failed:")
-        show_columns([(f"  {one.variant}, seed {one.seed}", one.error or "") for one in failed[:20]])
+        show_columns([(f"  {one.title}, seed {one.seed}", one.error or "") for one in failed[:20]])
         write(f"\nnext:   {again} --retry-failed")
-    write(f"\nreport: {files[0]}")
+    write()
+    show_reports(files)
 
 
 def _verdicts(analysis: Analysis) -> dict[str, Any]:
@@ -193,5 +200,6 @@ def _verdicts(analysis: Analysis) -> dict[str, Any]:
     return {
         "sentences": analysis.sentences,
         "contrasts": [{**asdict(contrast), "note": contrast.note} for contrast in analysis.contrasts],
+        "secondary": secondary(analysis),
         "notes": notes(analysis),
     }

@@ -8,7 +8,7 @@ import click
 
 from . import options
 from .output import print_json, write
-from .verdicts import notes, show_verdicts
+from .verdicts import notes, secondary, show_reports, show_verdicts
 
 
 @click.command("report")
@@ -37,8 +37,8 @@ def command(study: Path, as_json: bool) -> None:
         write(f"note: the report in {directory} was out of date: it told {before.words}", err=True)
     files = write_report(results, directory, analysis)
     if as_json:
-        sentences, names = analysis.sentences, [str(file) for file in files]
-        print_json({"study": results.study, "sentences": sentences, "notes": notes(analysis), "files": names})
+        told = {"sentences": analysis.sentences, "secondary": secondary(analysis), "notes": notes(analysis)}
+        print_json({"study": results.study, **told, "files": [str(file) for file in files]})
         return
     show_verdicts(results, analysis)
-    write(f"report: {files[0]}")
+    show_reports(files)

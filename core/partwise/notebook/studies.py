@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from partwise.studies.analysis import Analysis
     from partwise.studies.execution.jobs import Job, JobProgress, JobResult
+    from partwise.studies.report.report import Report
+    from partwise.studies.report.tables import Table
     from partwise.studies.results import Results
 
 Say = Callable[[str], None]
@@ -43,18 +45,31 @@ class StudyResult:
         """A row per run: its variant, seed and sizes, and what was measured. The same as results.csv."""
         from partwise.studies.report.tables import results_table
 
-        return _frame(*results_table(self._told()))
+        return self._by_setting(results_table)
 
     def summary(self) -> pandas.DataFrame:
         """A row per variant: its mean and its difference from the baseline. The same as summary.csv."""
         from partwise.studies.report.tables import summary_table
 
-        return _frame(*summary_table(self._told()))
+        return self._by_setting(summary_table)
 
-    def _told(self) -> Any:
+    def _by_setting(self, table: Callable[[Report], Table]) -> pandas.DataFrame:
+        """The table; of a study with several settings, those of all of them, one below the other."""
+        import pandas
+
+        from partwise.studies.analysis import analyse
+        from partwise.studies.analysis.apart import apart
         from partwise.studies.report.report import Report
 
-        return Report(self.results, self.analysis)
+        settings = self.results.settings
+        if len(settings) == 1:
+            return _frame(*table(Report(self.results, self.analysis)))
+        reports = [Report(one, analyse(one)) for _, one in apart(self.results)]
+        tables = [
+            _frame(*table(report)).assign(size=size, text=text)
+            for (size, text), report in zip(settings, reports, strict=True)
+        ]
+        return pandas.concat(tables, ignore_index=True)
 
     def __repr__(self) -> str:
         states = [outcome.state for outcome in self.results.outcomes]

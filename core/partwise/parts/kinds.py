@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import PositiveInt
 
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     )
     from partwise.training import Schedule, Tracker, Trainer
 
+_P = TypeVar("_P", bound=Part)
 _LAYER = LayerSite(width=16, layer=1, depth=2, context=16)
 """Where the contract tests build the parts of a layer."""
 
@@ -405,6 +406,24 @@ class SchedulePart(Part):
         return {"trainer": ScheduleSite(steps=20)}
 
 
+def _stretched(part: _P, share: float) -> _P:
+    """A part whose knobs that count updates are so many times what they were, and those of the parts in it."""
+    changed: dict[str, Any] = {}
+    for knob in type(part).model_fields:
+        value = getattr(part, knob)
+        if knob in part.in_updates:
+            counts = [max(1, round(one * share)) if one else one for one in _listed(value)]
+            changed[knob] = tuple(counts) if isinstance(value, tuple) else counts[0]
+        elif any(isinstance(one, Part) for one in _listed(value)):
+            parts = [_stretched(one, share) if isinstance(one, Part) else one for one in _listed(value)]
+            changed[knob] = tuple(parts) if isinstance(value, tuple) else parts[0]
+    return part.model_copy(update=changed)
+
+
+def _listed(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
 class TrainerPart(Part):
     """Runs the training of a model."""
 
@@ -438,6 +457,22 @@ class TrainerPart(Part):
         """Updates of the weights in a whole training; None (unless overridden) if that is not known beforehand, in
         which case a study knows neither the tokens of a run nor how long it takes."""
         return None
+
+    def of_length(self, updates: int) -> Self:
+        """This trainer, but with so many updates in a whole training: every knob that counts updates, its own and its
+        parts' (see `in_updates`), is scaled alike, so that a warm-up stays the share that it was.
+
+        Raises:
+            PartError: it does not say which of its knobs these are.
+        """
+        planned = self.planned_updates()
+        found = self if planned is None else _stretched(self, updates / planned)
+        if found.planned_updates() != updates:
+            raise PartError(
+                f"the trainer {self.name!r} does not say which of its knobs count updates (`in_updates`), so that the "
+                "length of its training cannot be chosen"
+            )
+        return found
 
     def longer(self, updates: int, schedule: Literal["anew", "on"]) -> Self:
         """A trainer that makes the updates of this one and then so many more, so that a finished run can go on.

@@ -154,6 +154,10 @@ class Part(Documented):
         """Tensors to call the built module with in contract tests; a kind of your own needs this if it has modules."""
         return None
 
+    in_updates: ClassVar[tuple[str, ...]] = ()
+    """Knobs of a trainer, and of the parts in it, that count updates of the weights: whole numbers, or arrays of them.
+    A training of another length scales them all alike; null stays null."""
+
     builds_module: ClassVar[bool] = False
     """Whether what its parts build must be a `torch.nn.Module`. Kinds say this, not parts."""
 

@@ -62,7 +62,7 @@ def ablate(
 
     tune = plan.study.study.tune
     if tune is not None:
-        tuning = [one.job for one in book.trials if only in (None, one.variant.name)]
+        tuning = [one.job for one in book.trials if only is None or one.variant.called(only)]
         saving.note(f"tuning {joined(tune.by_path)}: {len(tuning)} trials")
         run(tuning)
         book.settle()
@@ -93,7 +93,7 @@ def _provenance(plan: Plan, earlier: Results | None, command: str) -> dict[str, 
     found = origin(command)
     if earlier is not None and "started" in earlier.provenance:
         found["started"] = earlier.provenance["started"]
-    hashes = {one.name: one.data_hash for one in plan.variants}
+    hashes = {one.title: one.data_hash for one in plan.variants}
     same = len(set(hashes.values())) == 1
     return {
         **found,

@@ -46,10 +46,10 @@ def seen_before(earlier: Results | None, now: Results, directory: Path) -> list[
     if earlier is None:
         return []
     counts, runs = {*earlier.seen}, {run.identity for run in now.outcomes}
-    for variant, looks in verdicts_given(earlier, directory).items():
+    for key, looks in verdicts_given(earlier, directory).items():
         for count in looks:
             seeds = earlier.seeds[:count]
-            both = {run.identity for run in earlier.outcomes if run.variant in (variant, earlier.baseline)
+            both = {run.identity for run in earlier.outcomes if run.key in (key, earlier.against(key))
                     and run.seed in seeds}  # fmt: skip
             if both <= runs:
                 counts.add(count)
@@ -62,10 +62,10 @@ def revised_before(earlier: Results | None, now: Results, directory: Path) -> li
         return []
     if not verdicts_given(earlier, directory):
         return earlier.revised
-    changed = [*_recipe(earlier, now), *asked_otherwise(earlier, now), *_seeds(earlier, now)]
+    changed = [*_recipe(earlier, now), *asked_otherwise(earlier, now), *_secondary(earlier, now), *_seeds(earlier, now)]
     for word, first, then in (("left out", earlier, now), ("added", now, earlier)):
-        names = {variant.name for variant in then.variants}
-        only = [variant.name for variant in first.variants if variant.name not in names]
+        keys = {variant.key for variant in then.variants}
+        only = [variant.title for variant in first.variants if variant.key not in keys]
         if only:
             changed.append(f"{word}: {', '.join(only)}")
     return [*earlier.revised, *(one for one in changed if one not in earlier.revised)]
@@ -75,10 +75,15 @@ def _compares_the_same(earlier: Results, now: Results) -> bool:
     """Whether a variant is compared in both, by the same runs or by its name; else it is another study, whatever its
     name."""
     runs = {run.identity for run in now.outcomes}
-    names = {variant.name for variant in now.variants if variant.name != now.baseline}
-    return any(
-        run.identity in runs or run.variant in names for run in earlier.outcomes if run.variant != earlier.baseline
-    )
+    keys = {variant.key for variant in now.variants if variant.name != now.baseline}
+    return any(run.identity in runs or run.key in keys for run in earlier.outcomes if run.variant != earlier.baseline)
+
+
+def _secondary(earlier: Results, now: Results) -> list[str]:
+    """Secondary metrics that were added, left out or changed."""
+    first, then = ({name: one.label for name, one in of.secondary.items()} for of in (earlier, now))
+    names = [name for name in {**first, **then} if first.get(name) != then.get(name)]
+    return [f"{name}: {first.get(name, 'not measured')}, then {then.get(name, 'not measured')}" for name in names]
 
 
 def _seeds(earlier: Results, now: Results) -> list[str]:
@@ -112,8 +117,8 @@ def no_longer_there(earlier: Results | None, now: Results) -> list[str]:
     states = {outcome.identity: outcome.state for outcome in now.outcomes}
     done = [outcome.identity for outcome in earlier.outcomes if outcome.state == "done"]
     gone = sum(states.get(identity) == "waiting" for identity in done)
-    names = {variant.name for variant in now.variants}
-    same = [one for one in earlier.outcomes if one.state == "done" and one.variant in names and one.seed in now.seeds]
+    keys = {variant.key for variant in now.variants}
+    same = [one for one in earlier.outcomes if one.state == "done" and one.key in keys and one.seed in now.seeds]
     other = sum(one.identity not in states for one in same)
     sentences = []
     if gone:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import mean, variance
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from partwise.machine import cores
 from .execution.engine import EnginePart
 from .planning.plan import Plan
 from .planning.timing import Estimate, estimate
+from .results import Key, at_setting
 from .results_book import ResultsBook
 from .validity import FEWEST_SEEDS
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class Forecast:
     """The figures of a plan."""
 
-    done: dict[str, int]
+    done: dict[Key, int]
     """Variant -> runs that are done."""
     states: list[str]
     """The state of every run."""
@@ -36,38 +37,59 @@ class Forecast:
     detectable_sds: float | None
     """Smallest difference found with 80 % power, in SDs of the paired difference; None below 3 seeds."""
     detectable: float | None
-    """The same in the metric's unit, if a spread is known."""
+    """The same in the metric's unit, if a spread is known: at the first setting, of several."""
     spread: float | None
-    """SD between seeds or, where runs are done in pairs, of their differences."""
+    """SD between seeds or, where runs are done in pairs, of their differences; at the first setting."""
     spread_from: str
     """Where the spread is known from."""
     seeds_needed: int | None
     """Seeds it takes to find the smallest effect that matters."""
     tests: int
-    """That share the error rate: comparisons with the baseline and, in a grid, effects."""
+    """That share the error rate: comparisons with the baseline at every setting and, in a grid, effects."""
+    powers: list[SettingPower] = field(default_factory=list)
+    """What is detected at each setting, of several."""
+
+
+@dataclass(frozen=True)
+class SettingPower:
+    """What can be detected at one size on one text; see `Forecast`."""
+
+    size: str | None
+    text: str | None
+    detectable: float | None
+    spread: float | None
+    spread_from: str
+    seeds_needed: int | None
+
+    @property
+    def words(self) -> str:
+        """`at width 96 on wiki`."""
+        return at_setting(self.size, self.text).strip()
 
 
 def forecast(plan: Plan, where: StudyDirectories) -> Forecast:
     """The figures of a plan; trains a few steps of each variant to estimate the time."""
     results = ResultsBook(plan, where).results()
-    waiting = Counter(one.variant for one in results.outcomes if one.state in ("waiting", "failed"))
-    waiting.update(one.variant for one in results.trials if one.state in ("waiting", "failed"))
+    waiting = Counter(one.key for one in results.outcomes if one.state in ("waiting", "failed"))
+    waiting.update(one.key for one in results.trials if one.state in ("waiting", "failed"))
     slots, threads = slots_of(plan.engine)
-    spread = _spread(plan, results)
-    sds, detectable, needed = _power(plan, results, spread)
+    tests = _tests(results)
+    sds, powers = _powers(plan, results, tests)
+    first = powers[0]
     return Forecast(
-        done=dict(Counter(one.variant for one in results.outcomes if one.state == "done")),
+        done=dict(Counter(one.key for one in results.outcomes if one.state == "done")),
         states=[one.state for one in results.outcomes],
         trials=len(results.trials),
         trials_done=sum(one.state == "done" for one in results.trials),
         slots=slots,
         estimate=estimate(plan, dict(waiting), slots, threads) if waiting else None,
         detectable_sds=sds,
-        detectable=detectable,
-        spread=spread.told,
-        spread_from=spread.source,
-        seeds_needed=needed,
-        tests=_tests(results),
+        detectable=first.detectable,
+        spread=first.spread,
+        spread_from=first.spread_from,
+        seeds_needed=first.seeds_needed,
+        tests=tests,
+        powers=powers if len(powers) > 1 else [],
     )
 
 
@@ -118,17 +140,22 @@ def _tests(results: Results) -> int:
     return family(results)
 
 
-def _power(plan: Plan, results: Results, spread: _Spread) -> tuple[float | None, float | None, int | None]:
+def _powers(plan: Plan, results: Results, tests: int) -> tuple[float | None, list[SettingPower]]:
+    """What is detected: in SDs of the paired difference, the same everywhere, and at each setting."""
     from .analysis.power import detectable_size, seeds_for_size
 
     seeds, study = len(plan.seeds), plan.study.study
-    if seeds < FEWEST_SEEDS or not plan.contrasts:
-        return None, None, None
-    alpha = (study.looks[-1].alpha if study.looks else study.alpha) / _tests(results)
-    sds, sd = detectable_size(seeds, alpha), spread.difference
-    smallest = study.metric.smallest_effect
-    needed = seeds_for_size(smallest / sd, alpha) if smallest and sd else None
-    return sds, None if sd is None else sds * sd, needed
+    smallest, found, sds = study.metric.smallest_effect, list[SettingPower](), None
+    alpha = (study.looks[-1].alpha if study.looks else study.alpha) / max(1, tests)
+    if seeds >= FEWEST_SEEDS and plan.contrasts:
+        sds = detectable_size(seeds, alpha)
+    for size, text in results.settings:
+        spread = _spread(plan, results.at(size, text))
+        sd = None if sds is None else spread.difference
+        needed = seeds_for_size(smallest / sd, alpha) if smallest and sd else None
+        detectable = None if sds is None or sd is None else sds * sd
+        found.append(SettingPower(size, text, detectable, spread.told, spread.source, needed))
+    return sds, found
 
 
-__all__ = ["Forecast", "forecast", "slots_of"]
+__all__ = ["Forecast", "SettingPower", "forecast", "slots_of"]

@@ -8,26 +8,26 @@ from pathlib import Path
 from partwise.errors import PartwiseError
 
 from .directories import RESULTS, StudyDirectories
-from .results import LookElsewhere, Results
+from .results import Key, LookElsewhere, Results
 from .stamp import stamp_of
 from .validity import FEWEST_SEEDS
 
 
-def verdicts_given(results: Results, directory: Path) -> dict[str, list[int]]:
+def verdicts_given(results: Results, directory: Path) -> dict[Key, list[int]]:
     """Variant -> the numbers of seeds at which a verdict on it was given; variants without any are left out.
 
     Verdicts are given at the declared looks, or at the end, once no run up to there is waiting: of the whole table or,
-    if the report in `directory` tells exactly these results, of a variant by itself.
+    if the report in `directory` tells exactly these results, of a variant by itself, at one size on one text.
     """
-    waiting = {(run.variant, run.seed) for run in results.outcomes if run.state == "waiting"}
+    waiting = {(run.key, run.seed) for run in results.outcomes if run.state == "waiting"}
     counts = [look.seeds for look in results.looks] or [len(results.seeds)]
     reached = {
-        variant.name: {
+        variant.key: {
             count
             for count in counts
             if count >= FEWEST_SEEDS
             and waiting.isdisjoint(
-                (name, seed) for name in (variant.name, results.baseline) for seed in results.seeds[:count]
+                (key, seed) for key in (variant.key, results.against(variant.key)) for seed in results.seeds[:count]
             )
         }
         for variant in results.variants
@@ -37,7 +37,7 @@ def verdicts_given(results: Results, directory: Path) -> dict[str, list[int]]:
     if reached and (stamp is None or not stamp.tells(results)):
         every = set.intersection(*reached.values())
         reached = dict.fromkeys(reached, every)
-    return {name: sorted(found) for name, found in reached.items() if found}
+    return {key: sorted(found) for key, found in reached.items() if found}
 
 
 def question(results: Results) -> dict[str, str]:
@@ -88,19 +88,23 @@ def _on_the_same_runs(path: Path, now: Results) -> Iterator[LookElsewhere]:
     given = verdicts_given(other, path.parent)
     if not given:
         return
-    told = {other.baseline: max(map(max, given.values())), **{name: max(counts) for name, counts in given.items()}}
+    told: dict[Key, int] = {}
+    for key, counts in given.items():
+        for one in (key, other.against(key)):
+            told[one] = max(told.get(one, 0), *counts)
     theirs = {
-        run.identity: run.variant for run in other.outcomes
-        if run.variant in told and run.seed in other.seeds[: told[run.variant]]
+        run.identity: run.key for run in other.outcomes
+        if run.key in told and run.seed in other.seeds[: told[run.key]]
     }  # fmt: skip
-    ours = {(run.variant, run.seed): run.identity for run in now.outcomes}
+    ours = {(run.key, run.seed): run.identity for run in now.outcomes}
     changed = [one for one in asked_otherwise(other, now) if not one.startswith("looks")]
     shared: dict[int, list[str]] = {}
     for variant in now.variants:
-        sides = [(theirs.get(ours[variant.name, seed]), theirs.get(ours[now.baseline, seed])) for seed in now.seeds]
+        both = (variant.key, now.against(variant.key))
+        sides = [tuple(theirs.get(ours[key, seed]) for key in both) for seed in now.seeds]
         count = sum(None not in pair and pair[0] != pair[1] for pair in sides)
         if variant.name != now.baseline and count >= FEWEST_SEEDS:
-            shared.setdefault(count, []).append(variant.name)
+            shared.setdefault(count, []).append(variant.title)
     for count, variants in sorted(shared.items()):
         if changed or count not in {look.seeds for look in now.looks}:
             yield LookElsewhere(study=other.study, seeds=count, variants=variants, changed=changed)

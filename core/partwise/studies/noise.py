@@ -10,7 +10,7 @@ from partwise.errors import InputError
 from partwise.recipe import LoadedRecipe, RejectedError, validate
 from partwise.recipe.load import from_object
 
-from .definition.evaluated import with_goal, wrong_figures
+from .definition.evaluated import with_goals, wrong_figures
 from .definition.reading import LoadedStudy
 from .definition.study import Study
 from .planning.plan import Plan, make_plan
@@ -31,7 +31,7 @@ def noise_study(loaded: LoadedRecipe, metric: Mapping[str, Any]) -> LoadedStudy:
         problems = list(wrong_figures(study, node, loaded.recipe))
         if problems:
             raise RejectedError(problems)
-    return LoadedStudy(with_goal(study, loaded.recipe), node, None, loaded)
+    return LoadedStudy(with_goals(study, loaded.recipe), node, None, loaded)
 
 
 def noise_plan(study: LoadedStudy, seeds: int, slots: int | None = None, say: Callable[[str], None] = print) -> Plan:

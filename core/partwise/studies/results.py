@@ -19,7 +19,14 @@ from partwise.metric_names import judged
 from partwise.storage.atomic import read_json, write_json
 
 OutcomeState = Literal["done", "diverged", "failed", "waiting"]
+Key = tuple[str, str | None, str | None]
+"""The name of a variant, its size and its text."""
 Goal = Literal["min", "max"]
+
+
+def at_setting(size: str | None, text: str | None) -> str:
+    """` at width 96 on wiki`; nothing in a study without sizes and texts."""
+    return ("" if size is None else f" at {size}") + ("" if text is None else f" on {text}")
 
 
 class _Facts(Documented):
@@ -63,6 +70,15 @@ class Metric(_Facts):
         return f"{self.name.replace('_', ' ')} ({member}{self.split}{length})"
 
 
+MEASURED = ("name", "split", "context", "batches", "member", "target", "of")
+"""The fields of a metric that affect its value."""
+
+
+def measured_by(metric: Metric) -> tuple[Any, ...]:
+    """What of a metric affects its value; equal for metrics that measure the same."""
+    return tuple(None if judged(metric.name) and one != "name" else getattr(metric, one) for one in MEASURED)
+
+
 class Variant(_Facts):
     """One recipe of the study; in a study with sizes or texts, once for each."""
 
@@ -85,9 +101,26 @@ class Variant(_Facts):
     """Knob path -> value that was solved for to match the budget."""
     tuned: dict[str, Any] = {}
     """Knob path -> value that tuning chose."""
+    scaled: dict[str, Any] = {}
+    """Knob path -> value that follows from the size: the steps, the rate."""
     floor: float | None = None
     """What a model reaches that knows only how frequent each token of the metric's split is, in the metric's unit: the
     unigram entropy or, of accuracy, the most frequent token's share. None: not recorded, or the metric has none."""
+    floors: dict[str, float | None] = {}
+    """The same by each of the study's secondary metrics."""
+
+    @property
+    def key(self) -> Key:
+        return self.name, self.size, self.text
+
+    @property
+    def title(self) -> str:
+        """`position=rope at width 96 on wiki`."""
+        return self.name + at_setting(self.size, self.text)
+
+    def by(self, metric: str) -> Variant:
+        """The same variant, with the floor of a secondary metric."""
+        return self.model_copy(update={"floor": self.floors.get(metric), "floors": {}})
 
 
 class Figure(_Facts):
@@ -124,6 +157,10 @@ class Trial(_Facts):
     training_flops: float | None = None
     """See `Variant`."""
 
+    @property
+    def key(self) -> Key:
+        return self.variant, self.size, self.text
+
 
 class Outcome(_Facts):
     """One run."""
@@ -155,11 +192,26 @@ class Outcome(_Facts):
     directory: str | None = None
     """Where it was trained, from the study's directory, if the study can see that disk."""
 
-    def by(self, metric: str) -> Outcome:
-        """The same run as a secondary metric judges it; without a figure if that was not measured."""
-        found = self.secondary.get(metric)
-        value, stretches = (None, []) if found is None else (found.value, found.stretches)
-        return self.model_copy(update={"metric": value, "stretches": stretches, "curve": [], "secondary": {}})
+    @property
+    def key(self) -> Key:
+        return self.variant, self.size, self.text
+
+    @property
+    def title(self) -> str:
+        """Of its variant: `position=rope at width 96 on wiki`."""
+        return self.variant + at_setting(self.size, self.text)
+
+    def by(self, name: str, metric: Metric) -> Outcome:
+        """The same run as a secondary metric judges it: without a figure if it never reached the metric's target, and
+        diverged if it came to no finite figure."""
+        blank: dict[str, Any] = {"metric": None, "stretches": [], "curve": [], "secondary": {}}
+        found = self.secondary.get(name)
+        if found is not None and self.state == "done":
+            return self.model_copy(update={**blank, "metric": found.value, "stretches": found.stretches})
+        if self.state != "done" or metric.amount is not None:
+            return self.model_copy(update=blank)
+        why = f"the trained model came to no finite figure by {name!r}"
+        return self.model_copy(update={**blank, "state": "diverged", "error": why})
 
 
 class Look(_Facts):
@@ -178,7 +230,7 @@ class LookElsewhere(_Facts):
     seeds: int
     """How many seeds of this study it had looked at."""
     variants: list[str]
-    """This study's names of what it had looked at beside the baseline."""
+    """This study's names of what it had looked at beside the baseline, with their settings where it has such."""
     changed: list[str] = []
     """What it asked otherwise: `metric: loss (valid), then accuracy (valid)`."""
 
@@ -266,13 +318,14 @@ class Results(_Facts):
         )
 
     def by(self, metric: str) -> Results:
-        """The same study as one of its secondary metrics judges it; of that one no floor is known."""
+        """The same study as one of its secondary metrics judges it. Trials are left out: another metric chose."""
         return self.model_copy(
             update={
                 "metric": self.secondary[metric],
                 "secondary": {},
-                "variants": [one.model_copy(update={"floor": None}) for one in self.variants],
-                "outcomes": [one.by(metric) for one in self.outcomes],
+                "variants": [one.by(metric) for one in self.variants],
+                "outcomes": [one.by(metric, self.secondary[metric]) for one in self.outcomes],
+                "trials": [],
             }
         )
 
@@ -283,16 +336,27 @@ class Results(_Facts):
         texts: list[str | None] = [*self.texts] or [None]
         return [(size, text) for size in sizes for text in texts]
 
+    @property
+    def slices(self) -> list[Results]:
+        """What each setting has to say by the primary metric, in the order of `settings`."""
+        return [self.at(*setting) for setting in self.settings]
+
+    def against(self, key: Key) -> Key:
+        """The baseline that a variant is compared with: the one at its size and on its text."""
+        return self.baseline, *key[1:]
+
     def values(self, variant: str) -> dict[int, float]:
-        """Seed -> metric, for the runs of the variant that are done."""
+        """Seed -> metric, for the runs of the variant that are done; of a slice (`at`), in a study that has several."""
         return {
             outcome.seed: outcome.metric
-            for outcome in self.outcomes
-            if outcome.variant == variant and outcome.state == "done" and outcome.metric is not None
+            for outcome in self.of(variant)
+            if outcome.state == "done" and outcome.metric is not None
         }
 
     def of(self, variant: str) -> list[Outcome]:
-        """The runs of the variant, ordered by seed."""
+        """The runs of the variant, ordered by seed; of a slice (`at`), in a study that has several."""
+        if len(self.settings) > 1:
+            raise ValueError(f"{variant} has runs at {len(self.settings)} settings; ask one of them: results.at(...)")
         return sorted((o for o in self.outcomes if o.variant == variant), key=lambda outcome: outcome.seed)
 
     def save(self, path: Path) -> None:
@@ -323,6 +387,7 @@ __all__ = [
     "Drawn",
     "Figure",
     "Goal",
+    "Key",
     "Look",
     "LookElsewhere",
     "Metric",
@@ -331,4 +396,6 @@ __all__ = [
     "Results",
     "Trial",
     "Variant",
+    "at_setting",
+    "measured_by",
 ]

@@ -13,9 +13,9 @@ from .earlier import revised_before, seen_before
 from .execution.execute import known_results
 from .execution.jobs import JobResult
 from .looks import seen_elsewhere
-from .planning.plan import Plan
+from .planning.plan import Plan, PlannedVariant
 from .planning.tuning import PlannedTrial, recorded, trials, tuned
-from .results import Look, LookElsewhere, Outcome, Results, Variant
+from .results import Figure, Look, LookElsewhere, Outcome, Results, Variant
 from .stamp import mark_outdated
 
 
@@ -59,8 +59,8 @@ class ResultsBook:
 
     def settle(self) -> None:
         """Chooses the best value for every variant whose trials are all done, and looks up its runs in the pool."""
-        unfinished = {one.variant.name for one in self.trials if one.job.identity not in self._found}
-        decided = [one for one in self.trials if one.variant.name not in unfinished]
+        unfinished = {one.variant.key for one in self.trials if one.job.identity not in self._found}
+        decided = [one for one in self.trials if one.variant.key not in unfinished]
         self._plan = tuned(self._untuned, decided, self._found)
         self._found |= known_results(self._plan.jobs(), self._where.pool)
 
@@ -85,11 +85,7 @@ class ResultsBook:
     def outcomes(self) -> list[Outcome]:
         """Every run as it stands now, variant by variant."""
         plan = self._plan
-        return [
-            self._outcome(variant.name, seed, variant.identity(seed))
-            for variant in plan.variants
-            for seed in plan.seeds
-        ]
+        return [self._outcome(variant, seed) for variant in plan.variants for seed in plan.seeds]
 
     def results(self) -> Results:
         """The table as it stands now."""
@@ -98,6 +94,9 @@ class ResultsBook:
             study=study.name,
             about=study.about,
             metric=study.metric.asked(),
+            secondary={name: one.asked() for name, one in study.secondary.items()},
+            sizes=_each(one.size for one in plan.settings),
+            texts=_each(one.text for one in plan.settings),
             design=study.design,
             baseline=plan.base.name,
             factors={name: list(labels) for name, labels in plan.factors.items()},
@@ -115,22 +114,34 @@ class ResultsBook:
             provenance=dict(self._provenance),
         )
 
-    def _outcome(self, variant: str, seed: int, identity: str) -> Outcome:
+    def _outcome(self, variant: PlannedVariant, seed: int) -> Outcome:
+        name, size, text = variant.key
+        identity = variant.identity(seed)
         result = self._found.get(identity)
         if result is None:
-            return Outcome(variant=variant, seed=seed, identity=identity, state="waiting")
+            return Outcome(variant=name, size=size, text=text, seed=seed, identity=identity, state="waiting")
         told = {"state", "metric", "stretches", "curve", "seconds", "attempts", "error", "output"}
         facts = result.model_dump(include=told)
-        directory = None if result.directory is None else place_from(self._where.out, result.directory)
-        return Outcome(variant=variant, seed=seed, identity=identity, directory=directory, **facts)
+        facts["directory"] = None if result.directory is None else place_from(self._where.out, result.directory)
+        facts["secondary"] = self._secondary(variant, result)
+        return Outcome(variant=name, size=size, text=text, seed=seed, identity=identity, **facts)
+
+    def _secondary(self, variant: PlannedVariant, result: JobResult) -> dict[str, Figure]:
+        asked = variant.also(self._plan.study)
+        found = {name: result.figure(one) for name, one in asked.items() if result.state == "done"}
+        return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def _each(names: Iterable[str | None]) -> list[str]:
+    return [name for name in dict.fromkeys(names) if name is not None]
 
 
 def _counted(earlier: Results | None) -> dict[str, Variant]:
     """The records of variants by the identities of their runs, if this version of partwise counted what they cost."""
     if earlier is None or earlier.provenance.get("environment", {}).get("partwise") != version("partwise"):
         return {}
-    variants = {variant.name: variant for variant in earlier.variants}
-    return {run.identity: variants[run.variant] for run in earlier.outcomes if run.variant in variants}
+    variants = {variant.key: variant for variant in earlier.variants}
+    return {run.identity: variants[run.key] for run in earlier.outcomes if run.key in variants}
 
 
 __all__ = ["ResultsBook"]

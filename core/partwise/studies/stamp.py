@@ -72,6 +72,11 @@ def mark_outdated(directory: Path, results: Results) -> None:
     Raises:
         WorkError: a file cannot be written.
     """
+    if len(results.settings) > 1:
+        from .analysis.apart import apart, place_of
+
+        for words, one in apart(results):
+            mark_outdated(directory / place_of(words), one)
     stamp = stamp_of(directory)
     if stamp is None or stamp.outdated or stamp.tells(results):
         return

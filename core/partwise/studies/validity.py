@@ -57,10 +57,14 @@ def comparable(metric: str, tokenizer_varies: bool) -> bool:
     return not tokenizer_varies or metric == "bits_per_byte" or judged(metric)
 
 
-def why_not_comparable(metric: str) -> str:
-    """Why not, and what to do about it."""
+def why_not_comparable(metric: str, between: str = "variants") -> str:
+    """Why not, and what to do about it.
+
+    Args:
+        between: what differs in its tokenizer: variants, texts or sizes.
+    """
     return (
-        f"{metric} is measured per token, and the tokenizer varies between variants, so its values cannot be "
+        f"{metric} is measured per token, and the tokenizer varies between {between}, so its values cannot be "
         "compared; use the metric bits_per_byte"
     )
 

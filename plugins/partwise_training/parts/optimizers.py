@@ -189,6 +189,7 @@ class AdEMAMix(ByRole):
     """AdamW with a second momentum that remembers thousands of updates (Pagliardini et al. 2024, arXiv:2409.03137)."""
 
     name = "ademamix"
+    in_updates = ("warmup",)
 
     lr: PositiveFloat = 1e-3
     """Learning rate, which the schedule scales."""
@@ -221,6 +222,7 @@ class ScheduleFree(ByRole):
     """AdamW with an average of weights in place of a schedule (Defazio et al. 2024, arXiv:2405.15682)."""
 
     name = "schedule_free"
+    in_updates = ("warmup",)
 
     lr: PositiveFloat = 2.5e-3
     """Learning rate; give the trainer the schedule "constant"."""

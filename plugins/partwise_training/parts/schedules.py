@@ -21,6 +21,7 @@ class Constant(SchedulePart):
     """The optimizer's own rate throughout, after an optional warm-up."""
 
     name = "constant"
+    in_updates = ("warmup",)
 
     warmup: NonNegativeInt = 0
     """Updates over which the rate rises linearly."""
@@ -57,6 +58,7 @@ class WarmupCosine(SchedulePart):
     """Rises linearly, then falls along half a cosine: the schedule of GPT-3 (Brown et al. 2020)."""
 
     name = "warmup_cosine"
+    in_updates = ("warmup",)
 
     warmup: NonNegativeInt = 100
     """Updates over which the rate rises linearly."""
@@ -77,6 +79,7 @@ class Linear(SchedulePart):
     """Rises linearly on request, then falls linearly: the schedule of BERT (Devlin et al. 2019)."""
 
     name = "linear"
+    in_updates = ("warmup",)
 
     warmup: NonNegativeInt = 0
     """Updates over which the rate rises linearly."""
@@ -97,6 +100,7 @@ class InverseSqrt(SchedulePart):
     """Rises linearly, then falls with the root of the step: the first Transformer's (Vaswani et al. 2017)."""
 
     name = "inverse_sqrt"
+    in_updates = ("warmup",)
 
     warmup: PositiveInt = 100
     """Updates over which the rate rises; the longer, the slower it falls afterwards."""
@@ -115,6 +119,7 @@ class WarmupStableDecay(SchedulePart):
     """Rises, stays, and falls at the end only, so that one training serves many lengths (Hu et al. 2024)."""
 
     name = "warmup_stable_decay"
+    in_updates = ("warmup",)
 
     warmup: NonNegativeInt = 100
     """Updates over which the rate rises linearly."""
@@ -166,6 +171,7 @@ class Piecewise(SchedulePart):
     """Schedules one after the other, each of which begins anew."""
 
     name = "piecewise"
+    in_updates = ("steps",)
 
     steps: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
     """Updates of each piece but the last, which has all that are left."""

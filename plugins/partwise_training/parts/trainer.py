@@ -24,6 +24,7 @@ class Standard(TrainerPart):
     """Minibatch training with accumulation, clipping, mixed precision, evaluation and checkpoints."""
 
     name = "standard"
+    in_updates = ("steps", "evaluate_every", "checkpoint_every")
     known_failures: ClassVar[Mapping[str, str]] = {
         "every_knob_makes_a_difference[parallel]": "a single process has nothing to share out",
         "every_knob_makes_a_difference[threads]": "sums so small are not shared out",

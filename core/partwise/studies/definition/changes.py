@@ -22,8 +22,11 @@ def override_at(place: Node, value: Node) -> Override:
     return Override(path, marks, value)
 
 
-def patch_of(value: Node) -> Override:
+def patch_of(value: Node, also: tuple[str, ...] = ()) -> Override:
     """The change that merges an object into the recipe as a whole: an override with an empty path.
+
+    Args:
+        also: what it may change besides what is trained.
 
     Raises:
         RecipeError: it is not an object, or changes something that does not affect training.
@@ -32,7 +35,9 @@ def patch_of(value: Node) -> Override:
         message = 'without "at", a value is a patch of the recipe: {"model": {...}}'
         raise RejectedError([Problem(message, value.mark)])
     problems = [
-        _not_trained(key, child.key or child.mark) for key, child in value.members.items() if key not in TRAINED
+        _not_trained(key, child.key or child.mark)
+        for key, child in value.members.items()
+        if key not in (*TRAINED, *also)
     ]
     if problems:
         raise RejectedError(problems)

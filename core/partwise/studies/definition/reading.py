@@ -14,7 +14,7 @@ from partwise.recipe.load import extended, from_object, validated
 from partwise.recipe.reader.source import marked
 from partwise.recipe.recipe import VERSION
 
-from .evaluated import with_goal, wrong_figures
+from .evaluated import with_goals, wrong_figures
 from .locate import find_study, is_study
 from .rules import broken_rules
 from .study import Study
@@ -60,11 +60,11 @@ def load_study(source: str | FilePath | Mapping[str, Any]) -> LoadedStudy:
         base = _base(node, path)
     except RejectedError as error:
         problems = [*problems, *error.problems]
-    if base is not None and study.metric.of_evaluation is not None:
+    if base is not None:
         problems += wrong_figures(study, node, base.recipe)
     if problems or base is None:
         raise RejectedError(problems)
-    return LoadedStudy(with_goal(study, base.recipe), node, path, base)
+    return LoadedStudy(with_goals(study, base.recipe), node, path, base)
 
 
 def _base(node: Node, path: FilePath | None) -> LoadedRecipe:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from partwise.parts.part import Path
 from partwise.recipe import Node, Problem
+from partwise.studies.results import measured_by
 from partwise.studies.validity import broken_looks
+from partwise.wording import many
 
 from .searches import broken_search
 from .study import TO_A_TARGET, MetricChoice, Study
@@ -17,7 +20,7 @@ Broken = Iterator[tuple[str, Path]]
 
 def broken_rules(study: Study, node: Node) -> Iterator[Problem]:
     """Every rule that the study breaks, with its place in the file."""
-    for rule in (_design, _metric, _targets, _names, _factors, _seeds, _tuning, _looks):
+    for rule in (_design, _metrics, _targets, _secondary, _names, _sizes, _factors, _seeds, _tuning, _looks):
         for message, path in rule(study):
             yield Problem(message, node.reach(path)[0].head, path)
 
@@ -35,15 +38,48 @@ def _design(study: Study) -> Broken:
         yield "a study varies something: it needs factors (or variants, with the design list)", ("design",)
 
 
-def _metric(study: Study) -> Broken:
-    if study.metric.name != "accuracy":
+def _metrics(study: Study) -> Broken:
+    for place, metric in study.metrics.items():
+        if metric.name != "accuracy":
+            continue
+        for knob, given in (("smallest_effect", metric.smallest_effect), ("spread", metric.spread)):
+            if given is not None and given >= 1:
+                yield (
+                    f"accuracy is a share of 1, so that {knob} is less than 1, got {given:g}; write 0.05 for 5 %",
+                    (*place, knob),
+                )
+
+
+def _secondary(study: Study) -> Broken:
+    """A figure that is measured twice would be tested twice."""
+    seen = {measured_by(study.metric.asked()): "the primary metric"}
+    for name, metric in study.secondary.items():
+        place = ("secondary", name)
+        if name == study.metric.name:
+            yield f"{name!r} is the primary metric's name; call this one something else", place
+        twin = seen.setdefault(measured_by(metric.asked()), repr(name))
+        if twin != repr(name):
+            yield f"this measures the same as {twin}; leave one out", place
+
+
+def _sizes(study: Study) -> Broken:
+    sizes = study.sizes
+    if sizes is None:
         return
-    for knob, given in (("smallest_effect", study.metric.smallest_effect), ("spread", study.metric.spread)):
-        if given is not None and given >= 1:
-            yield (
-                f"accuracy is a share of 1, so that {knob} is less than 1, got {given:g}; write 0.05 for 5 %",
-                ("metric", knob),
-            )
+    if sizes.tokens_per_parameter is not None and sizes.flops is not None:
+        yield "the steps follow from tokens_per_parameter or from flops, and not from both; leave one out", ("sizes",)
+    if sizes.flops is not None and len(sizes.flops) != len(sizes.values):
+        counts = f"{many(len(sizes.values), 'size')} and {many(len(sizes.flops), 'number')} of FLOPs"
+        yield f"there are {counts}; give one for each size", ("sizes", "flops")
+    if sizes.flops is not None and any(later <= sooner for sooner, later in pairwise(sizes.flops)):
+        yield "sizes go from small to large, and so do their FLOPs", ("sizes", "flops")
+    if sizes.rates is not None and study.tune is not None and sizes.rates.at in study.tune.by_path:
+        told = f"tuning finds {sizes.rates.at} at every size, so that no rule is needed; leave out one of them"
+        yield told, ("sizes", "rates")
+    if sizes.tokens_per_parameter is None and sizes.flops is None:
+        return
+    if study.match is not None and study.match.quantity == "tokens":
+        yield "the sizes say how many tokens are trained on, the same for all variants; leave this out", ("match",)
 
 
 def _targets(study: Study) -> Broken:
@@ -73,9 +109,15 @@ def _targets(study: Study) -> Broken:
 
 
 def _names(study: Study) -> Broken:
-    for section, names in (("factors", study.factors), ("variants", study.variants)):
+    sections: dict[str, Iterable[str]] = {
+        "factors": study.factors, "variants": study.variants, "secondary": study.secondary, "texts": study.texts,
+    }  # fmt: skip
+    for section, names in sections.items():
         if any(not name.strip() for name in names):
             yield "each of them needs a name, and there is one without", (section,)
+    sizes = study.sizes.values if study.sizes is not None else ()
+    if isinstance(sizes, dict) and any(not name.strip() for name in sizes):
+        yield "each size needs a name, and there is one without", ("sizes", "values")
     if "base" in study.variants:
         yield '"base" is the name of the base variant; give this one another name', ("variants", "base")
 

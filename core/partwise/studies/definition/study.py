@@ -250,6 +250,11 @@ class Study(_Choices):
     """The engine that does the runs."""
 
     @property
+    def metrics(self) -> dict[tuple[str, ...], MetricChoice]:
+        """All that is measured, by its place in the file; the primary first."""
+        return {("metric",): self.metric, **{("secondary", name): one for name, one in self.secondary.items()}}
+
+    @property
     def every_seed(self) -> tuple[int, ...]:
         """The seeds, listed."""
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds

@@ -14,7 +14,9 @@ from partwise.recipe.reader.problems import dotted
 from partwise.recipe.reader.source import marked
 
 from .designs import BASE, Choice, Level, Levels, choices, label_of, levels_of
+from .evaluated import lost_figures
 from .reading import LoadedStudy
+from .settings import NOWHERE, Setting, settings_of
 from .tuned import changes_of, tried
 
 
@@ -24,10 +26,16 @@ class Candidate:
 
     choice: Choice
     loaded: LoadedRecipe
+    setting: Setting = NOWHERE
 
     @property
     def name(self) -> str:
         return self.choice.name
+
+    @property
+    def title(self) -> str:
+        """`position=rope at width 96 on wiki`."""
+        return self.name + self.setting.words
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,11 @@ class Variants:
     factors: dict[str, list[str]]
     """Labels of each factor's levels, the baseline's first."""
     candidates: list[Candidate]
-    """The base first."""
+    """The base first; in a study with sizes or texts, at each of them."""
+
+    @property
+    def settings(self) -> list[Setting]:
+        return list({(one.setting.size, one.setting.text): one.setting for one in self.candidates}.values())
 
 
 def variants(loaded: LoadedStudy, assemble: bool = True) -> Variants:
@@ -50,19 +62,19 @@ def variants(loaded: LoadedStudy, assemble: bool = True) -> Variants:
         RecipeError: everything that is wrong with any of them.
     """
     found, problems = list[Candidate](), list[Problem]()
-    written = levels_of(loaded, problems)
+    written, settings = levels_of(loaded, problems), settings_of(loaded, problems)
     try:
         base = _base_variant(loaded, written)
     except RejectedError as error:
         raise RejectedError(_once([*problems, *error.problems])) from None
     factors = _with_baselines(loaded, written, base, problems)
     problems += _tuned_with_what_fits(loaded, base)
-    for choice in choices(loaded.study.design, factors):
-        try:
-            found.append(_candidate(loaded, choice, assemble))
-        except RejectedError as error:
-            problems += error.problems
-    problems += _twins(found)
+    every = choices(loaded.study.design, factors)
+    for setting in settings:
+        here, wrong = _at(loaded, setting, every, assemble)
+        found += here
+        problems += [*wrong, *_twins(here)]
+    problems += _same_everywhere(found)
     problems = problems or list(_nothing_varied(loaded, factors))
     if problems:
         raise RejectedError(_once(problems))
@@ -152,27 +164,62 @@ def _default(base: LoadedRecipe, path: tuple[str, ...], near: Node) -> Node:
     return near  # the path leads nowhere, as applying a level will report
 
 
-def _candidate(loaded: LoadedStudy, choice: Choice, assemble: bool) -> Candidate:
+def _at(
+    loaded: LoadedStudy, setting: Setting, every: list[Choice], assemble: bool
+) -> tuple[list[Candidate], list[Problem]]:
+    """The variants at one setting, and what is wrong with them; what is wrong with the base is not said again."""
+    found, problems, of_base = list[Candidate](), list[Problem](), set[tuple[str, Path]]()
+    for choice in every:
+        try:
+            found.append(_candidate(loaded, setting, choice, assemble))
+        except RejectedError as error:
+            problems += [one for one in error.problems if (one.message, one.path) not in of_base]
+            if choice.name == BASE and setting.levels:
+                of_base |= {(one.message, one.path) for one in error.problems}
+    return found, problems
+
+
+def _candidate(loaded: LoadedStudy, setting: Setting, choice: Choice, assemble: bool) -> Candidate:
     levels = [level for _, level in choice.levels]
     try:
-        recipe = changed(loaded.base, choice.changes)
+        recipe = changed(loaded.base, [*setting.changes, *choice.changes])
         if assemble:
             from partwise import workflow
 
             workflow.check(recipe)
     except RejectedError as error:
-        raise RejectedError([_explained(problem, loaded, levels, choice.name) for problem in error.problems]) from None
-    return Candidate(choice, recipe)
+        told = [_explained(problem, loaded, levels, choice.name, setting) for problem in error.problems]
+        raise RejectedError(told) from None
+    if setting.of_text is not None and choice.name == BASE and setting.rung == 0:
+        _refuse_lost_figures(loaded, setting.of_text, recipe)
+    return Candidate(choice, recipe, setting)
 
 
-def _explained(problem: Problem, loaded: LoadedStudy, levels: list[Level], name: str) -> Problem:
+def _refuse_lost_figures(loaded: LoadedStudy, text: Level, recipe: LoadedRecipe) -> None:
+    """
+    Raises:
+        RecipeError: with this text there is no such figure as the study compares.
+    """
+    mark = loaded.at(text.path).head
+    lost = [Problem(told, mark, text.path) for told in lost_figures(loaded.study, recipe.recipe)]
+    if lost:
+        raise RejectedError(lost)
+
+
+def _explained(
+    problem: Problem, loaded: LoadedStudy, levels: list[Level], name: str, setting: Setting = NOWHERE
+) -> Problem:
     """A problem of a variant, shown at the value in the study that causes it."""
     notes = problem.notes
     causes = [level for level in levels if level.changes and level.node is not None and level.label != BASE]
     if name and name != BASE:
         causes = [level for level in causes if f"={level.label}" in name or level.label == name] or causes
+    elif setting.levels:  # the base's own baselines fit it without the setting, or it would be said of the base alone
+        causes = []
+    causes = [*setting.levels, *causes]
+    if name and (name != BASE or setting.levels):
         where = ", ".join(dotted(level.path) for level in causes)
-        notes = (*notes, f"note: in variant {name} ({where})")
+        notes = (*notes, f"note: in variant {name}{setting.words} ({where})")
     in_study = problem.mark is not None and problem.mark.source is loaded.node.mark.source
     if in_study or not causes or causes[-1].node is None:
         return replace(problem, notes=notes)
@@ -189,6 +236,25 @@ def _twins(found: list[Candidate]) -> Iterator[Problem]:
             mark = level.node.head if level and level.node else None
             message = f"variants {twin.name} and {one.name} are one and the same recipe; leave one out"
             yield Problem(message, mark, level.path if level else ())
+
+
+def _same_everywhere(found: list[Candidate]) -> Iterator[Problem]:
+    """Settings that are one and the same for a variant: sizes or texts that change nothing, or that it undoes."""
+    first: dict[tuple[str, str], Candidate] = {}
+    for one in found:
+        twin = first.setdefault((one.name, one.loaded.recipe.fingerprint()), one)
+        if twin is one:
+            continue
+        sizes = twin.setting.size != one.setting.size
+        level = one.setting.of_size if sizes else one.setting.of_text
+        both = [of.setting.size if sizes else of.setting.text for of in (twin, one)]
+        kind = "sizes" if sizes else "texts"
+        if one.name == BASE:
+            message = f"the {kind} {both[0]!r} and {both[1]!r} are one and the same recipe; leave one out"
+        else:
+            message = f"variant {one.name} is the same recipe at the {kind} {both[0]!r} and {both[1]!r}: it undoes them"
+        mark = level.node.head if level is not None and level.node is not None else None
+        yield Problem(message, mark, level.path if level is not None else ())
 
 
 def _once(problems: list[Problem]) -> list[Problem]:

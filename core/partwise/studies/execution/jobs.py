@@ -16,10 +16,8 @@ from pydantic import BaseModel, ConfigDict
 
 from partwise.errors import PartwiseError
 from partwise.storage.atomic import read_json, write_json
-from partwise.studies.results import Metric, OutcomeState
+from partwise.studies.results import Figure, Metric, OutcomeState, measured_by
 
-MEASURED = ("name", "split", "context", "batches", "member", "target", "of")
-"""The fields of a metric that affect its value."""
 JOB = "job.json"
 """Name of the file with the job, in the job's directory."""
 RESULT, OUTPUT = "result.json", "output.log"
@@ -27,6 +25,25 @@ RESULT, OUTPUT = "result.json", "output.log"
 
 class _Sent(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Asked(_Sent):
+    """A metric that a run is measured by besides the primary one."""
+
+    metric: Metric
+    judged_by: str | None = None
+    """See `Job`."""
+
+    def same(self, other: Asked) -> bool:
+        """Whether both ask for the same figure, whatever is made of it."""
+        return self.judged_by == other.judged_by and measured_by(self.metric) == measured_by(other.metric)
+
+
+class Measured(Asked):
+    """What came of it."""
+
+    figure: Figure | None = None
+    """None if it was not finite."""
 
 
 class Job(_Sent):
@@ -47,6 +64,8 @@ class Job(_Sent):
     """For each evaluation of the recipe, the directory that names of its files are relative to."""
     judged_by: str | None = None
     """Hash of the evaluation that the metric is a figure of, and of its files; None if it is measured on a split."""
+    also: list[Asked] = []
+    """The secondary metrics."""
     threads: int | None = None
     """CPU threads it may use; None: its share of the engine's."""
     timeout: float | None = None
@@ -79,6 +98,8 @@ class JobResult(_Sent):
     """The metric that was measured; None if the engine does not say."""
     judged_by: str | None = None
     """See `Job`."""
+    figures: list[Measured] = []
+    """What it came to by secondary metrics."""
     curve: list[tuple[int, float]] = []
     stretches: list[tuple[int, float]] = []
     """See `Outcome.stretches`."""
@@ -99,9 +120,14 @@ class JobResult(_Sent):
         """Whether it answers what the job asks; another study may have measured something else of the same run."""
         if self.measured is None or self.state != "done":
             return True
-        return self.judged_by == job.judged_by and all(
-            getattr(self.measured, name) == getattr(job.metric, name) for name in MEASURED
+        asked = Asked(metric=job.metric, judged_by=job.judged_by)
+        return asked.same(Asked(metric=self.measured, judged_by=self.judged_by)) and all(
+            any(one.same(found) for found in self.figures) for one in job.also
         )
+
+    def figure(self, asked: Asked) -> Figure | None:
+        """What it came to by a secondary metric; None if that was not measured, or was not finite."""
+        return next((found.figure for found in self.figures if asked.same(found)), None)
 
     @property
     def settled(self) -> bool:
@@ -129,4 +155,15 @@ def write_result(directory: Path, result: JobResult) -> None:
     write_json(directory / RESULT, result.model_dump(mode="json", exclude={"directory"}))
 
 
-__all__ = ["JOB", "OUTPUT", "RESULT", "Job", "JobProgress", "JobResult", "read_result", "write_result"]
+__all__ = [
+    "JOB",
+    "OUTPUT",
+    "RESULT",
+    "Asked",
+    "Job",
+    "JobProgress",
+    "JobResult",
+    "Measured",
+    "read_result",
+    "write_result",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,9 @@ from partwise.errors import InputError, PartwiseError, WorkError
 from partwise.metric_names import LOSS, VALID_LOSS, judged, of_member
 from partwise.runs.metrics import MetricsLog
 from partwise.runs.run import METRICS
+from partwise.studies.results import Figure, Metric
 
-from .jobs import Job, JobProgress, JobResult
+from .jobs import Asked, Job, JobProgress, JobResult, Measured
 from .reaching import Clock, reached, seconds_at
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ def train_and_measure(job: Job, directory: Path, report: Callable[[JobProgress],
         if not _has_diverged(directory):
             raise
         return _diverged(job, directory, str(error))
-    value, stretches = _measured(job, directory)
+    measure = _Measuring(job, directory)
+    value, stretches = measure.by(job.metric)
     never = job.metric.amount is not None and value == math.inf
     result = JobResult(
         identity=job.identity,
@@ -50,6 +53,7 @@ def train_and_measure(job: Job, directory: Path, report: Callable[[JobProgress],
         metric=None if never else value,
         measured=job.metric,
         judged_by=job.judged_by,
+        figures=[_also(measure, one) for one in job.also if never or math.isfinite(value)],
         stretches=stretches,
         curve=_curve(directory, job),
         tokens=next((row["tokens"] for row in reversed(run.rows()) if "tokens" in row), None),
@@ -62,6 +66,16 @@ def train_and_measure(job: Job, directory: Path, report: Callable[[JobProgress],
     return result.model_copy(update={"state": "diverged", "metric": None, "stretches": [], "error": reason})
 
 
+def _also(measure: _Measuring, asked: Asked) -> Measured:
+    try:
+        value, stretches = measure.by(asked.metric)
+    except WorkError as error:  # an evaluation's figure is not finite
+        print(error, flush=True)
+        value, stretches = math.nan, []
+    figure = Figure(value=value, stretches=stretches) if math.isfinite(value) else None
+    return Measured(metric=asked.metric, judged_by=asked.judged_by, figure=figure)
+
+
 def _trained(job: Job, directory: Path, reporter: _Reporter) -> Run:
     from partwise import workflow
     from partwise.recipe import load
@@ -70,63 +84,86 @@ def _trained(job: Job, directory: Path, reporter: _Reporter) -> Run:
     return workflow.train(loaded, directory, report=reporter.report, say=lambda line: print(line, flush=True))
 
 
-def _measured(job: Job, directory: Path) -> tuple[float, list[tuple[int, float]]]:
-    """The job's metric of the run in `directory`, and of the stretches of the text.
+class _Measuring:
+    """Measures the run in a directory, which is opened once; each evaluation judges it once."""
 
-    Raises:
-        InputError: there is no such metric, or it cannot be computed for this run.
-    """
-    from partwise import workflow
+    def __init__(self, job: Job, directory: Path) -> None:
+        self._job, self._directory = job, directory
+        asked = [job.metric, *(one.metric for one in job.also)]
+        self._accuracy = any(metric.name == "accuracy" for metric in asked)
+        self._figures: dict[tuple[object, ...], Metrics] = {}
+        self._judged: dict[str, dict[str, float]] = {}
 
-    metric = job.metric
-    if metric.amount is not None:
-        return _to_target(metric, directory, job), []
-    if judged(metric.name):
-        return _judged(workflow.reopen(directory, data=job.data), metric.name), []
-    figures = workflow.evaluate(
-        workflow.reopen(directory, data=job.data),
-        metric.split,
-        metric.batches,
-        metric.context,
-        metric.name == "accuracy",
-    )
-    if metric.member is not None:
+    def by(self, metric: Metric) -> tuple[float, list[tuple[int, float]]]:
+        """The metric of the run, and of the stretches of the text.
+
+        Raises:
+            InputError: there is no such metric, or it cannot be computed for this run.
+        """
+        if metric.amount is not None:
+            return self._to_target(metric), []
+        if judged(metric.name):
+            return self._judgement(metric.name), []
+        figures = self._evaluated(metric)
+        value = getattr(figures, metric.name, None)
+        if isinstance(value, float | int):
+            return float(value), _stretches(figures, metric.name)
+        if metric.name == "bits_per_byte":
+            raise InputError(
+                "there are no bits per byte: the tokenizer loses text, or cannot spell what it does not know; "
+                "compare the loss, if all variants share the tokenizer"
+            )
+        known = ", ".join(name for name, value in vars(figures).items() if isinstance(value, float))
+        raise InputError(f"there is no metric {metric.name!r}; an evaluation gives {known}")
+
+    @cached_property
+    def _reopened(self) -> Reopened:
+        from partwise import workflow
+
+        return workflow.reopen(self._directory, data=self._job.data)
+
+    def _evaluated(self, metric: Metric) -> Metrics:
+        from partwise import workflow
+
+        key = (metric.split, metric.batches, metric.context)
+        if key not in self._figures:
+            self._figures[key] = workflow.evaluate(self._reopened, *key, self._accuracy)
+        figures = self._figures[key]
+        if metric.member is None:
+            return figures
         if metric.member not in figures.members:
             raise InputError(f"the data have no member {metric.member!r} to be measured on")
-        figures = figures.members[metric.member]
-    value = getattr(figures, metric.name, None)
-    if isinstance(value, float | int):
-        return float(value), _stretches(figures, metric.name)
-    if metric.name == "bits_per_byte":
-        raise InputError(
-            "there are no bits per byte: the tokenizer loses text, or cannot spell what it does not know; "
-            "compare the loss, if all variants share the tokenizer"
-        )
-    known = ", ".join(name for name, value in vars(figures).items() if isinstance(value, float))
-    raise InputError(f"there is no metric {metric.name!r}; an evaluation gives {known}")
+        return figures.members[metric.member]
 
+    def _judgement(self, name: str) -> float:
+        """A figure of one of the job's evaluations: the run may have been trained for a study that has others."""
+        from partwise.recipe import load
+        from partwise.workflow.evaluations import evaluations_of, figures_of, reader_of
 
-def _to_target(metric: Metric, directory: Path, job: Job) -> float:
-    """Steps, tokens or seconds to the metric's target; infinite if the run never reached it."""
-    from partwise import workflow
+        evaluation, _, figure = name.partition(".")
+        if evaluation not in self._judged:
+            opened, asked = self._reopened, load(self._job.recipe).recipe.evaluations
+            recipe = opened.recipe.model_copy(update={"evaluations": {evaluation: asked[evaluation]}})
+            place = self._job.judges.get(evaluation)
+            (one,) = evaluations_of(replace(opened.loaded, recipe=recipe), opened.model, place)
+            reader = reader_of(recipe, opened.model, opened.tokenizer, opened.device)
+            self._judged[evaluation] = {key: of.value for key, of in figures_of(one, reader, print).items()}
+        found = self._judged[evaluation]
+        if figure not in found:
+            raise InputError(
+                f"the evaluation {evaluation!r} gives no {figure} of this model; it gives {', '.join(found)}"
+            )
+        return found[figure]
 
-    step = reached(metric, MetricsLog(directory / METRICS).all())
-    if metric.name == "steps_to" or step == math.inf:
-        return step
-    if metric.name == "seconds_to":
-        return seconds_at(step, directory)
-    reopened = workflow.reopen(directory, data=job.data)
-    return step * reopened.recipe.trainer.rows_per_update() * reopened.prepare().tokens_per_row
-
-
-def _judged(reopened: Reopened, name: str) -> float:
-    """A figure of one of the recipe's evaluations."""
-    from partwise import workflow
-
-    found = workflow.judge(reopened, [name.partition(".")[0]], say=print)
-    if name not in found:
-        raise InputError(f"the evaluation gives no {name} of this model; it gives {', '.join(found)}")
-    return found[name].figure.value
+    def _to_target(self, metric: Metric) -> float:
+        """Steps, tokens or seconds to the metric's target; infinite if the run never reached it."""
+        step = reached(metric, MetricsLog(self._directory / METRICS).all())
+        if metric.name == "steps_to" or step == math.inf:
+            return step
+        if metric.name == "seconds_to":
+            return seconds_at(step, self._directory)
+        opened = self._reopened
+        return step * opened.recipe.trainer.rows_per_update() * opened.prepare().tokens_per_row
 
 
 def _stretches(figures: Metrics, name: str) -> list[tuple[int, float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
@@ -17,14 +17,18 @@ from partwise.recipe.suggestions import did_you_mean
 from partwise.runs.identity import result_identity
 from partwise.studies import results
 from partwise.studies.definition.reading import LoadedStudy
-from partwise.studies.definition.variants import Candidate, variants
+from partwise.studies.definition.settings import NOWHERE, Setting
+from partwise.studies.definition.variants import Candidate, Variants, changed, variants
 from partwise.studies.execution.engine import EnginePart
-from partwise.studies.execution.jobs import Job
+from partwise.studies.execution.jobs import Asked, Job
 from partwise.workflow.evaluation_files import evaluation_hash
 
 from .costs import QUANTITIES, Costs, Ledger, located
+from .ladder import PASSES, Rung, on_rung, rung_of
 from .matching import match
 from .refusals import (
+    between,
+    refuse_falling,
     refuse_metric_per_token,
     refuse_other_questions,
     refuse_seeds,
@@ -54,11 +58,29 @@ class PlannedVariant:
     """Knob path -> value that was solved for."""
     tuned: Mapping[str, Any] = field(default_factory=dict)
     """Knob path -> value that tuning chose."""
+    scaled: Mapping[str, Any] = field(default_factory=dict)
+    """Knob path -> value that follows from the size."""
+    setting: Setting = NOWHERE
     tokens: str = ""
     """Hash of the tokenizer; variants that share it mean the same by a token."""
     floor: float | None = None
     """What a model reaches that knows only how frequent each token is, in the metric's unit."""
+    floors: Mapping[str, float | None] = field(default_factory=dict)
+    """The same by each secondary metric."""
     ledger: Ledger = field(default_factory=Ledger, compare=False, repr=False)
+
+    @property
+    def key(self) -> results.Key:
+        return self.name, self.setting.size, self.setting.text
+
+    @property
+    def title(self) -> str:
+        """`position=rope at width 96 on wiki`."""
+        return self.name + self.setting.words
+
+    def called(self, name: str) -> bool:
+        """Whether a user who says `name` means this one."""
+        return name in (self.name, self.title)
 
     @property
     def costs(self) -> Costs:
@@ -97,21 +119,29 @@ class PlannedVariant:
         return evaluation_hash(self.loaded.recipe.evaluations[evaluation], self._judges[evaluation])
 
     def job(self, seed: int, study: LoadedStudy, metric: results.Metric | None = None) -> Job:
-        """The run with `seed`, measured as the study asks unless `metric` says otherwise."""
+        """The run with `seed`, measured as the study asks; if `metric` says otherwise, by that alone."""
         engine = study.study.run
         return Job(
             identity=self.identity(seed),
-            title=f"{self.name}, seed {seed}",
+            title=f"{self.title}, seed {seed}",
             recipe={**self._resolved, **self._start, "seed": seed},
             directory=self._directory,
             data=self.loaded.data_directory,
             metric=metric or study.study.metric.asked(),
             judges=self._judges,
             judged_by=self._judged_by(study.study.metric.of_evaluation),
+            also=[] if metric is not None else list(self.also(study).values()),
             timeout=engine.timeout,
             memory=None if engine.memory is None else round(engine.memory * 1e9),
             retries=engine.retries,
         )
+
+    def also(self, study: LoadedStudy) -> dict[str, Asked]:
+        """The study's secondary metrics as this variant is asked for them."""
+        return {
+            name: Asked(metric=one.asked(), judged_by=self._judged_by(one.of_evaluation))
+            for name, one in study.study.secondary.items()
+        }
 
     def described(self, counted: results.Variant | None = None) -> results.Variant:
         """As the results record it.
@@ -120,15 +150,21 @@ class PlannedVariant:
             counted: an earlier record of the same runs, whose costs need not be counted again.
         """
         costs = counted or self.costs
+        each = costs.flops_per_token
         return results.Variant(
             name=self.name,
+            size=self.setting.size,
+            text=self.setting.text,
             levels=dict(self.levels),
             parameters=costs.parameters,
             flops_per_token=costs.flops_per_token,
             tokens=costs.tokens,
+            training_flops=None if each is None or not costs.tokens else PASSES * each * costs.tokens,
             matched=dict(self.matched),
             tuned=dict(self.tuned),
+            scaled=dict(self.scaled),
             floor=self.floor,
+            floors=dict(self.floors),
         )
 
 
@@ -140,7 +176,7 @@ class Plan:
     factors: Mapping[str, list[str]]
     """Labels of each factor's levels, the baseline's first."""
     variants: tuple[PlannedVariant, ...]
-    """The base first; not tuned yet."""
+    """The base first, in a study with sizes or texts at each of them; not tuned yet."""
     seeds: tuple[int, ...]
     engine: EnginePart
     """What runs the jobs: the study's own engine unless it was replaced."""
@@ -149,13 +185,28 @@ class Plan:
 
     @property
     def base(self) -> PlannedVariant:
-        """The variant that the others are compared with."""
+        """The variant that the others are compared with; of several settings, at the first."""
         return self.variants[0]
+
+    def base_of(self, variant: PlannedVariant) -> PlannedVariant:
+        """The variant that this one is compared with: the base at its setting."""
+        wanted = (self.base.name, *variant.key[1:])
+        return next(one for one in self.variants if one.key == wanted)
+
+    @property
+    def settings(self) -> list[Setting]:
+        """Where the variants are compared; one, without size and text, in a study without such."""
+        return [one.setting for one in self.variants if one.name == self.base.name]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the variants, each once."""
+        return list(dict.fromkeys(one.name for one in self.variants))
 
     @property
     def contrasts(self) -> int:
-        """How many variants are compared with the base."""
-        return len(self.variants) - 1
+        """How many variants are compared with the base, each setting counted."""
+        return len(self.variants) - len(self.settings)
 
     @property
     def tokenizer_varies(self) -> bool:
@@ -165,18 +216,22 @@ class Plan:
     def jobs(self, only: str | None = None) -> list[Job]:
         """Every run, seed by seed, so that a study that ends early has equally many runs of each variant.
 
+        Args:
+            only: the name of a variant, at all of its settings or, as "base at width 96", at one.
+
         Raises:
             InputError: there is no variant called `only`.
         """
-        chosen = [one for one in self.variants if only in (None, one.name)]
+        chosen = [one for one in self.variants if only is None or one.called(only)]
         if not chosen:
-            names = [one.name for one in self.variants]
+            names = self.names
             raise InputError(f"no variant {only!r}{did_you_mean(str(only), names)}; there are {', '.join(names)}")
         return [one.job(seed, self.study) for seed in self.seeds for one in chosen]
 
     def mismatch(self, variant: PlannedVariant) -> dict[str, float]:
-        """How much more than the base a variant has of parameters, FLOPs and tokens, as a share of the base's."""
-        pairs = {name: (variant.costs.of(name), self.base.costs.of(name)) for name in QUANTITIES}
+        """How much more than the base of its setting a variant has of parameters, FLOPs and tokens, as a share."""
+        own = self.base_of(variant).costs
+        pairs = {name: (variant.costs.of(name), own.of(name)) for name in QUANTITIES}
         return {name: got / base - 1 if base and got is not None else 0.0 for name, (got, base) in pairs.items()}
 
 
@@ -192,38 +247,57 @@ def make_plan(study: LoadedStudy, seeds: int | None = None, say: Say = lambda li
         InputError: the data or the seeds do not suit the study.
     """
     found = variants(study)
-    tokenizers = [one.loaded.recipe.tokenizer.model_dump(mode="json") for one in found.candidates]
-    refuse_metric_per_token(study, any(one != tokenizers[0] for one in tokenizers))
+    tokenizers = {one.title: one.loaded.recipe.tokenizer.model_dump(mode="json") for one in found.candidates}
+    refuse_metric_per_token(study, between(found.candidates, lambda one: str(tokenizers[one.title])))
     refuse_other_questions(study, [one.loaded.recipe for one in found.candidates])
     refuse_too_many(study.study.seeds if seeds is None else seeds)
     chosen = study.study.every_seed if seeds is None else tuple(range(seeds))
     refuse_seeds(study, chosen)
     ledger = Ledger(say)
-    planned = _planned_variants(study, found.candidates, ledger)
+    planned = _planned_variants(study, found, ledger)
     plan = Plan(study, found.factors, planned, chosen, study.study.run, ledger)
     if (runs := len(planned) * len(chosen)) > MANY_RUNS:
         say(f"listing {runs:,} runs")
     # Checked again: one and the same tokenizer, trained on other texts, is another.
-    refuse_metric_per_token(study, plan.tokenizer_varies)
+    refuse_metric_per_token(study, between(planned, lambda one: one.tokens))
     return plan
 
 
-def _planned_variants(study: LoadedStudy, candidates: list[Candidate], ledger: Ledger) -> tuple[PlannedVariant, ...]:
+def _planned_variants(study: LoadedStudy, found: Variants, ledger: Ledger) -> tuple[PlannedVariant, ...]:
     planned, problems = list[PlannedVariant](), list[Problem]()
-    target: float | None = None
-    for one in candidates:
-        try:
-            planned.append(_planned(study, one, target, ledger))
-        except PartwiseError as error:
-            note = f"note: in variant {one.name}"
-            problems += [_noted(problem, note) for problem in located(error)]
-        if one is candidates[0]:
-            if problems:
-                break  # the others are measured by the base
-            target = _target(study, planned[0])
+    for setting in found.settings:
+        here = [one for one in found.candidates if one.setting is setting]
+        before = len(problems)
+        planned += _at(study, setting, here, ledger, problems)
+        if len(problems) > before and not setting.levels:
+            break
+    problems = list({(one.message, one.path, one.mark and str(one.mark)): one for one in reversed(problems)}.values())
     if problems:
-        raise RejectedError(problems)
+        raise RejectedError(problems[::-1])
+    refuse_falling(study, [one for one in planned if one.name == planned[0].name])
     return tuple(planned)
+
+
+def _at(
+    study: LoadedStudy, setting: Setting, candidates: list[Candidate], ledger: Ledger, problems: list[Problem]
+) -> Iterator[PlannedVariant]:
+    """The variants at one setting; what is wrong with them is added to `problems`."""
+    target, rung = None, Rung()
+    for one in candidates:
+        first = one is candidates[0]
+        try:
+            if first:
+                plain = changed(study.base, [*setting.text_changes, *one.choice.changes])
+                rung = rung_of(study, setting, one.loaded, plain, ledger)
+            planned = _planned(study, one, rung, target, ledger)
+            if first:
+                target = _target(study, planned)
+            yield planned
+        except PartwiseError as error:
+            note = f"note: in variant {one.title}"
+            problems += [_noted(problem, note) for problem in located(error)]
+            if first:
+                return  # the others are measured by the base
 
 
 def _target(study: LoadedStudy, base: PlannedVariant) -> float | None:
@@ -246,11 +320,15 @@ def _target(study: LoadedStudy, base: PlannedVariant) -> float | None:
     return target
 
 
-def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: Ledger) -> PlannedVariant:
+def _planned(study: LoadedStudy, one: Candidate, rung: Rung, target: float | None, ledger: Ledger) -> PlannedVariant:
+    from partwise import workflow
     from partwise.workflow.evaluations import evaluations_of
 
     loaded, matched = one.loaded, dict[str, Any]()
     prepared = ledger.prepared(loaded)
+    loaded, scaled = on_rung(study, loaded, rung, ledger)
+    if scaled:
+        workflow.check(loaded)
     if study.study.match is not None and target is not None:
         loaded, matched = match(loaded, target, study.study.match, study.at(("match", "knob")), ledger)
     prepared = ledger.prepared(loaded) if matched else prepared
@@ -259,9 +337,19 @@ def _planned(study: LoadedStudy, one: Candidate, target: float | None, ledger: L
     evaluations_of(loaded)  # raises if one of them does not suit the model, or is not as it must be
     ledger.quantity(loaded, "parameters")  # raises if a part does not fit with the vocabulary that there is
     tokens = _tokens(loaded, prepared.tokenizer)
-    floor = ledger.floor(prepared, tokens, study.study.metric)
-    labels, data = one.choice.labels, prepared.data_hash
-    return PlannedVariant(one.name, labels, loaded, data, matched, tokens=tokens, floor=floor, ledger=ledger)
+    return PlannedVariant(
+        one.name,
+        one.choice.labels,
+        loaded,
+        prepared.data_hash,
+        matched,
+        scaled=scaled,
+        setting=one.setting,
+        tokens=tokens,
+        floor=ledger.floor(prepared, tokens, study.study.metric),
+        floors={name: ledger.floor(prepared, tokens, metric) for name, metric in study.study.secondary.items()},
+        ledger=ledger,
+    )
 
 
 def _tokens(loaded: LoadedRecipe, tokenizer: Tokenizer) -> str:

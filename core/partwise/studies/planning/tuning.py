@@ -64,7 +64,7 @@ def _trials(plan: Plan, variant: PlannedVariant, combination: Combination, metri
     told = ", ".join(f"{names[path]} {_shown(value)}" for path, value in values.items())
     matching = plan.study.study.match
     if matching is not None:
-        got, wanted = (plan.ledger.quantity(one, matching.quantity) for one in (loaded, plan.base.loaded))
+        got, wanted = (plan.ledger.quantity(one, matching.quantity) for one in (loaded, plan.base_of(variant).loaded))
         if got is None or wanted is None or abs(got - wanted) > matching.tolerance * wanted:
             made = "impossible to count" if got is None else f"{got:,.0f}"
             what = told if len(values) > 1 else _shown(*values.values())
@@ -76,7 +76,7 @@ def _trials(plan: Plan, variant: PlannedVariant, combination: Combination, metri
     with_values = replace(variant, loaded=loaded, tuned=values)
     for seed in tune.seeds:
         job = with_values.job(seed, plan.study, metric)
-        title = f"tuning {variant.name}, {told}, seed {seed}"
+        title = f"tuning {variant.title}, {told}, seed {seed}"
         yield PlannedTrial(with_values, values, seed, job.model_copy(update={"title": title}))
 
 
@@ -89,6 +89,8 @@ def recorded(planned: Sequence[PlannedTrial], found: Mapping[str, JobResult]) ->
     return [
         Trial(
             variant=one.variant.name,
+            size=one.variant.setting.size,
+            text=one.variant.setting.text,
             values=_plain(one.values),
             seed=one.seed,
             training_flops=_training_flops(one.variant),
@@ -124,7 +126,7 @@ def tuned(plan: Plan, planned: Sequence[PlannedTrial], found: Mapping[str, JobRe
         scores: dict[int, list[float]] = {}
         offers: dict[int, PlannedVariant] = {}
         for one in planned:
-            if one.variant.name == variant.name:
+            if one.variant.key == variant.key:
                 offers[id(one.variant)] = one.variant
                 scores.setdefault(id(one.variant), []).append(_score(found.get(one.job.identity), goal))
         best = min(scores, key=lambda key: mean(scores[key]), default=None)

@@ -26,6 +26,8 @@ __all__ = ["render", "write_report"]
 def write_report(results: Results, directory: Path, analysis: Analysis | None = None) -> list[Path]:
     """Writes report.html, report.md, results.csv, summary.csv and table.tex, a function of the results alone.
 
+    Of a study with several settings they are written for each, in a directory of its own.
+
     Args:
         analysis: what `analyse` finds in these results, if it is known already.
 
@@ -34,10 +36,13 @@ def write_report(results: Results, directory: Path, analysis: Analysis | None = 
         WorkError: a file cannot be written.
     """
     from partwise.studies.analysis import analyse
+    from partwise.studies.analysis.apart import apart, place_of
     from partwise.studies.stamp import clear_outdated
 
     from .report import Report
 
+    if len(results.settings) > 1:
+        return [path for words, one in apart(results) for path in write_report(one, directory / place_of(words))]
     made(directory)
     clear_outdated(directory)
     paths = []

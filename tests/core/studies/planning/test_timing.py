@@ -26,11 +26,13 @@ class Unplanned(TrainerPart):
 
 def test_time_is_steps_and_evaluations_over_slots(study, monkeypatch) -> None:
     monkeypatch.setattr(timing, "time_steps", lambda loaded, threads: Speed(step=10.0, evaluation=1.0))
-    found = estimate(make_plan(load_study(study())), {"base": 3, "norm=rms_norm": 2}, slots=2, threads=1)
+    found = estimate(
+        make_plan(load_study(study())), {("base", None, None): 3, ("norm=rms_norm", None, None): 2}, slots=2, threads=1
+    )
     assert found is not None
     # Two updates, an evaluation before, after each, and one of the study's own.
     each = timing.START + 2 * 10.0 + 4 * 1.0
-    assert found.seconds_per_run == {"base": each, "norm=rms_norm": each}
+    assert found.seconds_per_run == {("base", None, None): each, ("norm=rms_norm", None, None): each}
     assert found.seconds == pytest.approx(5 * each / 2)
     assert found.runs == 5
 
@@ -41,7 +43,7 @@ def test_a_trainer_that_does_not_plan_its_updates_is_not_forecast(study, monkeyp
     recipe = found.base.loaded.recipe.model_copy(update={"trainer": Unplanned()})
     base = replace(found.base, loaded=replace(found.base.loaded, recipe=recipe))
     assert Ledger().costs(base.loaded).tokens == 0
-    assert estimate(replace(found, variants=(base,)), {"base": 3}, slots=2, threads=1) is None
+    assert estimate(replace(found, variants=(base,)), {("base", None, None): 3}, slots=2, threads=1) is None
 
 
 def test_an_engine_that_does_not_say_how_many_runs_it_does_at_once_has_the_documented_default(pretending) -> None:
