@@ -62,10 +62,22 @@ def items_in(path: Path, parse: Callable[[Line], Item], knob: str = "file") -> l
     Raises:
         PartError: a line holds no object, or is no such item; names the line.
     """
+    return parsed_lines(path, lambda line: parse(_object(line)), knob)
+
+
+def parsed_lines(path: Path, parse: Callable[[str], Item], knob: str = "file") -> list[Item]:
+    """What `parse` makes of every line of a file that is not empty.
+
+    Args:
+        parse: is given a line without the white space around it; a ValueError says what is wrong with it.
+
+    Raises:
+        PartError: a line is not as it must be, and is named; or there is none.
+    """
     found = []
     for number, line in _lines(path, knob):
         try:
-            found.append(parse(_object(line)))
+            found.append(parse(line))
         except ValueError as error:
             raise PartError(f"{path}:{number}: {error}", (knob,)) from None
     if not found:
@@ -132,4 +144,4 @@ def shown(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-__all__ = ["existing", "existing_directory", "items_in", "shown", "text_of", "value_of"]
+__all__ = ["existing", "existing_directory", "items_in", "parsed_lines", "shown", "text_of", "value_of"]

@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
-from partwise import PartError
+from partwise import InputError, PartError
 from partwise.parts import EvaluationPart, EvaluationSite
 
 if TYPE_CHECKING:
     from torch import nn
 
     from partwise.evaluation import Goal
+    from partwise_evaluations.analogies import Analogies as AnalogiesEvaluation
     from partwise_evaluations.answers import Answers as AnswersEvaluation
     from partwise_evaluations.choices import Choices as ChoicesEvaluation
     from partwise_evaluations.harness import HarnessTask
     from partwise_evaluations.lengths import Lengths as LengthsEvaluation
     from partwise_evaluations.minimal_pairs import MinimalPairs as MinimalPairsEvaluation
+    from partwise_evaluations.similarity import Similarity as SimilarityEvaluation
     from partwise_evaluations.text import Texts
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -232,6 +234,76 @@ class Lengths(ReadsTexts):
         yield cls(files=(str(SAMPLES / "documents.jsonl"),), field="body", upto=(0.25, 0.75), every=7)
 
 
+class ReadsVectors(EvaluationPart):
+    """Base of the parts that look at the vectors of words, whatever the model was trained for."""
+
+    def suits(self, model: nn.Module) -> None:
+        from partwise.looking import embedding_table
+
+        try:
+            embedding_table(model)
+        except InputError as error:
+            raise PartError(f"{self.name!r} cannot judge this model: {error}") from None
+
+
+class Similarity(ReadsVectors):
+    """Words that people find alike should have vectors that are alike: rank correlation with human judgements.
+
+    Each line of the file has two words and a number, with tabs or commas between them, as in WordSim-353 (Finkelstein
+    et al. 2002) and SimLex-999 (Hill et al. 2015); the first line may have titles. Words without a vector of their own
+    are left out.
+    """
+
+    name = "similarity"
+
+    file: Name
+    """File of judged pairs, relative to the recipe's directory."""
+    score: Name | None = None
+    """Title of the column with the judgement, "SimLex999" for one; null: the third column."""
+
+    def build(self, site: EvaluationSite) -> SimilarityEvaluation:
+        from partwise_evaluations.similarity import Similarity, read_pairs
+
+        return Similarity(read_pairs(self.file, site.directory, self.score))
+
+    def figures(self) -> Mapping[str, Goal]:
+        return {"spearman": "max", "known": "max"}
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(file=str(SAMPLES / "similarity.csv"))
+        yield cls(file=str(SAMPLES / "similarity.tsv"), score="judged", every=5)
+
+
+class Analogies(ReadsVectors):
+    """King is to man as queen to woman: the word nearest to king - man + woman should be queen.
+
+    The file has the form of Google's questions-words (Mikolov et al. 2013, arXiv:1301.3781): four words in a line,
+    "man king woman queen", under lines that name a section, ": family". The three given words are no answer. Questions
+    with a word that has no vector of its own are left out.
+    """
+
+    name = "analogies"
+
+    file: Name
+    """File of questions, relative to the recipe's directory."""
+    sections: tuple[Name, ...] = ()
+    """Sections that get a figure of their own, `accuracy_family` for "family"."""
+
+    def build(self, site: EvaluationSite) -> AnalogiesEvaluation:
+        from partwise_evaluations.analogies import Analogies, read_questions
+
+        return Analogies(read_questions(self.file, site.directory, self.sections), self.sections)
+
+    def figures(self) -> Mapping[str, Goal]:
+        return {"accuracy": "max", "known": "max", **{f"accuracy_{one}": "max" for one in self.sections}}
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        yield cls(file=str(SAMPLES / "letters.txt"))
+        yield cls(file=str(SAMPLES / "analogies.txt"), sections=("vowels",), every=4)
+
+
 class Harness(EvaluationPart):
     """A task of EleutherAI's lm-evaluation-harness, or a group of tasks: needs `pip install 'partwise[harness]'`.
 
@@ -290,4 +362,4 @@ class Harness(EvaluationPart):
         yield cls(task="sums", include_path=tasks, metrics=("exact_match",), lower_is_better=())
 
 
-PARTS = (Answers, Choices, Harness, Lengths, MinimalPairs, Text)
+PARTS = (Analogies, Answers, Choices, Harness, Lengths, MinimalPairs, Similarity, Text)

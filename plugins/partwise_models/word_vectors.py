@@ -81,6 +81,8 @@ class WordVectors(nn.Module):
     def _vectors(self, batch: Batch) -> Tensor:
         if batch.around is None:
             return self.input(batch.tokens)
+        if batch.around.shape[-1] == 1:
+            return self.input(batch.around[..., 0].clamp_min(0))  # where nothing is near, nothing is scored
         there = (batch.around != IGNORED)[..., None]
         vectors = self.input(batch.around.clamp_min(0)) * there
         return vectors.sum(2) / there.sum(2).clamp_min(1)

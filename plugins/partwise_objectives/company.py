@@ -53,11 +53,12 @@ class Company(nn.Module):
             shares = counts / counts.sum().clamp_min(1)
             self.kept.copy_((self.subsample / shares.clamp_min(1e-12)).sqrt().clamp_max(1))
 
-    def chosen(self, near: Tensor, drawn: Tensor) -> Tensor:
-        """Which of the words near each position it is predicted from, [B, T, N] bool.
+    def chosen(self, ids: Tensor, near: Tensor, drawn: Tensor) -> Tensor:
+        """The words that each position is predicted from, [B, T, N]; IGNORED where there are fewer.
 
         Args:
-            near: [B, T, W], whether there is a word at each of the distances -window ... -1, 1 ... window.
+            ids: [B, T, W], the words at the distances -window ... -1, 1 ... window.
+            near: [B, T, W], whether there is one.
             drawn: [B, T], uniform from 0 to 1.
         """
         raise NotImplementedError
@@ -72,9 +73,8 @@ class Company(nn.Module):
         if bool(alone.any()):
             stays = torch.where(alone[..., 0], there, stays)
             ids, near = self._near(batch, stays)
-        scored = near.any(-1)
-        around = ids.masked_fill(~self.chosen(near, which), IGNORED)
-        return replace(batch, targets=batch.tokens.masked_fill(~scored, IGNORED), around=around)
+        around = self.chosen(ids, near, which)
+        return replace(batch, targets=batch.tokens.masked_fill(~near.any(-1), IGNORED), around=around)
 
     def _near(self, batch: Batch, stays: Tensor) -> tuple[Tensor, Tensor]:
         """The words near each that stays, [B, T, W] ids, and whether there is one, once the others are left out."""
@@ -95,53 +95,49 @@ class Company(nn.Module):
             return hidden.head.cross_entropy(hidden.states, batch.targets)
         scored = batch.targets != IGNORED
         right = batch.targets.where(scored, 0)[..., None]
-        nats = F.softplus(-scores(hidden.head, hidden.states, right)).sum(-1)
-        nats = nats + (self._drawn if self.training else self._expected)(hidden, right, self.negatives)
+        nats = (self._drawn if self.training else self._expected)(hidden, right, self.negatives)
         return nats.where(scored, 0.0).sum()
 
     def _drawn(self, hidden: Hidden, right: Tensor, negatives: int) -> Tensor:
-        """[B, T], what the negatives drawn for each position cost; one that is the right word costs nothing."""
+        """[B, T], what the right word and those drawn cost; one drawn that is the right word costs nothing."""
         shape = (*right.shape[:-1], negatives)
         wrong = noise(hidden.head).multinomial(right.numel() * negatives, replacement=True).view(shape)
-        return F.softplus(scores(hidden.head, hidden.states, wrong)).where(wrong != right, 0.0).sum(-1)
+        logits = scores(hidden.head, hidden.states, torch.cat((right, wrong), -1))
+        costs = F.softplus(logits[..., 1:]).where(wrong != right, 0.0)
+        return F.softplus(-logits[..., 0]) + costs.sum(-1)
 
     def _expected(self, hidden: Hidden, right: Tensor, negatives: int) -> Tensor:
-        """[B, T], what negatives cost on average, in evaluation mode, where nothing is drawn."""
-        costs = F.softplus(without_bias(hidden.head).logits(hidden.states)) * noise(hidden.head)
-        return negatives * (costs.sum(-1) - costs.gather(-1, right)[..., 0])
+        """[B, T], the same on average, in evaluation mode, where nothing is drawn."""
+        logits = replace(hidden.head, bias=None).logits(hidden.states)
+        costs = F.softplus(logits) * noise(hidden.head)
+        wrong = costs.sum(-1) - costs.gather(-1, right)[..., 0]
+        return F.softplus(-logits.gather(-1, right)[..., 0]) + negatives * wrong
 
 
 class SkipGram(Company):
     """Each word is predicted from one near it, drawn as often as in a window that is drawn from 1 to `window`."""
 
-    def chosen(self, near: Tensor, drawn: Tensor) -> Tensor:
+    def chosen(self, ids: Tensor, near: Tensor, drawn: Tensor) -> Tensor:
         closer = torch.arange(1, self.window + 1, dtype=torch.float64)
-        weights = torch.cat((closer, closer.flip(0))) * near
-        reached = weights.cumsum(-1)
-        before = reached - weights
-        drawn = drawn[..., None] * reached[..., -1:]
-        return (before <= drawn) & (drawn < reached) & near
+        reached = (torch.cat((closer, closer.flip(0))) * near).cumsum(-1)
+        place = (reached > drawn[..., None] * reached[..., -1:]).to(torch.int8).argmax(-1, keepdim=True)
+        return ids.gather(-1, place).masked_fill(~near.gather(-1, place), IGNORED)
 
 
 class ContinuousBag(Company):
     """Each word is predicted from the mean of those in a window around it, which is drawn from 1 to `window`."""
 
-    def chosen(self, near: Tensor, drawn: Tensor) -> Tensor:
+    def chosen(self, ids: Tensor, near: Tensor, drawn: Tensor) -> Tensor:
         distances = torch.cat((torch.arange(self.window, 0, -1), torch.arange(1, self.window + 1)))
         nearest = distances.where(near, self.window).amin(-1)
         reach = torch.maximum((drawn * self.window).long() + 1, nearest)  # a word at least is in the window
-        return near & (distances <= reach[..., None])
+        return ids.masked_fill(~near | (distances > reach[..., None]), IGNORED)
 
 
 def noise(head: LinearHead) -> Tensor:
     """[V], what negatives are drawn from: the softmax of the head's bias; without one, each word alike."""
     bias = head.weight.new_zeros(len(head.weight)) if head.bias is None else head.bias
     return bias.detach().float().softmax(0)
-
-
-def without_bias(head: LinearHead) -> LinearHead:
-    """The same head, whose logits are products of two vectors."""
-    return replace(head, bias=None)
 
 
 def scores(head: LinearHead, x: Tensor, ids: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from .plugged import plugged
 SECTIONS = {
     "Recipes": ("recipes", "check", "inspect", "data", "diff"),
     "Runs": ("train", "runs", "show", "look", "generate", "evaluate", "import", "export", "parity"),
+    "Words": ("neighbours", "analogy"),
     "Studies": ("ablate", "noise", "report"),
     "What is installed": ("parts", "plugins", "schema", "verify"),
     "Your own": ("new",),

@@ -3,3 +3,5 @@ from .embeddings import neighbours as neighbours
 from .facts import Facts as Facts
 from .inside import Look as Look
 from .inside import look as look
+from .words import WordTable as WordTable
+from .words import embedding_table as embedding_table

@@ -61,7 +61,7 @@ def by_chance(reader, texts):
 
 def teaches(reader, texts):
     found = mean(likely(reader, texts))
-    reader.model.table.mul_(0.5)
+    reader.model.table.vectors.mul_(0.5)
     return found
 
 

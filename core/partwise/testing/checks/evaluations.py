@@ -61,6 +61,20 @@ class Bytes:
         return {}
 
 
+class Table(nn.Module):
+    """A vector for each token."""
+
+    def __init__(self, vectors: Tensor) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(vectors)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.vectors[ids]
+
+    def weight_for_head(self) -> Tensor:
+        return self.vectors
+
+
 class Averages(nn.Module):
     """Predicts the next token by the last one and the mean of all before it."""
 
@@ -69,16 +83,16 @@ class Averages(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(drawn(7))
-        self.table = nn.Parameter(torch.randn(END + 1, WIDTH, generator=generator).double())
+        self.table = Table(torch.randn(END + 1, WIDTH, generator=generator).double())
         self.output = nn.Parameter(torch.randn(END + 1, WIDTH, generator=generator).double())
         self.dropout = nn.Dropout(0.5)
 
     def hidden(self, batch: Batch) -> Hidden:
-        x, there = self.table[batch.tokens], self._there(batch)
+        x, there = self.table(batch.tokens), self._there(batch)
         mean = (x * there).cumsum(1) / there.cumsum(1).clamp_min(1)
         if batch.source is not None:
-            mean = mean + self.table[batch.source].mean(1, keepdim=True)
-        return Hidden(self.dropout(x + mean), batch_flow(batch), LinearHead(self.output), lambda ids: self.table[ids])
+            mean = mean + self.table(batch.source).mean(1, keepdim=True)
+        return Hidden(self.dropout(x + mean), batch_flow(batch), LinearHead(self.output), self.table)
 
     def forward(self, batch: Batch) -> Tensor:
         hidden = self.hidden(batch)
@@ -89,13 +103,13 @@ class Averages(nn.Module):
         return hidden.head.cross_entropy(hidden.states, batch.targets)
 
     def begin(self, prompt: Batch, room: int) -> tuple[Tensor, Decoding]:
-        x, there = self.table[prompt.tokens], self._there(prompt)
+        x, there = self.table(prompt.tokens), self._there(prompt)
         state: State = {"sum": (x * there).sum(1), "count": there.sum(1)}
         logits = LinearHead(self.output).logits(x[:, -1] + state["sum"] / state["count"])
         return logits, start_decoding(prompt, [state], room)
 
     def step(self, tokens: Tensor, decoding: Decoding) -> Tensor:
-        (state,), x = decoding.states, self.table[tokens]
+        (state,), x = decoding.states, self.table(tokens)
         decoding.states = [{"sum": state["sum"] + x, "count": state["count"] + 1}]
         decoding.advance()
         return LinearHead(self.output).logits(x + decoding.states[0]["sum"] / decoding.states[0]["count"])
