@@ -27,7 +27,7 @@ from partwise.data import cache_directory, made_in_cache
 from .formats import format_of
 from .splits import digest, place_of
 
-VERSION = 1
+VERSION = 2
 """Changes with the layout, and with what is found in the same files."""
 RECORD = struct.Struct("<qqqQ")
 DOCUMENT = np.dtype([("start", "<i8"), ("stop", "<i8"), ("size", "<i8"), ("place", "<u8")])
@@ -49,6 +49,8 @@ class Catalogue:
     """[files + 1]: number of the first document of each file."""
     empty: int
     """Documents that were left out because they hold nothing."""
+    halves: int
+    """Documents in which halves of characters were replaced."""
     digest: str
     """A hash of all texts, in order."""
 
@@ -117,7 +119,7 @@ def _write(
     separator: str | None,
 ) -> None:
     """Reads all files, and writes: documents, bounds, facts as JSON, and the length of these."""
-    contents, bounds, count, empty = hashlib.sha256(), [0], 0, 0
+    contents, bounds, count, empty, halves = hashlib.sha256(), [0], 0, 0, 0
     folder = Path(out.name).parent
     for path, before in zip(files, times, strict=True):
         records = bytearray()
@@ -128,6 +130,7 @@ def _write(
             contents.update(found.digest)
             records += RECORD.pack(found.start, found.stop, found.size, place_of(found.digest.hex()))
             count += 1
+            halves += found.halves
             if len(records) > 1 << 20:
                 with _writing(folder):
                     out.write(records)
@@ -137,7 +140,7 @@ def _write(
         bounds.append(count)
         if _times(path) != before:
             raise InputError(f"{path} was changed while it was read; start again once nothing writes to it any more")
-    facts = json.dumps({"documents": count, "empty": empty, "digest": contents.hexdigest()}).encode()
+    facts = json.dumps({"documents": count, "empty": empty, "halves": halves, "digest": contents.hexdigest()}).encode()
     with _writing(folder):
         out.write(np.array(bounds, "<i8").tobytes() + facts + len(facts).to_bytes(8, "little"))
         out.flush()
@@ -169,7 +172,7 @@ def _opened(kept: Path, files: tuple[Path, ...], changed: npt.NDArray[np.int64])
         documents = np.memmap(kept, DOCUMENT, "r", shape=count) if count else np.empty(0, DOCUMENT)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Catalogue(files, changed, documents, bounds, facts["empty"], facts["digest"])
+    return Catalogue(files, changed, documents, bounds, facts["empty"], facts["halves"], facts["digest"])
 
 
 @contextmanager

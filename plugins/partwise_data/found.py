@@ -19,6 +19,8 @@ class Found(NamedTuple):
     """Bytes of its text; 0 if there is none."""
     digest: bytes
     """SHA-256 of its text; equal texts have equal ones, wherever they stand."""
+    halves: bool = False
+    """Whether halves of characters (lone surrogates, as JSON can hold) were replaced in it, each by a "?"."""
 
 
 class Place(NamedTuple):
@@ -52,5 +54,8 @@ class Format(Protocol):
 
 def found_text(text: str, start: int, stop: int) -> Found:
     """A document that is held in memory."""
-    raw = text.encode("utf-8", "replace")
-    return Found(start, stop, len(raw), hashlib.sha256(raw).digest())
+    try:
+        raw, halves = text.encode(), False
+    except UnicodeEncodeError:
+        raw, halves = text.encode("utf-8", "replace"), True
+    return Found(start, stop, len(raw), hashlib.sha256(raw).digest(), halves)

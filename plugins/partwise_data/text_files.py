@@ -90,6 +90,7 @@ class TextFiles:
         more = {"cut, with the rest in other splits": len(sections)}
         if split == "train" or split in self._own:
             more |= {"files": len(division.listed.files), "left out: empty": division.listed.empty}
+            more |= {"with half a character, read as ?": division.listed.halves}
         if split == "train" and self._own:
             more |= {"left out: held out in other files": division.count(WITHHELD)}
         return Survey(

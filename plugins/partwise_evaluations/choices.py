@@ -75,6 +75,10 @@ def read_questions(name: str, directory: Path, prompt: str, choices: str, answer
                 f"{choices!r} should be an array of two strings or more, none empty, and is {shown(options)}"
             )
         right = _index(value_of(line, answer, "answer_field"), options, answer)
+        if options.count(options[right]) > 1:
+            raise ValueError(
+                f"the right one of {choices!r} is there twice, so that no answer is wrong; leave the line out"
+            )
         return Question(text_of(line, prompt, "prompt_field", empty=True), tuple(options), right)
 
     return items_in(existing(name, directory, "file"), question)

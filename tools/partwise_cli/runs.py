@@ -107,10 +107,11 @@ def directory_of(run: str) -> Path:
                 return path
         except OSError as error:  # no permission, or a name too long
             raise InputError(f"cannot read {path}: {error.strerror}") from error
-    raise InputError(f"{run} holds no run: there is no recipe.json in it{_hint(run)}")
+    raise InputError(f"{run} holds no run: there is no recipe.json in it{hint_of_run(run)}")
 
 
-def _hint(run: str) -> str:
+def hint_of_run(run: str) -> str:
+    """What may have been meant by a directory that holds no run."""
     from partwise.recipe.suggestions import nearest, short_list, suggestion
 
     known = [str(path.parent) for path in Path("runs").glob("*/recipe.json")]

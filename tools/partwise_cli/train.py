@@ -96,7 +96,9 @@ def command(
             _refuse(f"{recipe} is a run, which has a recipe of its own", others)
             training = _continued(Path(recipe), steps, schedule, data, device, profile)
         else:
-            _refuse(f"{recipe} is no run", {"steps": steps, "schedule": schedule})
+            from .runs import hint_of_run
+
+            _refuse(f"{recipe} is no run{hint_of_run(recipe)}", {"steps": steps, "schedule": schedule})
             training = _of_recipe(recipe, options.with_start(overrides, start), seed, out, data, device, profile)
     run, started_at = _train(training, stderr=as_json)
     if not speaks_to_user():

@@ -43,12 +43,23 @@ Name = Annotated[str, Field(max_length=100, json_schema_extra={"pattern": _NAME}
 """The name of a recipe or a study; it can be the name of a file."""
 
 
+_TAKEN = {
+    "valid": "figures of the valid split are called valid_loss and, of the members of a mixture, valid.MEMBER.loss",
+    "epochs": "how often the members of a mixture were seen is called epochs.MEMBER",
+}
+
+
 def _named(value: dict[str, Any]) -> dict[str, Any]:
     for name in value:
         if not re.fullmatch(_PLAIN, name):
             raise ValueError(
                 f"{name!r} cannot name an evaluation: use letters, digits, '_' and '-', the first a letter or digit; "
                 "its figures are then called NAME.FIGURE"
+            )
+        if name in _TAKEN:
+            raise ValueError(
+                f"{name!r} cannot name an evaluation: {_TAKEN[name]}; its figures, called NAME.FIGURE, would be taken "
+                "for those"
             )
     return value
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from partwise.errors import PartwiseError
-from partwise.metric_names import VALID_BITS_PER_BYTE, VALID_LOSS, judged
+from partwise.metric_names import EPOCHS, VALID_BITS_PER_BYTE, VALID_LOSS, judged
 
 from .afterwards import kept
 from .layout import MANIFEST, METRICS, RECIPE, STATUS, WEIGHTS
@@ -19,6 +19,8 @@ from .run import Run
 
 DEEPEST = 3
 """How many levels of directories are searched."""
+OF_MEMBERS = ("valid.", EPOCHS)
+"""How the names of figures of the members of a mixture begin, which no evaluation has given."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def listed(directory: Path) -> Listed:
 
 
 def _evaluations(run: Run, newest: Mapping[str, Any]) -> dict[str, float]:
-    own = {name: value for name, value in newest.items() if judged(name)}
+    own = {name: value for name, value in newest.items() if judged(name) and not name.startswith(OF_MEMBERS)}
     others = {one.name: one.value for one in kept(run) if one.weights == "last"}
     return own | {name: value for name, value in others.items() if name not in own}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from partwise import WorkError
+from partwise.metric_names import EPOCHS, of_member
 from partwise.runs import Run
 from partwise.runs.afterwards import Afterwards, keep, kept
 from partwise.runs.layout import JUDGED
@@ -36,6 +37,11 @@ def test_the_newest_figure_of_each_name_is_told(run: Run) -> None:
 def test_figures_of_the_training_itself_come_first(run: Run) -> None:
     keep(run, [LOSS])
     run.log({"step": 1, "news.loss": 3.0, "news.loss.error": 0.5})
+    assert listed(run.directory).evaluations == {"news.loss": 3.0}
+
+
+def test_figures_of_the_members_of_a_mixture_are_of_no_evaluation(run: Run) -> None:
+    run.log({"step": 1, "news.loss": 3.0, of_member("code", "loss"): 2.0, f"{EPOCHS}code": 0.5})
     assert listed(run.directory).evaluations == {"news.loss": 3.0}
 
 

@@ -118,6 +118,7 @@ def test_what_is_wrong_with_others_is_shown_in_their_file(opened: Reopened, tmp_
         ({"a": OTHER}, {"objective": "prefix"}, "needs the likelihood of every token.*'prefix' teaches only some"),
         ({"a": {"use": "choises"}}, {}, "unknown evaluation 'choises', did you mean 'choices'?"),
         ({"a.b": OTHER}, {}, r"'a\.b' cannot name an evaluation: use letters, digits, '_' and '-'"),
+        ({"valid": OTHER}, {}, r"'valid' cannot name an evaluation: figures of the valid split"),
     ],
 )
 def test_what_cannot_be_judged_is_told_before_training(

@@ -261,3 +261,11 @@ def test_the_first_error_is_the_same_whatever_is_asked_first(tmp_path: Path) -> 
     for ask in (data.identity, *(lambda split=split: list(data.examples(split)) for split in SPLITS)):
         with pytest.raises(InputError, match=r"a\.jsonl\.gz:2: .*\"text\" is missing among the keys body"):
             ask()
+
+
+def test_documents_with_half_a_character_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a \\ud83d b"}\n{"text": "\\ud83d\\ude00"}\n{"text": "c"}\n')
+    for _ in range(2):  # found, and found in the cache
+        data = data_in(tmp_path, "a.jsonl", valid=0, test=0)
+        assert data.survey("train").more["with half a character, read as ?"] == 1
+        assert texts(data, "train") == ["a ? b", "\U0001f600", "c"]

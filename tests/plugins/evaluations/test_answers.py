@@ -52,8 +52,8 @@ def test_the_exact_match_of_pairs_is_that_of_the_trainings_own_passes(
         source, target = example.pieces
         lines.append(json.dumps({"prompt": source.text, "answer": target.text}))
     (tmp_path / "valid.jsonl").write_text("\n".join(lines))
-    found = partwise.judge(run, {"valid": {"use": "answers", "file": str(tmp_path / "valid.jsonl"), "limit": limit}})
-    figure = found["valid.exact_match"].figure
+    found = partwise.judge(run, {"own": {"use": "answers", "file": str(tmp_path / "valid.jsonl"), "limit": limit}})
+    figure = found["own.exact_match"].figure
     assert 0 < figure.value < 1, "the model has learned something, and not everything"
     assert figure.value == sum(right) / len(right)
     assert figure.count == len(lines)
@@ -77,3 +77,10 @@ def test_a_line_that_is_no_question_is_named(line: str, words: str, tmp_path: Pa
     evaluations = {"qa": {"use": "answers", "file": str(tmp_path / "valid.jsonl")}}
     with pytest.raises(partwise.RecipeError, match=words):
         partwise.check(partwise.change("transformer", {"evaluations": evaluations}))
+
+
+def test_a_question_whose_right_choice_is_there_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "twice.jsonl").write_text('{"prompt": "a", "choices": ["b", "c", "b"], "answer": 2}\n')
+    evaluations = {"cloze": {"use": "choices", "file": str(tmp_path / "twice.jsonl")}}
+    with pytest.raises(partwise.RecipeError, match=r"twice\.jsonl:1: the right one of 'choices' is there twice"):
+        partwise.check(partwise.change("char-rnn", {"evaluations": evaluations}))

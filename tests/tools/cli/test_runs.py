@@ -401,3 +401,9 @@ def test_an_unknown_split_is_a_wrong_call(call, run) -> None:
     result = call("evaluate", run, "--split", "dev")
     assert result.exit_code == 2
     assert "valid" in result.stderr
+
+
+def test_to_go_on_with_what_is_no_run_is_answered_with_the_nearest(call, run) -> None:
+    result = call("train", "runs/toy-abc-s6", "--steps", "5")
+    assert result.exit_code == 2
+    assert result.stderr == f"--steps has no meaning here: runs/toy-abc-s6 is no run; did you mean {run}?\n"
