@@ -22,8 +22,8 @@ from .encoder import Encoder
 class DigitPlaces(Encoder):
     """Adds row p of a table [max_positions, C] to the p-th digit of a number, and row 0 to what is no digit.
 
-    In training, all digits of a pass are moved by one number, drawn from 0 to `max_offset`, so that rows beyond those
-    of the numbers trained on learn, too.
+    In training, all digits of a text are moved by one number, drawn from 0 to `max_offset` for each row of a pass (the
+    paper draws one for all), so that rows of the table beyond those of the numbers trained on learn, too.
 
     Raises:
         ValueError: from `places`, if it was not told which tokens are digits, or is not told the tokens; from `embed`,
@@ -61,7 +61,7 @@ class DigitPlaces(Encoder):
         if state is not None:
             state["place"].copy_(counted[:, -1])
         elif self.training and self.max_offset:
-            counted = counted + digit * torch.randint(self.max_offset + 1, (), device=digit.device)
+            counted = counted + digit * torch.randint(self.max_offset + 1, (len(digit), 1), device=digit.device)
         return counted
 
     def empty_state(self, batch: int, like: Tensor) -> State:

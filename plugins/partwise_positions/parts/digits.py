@@ -30,7 +30,7 @@ class Abacus(PositionPart):
     }
 
     max_offset: NonNegativeInt = 99
-    """In training all places of a batch are moved by one number, drawn anew from 0 to this: numbers longer by so many
+    """In training all places of a text are moved by one number, drawn anew from 0 to this: numbers longer by so many
     digits than those trained on have places that have been learned."""
     digits: Annotated[str, Field(min_length=1)] = "0123456789"
     """The characters that are digits, each a token of its own."""
