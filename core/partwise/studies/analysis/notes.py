@@ -108,6 +108,11 @@ def described(verdict: str) -> Note:
     return Note("described", text)
 
 
+def never_reached_on_texts() -> Note:
+    text = "some runs never reached the target, so that there are no means over texts; how many did so is compared"
+    return Note("censored", text)
+
+
 def lost_on_texts(lost: tuple[int, int], texts: int) -> Note:
     """Of a contrast over texts, which side lost runs."""
     sides = zip(("the variant", "the baseline"), lost, strict=True)
@@ -396,7 +401,8 @@ def scope(results: Results) -> Iterator[Note]:
 
 
 __all__ = [
-    "always_diverged", "described", "history", "lost_cells", "lost_on_texts", "lost_runs", "no_difference", "no_spread",
-    "not_comparable", "nothing_learned", "refusal", "rounding", "scope", "study_notes", "too_few_pairs",
-    "too_few_texts", "waiting", "withheld", "withheld_effect",
+    "always_diverged", "described", "history", "lost_cells", "lost_on_texts", "lost_runs",
+    "never_reached_on_texts", "no_difference", "no_spread", "not_comparable", "nothing_learned", "refusal",
+    "rounding", "scope", "study_notes", "too_few_pairs", "too_few_texts", "waiting", "withheld",
+    "withheld_effect",
 ]  # fmt: skip

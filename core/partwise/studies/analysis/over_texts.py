@@ -36,9 +36,14 @@ class TextsQuestion:
         return any(one.waiting for one in self.each)
 
     @property
+    def censored(self) -> bool:
+        """Whether a run never reached the metric's target: then there are no means that could be compared."""
+        return any(one.both.censored for one in self.each)
+
+    @property
     def by_unit(self) -> dict[int | str, tuple[float, float]]:
         """Text -> mean figure of the variant, and of the baseline, on the seeds that both finished."""
-        done = [one for one in self.each if one.both.seeds]
+        done = [] if self.censored else [one for one in self.each if one.both.seeds]
         return {one.variant.text or "": (mean(one.both.variant), mean(one.both.baseline)) for one in done}
 
     @property
@@ -88,6 +93,8 @@ class TextsQuestion:
         if ruled is not None and found == "inconclusive":
             verdict = ruled
             said.append(notes.always_diverged(self.counts("diverged"), self.counts("done"), ruled, family.contrasts))
+        elif self.censored:
+            said.append(notes.never_reached_on_texts())
         elif not tested and found == "inconclusive":
             verdict = "no verdict"
             said.append(notes.too_few_texts(len(units)))

@@ -21,7 +21,7 @@ from partwise.studies.analysis.speed_up import crossing, not_rejected, path, shi
 
 Array = npt.NDArray[np.float64]
 Ends = tuple[Array, Array]
-LADDERS = ((3, 1.0), (4, 1.0), (4, 0.5), (5, 0.5))
+LADDERS = ((3, 1.0), (4, 1.0), (5, 0.5))
 """Sizes, and decades of compute from one to the next."""
 SCATTERS = ((0.003,), (0.01,), (0.03, 0.01), (0.005, 0.01, 0.02, 0.03, 0.04))
 """SD at each size, repeated or cut to their number."""
@@ -137,7 +137,7 @@ def delta(case: Case) -> Ends:
 
 def laws(case: Case) -> Ends:
     """A power law with a floor fitted to each seed's curves, and a t-interval over the seeds."""
-    powers = np.geomspace(0.02, 1.0, 40)
+    powers = np.geomspace(0.02, 1.0, 30)
     (floor, scale, power), (own_floor, own_scale, own_power) = (
         fitted(np.swapaxes(of, -1, -2), case.compute, powers) for of in (case.base, case.variant)
     )

@@ -9,7 +9,7 @@ from scipy import stats
 from partwise.studies.analysis import analyse
 from partwise.studies.analysis.family import family
 from partwise.studies.analysis.findings import Analysis, Contrast
-from partwise.studies.results import Results
+from partwise.studies.results import Metric, Results
 
 from ..fake_ladder import BITS, SIZES, TEST, baseline_curve, noisy, study_of
 
@@ -208,3 +208,17 @@ def test_the_floor_of_the_primary_metric_is_not_that_of_another() -> None:
     results = with_test([0, -0.1], [0, -0.1])
     variants = [v.model_copy(update={"floor": 2.05}) for v in results.variants]
     assert {v.floor for v in results.model_copy(update={"variants": variants}).at(metric="test").variants} == {None}
+
+
+def test_a_target_that_some_runs_never_reached_leaves_no_means_over_texts() -> None:
+    """The texts on which all reached it would flatter whoever failed on the others."""
+    metric = Metric(name="steps_to", target=1.5, split="valid", goal="min")
+    results = texts_study([-0.1, -0.11, -0.12, -0.09], seeds=5).model_copy(update={"metric": metric})
+    outcomes = [
+        o.model_copy(update={"metric": None}) if o.text == "news" and o.variant == "position=rope" else o
+        for o in results.outcomes
+    ]
+    contrast = over(analyse(results.model_copy(update={"outcomes": outcomes})))
+    assert contrast.difference is None
+    assert contrast.has("censored")
+    assert contrast.p_divergence == pytest.approx(stats.fisher_exact([[5, 15], [0, 20]])[1])
