@@ -1,33 +1,14 @@
-"""Reads whole documents from files, by whatever the data `text` reads them with."""
+"""Whole documents from data, of which a long one comes in several examples."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
-from partwise import InputError, PartError
 from partwise.data import Data
-from partwise.parts import DataPart, DataSite, resolve_part
 
 
-def read_documents(names: Sequence[str], directory: Path, field: str, separator: str | None = None) -> list[str]:
-    """The documents in files, as training on the same files has them: text, JSON lines, Parquet or CSV, each also
-    compressed. They are in the order given, those of a pattern sorted, each file once; empty ones are left out.
-
-    Raises:
-        PartError: there is no such file, it cannot be read, a library that reads it is missing, or it has no document.
-    """
-    settings = {"files": list(names), "field": field, "separator": separator, "valid": 0, "test": 0}
-    try:
-        part = resolve_part(DataPart, {"use": "text", **settings})
-        assert isinstance(part, DataPart), "that is what was asked for"
-        return list(_whole(part.assemble(DataSite(directory))))
-    except InputError as error:
-        raise PartError(getattr(error, "message", str(error)), ("files",)) from error
-
-
-def _whole(data: Data) -> Iterator[str]:
-    """Its documents, of which a long one comes in several examples."""
+def documents_of(data: Data) -> Iterator[str]:
+    """The documents of the training split, in order."""
     portions: list[str] = []
     for example in data.examples("train"):
         portions += [piece.text for piece in example.pieces]
@@ -36,4 +17,4 @@ def _whole(data: Data) -> Iterator[str]:
             portions = []
 
 
-__all__ = ["read_documents"]
+__all__ = ["documents_of"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from partwise import InputError, PartError
-from partwise.parts import EvaluationPart, EvaluationSite
+from partwise.parts import DataPart, DataSite, EvaluationPart, EvaluationSite, resolve_part
 
 if TYPE_CHECKING:
     from torch import nn
@@ -155,6 +155,24 @@ class ReadsTexts(EvaluationPart):
     separator: Name | None = None
     """In text files, what stands between documents; null: a file is a document."""
 
+    def documents(self, directory: Path) -> list[str]:
+        """The documents in the files, as the data `text` has them for training: in the order given, those of a pattern
+        sorted, each file once; empty ones are left out.
+
+        Raises:
+            PartError: there is no such file, it cannot be read, a library that reads it is missing, or it has no
+                document.
+        """
+        from partwise_evaluations.documents import documents_of
+
+        settings = {"files": list(self.files), "field": self.field, "separator": self.separator, "valid": 0, "test": 0}
+        try:
+            part = resolve_part(DataPart, {"use": "text", **settings})
+            assert isinstance(part, DataPart), "that is what was asked for"
+            return list(documents_of(part.assemble(DataSite(directory))))
+        except InputError as error:
+            raise PartError(getattr(error, "message", str(error)), ("files",)) from error
+
 
 class Text(ReadsTexts):
     """How well the model guesses other texts: bits per byte, which compares any tokenizers, and loss.
@@ -169,10 +187,9 @@ class Text(ReadsTexts):
     lm-evaluation-harness leaves it out."""
 
     def build(self, site: EvaluationSite) -> Texts:
-        from partwise_evaluations.documents import read_documents
         from partwise_evaluations.text import Texts
 
-        return Texts(read_documents(self.files, site.directory, self.field, self.separator), self.end)
+        return Texts(self.documents(site.directory), self.end)
 
     def figures(self) -> Mapping[str, Goal]:
         return {"bits_per_byte": "min", "loss": "min"}
@@ -215,11 +232,10 @@ class Lengths(ReadsTexts):
             raise PartError(f"this model cannot read {length} tokens at once: {problem}", ("upto",))
 
     def build(self, site: EvaluationSite) -> LengthsEvaluation:
-        from partwise_evaluations.documents import read_documents
         from partwise_evaluations.lengths import Lengths
 
         ends = {name: ceil(end * site.context) for name, end in zip(self.figures(), self.upto, strict=True)}
-        return Lengths(read_documents(self.files, site.directory, self.field, self.separator), ends)
+        return Lengths(self.documents(site.directory), ends)
 
     def figures(self) -> Mapping[str, Goal]:
         return {f"loss_to_{end:g}x": "min" for end in self.upto}

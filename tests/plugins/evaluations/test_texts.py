@@ -21,7 +21,7 @@ from partwise import RecipeError
 from partwise.data import Batch
 from partwise.recipe import LoadedRecipe
 from partwise.workflow import Reopened, check, evaluate
-from partwise_evaluations.documents import read_documents
+from partwise_evaluations.parts import Text
 
 TEXT = "the old cat sees a small dog . a bird sings .\n" * 12
 CONTEXT = 16
@@ -131,14 +131,14 @@ def test_texts_too_short_for_a_stretch_are_named(run: Reopened, tmp_path: Path) 
 def test_documents_are_read_from_whatever_the_data_text_reads(suffix: str, tmp_path: Path) -> None:
     documents = ["the old cat\nsees a dog", "a bird", "e\u0301 \U0001f426 \u2028 sings", "a bird"]
     write_documents(tmp_path / f"news{suffix}", documents)
-    found = read_documents([f"*{suffix}"], tmp_path, "text", "<|end|>" if suffix.startswith(".txt") else None)
-    assert found == documents
+    part = Text(files=(f"*{suffix}",), separator="<|end|>" if suffix.startswith(".txt") else None)
+    assert part.documents(tmp_path) == documents
 
 
 def test_a_document_of_many_portions_is_read_whole(tmp_path: Path) -> None:
     text = "a line of it \u00e9\n" * 200_000
     (tmp_path / "long.txt").write_text(text, encoding="utf-8")
-    assert read_documents(["long.txt"], tmp_path, "text") == [text]
+    assert Text(files=("long.txt",)).documents(tmp_path) == [text]
 
 
 @pytest.mark.parametrize(
