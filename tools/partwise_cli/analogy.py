@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 @options.weights
 @options.as_json
 def command(run: str, word: str, minus: str, plus: str, count: int, weights: Weights, as_json: bool) -> None:
-    """Compute with words: KING - MAN + WOMAN, by the vectors that a run has learned.
+    """Compute with words: KING - MAN + WOMAN.
 
     In words: KING is to MAN as what is to WOMAN? The order is that of the sum, so that `analogy RUN paris france italy`
-    asks for the capital of Italy. The answers are the words whose vectors point most nearly to the sum of the three
-    (of length 1 each), by cosine; the three words themselves are left out.
+    asks for the capital of Italy. The vectors are those that a trained run has learned, each brought to length 1. The
+    answers are the words whose vectors point most nearly where the sum does, by cosine; the three words themselves are
+    left out.
 
     \b
     Examples:

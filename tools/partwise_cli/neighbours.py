@@ -27,11 +27,12 @@ count = click.option(
 @options.weights
 @options.as_json
 def command(run: str, word: str, count: int, weights: Weights, as_json: bool) -> None:
-    """Show the words nearest to a word, by the vectors that a run has learned.
+    """Show the words that are nearest to a word.
 
-    Nearness is the cosine of the angle between two vectors of the model's embedding: 1 for the same direction, 0 for
-    no relation. Any run with a table of vectors has neighbours, not only those that were trained for it; of a model
-    with pieces of words as tokens, they are pieces.
+    The words are those of a trained run, by the vectors that it has learned. Nearness is the cosine of the angle
+    between two vectors of the model's embedding: 1 for the same direction, 0 for no relation. Any run with a table of
+    vectors has neighbours, not only those that were trained for it; of a model with pieces of words as tokens, they are
+    pieces.
 
     \b
     Examples:
