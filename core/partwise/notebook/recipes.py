@@ -45,7 +45,7 @@ def load(recipe: AnyRecipe) -> LoadedRecipe:
       at model.position
         "position": "ropee"
                     ^
-      installed: rope, kerple, none, learned, hard_alibi, sinusoidal, alibi, t5_bias
+      installed: rope, kerple, none, learned, hard_alibi, sinusoidal, abacus, alibi, t5_bias
     """
     return recipe if isinstance(recipe, LoadedRecipe) else _load(recipe)
 
