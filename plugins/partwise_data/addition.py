@@ -1,4 +1,4 @@
-"""Addition of whole numbers, digit by digit: `321+54=573` where the lowest digit stands first."""
+"""Addition of whole numbers, digit by digit: `321+54=861` where the lowest digit stands first."""
 
 from __future__ import annotations
 

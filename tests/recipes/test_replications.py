@@ -25,6 +25,7 @@ from replication import result, rows
 from replication.by_hand import CONTEXT, NanoGPT
 from replication.memory import copies_as_published, recalls_as_published
 from replication.own_text import NAME, Losses, own_text
+from replication.result import Replication
 from replication.transfer import best_rate
 
 STUDIES = [one.name for one in studies() if one.name.startswith("replications/")]
@@ -182,6 +183,13 @@ def test_a_page_has_every_row_that_was_obtained_and_its_parts() -> None:
         "| Xiong et al. 2020 | `pre_norm`, `post_norm` | `norm-gradients` | at first the last layer's gradient is flat "
         "in depth post-norm, depth^-0.5 pre-norm | depth^0.1 | yes | 1.5 |",
     ]
+
+
+def test_a_page_says_why_a_result_was_not_obtained_as_far_as_that_is_known() -> None:
+    known = {"one": Replication("A", "b", tool.REPLICATIONS["grokking"].obtain, note="too few updates")}
+    for held, said in ((True, False), (False, True)):
+        rows.kept("one", rows.Row("c", held, 60.0))
+        assert ("\n\n`one`: too few updates\n" in rows.page(known)) is said
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,16 @@ from .result import Obtained, Replication, study, values
 CHANCE, SOLVED = 0.55, 0.95
 """Accuracies of an answer with two values: at most what guessing gives on a thousand words (three standard errors above
 one half), and at least what counts as solved."""
+FEW_UPDATES = (
+    "the recurrences have not learned the language when their training ends, after 1,500 to 2,500 updates; the paper "
+    "trains for very many more. A tanh in place of the relu does not mend it: after 2,000 updates three answers of "
+    "four are right at the lengths trained on, and beyond them no more than by chance, while the loss still falls."
+)
+DILUTED = (
+    "the recurrences solve it. The Transformer solves it, too, at the lengths trained on, and in some hundred updates; "
+    "what it lacks at ten times these lengths is not learned in more. The paper shows the best of several position "
+    "encodings, rates and seeds."
+)
 GENERALISES = 0.9
 """The line that Delétang et al. and Merrill et al. draw: a network with less has not learnt the language."""
 
@@ -20,11 +30,12 @@ def parity_and_eigenvalues(name: str) -> Obtained:
     return Obtained(told, best["any"] >= SOLVED and best["positive"] <= CHANCE)
 
 
-def hierarchy(published: Mapping[str, float]) -> Replication:
+def hierarchy(published: Mapping[str, float], note: str = "") -> Replication:
     """Accuracy at lengths beyond training, of the best seed, on the same side of their line as published.
 
     Args:
         published: by network, the score in percent (Delétang et al. 2023, table 1).
+        note: why it is not obtained, as far as that is known.
     """
 
     def obtain(name: str) -> Obtained:
@@ -33,7 +44,9 @@ def hierarchy(published: Mapping[str, float]) -> Replication:
         sides = ((best[network] >= GENERALISES, score >= 100 * GENERALISES) for network, score in published.items())
         return Obtained(told, all(ours == theirs for ours, theirs in sides))
 
-    return Replication("Delétang et al. 2023", ", ".join(f"{one} {score}" for one, score in published.items()), obtain)
+    return Replication(
+        "Delétang et al. 2023", ", ".join(f"{one} {score}" for one, score in published.items()), obtain, note
+    )
 
 
 def state_tracking(name: str) -> Obtained:
@@ -51,9 +64,9 @@ def _best(name: str, factor: str) -> dict[str, float]:
 
 FORMAL_LANGUAGES = {
     "chomsky-parity": hierarchy({"rnn": 100.0, "lstm": 100.0, "transformer": 52.0}),
-    "chomsky-even-pairs": hierarchy({"rnn": 100.0, "lstm": 100.0, "transformer": 96.4}),
+    "chomsky-even-pairs": hierarchy({"rnn": 100.0, "lstm": 100.0, "transformer": 96.4}, DILUTED),
     "chomsky-cycle-navigation": hierarchy({"rnn": 100.0, "lstm": 100.0, "transformer": 61.9}),
-    "chomsky-modular-arithmetic": hierarchy({"rnn": 100.0, "lstm": 100.0, "transformer": 24.2}),
+    "chomsky-modular-arithmetic": hierarchy({"rnn": 100.0, "lstm": 100.0, "transformer": 24.2}, FEW_UPDATES),
     "parity-and-eigenvalues": Replication(
         "Grazzi et al. 2024",
         "DeltaNet on parity: solved with eigenvalues in [-1, 1], chance in [0, 1]",

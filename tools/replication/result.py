@@ -33,6 +33,8 @@ class Replication:
     expected: str
     obtain: Callable[[str], Obtained]
     """Trains and judges, given the replication's name."""
+    note: str = ""
+    """Why it is not obtained, as far as that is known; shown where it is not."""
 
 
 def study(name: str) -> Results:

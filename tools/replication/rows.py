@@ -6,6 +6,7 @@ import json
 import resource
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from textwrap import wrap
 
 from .result import RUNS, Replication
 
@@ -80,11 +81,12 @@ def kept(name: str, row: Row) -> Row:
 
 
 def page(replications: Mapping[str, Replication]) -> str:
-    """All rows that there are, in Markdown."""
+    """All rows that there are, in Markdown, and what is known of why a result was not obtained."""
     lines = [
         "| source | parts | replication | expected | obtained | holds | CPU minutes |",
         "|---|---|---|---|---|---|--:|",
     ]
+    notes = []
     for name, replication in replications.items():
         path = ROWS / f"{name}.json"
         if path.exists():
@@ -93,6 +95,9 @@ def page(replications: Mapping[str, Replication]) -> str:
             holds, minutes = "yes" if row.holds else "**no**", f"{row.cpu / 60:.1f}"
             cells = (replication.source, parts, f"`{name}`", replication.expected, row.figures, holds, minutes)
             lines.append(f"| {' | '.join(cells)} |")
+            if replication.note and not row.holds:
+                notes += ["", *wrap(f"`{name}`: {replication.note}", 120)]
     missing = [f"`{name}`" for name in replications if not (ROWS / f"{name}.json").exists()]
+    lines += notes
     lines += ["", f"Not run for this page: {', '.join(missing)}."] if missing else []
     return PAGE + "\n".join(lines) + "\n"

@@ -16,7 +16,7 @@ Digits = Annotated[int, Field(ge=1, le=1000)]
 
 
 class AdditionOfNumbers(Generated):
-    """Sums such as `321+54=573`, to be tested with more digits than trained on (McLeish et al. 2024, Cho et al. 2024).
+    """Sums such as `321+54=861`, to be tested with more digits than trained on (McLeish et al. 2024, Cho et al. 2024).
 
     Every digit is one character, for the tokenizer `char` and the position `abacus`. The sum is scored.
     """

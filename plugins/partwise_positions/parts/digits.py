@@ -18,7 +18,7 @@ class Abacus(PositionPart):
     """A learned vector for each digit's place within its number, added to the embedding: for arithmetic.
 
     Digits of equal worth have equal places, whatever the length of the numbers, where every number is written with its
-    lowest digit first: `321+54=573` (abacus embeddings, McLeish et al. 2024, arXiv:2405.17399; position coupling, Cho
+    lowest digit first: `321+54=861` (abacus embeddings, McLeish et al. 2024, arXiv:2405.17399; position coupling, Cho
     et al. 2024, arXiv:2405.20671). What is no digit has no position but by causality, or by a position of the
     attention's own.
     """

@@ -27,7 +27,7 @@ SITE = PositionSite(
     width=4, context=16, vocabulary=len(LETTERS), token_bytes=lambda token: LETTERS[token : token + 1].encode()
 )
 MODEL_SITE = ModelSite(len(LETTERS), token_bytes=SITE.token_bytes)
-SUM = "321+54=573;0=00"
+SUM = "321+54=861;0=00"
 PLACES = [1, 2, 3, 0, 1, 2, 0, 1, 2, 3, 0, 1, 0, 1, 2]
 
 
