@@ -189,6 +189,12 @@ def _show_end(results: Results, where: StudyDirectories, again: str, as_json: bo
     if failed:
         write(f"\n{len(failed)} of {len(results.outcomes)} runs failed:")
         show_columns([(f"  {one.title}, seed {one.seed}", one.error or "") for one in failed[:20]])
+    lost = [(f"  {one.title}, seed {one.seed}, by {name}", why) for one in results.outcomes
+            for name, why in one.unmeasured.items()]  # fmt: skip
+    if lost:
+        write(f"\n{len(lost)} secondary figures could not be measured:")
+        show_columns(lost[:20])
+    if failed or lost:
         write(f"\nnext:   {again} --retry-failed")
     write()
     show_reports(files)

@@ -177,6 +177,8 @@ class Outcome(_Facts):
     """The study's metric after training; None unless done, and where a target was never reached."""
     secondary: dict[str, Figure] = {}
     """What it came to by the study's secondary metrics; empty unless done."""
+    unmeasured: dict[str, str] = {}
+    """Secondary metrics by which it could not be measured, and why."""
     stretches: list[tuple[int, float]] = []
     """(scored tokens, metric) of up to 50 consecutive stretches of the text that the metric is measured on. Weighted by
     the tokens, their mean is the metric; empty where it was not recorded."""
@@ -202,12 +204,14 @@ class Outcome(_Facts):
         return self.variant + at_setting(self.size, self.text)
 
     def by(self, name: str, metric: Metric) -> Outcome:
-        """The same run as a secondary metric judges it: without a figure if it never reached the metric's target, and
-        diverged if it came to no finite figure."""
-        blank: dict[str, Any] = {"metric": None, "stretches": [], "curve": [], "secondary": {}}
+        """The same run as a secondary metric judges it: without a figure if it never reached the metric's target,
+        diverged if it came to no finite figure, failed if it could not be measured."""
+        blank: dict[str, Any] = {"metric": None, "stretches": [], "curve": [], "secondary": {}, "unmeasured": {}}
         found = self.secondary.get(name)
         if found is not None and self.state == "done":
             return self.model_copy(update={**blank, "metric": found.value, "stretches": found.stretches})
+        if name in self.unmeasured:
+            return self.model_copy(update={**blank, "state": "failed", "error": self.unmeasured[name]})
         if self.state != "done" or metric.amount is not None:
             return self.model_copy(update=blank)
         why = f"the trained model came to no finite figure by {name!r}"

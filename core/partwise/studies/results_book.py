@@ -15,7 +15,7 @@ from .execution.jobs import JobResult
 from .looks import seen_elsewhere
 from .planning.plan import Plan, PlannedVariant
 from .planning.tuning import PlannedTrial, recorded, trials, tuned
-from .results import Figure, Look, LookElsewhere, Outcome, Results, Variant
+from .results import Look, LookElsewhere, Outcome, Results, Variant
 from .stamp import mark_outdated
 
 
@@ -123,13 +123,15 @@ class ResultsBook:
         told = {"state", "metric", "stretches", "curve", "seconds", "attempts", "error", "output"}
         facts = result.model_dump(include=told)
         facts["directory"] = None if result.directory is None else place_from(self._where.out, result.directory)
-        facts["secondary"] = self._secondary(variant, result)
+        if result.state == "done":
+            facts |= self._secondary(variant, result)
         return Outcome(variant=name, size=size, text=text, seed=seed, identity=identity, **facts)
 
-    def _secondary(self, variant: PlannedVariant, result: JobResult) -> dict[str, Figure]:
-        asked = variant.also(self._plan.study)
-        found = {name: result.figure(one) for name, one in asked.items() if result.state == "done"}
-        return {name: figure for name, figure in found.items() if figure is not None}
+    def _secondary(self, variant: PlannedVariant, result: JobResult) -> dict[str, Any]:
+        found = {name: result.by(asked) for name, asked in variant.also(self._plan.study).items()}
+        figures = {name: one.figure for name, one in found.items() if one is not None and one.figure is not None}
+        errors = {name: one.error for name, one in found.items() if one is not None and one.error is not None}
+        return {"secondary": figures, "unmeasured": errors}
 
 
 def _each(names: Iterable[str | None]) -> list[str]:

@@ -131,24 +131,47 @@ def test_a_run_of_the_pool_is_judged_by_the_evaluation_of_the_study_that_asks(
         assert one.metric != two.metric
 
 
+def test_what_a_secondary_metric_cannot_measure_takes_nothing_from_the_primary_one(
+    study, judged: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from partwise import InputError
+    from partwise.workflow import evaluations
+
+    def breaks(*given: Any) -> Any:
+        raise InputError("its tool is not installed\nand more")
+
+    path = study(base=judged, factors=ROPE, seeds=[0], secondary={"elsewhere": SECONDARY["elsewhere"]})
+    with monkeypatch.context() as broken:
+        broken.setattr(evaluations, "figures_of", breaks)
+        results = run_study(path, Here())
+    assert {one.state for one in results.outcomes} == {"done"}
+    assert {one.unmeasured["elsewhere"] for one in results.outcomes} == {"its tool is not installed"}
+    slices = results.at(metric="elsewhere").outcomes
+    assert {(one.state, one.error) for one in slices} == {("failed", "its tool is not installed")}
+    assert run_study(path, Here()).outcomes == results.outcomes, "which is not tried again unasked"
+    mended = run_study(path, Here(), retry_failed=True)
+    assert all(one.secondary["elsewhere"].value and not one.unmeasured for one in mended.outcomes)
+    assert [one.metric for one in mended.outcomes] == [one.metric for one in results.outcomes]
+
+
 @pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX systems do")
 def test_a_ladder_that_is_killed_goes_on_without_training_anything_twice(study, here: Path) -> None:
-    sizes = {**SIZES, "tokens_per_parameter": 5}
-    study(factors=ROPE, sizes=sizes, texts={"fox": {}, "late": {"data": {"valid": 0.2}}}, seeds=3,
-          metric={"name": "bits_per_byte"}, secondary={"tested": {"name": "bits_per_byte", "split": "test"}},
+    study(factors=ROPE, sizes={**SIZES, "tokens_per_parameter": 1}, secondary={"tested": SECONDARY["tested"]},
           run={"use": "local", "slots": 2})  # fmt: skip
     pool = here / "studies" / "pool"
-    for enough in (1, 5, 11):
+    for enough in (1, 4, 8):
         killed = subprocess.Popen([sys.executable, "-m", "partwise_cli", "ablate", "mine.json"], start_new_session=True)
-        wait_until(lambda: len(list(pool.glob("*/result.json"))) >= enough)  # noqa: B023
-        os.killpg(killed.pid, signal.SIGKILL)
-        killed.wait()
+        try:
+            wait_until(lambda: len(list(pool.glob("*/result.json"))) >= enough)  # noqa: B023
+        finally:
+            os.killpg(killed.pid, signal.SIGKILL)
+            killed.wait()
     done = {path: path.stat().st_mtime_ns for path in pool.glob("*/weights.safetensors")}
     ended = CliRunner().invoke(cli, ["ablate", "mine.json"], prog_name="partwise")
     assert ended.exit_code == 0, ended.output
     results = Results.load(here / "studies" / "mine" / "results.json")
-    assert {one.state for one in results.outcomes} == {"done"}
-    assert len(results.outcomes) == 2 * 2 * 2 * 3
-    assert len(done) >= 11
+    assert {(one.state, *one.secondary) for one in results.outcomes} == {("done", "tested")}
+    assert len(results.outcomes) == 2 * 2 * 3
+    assert len(done) >= 8
     assert {path: path.stat().st_mtime_ns for path in done} == done, "nothing was trained again"

@@ -43,7 +43,9 @@ class Measured(Asked):
     """What came of it."""
 
     figure: Figure | None = None
-    """None if it was not finite."""
+    """None if it was not finite, or could not be measured."""
+    error: str | None = None
+    """Why it could not be measured, in one line."""
 
 
 class Job(_Sent):
@@ -125,14 +127,14 @@ class JobResult(_Sent):
             any(one.same(found) for found in self.figures) for one in job.also
         )
 
-    def figure(self, asked: Asked) -> Figure | None:
-        """What it came to by a secondary metric; None if that was not measured, or was not finite."""
-        return next((found.figure for found in self.figures if asked.same(found)), None)
+    def by(self, asked: Asked) -> Measured | None:
+        """What it came to by a secondary metric; None if it was not measured by that."""
+        return next((found for found in self.figures if asked.same(found)), None)
 
     @property
     def settled(self) -> bool:
-        """Whether trying again would change nothing: only a failure may turn out otherwise."""
-        return self.state in ("done", "diverged")
+        """Whether trying again would change nothing: only a failure may turn out otherwise, also one to measure."""
+        return self.state in ("done", "diverged") and not any(one.error for one in self.figures)
 
 
 def read_result(directory: Path) -> JobResult | None:

@@ -67,13 +67,16 @@ def train_and_measure(job: Job, directory: Path, report: Callable[[JobProgress],
 
 
 def _also(measure: _Measuring, asked: Asked) -> Measured:
+    """What a secondary metric says; that it cannot be measured takes nothing from the primary one."""
+    found = Measured(metric=asked.metric, judged_by=asked.judged_by)
     try:
         value, stretches = measure.by(asked.metric)
-    except WorkError as error:  # an evaluation's figure is not finite
-        print(error, flush=True)
-        value, stretches = math.nan, []
-    figure = Figure(value=value, stretches=stretches) if math.isfinite(value) else None
-    return Measured(metric=asked.metric, judged_by=asked.judged_by, figure=figure)
+    except PartwiseError as error:
+        print(f"{asked.metric.label}: {error}", flush=True)
+        return found.model_copy(update={"error": str(error).strip().partition("\n")[0]})
+    if not math.isfinite(value):
+        return found
+    return found.model_copy(update={"figure": Figure(value=value, stretches=stretches)})
 
 
 def _trained(job: Job, directory: Path, reporter: _Reporter) -> Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,10 @@ PASSES = 3
 """FLOPs of a training pass, forward and backward, in those of a forward pass."""
 DIGITS = 4
 """Of a knob that is scaled."""
+MOST_FACTOR = 1e6
+"""By which a rule scales a knob."""
+MOST_UPDATES = 10**9
+"""More than anyone trains for; whoever asks for more has written something else than what was meant."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ def rung_of(study: LoadedStudy, setting: Setting, base: LoadedRecipe, plain: Loa
         plain: the same without its size.
 
     Raises:
-        RecipeError: the FLOPs of the base cannot be counted.
+        RecipeError: the FLOPs of the base cannot be counted, or the rule of the rates gives no number.
     """
     sizes = study.study.sizes
     if sizes is None:
@@ -59,11 +64,26 @@ def rung_of(study: LoadedStudy, setting: Setting, base: LoadedRecipe, plain: Loa
                 "the base's FLOPs cannot be counted at this size, so that no steps follow from them (`partwise "
                 'inspect` says why); give "tokens_per_parameter" instead'
             )
-            raise RejectedError([Problem(told, study.at(("sizes", "flops")).mark, ("sizes", "flops"))])
+            raise _refused(study, ("sizes", "flops"), told)
         tokens = sizes.flops[setting.rung] / (PASSES * each)
     if sizes.rates is not None:
-        factor = (parameters / (ledger.quantity(plain, "parameters") or parameters)) ** sizes.rates.power
+        factor = _factor(study, parameters / (ledger.quantity(plain, "parameters") or parameters), sizes.rates.power)
     return Rung(tokens, factor)
+
+
+def _factor(study: LoadedStudy, ratio: float, power: float) -> float:
+    with suppress(OverflowError):
+        factor = ratio**power
+        if MOST_FACTOR >= factor >= 1 / MOST_FACTOR:
+            return factor
+    told = (
+        f"with {ratio:.3g} times the parameters, to the power of {power:g}, this makes no learning rate; usual is -0.33"
+    )
+    raise _refused(study, ("sizes", "rates", "power"), told)
+
+
+def _refused(study: LoadedStudy, place: Path, told: str) -> RejectedError:
+    return RejectedError([Problem(told, study.at(place).mark, place)])
 
 
 def on_rung(
@@ -86,19 +106,25 @@ def on_rung(
 def _steps(study: LoadedStudy, loaded: LoadedRecipe, tokens: float, ledger: Ledger) -> list[Override]:
     trainer, sizes = loaded.recipe.trainer, study.study.sizes
     by: Path = ("sizes", "flops" if sizes is not None and sizes.flops is not None else "tokens_per_parameter")
-    mark = study.at(by).mark
     own, common = trainer.planned_updates(), study.base.recipe.trainer.planned_updates()
     if own != common:
         told = (
             f"here training makes {own} updates, and {common} in the base recipe, but with {by[-1]} the length of "
             "training follows from the size; let neither a size nor a variant change it"
         )
-        raise RejectedError([Problem(told, mark, by)])
+        raise _refused(study, by, told)
     each = trainer.rows_per_update() * ledger.prepared(loaded).tokens_per_row
+    if not 0.5 < tokens / each < MOST_UPDATES:
+        told = (
+            f"{by[-1]} gives {tokens:.3g} tokens here, and one update takes {each:,}: that makes "
+            f"{tokens / each:.3g} updates, and a training has 1 to {MOST_UPDATES:,}"
+        )
+        raise _refused(study, by, told)
     try:
-        longer = trainer.of_length(max(1, round(tokens / each)))
+        longer = trainer.of_length(round(tokens / each))
     except PartError as error:
-        raise RejectedError([Problem(str(error), mark, by)]) from error
+        raise _refused(study, by, str(error)) from error
+    mark = study.at(by).mark
     before, after = (one.model_dump(mode="json") for one in (trainer, longer))
     return [
         Override(("trainer", *path), (mark,) * (len(path) + 1), marked(value, mark))
@@ -129,7 +155,9 @@ def _scaled(study: LoadedStudy, loaded: LoadedRecipe, factor: float) -> list[Ove
     if len(set(found)) > 1:
         told = f"{sizes.rates.at} is {' and '.join(f'{one:g}' for one in found[:2])}; a rule scales one number"
         raise RejectedError([Problem(told, place.mark)])
-    value = float(f"{found[0] * factor:.{DIGITS}g}") if found else 0.0
+    value: float = float(f"{found[0] * factor:.{DIGITS}g}") if found else 0.0
+    if found and isinstance(found[0], int):
+        value = max(1, round(found[0] * factor))
     return [override_at(place, Node(value, place.mark))]  # of a path that leads nowhere, applying it tells
 
 

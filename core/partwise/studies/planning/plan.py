@@ -113,10 +113,18 @@ class PlannedVariant:
             name: self.loaded.directory_of("evaluations", name).resolve() for name in self.loaded.recipe.evaluations
         }
 
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        """Of the evaluations that have been asked for: they read files, and a study may have thousands of seeds."""
+        return {}
+
     def _judged_by(self, evaluation: str | None) -> str | None:
         if evaluation is None:
             return None
-        return evaluation_hash(self.loaded.recipe.evaluations[evaluation], self._judges[evaluation])
+        if evaluation not in self._hashes:
+            part = self.loaded.recipe.evaluations[evaluation]
+            self._hashes[evaluation] = evaluation_hash(part, self._judges[evaluation])
+        return self._hashes[evaluation]
 
     def job(self, seed: int, study: LoadedStudy, metric: results.Metric | None = None) -> Job:
         """The run with `seed`, measured as the study asks; if `metric` says otherwise, by that alone."""

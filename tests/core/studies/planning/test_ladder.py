@@ -160,6 +160,7 @@ def test_tuning_tries_every_variant_at_every_setting(study) -> None:
         ({"sizes": {"at": "model.width", "values": [24, 16]}}, "sizes go from small to large, and 'width 16'"),
         ({"sizes": {**WIDTHS, "rates": {"at": "model.position", "power": 1}}}, "model.position is not a number"),
         ({"sizes": {**WIDTHS, "rates": {"at": "trainer.optimizer.lrr", "power": 1}}}, "no 'lrr', did you mean 'lr'"),
+        ({"sizes": {"values": [16, 24], "rates": {"power": 1e9}}}, "this makes no learning rate"),
         ({"texts": {"fox": {}, "gone": {"data": {"files": ["gone.txt"]}}}}, "there is no file"),
     ],
 )
@@ -170,6 +171,15 @@ def test_what_cannot_be_planned_is_refused_with_its_setting(study, changes: dict
     text = refused(study(**{"factors": ROPE, **changes, **by_size}))
     assert message in text
     assert text.count(message) == 1
+
+
+@pytest.mark.parametrize(
+    "rule", [{"tokens_per_parameter": 1e-4}, {"tokens_per_parameter": 1e300}, {"flops": [1.0, 2.0]}]
+)
+def test_a_rule_that_gives_no_training_is_refused_with_what_it_gives(study, rule: dict[str, Any]) -> None:
+    text = refused(study(factors=ROPE, sizes={"at": "model.width", "values": [8, 16], **rule}))
+    assert "tokens here, and one update takes 32: that makes" in text
+    assert "note: in variant base at width 8" in text
 
 
 def test_a_trainer_whose_length_cannot_be_chosen_says_so(recipe: dict[str, Any]) -> None:

@@ -183,3 +183,51 @@ def test_a_status_counts_no_costs(study, monkeypatch: pytest.MonkeyPatch) -> Non
     answer = call("ablate", "mine.json", "--status")
     assert answer.exit_code == 0, answer.output
     assert [line.split()[1:] for line in answer.stdout.splitlines()[-2:]] == [["0", "0", "0", "3"]] * 2
+
+
+LADDER = {
+    "sizes": {"at": "model.width", "values": [8, 16], "tokens_per_parameter": 0.5, "rates": {"power": -0.3}},
+    "texts": {"fox": {}, "late": {"data": {"valid": 0.2}}},
+    "metric": {"name": "bits_per_byte", "spread": 0.1},
+    "secondary": {"tested": {"name": "bits_per_byte", "split": "test"}},
+}
+
+
+def test_the_plan_of_a_ladder_shows_what_every_setting_costs(study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("partwise.studies.planning.timing.time_steps", lambda loaded, threads: None)
+    study(factors=TWO, **LADDER)
+    shown = call("ablate", "mine.json", "--plan").stdout
+    assert [line for line in shown.splitlines() if line.startswith("at ")] == [
+        "at width 8 on fox:", "at width 8 on late:", "at width 16 on fox:", "at width 16 on late:",
+    ]  # fmt: skip
+    assert "24 (2 variants, 3 seeds, 2 sizes, 2 texts), 0 done" in shown
+    assert "tested: bits per byte (test), less is better" in shown
+    assert "scaled   at width 8 on fox: trainer.steps " in shown
+    assert "trainer.optimizer.lr 0.001" in shown
+    planned = json.loads(call("ablate", "mine.json", "--plan", "--json").stdout)
+    assert [(one["name"], one["size"], one["text"]) for one in planned["variants"]][:3] == [
+        ("base", "width 8", "fox"),
+        ("position=rope", "width 8", "fox"),
+        ("base", "width 8", "late"),
+    ]
+    for one in planned["variants"]:
+        assert one["updates"] == one["scaled"]["trainer.steps"]
+        assert one["training_flops"] == 3 * one["flops_per_token"] * one["tokens"]
+    assert len(planned["powers"]) == 4
+
+
+def test_a_ladder_is_run_told_and_its_reports_are_marked_once_it_has_grown(
+    study, here: Path, engine, pretending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("partwise_cli.ablate.with_slots", lambda engine, slots: pretending)
+    study(factors=TWO, **LADDER)
+    done = call("ablate", "mine.json")
+    assert done.exit_code == 0, done.output
+    assert "position: on fox, rope " in done.stdout
+    pages = [line.removeprefix("report: ") for line in done.stdout.splitlines() if line.startswith("report: ")]
+    assert len(pages) == 4
+    status = call("ablate", "mine.json", "--status").stdout
+    assert status.count("position=rope") == 4
+    assert "outdated" not in (here / pages[0]).read_text()
+    run_study(study(factors=TWO, seeds=4, **LADDER), pretending)
+    assert all('id="outdated"' in (here / page).read_text() for page in pages)
