@@ -99,6 +99,9 @@ class Variant(_Facts):
     """Of a whole run, forward and backward: three times the forward FLOPs per token, times the tokens."""
     matched: dict[str, Any] = {}
     """Knob path -> value that was solved for to match the budget."""
+    budget: float | None = None
+    """Seconds of wall time that a run was expected to take when variants were matched by them, on the machine that
+    planned the study; None: they were not."""
     tuned: dict[str, Any] = {}
     """Knob path -> value that tuning chose."""
     scaled: dict[str, Any] = {}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from statistics import mean
 
 import numpy as np
 
+from partwise.rendering.numbers import duration
 from partwise.studies.results import Metric, Results, Variant
 from partwise.studies.validity import FEWEST_SEEDS, FEWEST_TEXTS, why_not_comparable
 from partwise.wording import many, some_of
@@ -182,6 +184,7 @@ def study_notes(
         *one_seed_decides(results),
         *same_texts(results),
         *_unequal_budgets(results),
+        *_wall_time(results),
         *_text_noise(results, contrasts),
         *_adding_seeds(contrasts),
         *scope(results),
@@ -350,6 +353,25 @@ def _unequal_budgets(results: Results) -> Iterator[Note]:
         off = [f"{name} ({share:+.0%})".replace("(-", "(−") for name, share in shares.items() if abs(share) > NOTABLE]
         if off:
             yield Note("unequal_budget", f"Not at equal {word}: {', '.join(off)}. Differences may be due to that.")
+
+
+def _wall_time(results: Results) -> Iterator[Note]:
+    """Of variants that were matched by it."""
+    planned = [one.budget for one in results.variants if one.budget is not None]
+    if not planned:
+        return
+    took = [
+        mean(seconds)
+        for one in results.variants
+        if (seconds := [run.seconds for run in results.of(one.name) if run.seconds is not None])
+    ]
+    said = (
+        f"The variants are matched by wall time: {duration(min(planned))} to {duration(max(planned))} for a run, by a "
+        "few updates of each on the machine that planned the study, with whatever else that did meanwhile."
+    )
+    if took:
+        said += f" Their runs took {duration(min(took))} to {duration(max(took))} on average."
+    yield Note("unequal_budget", said)
 
 
 def _off(variant: Variant, base: Variant, field: str) -> float:

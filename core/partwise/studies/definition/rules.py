@@ -20,7 +20,7 @@ Broken = Iterator[tuple[str, Path]]
 
 def broken_rules(study: Study, node: Node) -> Iterator[Problem]:
     """Every rule that the study breaks, with its place in the file."""
-    for rule in (_design, _metrics, _targets, _secondary, _names, _sizes, _factors, _seeds, _tuning, _looks):
+    for rule in (_design, _metrics, _targets, _budget, _secondary, _names, _sizes, _factors, _seeds, _tuning, _looks):
         for message, path in rule(study):
             yield Problem(message, node.reach(path)[0].head, path)
 
@@ -106,6 +106,13 @@ def _targets(study: Study) -> Broken:
             )
         if metric.goal == "max":
             yield "to reach a target with less training is better", (*place, "goal")
+
+
+def _budget(study: Study) -> Broken:
+    match = study.match
+    if match is not None and match.quantity == "seconds" and not match.knob.startswith("trainer."):
+        told = "wall time is matched by how long a variant is trained, trainer.steps; another model would be timed anew"
+        yield told, ("match", "knob")
 
 
 def _names(study: Study) -> Broken:

@@ -129,8 +129,9 @@ class Sizes(_Choices):
 class Matching(_Choices):
     """A budget that every variant is brought to: the base's."""
 
-    quantity: Literal["parameters", "flops", "tokens"]
-    """Weights, forward FLOPs per token, or tokens trained on."""
+    quantity: Literal["parameters", "flops", "tokens", "training_flops", "seconds"]
+    """Weights, forward FLOPs per token, tokens trained on, FLOPs of the whole training, or seconds of wall time, which
+    are measured on this machine by a few updates of each variant."""
     knob: Text
     """Path of the number that is solved for: `model.blocks.*.feedforward.ratio`."""
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.01
