@@ -22,6 +22,8 @@ OutcomeState = Literal["done", "diverged", "failed", "waiting"]
 Key = tuple[str, str | None, str | None]
 """The name of a variant, its size and its text."""
 Goal = Literal["min", "max"]
+Correction = Literal["holm", "fdr"]
+Design = Literal["one_at_a_time", "leave_one_out", "grid", "list", "fractional"]
 
 
 def at_setting(size: str | None, text: str | None) -> str:
@@ -252,7 +254,14 @@ class Results(_Facts):
     """Labels of the ladder, from small to large; empty without one."""
     texts: list[str] = []
     """Names of the data sets; empty if there is one, the base's."""
-    design: Literal["one_at_a_time", "leave_one_out", "grid", "list"]
+    design: Design
+    resolution: int | None = None
+    """Of a fractional design."""
+    correction: Correction = "holm"
+    """Over all comparisons: the chance that anything is found where nothing is (Holm), or the share of what is found
+    that is expected to be false (Benjamini-Hochberg)."""
+    baselines: list[str] = []
+    """Names of further variants that all the others are compared with, in order."""
     baseline: str
     """Name of the base variant."""
     factors: dict[str, list[str]]
@@ -387,6 +396,8 @@ class Results(_Facts):
 
 
 __all__ = [
+    "Correction",
+    "Design",
     "Drawn",
     "Figure",
     "Goal",

@@ -8,6 +8,7 @@ from typing import Any
 
 from partwise.storage.places import place_from
 
+from .definition.baselines import further_baselines
 from .directories import StudyDirectories
 from .earlier import revised_before, seen_before
 from .execution.execute import known_results
@@ -98,6 +99,9 @@ class ResultsBook:
             sizes=_each(one.size for one in plan.settings),
             texts=_each(one.text for one in plan.settings),
             design=study.design,
+            resolution=study.resolution if study.design == "fractional" else None,
+            correction=study.correction,
+            baselines=further_baselines(study, plan.names),
             baseline=plan.base.name,
             factors={name: list(labels) for name, labels in plan.factors.items()},
             variants=[self._variant(one) for one in plan.variants],
