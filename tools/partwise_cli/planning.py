@@ -99,6 +99,8 @@ def _totals(plan: Plan, found: Forecast) -> list[tuple[str, str]]:
     if found.estimate is not None:
         rows.append(("time", _time(plan, found.estimate, found.slots)))
         rows.append(("disk", f"about {in_bytes(found.estimate.bytes)}"))
+    if study.match is not None and study.match.quantity == "seconds":
+        rows.append(("budget", "equal wall time, measured on this machine by a few updates of each variant, and kept"))
     metric = study.metric.asked()
     rows.append(("metric", f"{metric.label}, {'less' if metric.goal == 'min' else 'more'} is better"))
     for name, one in study.secondary.items():

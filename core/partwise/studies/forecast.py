@@ -147,12 +147,14 @@ def _powers(plan: Plan, results: Results, tests: int) -> tuple[float | None, lis
     seeds, study = len(plan.seeds), plan.study.study
     smallest, found, sds = study.metric.smallest_effect, list[SettingPower](), None
     alpha = (study.looks[-1].alpha if study.looks else study.alpha) / max(1, tests)
+    # An effect of a fraction is a difference of means over half of its runs each, for every seed.
+    narrower = (2 / len(plan.names)) ** 0.5 if results.design == "fractional" else 1.0
     if seeds >= FEWEST_SEEDS and plan.contrasts:
-        sds = detectable_size(seeds, alpha)
+        sds = detectable_size(seeds, alpha) * narrower
     for size, text in results.settings:
         spread = _spread(plan, results.at(size, text))
         sd = None if sds is None else spread.difference
-        needed = seeds_for_size(smallest / sd, alpha) if smallest and sd else None
+        needed = seeds_for_size(smallest / (sd * narrower), alpha) if smallest and sd else None
         detectable = None if sds is None or sd is None else sds * sd
         found.append(SettingPower(size, text, detectable, spread.told, spread.source, needed))
     return sds, found

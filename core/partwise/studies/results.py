@@ -22,6 +22,8 @@ OutcomeState = Literal["done", "diverged", "failed", "waiting"]
 Key = tuple[str, str | None, str | None]
 """The name of a variant, its size and its text."""
 Goal = Literal["min", "max"]
+Correction = Literal["holm", "fdr"]
+Design = Literal["one_at_a_time", "leave_one_out", "grid", "list", "fractional"]
 
 
 def at_setting(size: str | None, text: str | None) -> str:
@@ -99,6 +101,9 @@ class Variant(_Facts):
     """Of a whole run, forward and backward: three times the forward FLOPs per token, times the tokens."""
     matched: dict[str, Any] = {}
     """Knob path -> value that was solved for to match the budget."""
+    budget: float | None = None
+    """Seconds of wall time that a run was expected to take when variants were matched by them, on the machine that
+    planned the study; None: they were not."""
     tuned: dict[str, Any] = {}
     """Knob path -> value that tuning chose."""
     scaled: dict[str, Any] = {}
@@ -253,7 +258,14 @@ class Results(_Facts):
     """Labels of the ladder, from small to large; empty without one."""
     texts: list[str] = []
     """Names of the data sets; empty if there is one, the base's."""
-    design: Literal["one_at_a_time", "leave_one_out", "grid", "list"]
+    design: Design
+    resolution: int | None = None
+    """Of a fractional design."""
+    correction: Correction = "holm"
+    """Over all comparisons: the chance that anything is found where nothing is (Holm), or the share of what is found
+    that is expected to be false (Benjamini-Hochberg)."""
+    baselines: list[str] = []
+    """Names of further variants that all the others are compared with, in order."""
     baseline: str
     """Name of the base variant."""
     factors: dict[str, list[str]]
@@ -388,6 +400,8 @@ class Results(_Facts):
 
 
 __all__ = [
+    "Correction",
+    "Design",
     "Drawn",
     "Figure",
     "Goal",

@@ -8,6 +8,7 @@ from typing import Any
 
 from partwise.storage.places import place_from
 
+from .definition.baselines import further_baselines
 from .directories import StudyDirectories
 from .earlier import revised_before, seen_before
 from .execution.execute import known_results
@@ -98,9 +99,12 @@ class ResultsBook:
             sizes=_each(one.size for one in plan.settings),
             texts=_each(one.text for one in plan.settings),
             design=study.design,
+            resolution=study.resolution if study.design == "fractional" else None,
+            correction=study.correction,
+            baselines=further_baselines(study, plan.names),
             baseline=plan.base.name,
             factors={name: list(labels) for name, labels in plan.factors.items()},
-            variants=[one.described(self._counted.get(one.identity(plan.seeds[0]))) for one in plan.variants],
+            variants=[self._variant(one) for one in plan.variants],
             seeds=list(plan.seeds),
             outcomes=self.outcomes(),
             trials=recorded(self.trials, self._found),
@@ -113,6 +117,13 @@ class ResultsBook:
             alpha=study.alpha,
             provenance=dict(self._provenance),
         )
+
+    def _variant(self, one: PlannedVariant) -> Variant:
+        found = one.described(self._counted.get(one.identity(self._plan.seeds[0])))
+        match = self._plan.study.study.match
+        if match is None or match.quantity != "seconds":
+            return found
+        return found.model_copy(update={"budget": self._plan.ledger.quantity(one.loaded, "seconds")})
 
     def _outcome(self, variant: PlannedVariant, seed: int) -> Outcome:
         name, size, text = variant.key

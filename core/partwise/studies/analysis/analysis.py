@@ -26,10 +26,15 @@ def analyse(results: Results) -> Analysis:
     """
     from .compare import compare
     from .secondary import secondary_findings
+    from .sentences import pair_verdicts
 
     compared = compare(results)
     plain = not (results.sizes or results.texts)
     found = _one(results, compared.contrasts, compared.effects, results) if plain else _several(results, compared)
+    if compared.pairs:
+        found = replace(
+            found, pairs=compared.pairs, verdicts=(*found.verdicts, *pair_verdicts(results, compared.pairs))
+        )
     return replace(found, secondary=secondary_findings(results, compared))
 
 
@@ -99,7 +104,7 @@ def _last_common_look(
 ) -> tuple[dict[str, dict[int, float]], float] | None:
     """Values of all variants at the last look that all have reached, and its alpha; None before the first."""
     reached = [c.look for c in contrasts]
-    if not reached or any(look is None for look in reached) or any(c.has("censored") for c in contrasts):
+    if not reached or any(look is None for look in reached) or any(c.has("censored", "untested") for c in contrasts):
         return None
     last = min(look for look in reached if look is not None)
     seeds = results.seeds[: results.looks[last - 1].seeds] if results.looks else results.seeds

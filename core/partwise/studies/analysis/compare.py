@@ -13,10 +13,11 @@ from partwise.studies.results import Look, Results
 from partwise.studies.validity import broken_looks, comparable
 
 from . import notes
-from .contrasts import Question, questions, refused, unasked
+from .contrasts import Question, questions, refused, unasked, untested
 from .effects import effect_figures, told_effects
 from .family import family_of, parts_of, spans_texts
 from .findings import Contrast, Effect, EffectVerdict
+from .grid_effects import count_effects
 from .ladder import Rung, rungs, told_ladder
 from .ladder_findings import LadderFinding
 from .over_texts import TextsQuestion, over_texts
@@ -31,6 +32,8 @@ class Compared:
     """At every setting. Where the study's claims are about all its texts these are a family of their own."""
     effects: tuple[Effect, ...] = ()
     """Of a grid, at the last look that all of its cells have reached."""
+    pairs: tuple[Contrast, ...] = ()
+    """Of variants with others than the baseline, as the study declares them."""
     over_texts: tuple[Contrast, ...] = ()
     """At every size over all texts, if these support it."""
     ladder: tuple[LadderFinding, ...] = ()
@@ -98,7 +101,7 @@ def gated_effect(effect: Effect, found: Collection[str]) -> Effect:
 def _compared(results: Results, *, over: bool) -> Compared:
     parts = parts_of(results)
     asked = _asked(parts, results.seeds, over=over)
-    if not asked:  # the baseline alone
+    if not asked and not any(map(count_effects, parts)):  # the baseline alone
         return Compared(())
     tests = family_of(results, over=over)
     found = {_key(c): c for c in _unreached(parts, asked)}
@@ -116,25 +119,31 @@ def _compared(results: Results, *, over: bool) -> Compared:
             results.metric.smallest_effect,
             [one.divergence for one in asked],
             [*(one.differences for of in figures for one in of), *(one.slopes for one in steps)],
+            results.correction,
         )
         for i, one in enumerate(asked):
             if not one.waiting:
                 told = one.told(judged, i, look, number, tests)
                 found[_key(told)] = told
+        at_settings = {(c.variant, c.size, c.text): c for c in found.values() if c.against is None}
         start = 0
         for place, of in enumerate(figures):
             tested = judged.effects.part(slice(start, start + len(of)))
             effects[place] = _placed(told_effects(parts[place], of, tested, look), parts[place]) or effects[place]
             start += len(of)
-        told_now = told_ladder(results, steps, found, judged.effects.part(slice(start, None)), look)
+        told_now = told_ladder(results, steps, at_settings, judged.effects.part(slice(start, None)), look)
         ladder |= {(one.variant, one.text): one for one in told_now}
     contrasts = [*found.values()]
     if not comparable(results.metric.name, results.tokenizer_varies):
         contrasts, effects, ladder = [refused(contrast, results) for contrast in contrasts], [], {}
     told_effects_ = tuple(one for of in effects for one in of)
     if over:
-        return Compared((), (), tuple(contrasts), tuple(ladder.values()))
-    return Compared(tuple(contrasts), told_effects_, (), tuple(ladder.values()))
+        return Compared((), (), (), tuple(contrasts), tuple(ladder.values()))
+    if results.design == "fractional":
+        contrasts = [one for part in parts for one in untested(part)]
+    pairs = tuple(one for one in contrasts if one.against is not None)
+    own = tuple(one for one in contrasts if one.against is None)
+    return Compared(own, told_effects_, pairs, (), tuple(ladder.values()))
 
 
 def _asked(parts: Sequence[Results], seeds: Sequence[int], *, over: bool) -> list[Asked]:
@@ -147,8 +156,8 @@ def _unreached(parts: Sequence[Results], asked: Sequence[Asked]) -> list[Contras
     return over or [contrast for part in parts for contrast in unasked(part)]
 
 
-def _key(contrast: Contrast) -> tuple[str, str | None, str | None]:
-    return contrast.variant, contrast.size, contrast.text
+def _key(contrast: Contrast) -> tuple[str | None, ...]:
+    return contrast.variant, contrast.size, contrast.text, contrast.against
 
 
 def _placed(effects: Sequence[Effect], part: Results) -> tuple[Effect, ...]:

@@ -13,7 +13,7 @@ from partwise.studies.results import Look, Results, Variant
 from partwise.studies.validity import FEWEST_SEEDS
 
 from . import notes
-from .family import Family
+from .family import Family, further_pairs
 from .findings import Contrast, Note, Verdict
 from .floor import left_floor
 from .pairs import Pair, pair
@@ -32,6 +32,8 @@ class Question:
     """Of the setting."""
     variant: Variant
     both: Pair
+    against: str | None = None
+    """The variant that stands for the baseline, if it is another."""
 
     @property
     def waiting(self) -> bool:
@@ -60,7 +62,20 @@ class Question:
 def questions(results: Results, seeds: Sequence[int]) -> list[Question]:
     """Of every variant of one setting but the baseline, on some seeds."""
     others = [v for v in results.variants if v.name != results.baseline]
-    return [Question(results, v, pair(results, v.name, [*seeds])) for v in others]
+    if results.design == "fractional":  # whose effects are tested, and no single combination
+        return []
+    found = [Question(results, v, pair(results, v.name, [*seeds])) for v in others]
+    for against, names in further_pairs(results).items():
+        beside = results.model_copy(update={"baseline": against})
+        found += [Question(beside, v, pair(beside, v.name, [*seeds]), against) for v in others if v.name in names]
+    return found
+
+
+def untested(results: Results) -> list[Contrast]:
+    """The variants of a fractional design beside its baseline, of which nothing is claimed."""
+    others = [v for v in results.variants if v.name != results.baseline]
+    asked = [Question(results, v, pair(results, v.name, results.seeds)) for v in others]
+    return [replace(described(one), notes=(notes.untested(),), alpha=results.alpha, look=1) for one in asked]
 
 
 def unasked(results: Results) -> list[Contrast]:
@@ -194,6 +209,8 @@ def described(asked: Question) -> Contrast:
         verdict="no verdict",
         size=variant.size,
         text=variant.text,
+        against=asked.against,
+        correction=results.correction,
     )
 
 
@@ -210,4 +227,4 @@ def _number(value: float) -> float | None:
     return None if isnan(value) else float(value)
 
 
-__all__ = ["Question", "described", "has_left_floor", "questions", "refused", "unasked", "with_figures"]
+__all__ = ["Question", "described", "has_left_floor", "questions", "refused", "unasked", "untested", "with_figures"]

@@ -82,6 +82,7 @@ def _effect(results: Results, one: EffectFigures, tested: Tested, i: int, look: 
         p_adjusted=float(tested.p_adjusted[i]),
         alpha=look.alpha,
         verdict=verdict,
+        correction=results.correction,
         seeds=one.differences.size,
         low_all=float(tested.low_all[i]),
         high_all=float(tested.high_all[i]),

@@ -26,6 +26,18 @@ class Family:
         return self.contrasts + self.effects + self.slopes
 
 
+def further_pairs(results: Results) -> dict[str, list[str]]:
+    """What is compared besides every variant with the baseline: a variant -> those that are compared with it.
+
+    Each pair once, however many baselines it has.
+    """
+    names = [v.name for v in results.variants if v.name != results.baseline]
+    found: dict[str, list[str]] = {}
+    for one in results.baselines:
+        found[one] = [name for name in names if name != one and one not in found.get(name, [])]
+    return found
+
+
 def spans_texts(results: Results) -> bool:
     """Whether the study's texts are enough for a claim about others like them."""
     return len(results.texts) >= FEWEST_TEXTS
@@ -46,6 +58,7 @@ def family_of(results: Results, *, over: bool | None = None) -> Family:
     over = spans_texts(results) if over is None else over
     one = parts_of(results)[0]
     contrasts, effects = len(one.variants) - 1, 0 if over else count_effects(one)
+    contrasts = 0 if one.design == "fractional" else contrasts + sum(map(len, further_pairs(one).values()))
     texts, sizes = 1 if over else max(len(results.texts), 1), max(len(results.sizes), 1)
     return Family(texts * sizes * contrasts, texts * sizes * effects, texts * contrasts if results.sizes else 0)
 

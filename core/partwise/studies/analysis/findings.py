@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from partwise.studies.results import Metric
+    from partwise.studies.results import Correction, Metric
 
     from .ladder_findings import Curve, LadderFinding
 
@@ -27,7 +27,7 @@ NoteKind = Literal[
     "look", "undeclared_look", "changed_question", "same_on_every_seed", "skewed", "unequal_spread",
     "no_smallest_effect", "unequal_trials", "unequal_budget", "adding_seeds", "scope", "floor", "always_diverged",
     "edge", "one_tuning_seed", "same_texts", "text_noise", "described", "tuning_noise", "few_texts", "few_sizes",
-    "compute", "censored",
+    "compute", "censored", "screening", "aliased", "untested",
 ]  # fmt: skip
 """What a note is about. `scope` is true of any study, and easily forgotten; the others are said where they apply."""
 
@@ -91,7 +91,7 @@ class Contrast:
     """95 % t-interval of this mean difference by itself (at the look's level where looks are declared)."""
     p: float | None
     p_adjusted: float | None
-    """Holm, over the study's contrasts (and, in a grid, its effects)."""
+    """Over the study's contrasts (and, in a grid, its effects), by its correction."""
     p_equivalent: float | None
     """Of two one-sided tests against the smallest effect (Holm as well); None if none was declared."""
     correlation: float | None
@@ -128,6 +128,9 @@ class Contrast:
     """Of a study with sizes."""
     text: str | None = None
     """Of a study with several texts; None there for a contrast over all of them."""
+    against: str | None = None
+    """The variant it is compared with, if that is not the baseline."""
+    correction: Correction = "holm"
     unit: Literal["seed", "text"] = "seed"
     """What is independent of what: `text` where each difference is a text's mean over its seeds (`seeds` is empty)."""
 
@@ -209,6 +212,7 @@ class Effect:
     """Holm, over the contrasts and effects of the grid together."""
     alpha: float = 0.05
     """1 - alpha is the level of the interval."""
+    correction: Correction = "holm"
     levels: tuple[str, ...] = ()
     """Of its factors, in their order."""
     verdict: EffectVerdict = "inconclusive"
@@ -315,6 +319,8 @@ class Analysis:
     tuning: tuple[Tuning, ...] = ()
     """By variant and combination of values, in the order of the trials."""
     tuning_cost: TuningCost | None = None
+    pairs: tuple[Contrast, ...] = ()
+    """Of variants with others than the baseline; they share the study's error rate."""
     settings: tuple[Setting, ...] = ()
     """Of a study with sizes or texts: every setting by itself."""
     over_texts: tuple[Contrast, ...] = ()

@@ -39,6 +39,8 @@ class GridContrast:
 
 def grid_contrasts(results: Results) -> list[GridContrast]:
     """Main effects against each factor's first level, then interactions of two factors; none unless it is a grid."""
+    if results.design == "fractional":
+        return _of_fraction(results)
     if results.design != "grid":
         return []
     named = {tuple(v.levels[factor] for factor in results.factors): v.name for v in results.variants}
@@ -56,9 +58,26 @@ def count_effects(results: Results) -> int:
 
 def within(results: Results, factor: str, level: str, other: str) -> list[GridContrast]:
     """The level's difference from the factor's first, at each level of another factor by itself."""
+    if results.design == "fractional":
+        others = [_of_rows(results, {factor: level}, {other: one}) for one in results.factors[other]]
+        return [one for one in others if one.weights]
     named = {tuple(v.levels[f] for f in results.factors): v.name for v in results.variants}
     at = [_contrast(results.factors, named, {factor: level}, {other: one}) for one in results.factors[other]]
     return [one for one in at if one is not None]
+
+
+def _of_fraction(results: Results) -> list[GridContrast]:
+    """Main effects of a fraction; of resolution V also interactions of two factors, which no other then hides."""
+    most = 2 if (results.resolution or 0) >= 5 else 1
+    return [_of_rows(results, chosen) for chosen in _choices(results.factors) if len(chosen) <= most]
+
+
+def _of_rows(results: Results, chosen: Mapping[str, str], fixed: Mapping[str, str] | None = None) -> GridContrast:
+    """From a fraction's runs, half of which have each level: differences between their means."""
+    kept = [v for v in results.variants if all(v.levels[f] == level for f, level in (fixed or {}).items())]
+    signs = {v.name: prod(1 if v.levels[f] == level else -1 for f, level in chosen.items()) for v in kept}
+    weights = {name: sign * 2 ** len(chosen) / len(kept) for name, sign in signs.items()}
+    return GridContrast(" x ".join(f"{f}={of}" for f, of in {**chosen, **(fixed or {})}.items()), chosen, weights)
 
 
 def _choices(factors: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:

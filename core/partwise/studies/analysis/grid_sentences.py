@@ -9,7 +9,7 @@ from partwise.wording import joined, many
 
 from .findings import Contrast, Effect
 from .pairs import ROUNDING
-from .phrases import chance, estimate
+from .phrases import adjusted, estimate
 
 
 def company_of(results: Results, contrast: Contrast) -> str:
@@ -55,7 +55,7 @@ def _others(results: Results, effect: Effect) -> str:
 
 def effect_clause(effect: Effect, results: Results) -> str:
     """`averaged over norm, rope is better than learned: the difference is ...`, without a full stop."""
-    facts = [f"Holm-adjusted {chance(effect.p_adjusted)}", many(effect.seeds, "seed")]
+    facts = [adjusted(effect.p_adjusted, effect.correction), many(effect.seeds, "seed")]
     amount = estimate(effect.estimate, effect.low, effect.high, effect.alpha, results.metric, *facts)
     size = max((abs(run.metric) for run in results.outcomes if run.metric is not None), default=0.0)
     if max(abs(effect.low), abs(effect.high)) <= ROUNDING * size:

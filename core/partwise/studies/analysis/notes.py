@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from statistics import mean
 
 import numpy as np
 
+from partwise.rendering.numbers import duration
+from partwise.studies.fractions import aliases
 from partwise.studies.results import Metric, Results, Variant
 from partwise.studies.validity import FEWEST_SEEDS, FEWEST_TEXTS, why_not_comparable
 from partwise.wording import many, some_of
@@ -20,6 +23,7 @@ from .text_noise import measured_tokens, text_error
 from .tuned import one_seed_decides, same_texts
 
 FEWEST_FOR_SHAPE = 5
+ROMAN = {3: "III", 4: "IV", 5: "V"}
 NOTABLE = 0.05
 """Share by which a variant's budget may differ from the base's before a note says so."""
 
@@ -69,6 +73,11 @@ def never_reached(both: Pair, metric: Metric) -> Note:
         "which never is later than any, and not by pairs of seeds"
     )
     return Note("censored", text)
+
+
+def untested() -> Note:
+    text = "a combination of a fractional design is described by itself; its factors' effects are what is tested"
+    return Note("untested", text)
 
 
 def lost_runs(both: Pair, seeds: int) -> Note:
@@ -166,6 +175,8 @@ def study_notes(
     """All that apply, the weightiest first."""
     contrasts = list(contrasts)
     return (
+        *_screening(results),
+        *_aliased(results),
         *_never(results, summaries),
         *_survivors(summaries),
         *_at_floor(results, summaries),
@@ -182,6 +193,7 @@ def study_notes(
         *one_seed_decides(results),
         *same_texts(results),
         *_unequal_budgets(results),
+        *_wall_time(results),
         *_text_noise(results, contrasts),
         *_adding_seeds(contrasts),
         *scope(results),
@@ -191,6 +203,31 @@ def study_notes(
 def refusal(results: Results) -> tuple[Note, ...]:
     """What is said instead where the metric does not compare the variants."""
     return (Note("not_comparable", f"{why_not_comparable(results.metric.name)}."), *scope(results))
+
+
+def _screening(results: Results) -> Iterator[Note]:
+    if results.correction == "fdr":
+        yield Note(
+            "screening",
+            "This is a screening: p is corrected by Benjamini-Hochberg, so that of what is called different a share of "
+            f"{results.alpha:g} is expected to be false, where Holm's correction keeps the chance of any false one to "
+            "that. What it finds is to be confirmed in a study of its own, with other seeds.",
+        )
+
+
+def _aliased(results: Results) -> Iterator[Note]:
+    """What a fraction cannot tell apart."""
+    if results.design != "fractional" or results.resolution is None:
+        return
+    groups = [[" x ".join(one) for one in group] for group in aliases([*results.factors], results.resolution)]
+    whole = 2 ** len(results.factors)
+    said = f"{len(results.variants)} of {whole} combinations were run, at resolution {ROMAN[results.resolution]}"
+    if groups:
+        alike = some_of([" with ".join(group) for group in groups])
+        said += f". Aliased, so that what is said of one may be due to the other: {alike}"
+    if results.resolution == 4:
+        said += ". No main effect is aliased with another, or with an interaction of two factors"
+    yield Note("aliased", f"{said}. Interactions of three factors or more are taken to be nothing.")
 
 
 def _never(results: Results, summaries: Iterable[Summary]) -> Iterator[Note]:
@@ -350,6 +387,25 @@ def _unequal_budgets(results: Results) -> Iterator[Note]:
         off = [f"{name} ({share:+.0%})".replace("(-", "(−") for name, share in shares.items() if abs(share) > NOTABLE]
         if off:
             yield Note("unequal_budget", f"Not at equal {word}: {', '.join(off)}. Differences may be due to that.")
+
+
+def _wall_time(results: Results) -> Iterator[Note]:
+    """Of variants that were matched by it."""
+    planned = [one.budget for one in results.variants if one.budget is not None]
+    if not planned:
+        return
+    took = [
+        mean(seconds)
+        for one in results.variants
+        if (seconds := [run.seconds for run in results.of(one.name) if run.seconds is not None])
+    ]
+    said = (
+        f"The variants are matched by wall time: {duration(min(planned))} to {duration(max(planned))} for a run, by a "
+        "few updates of each on the machine that planned the study, with whatever else that did meanwhile."
+    )
+    if took:
+        said += f" Their runs took {duration(min(took))} to {duration(max(took))} on average."
+    yield Note("unequal_budget", said)
 
 
 def _off(variant: Variant, base: Variant, field: str) -> float:

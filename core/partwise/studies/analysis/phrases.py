@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from partwise.rendering.numbers import decimals, p_value, signed
-from partwise.studies.results import Metric
+from partwise.studies.results import Correction, Metric
 
 from .findings import Needed
 from .power import MOST_SEEDS
@@ -35,6 +35,11 @@ def chance(p: float | None) -> str:
     return f"p {figure[0]} {figure[1:]}" if figure[0] in "<>" else f"p = {figure}"
 
 
+def adjusted(p: float | None, correction: Correction) -> str:
+    """`Holm-adjusted p = 0.004`, `FDR-adjusted p = 0.004`."""
+    return f"{'Holm' if correction == 'holm' else 'FDR'}-adjusted {chance(p)}"
+
+
 def seeds_in_words(needed: Needed) -> str:
     """`about 85 seeds (95 % interval 32 to 700)`."""
     ends = [f"{MOST_SEEDS:,}" if end is None else f"{end}" for end in (needed.fewest, needed.most)]
@@ -43,4 +48,4 @@ def seeds_in_words(needed: Needed) -> str:
     return f"{told} seeds (95 % interval {ends[0]} to {ends[1]}{beyond})"
 
 
-__all__ = ["chance", "estimate", "seeds_in_words", "unit"]
+__all__ = ["adjusted", "chance", "estimate", "seeds_in_words", "unit"]

@@ -12,7 +12,7 @@ from partwise.wording import many
 
 from .findings import Contrast, Effect, FactorVerdict
 from .grid_sentences import company_of, effect_clause, grid_headline
-from .phrases import chance, estimate, seeds_in_words, unit
+from .phrases import adjusted, chance, estimate, seeds_in_words, unit
 from .statistics import paired_t
 
 
@@ -24,11 +24,11 @@ def factor_verdicts(
     A variant that differs in several factors speaks under its own name. In a grid such variants are left to the
     effects: main effects stand with their factor, the others under `interactions`.
     """
-    effects, grid = list(effects), results.design == "grid"
+    effects, grid = list(effects), results.design in ("grid", "fractional")
     compared: dict[str, list[Contrast]] = {}
     clauses: dict[str, list[str]] = {factor: [] for factor in results.factors}
     for contrast in contrasts:
-        if contrast.factor is not None or not grid:
+        if results.design != "fractional" and (contrast.factor is not None or not grid):
             factor = contrast.factor or contrast.variant
             compared.setdefault(factor, []).append(contrast)
             clauses.setdefault(factor, []).append(contrast_clause(contrast, results))
@@ -48,6 +48,15 @@ def factor_verdicts(
     )
 
 
+def pair_verdicts(results: Results, pairs: Iterable[Contrast]) -> tuple[FactorVerdict, ...]:
+    """What is said of variants beside others than the baseline, by whom they are compared with."""
+    clauses: dict[str, list[str]] = {}
+    for one in pairs:
+        beside = results.model_copy(update={"baseline": one.against})
+        clauses.setdefault(one.against or "", []).append(contrast_clause(one, beside))
+    return tuple(FactorVerdict(f"against {name}", (), tuple(said)) for name, said in clauses.items())
+
+
 def _under(effect: Effect) -> str:
     return effect.factors[0] if len(effect.factors) == 1 else "interactions"
 
@@ -55,7 +64,9 @@ def _under(effect: Effect) -> str:
 def contrast_clause(contrast: Contrast, results: Results) -> str:
     """`alibi is worse than learned: the difference is +0.031 bits per byte (95 % CI ...)`."""
     base = next(v for v in results.variants if v.name == results.baseline)
-    against = base.levels.get(contrast.factor or "", "the baseline")
+    named = base.levels.get(contrast.factor or "", "the baseline")
+    against = named if contrast.against is None else contrast.against
+    level = contrast.level if contrast.against is None else contrast.variant
     tell = {
         "better": _different,
         "worse": _different,
@@ -64,8 +75,8 @@ def contrast_clause(contrast: Contrast, results: Results) -> str:
         "no verdict": _none,
     }[contrast.verdict]
     note = f" [{contrast.note}]" if contrast.notes else ""
-    company = company_of(results, contrast)
-    return f"{f'{company}, ' if company else ''}{contrast.level} {tell(contrast, against, results.metric)}{note}"
+    company = company_of(results, contrast) if contrast.against is None else ""
+    return f"{f'{company}, ' if company else ''}{level} {tell(contrast, against, results.metric)}{note}"
 
 
 def _different(c: Contrast, against: str, metric: Metric) -> str:
@@ -101,7 +112,7 @@ def _equivalent(c: Contrast, against: str, metric: Metric) -> str:
     level = 2 * c.alpha  # of the interval that two one-sided tests at alpha correspond to
     paired = paired_t(np.array(c.differences), level)
     figures = float(paired.mean), float(paired.low), float(paired.high)
-    p = f"Holm-adjusted {chance(c.p_equivalent)} for equivalence"
+    p = f"{adjusted(c.p_equivalent, c.correction)} for equivalence"
     difference = estimate(*figures, level, metric, p, _seeds(c))
     said = f"is equivalent to {against} within {metric.smallest_effect:g}: the difference is {difference}"
     if c.p_adjusted is not None and c.p_adjusted < c.alpha:
@@ -151,11 +162,11 @@ def _rough(difference: float) -> str:
 
 
 def _holm(c: Contrast) -> str:
-    return f"Holm-adjusted {chance(c.p_adjusted)}"
+    return adjusted(c.p_adjusted, c.correction)
 
 
 def _seeds(c: Contrast) -> str:
     return many(c.pairs, c.unit)
 
 
-__all__ = ["contrast_clause", "factor_verdicts"]
+__all__ = ["contrast_clause", "factor_verdicts", "pair_verdicts"]

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from partwise.studies.results import Correction
+
 Array = npt.NDArray[Any]
 
 
@@ -74,6 +76,18 @@ def holm(p: Array) -> Array:
     return np.take_along_axis(adjusted, np.argsort(order, axis=-1), axis=-1)
 
 
+def benjamini_hochberg(p: Array) -> Array:
+    """Adjusted p of the tests on the last axis; of those called different, the expected share that is not holds."""
+    from scipy.stats import false_discovery_control
+
+    return np.asarray(false_discovery_control(p, axis=-1))
+
+
+def adjusted(p: Array, correction: Correction) -> Array:
+    """By Holm, so that anything is found in at most alpha of null studies, or by Benjamini and Hochberg."""
+    return holm(p) if correction == "holm" else benjamini_hochberg(p)
+
+
 def divergence_p(variant: tuple[int, int], baseline: tuple[int, int]) -> float | None:
     """Fisher's exact two-sided p that (diverged, done) differ, negative if the baseline diverged more often.
 
@@ -120,6 +134,7 @@ def _normal_skewness(n: int) -> Array:
 
 
 __all__ = [
-    "Array", "Paired", "always_diverges_error", "divergence_p", "equivalence_p", "holm", "paired_t", "skewness_p",
+    "Array", "Paired", "adjusted", "always_diverges_error", "benjamini_hochberg", "divergence_p", "equivalence_p",
+    "holm", "paired_t", "skewness_p",
     "standard_error",
 ]  # fmt: skip

@@ -8,11 +8,11 @@ from typing import cast
 
 import numpy as np
 
-from partwise.studies.results import Goal
+from partwise.studies.results import Correction, Goal
 from partwise.studies.validity import FEWEST_SEEDS
 
 from .findings import Verdict
-from .statistics import Array, Paired, equivalence_p, holm, paired_t
+from .statistics import Array, Paired, adjusted, equivalence_p, paired_t
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ def judge(
     margin: float | None,
     divergence: Sequence[float | None] | None = None,
     effects: Sequence[Array | None] = (),
+    correction: Correction = "holm",
 ) -> Judged:
     """Tests every contrast and every effect that the study declares, corrected over all of them.
 
@@ -68,14 +69,15 @@ def judge(
         divergence: signed p per contrast that the numbers of diverged runs differ, positive where the variant
             has more of them; None where nothing diverged.
         effects: of a grid, likewise one (..., n) each.
+        correction: over all of them.
     """
     contrasts = len(differences)
     lost = np.array([np.nan if d is None else d for d in divergence or [None] * contrasts], dtype=float)
-    every = _tested([*differences, *effects], alpha, np.append(lost, [np.nan] * len(effects)))
+    every = _tested([*differences, *effects], alpha, np.append(lost, [np.nan] * len(effects)), correction)
     t = every.part(slice(contrasts))
     untested = np.ones(t.mean.shape[:-1])
     within = [untested if d is None or margin is None else equivalence_p(d, margin) for d in differences]
-    p_equivalent = holm(np.stack(within, axis=-1))
+    p_equivalent = adjusted(np.stack(within, axis=-1), correction) if within else np.ones(t.mean.shape)
     by_loss = np.abs(np.nan_to_num(lost, nan=2.0)) < np.nan_to_num(t.p, nan=1.5)
     good = np.where(by_loss, lost < 0, t.mean < 0 if goal == "min" else t.mean > 0)
     negligible = np.where(by_loss & (t.p_adjusted < alpha), 1.0, p_equivalent)  # diverging more often never is
@@ -83,14 +85,22 @@ def judge(
     return Judged(t, p_equivalent, words, every.part(slice(contrasts, None)))
 
 
-def _tested(differences: Sequence[Array | None], alpha: float, lost: Array) -> Tested:
+def _tested(differences: Sequence[Array | None], alpha: float, lost: Array, correction: Correction) -> Tested:
     """All t-tests, and the correction over all of them."""
     shape = next((d.shape[:-1] for d in differences if d is not None), ())
     nothing = Paired(*(np.full(shape, np.nan) for _ in range(4)))
     tests = [nothing if d is None else paired_t(d, alpha) for d in differences]
     wide = [nothing if d is None else paired_t(d, alpha / len(differences)) for d in differences]
     mean, low, high, p = (_stacked(tests, name) for name in ("mean", "low", "high", "p"))
-    return Tested(mean, low, high, p, holm(_either(p, np.abs(lost))), _stacked(wide, "low"), _stacked(wide, "high"))
+    return Tested(
+        mean,
+        low,
+        high,
+        p,
+        adjusted(_either(p, np.abs(lost)), correction),
+        _stacked(wide, "low"),
+        _stacked(wide, "high"),
+    )
 
 
 def _stacked(tests: Sequence[Paired], name: str) -> Array:

@@ -11,6 +11,7 @@ from partwise.parts.part import Path
 from partwise.recipe import Node, Problem, RejectedError
 from partwise.recipe.overrides import Override
 from partwise.recipe.reader.problems import cut
+from partwise.studies.fractions import rows as fraction_rows
 
 from .changes import override_at, patch_of
 from .reading import LoadedStudy
@@ -150,12 +151,17 @@ def _flat(members: dict[str, Node], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{key} {label_of(child)}"
 
 
-def choices(design: str, factors: list[Levels]) -> list[Choice]:
+def choices(design: str, factors: list[Levels], resolution: int = 4) -> list[Choice]:
     """Every variant, the base first; the first level of each factor is its baseline."""
     base = [(one.factor, one.levels[0]) for one in factors]
     if design == "grid":
         names = [one.factor for one in factors]
         rows = [list(zip(names, row, strict=True)) for row in product(*(one.levels for one in factors))]
+    elif design == "fractional":
+        rows = [
+            [(one.factor, one.levels[second]) for one, second in zip(factors, run, strict=True)]
+            for run in fraction_rows(len(factors), resolution)
+        ]
     else:
         rows = [base]
         for index, one in enumerate(factors):

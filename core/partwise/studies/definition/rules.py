@@ -14,13 +14,27 @@ from partwise.wording import many
 from .searches import broken_search
 from .study import TO_A_TARGET, MetricChoice, Study
 
+FEWEST_FACTORS = 3
 Broken = Iterator[tuple[str, Path]]
 """What is wrong, and where."""
 
 
 def broken_rules(study: Study, node: Node) -> Iterator[Problem]:
     """Every rule that the study breaks, with its place in the file."""
-    for rule in (_design, _metrics, _targets, _secondary, _names, _sizes, _factors, _seeds, _tuning, _looks):
+    for rule in (
+        _design,
+        _metrics,
+        _targets,
+        _budget,
+        _comparisons,
+        _secondary,
+        _names,
+        _sizes,
+        _factors,
+        _seeds,
+        _tuning,
+        _looks,
+    ):
         for message, path in rule(study):
             yield Problem(message, node.reach(path)[0].head, path)
 
@@ -106,6 +120,30 @@ def _targets(study: Study) -> Broken:
             )
         if metric.goal == "max":
             yield "to reach a target with less training is better", (*place, "goal")
+
+
+def _comparisons(study: Study) -> Broken:
+    written = study.model_fields_set
+    if "resolution" in written and study.design != "fractional":
+        yield f"the resolution is one of the design fractional; this is {study.design}", ("resolution",)
+    if study.design == "fractional" and len(study.factors) < FEWEST_FACTORS:
+        told = f"a fraction needs at least {FEWEST_FACTORS} factors, and there are {len(study.factors)}; take a grid"
+        yield told, ("design",)
+    if study.baselines is None:
+        return
+    if study.design in ("grid", "fractional"):
+        yield f"a {study.design} design compares effects; further baselines are for the other designs", ("baselines",)
+    if study.sizes is not None or study.texts:
+        yield "further baselines are for studies of one size and one text", ("baselines",)
+    if len(set(study.baselines)) < len(study.baselines) and study.baselines != "all":
+        yield "each further baseline is named once", ("baselines",)
+
+
+def _budget(study: Study) -> Broken:
+    match = study.match
+    if match is not None and match.quantity == "seconds" and not match.knob.startswith("trainer."):
+        told = "wall time is matched by how long a variant is trained, trainer.steps; another model would be timed anew"
+        yield told, ("match", "knob")
 
 
 def _names(study: Study) -> Broken:

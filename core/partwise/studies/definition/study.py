@@ -22,7 +22,6 @@ MOST_SEEDS = 10_000
 """More than any comparison needs; the runs of more could not be listed in good time."""
 _NAMED = Field(json_schema_extra={"propertyNames": {"minLength": 1}})
 Text = Annotated[str, Field(min_length=1)]
-Design = Literal["one_at_a_time", "leave_one_out", "grid", "list"]
 
 
 class _Choices(Documented):
@@ -129,8 +128,9 @@ class Sizes(_Choices):
 class Matching(_Choices):
     """A budget that every variant is brought to: the base's."""
 
-    quantity: Literal["parameters", "flops", "tokens"]
-    """Weights, forward FLOPs per token, or tokens trained on."""
+    quantity: Literal["parameters", "flops", "tokens", "training_flops", "seconds"]
+    """Weights, forward FLOPs per token, tokens trained on, FLOPs of the whole training, or seconds of wall time, which
+    are measured on this machine by a few updates of each variant."""
     knob: Text
     """Path of the number that is solved for: `model.blocks.*.feedforward.ratio`."""
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.01
@@ -223,8 +223,18 @@ class Study(_Choices):
     """What is varied: name -> factor."""
     variants: Annotated[dict[str, dict[str, Any]], _NAMED] = {}
     """For the design list: name -> merge patch of the base."""
-    design: Design = "one_at_a_time"
-    """Which combinations are run: one factor changed, one left out, all combinations, or the listed variants."""
+    design: results.Design = "one_at_a_time"
+    """Which combinations are run: one factor changed, one left out, all combinations, the listed variants, or a
+    fraction of all combinations of two values each."""
+    resolution: Literal[3, 4, 5] = 4
+    """Of the design fractional: with 3 a main effect may be that of two other factors together, with 4 only
+    interactions of two factors may be each other's, with 5 these are told apart, too. The higher, the more runs."""
+    baselines: Annotated[tuple[Text, ...], Field(min_length=1)] | Literal["all"] | None = None
+    """Further variants that all others are compared with, by name; "all" for every pair of variants. All of these
+    comparisons share the error rate."""
+    correction: results.Correction = "holm"
+    """Over all comparisons: holm keeps the chance of calling anything different where nothing is; fdr, for screening
+    many, the share of what is called different that is not (Benjamini-Hochberg)."""
     seeds: (
         Annotated[PositiveInt, Field(le=MOST_SEEDS)]
         | Annotated[tuple[NonNegativeInt, ...], Field(min_length=1, max_length=MOST_SEEDS)]

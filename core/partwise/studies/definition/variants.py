@@ -13,6 +13,7 @@ from partwise.recipe.paths import values_at
 from partwise.recipe.reader.problems import dotted
 from partwise.recipe.reader.source import marked
 
+from .baselines import unknown_baselines
 from .designs import BASE, Choice, Level, Levels, choices, label_of, levels_of
 from .evaluated import lost_figures
 from .reading import LoadedStudy
@@ -69,12 +70,14 @@ def variants(loaded: LoadedStudy, assemble: bool = True) -> Variants:
         raise RejectedError(_once([*problems, *error.problems])) from None
     factors = _with_baselines(loaded, written, base, problems)
     problems += _tuned_with_what_fits(loaded, base)
-    every = choices(loaded.study.design, factors)
+    two_each = loaded.study.design != "fractional" or all(len(one.levels) == 2 for one in factors)
+    every = choices(loaded.study.design, factors, loaded.study.resolution) if two_each else []
     for setting in settings:
         here, wrong = _at(loaded, setting, every, assemble)
         found += here
         problems += [*wrong, *_twins(here)]
     problems += _same_everywhere(found)
+    problems += _wrong_comparisons(loaded, factors, [one.name for one in found])
     problems = problems or list(_nothing_varied(loaded, factors))
     if problems:
         raise RejectedError(_once(problems))
@@ -136,6 +139,19 @@ def _tuned_with_what_fits(loaded: LoadedStudy, base: LoadedRecipe) -> Iterator[P
             changed(base, changes_of(loaded, combination))
         except RejectedError as error:
             yield from error.problems
+
+
+def _wrong_comparisons(loaded: LoadedStudy, factors: list[Levels], names: list[str]) -> Iterator[Problem]:
+    """A fraction of other than two values each, and baselines that are no variants."""
+    for one in factors if loaded.study.design == "fractional" else ():
+        if len(one.levels) != 2 and one.levels:
+            place: Path = ("factors", one.factor)
+            listed = ", ".join(level.label for level in one.levels)
+            told = f"a fractional design takes two values of each factor, its baseline and one other; got {listed}"
+            yield Problem(told, loaded.at(place).head, place)
+    wrong = unknown_baselines(loaded.study, list(dict.fromkeys(names))) if names else None
+    if wrong is not None:
+        yield Problem(wrong, loaded.at(("baselines",)).mark, ("baselines",))
 
 
 def _nothing_varied(loaded: LoadedStudy, factors: list[Levels]) -> Iterator[Problem]:

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from partwise.studies.definition.study import MetricChoice
     from partwise.workflow import Prepared
 
-Quantity = Literal["parameters", "flops", "tokens"]
+Quantity = Literal["parameters", "flops", "tokens", "training_flops", "seconds"]
+UNITS: dict[Quantity, str] = {
+    "parameters": "parameters", "flops": "FLOPs per token", "tokens": "tokens", "training_flops": "training FLOPs",
+    "seconds": "seconds on this machine",
+}  # fmt: skip
+PASSES = 3
+"""Forward passes that an update costs: one, and about two for the gradients."""
 QUANTITIES: tuple[Quantity, ...] = ("parameters", "flops", "tokens")
 
 
@@ -31,15 +37,26 @@ class Costs:
     tokens: int
     """Training tokens of one run; 0 if its trainer does not say how many updates it makes."""
 
+    @property
+    def training_flops(self) -> float | None:
+        """Of a whole run."""
+        return None if self.flops_per_token is None else PASSES * self.flops_per_token * self.tokens
+
     def of(self, quantity: Quantity) -> float | None:
-        return {"parameters": self.parameters, "flops": self.flops_per_token, "tokens": self.tokens}[quantity]
+        """One of those that are counted."""
+        counted = {"parameters": self.parameters, "flops": self.flops_per_token, "tokens": self.tokens}
+        return self.training_flops if quantity == "training_flops" else counted[quantity]
 
 
 class Ledger:
     """Costs of recipes, each computed once; texts are prepared once for each data and tokenizer."""
 
-    def __init__(self, say: Callable[[str], None] = lambda line: None) -> None:
-        self._say = say
+    def __init__(self, say: Callable[[str], None] = lambda line: None, threads: int = 1) -> None:
+        """
+        Args:
+            threads: that a run has; decides how long it takes.
+        """
+        self._say, self._threads = say, threads
         self._prepared: dict[str, Prepared] = {}
         self._figures: dict[str, float | None] = {}
         self._floors: dict[str, float | None] = {}
@@ -72,12 +89,18 @@ class Ledger:
         """One of the costs, without computing the others; None if it cannot be counted. Raises what `costs` raises."""
         recipe = loaded.recipe
         # Weights and FLOPs do not depend on the trainer, and tuning tries many trainers.
-        by_trainer = (recipe.rows, recipe.trainer) if quantity == "tokens" else ()
+        by_trainer = (recipe.rows, recipe.trainer) if quantity in ("tokens", "training_flops", "seconds") else ()
         key = _canonical(recipe.data, recipe.tokenizer, recipe.start, recipe.adapter, recipe.model, *by_trainer)
         key += f"{loaded.directory_of('data')} {loaded.directory_of('tokenizer')} {quantity}"
         if key not in self._figures:
             work: Callable[[LoadedRecipe], float | None]
-            work = {"parameters": self._parameters, "flops": self._flops, "tokens": self._tokens}[quantity]
+            work = {
+                "parameters": self._parameters,
+                "flops": self._flops,
+                "tokens": self._tokens,
+                "training_flops": lambda loaded: self.costs(loaded).training_flops,
+                "seconds": self._seconds,
+            }[quantity]
             self._figures[key] = work(loaded)
         return self._figures[key]
 
@@ -96,6 +119,11 @@ class Ledger:
         from partwise import workflow
 
         return workflow.inspect(loaded, self.prepared(loaded).tokenizer.vocab_size).flops_per_token
+
+    def _seconds(self, loaded: LoadedRecipe) -> float | None:
+        from .clock import seconds_of
+
+        return seconds_of(loaded, self.prepared(loaded), self._threads, self._say)
 
     def _tokens(self, loaded: LoadedRecipe) -> float:
         trainer = loaded.recipe.trainer
@@ -116,4 +144,4 @@ def located(error: PartwiseError) -> list[Problem]:
     raise error
 
 
-__all__ = ["Costs", "Ledger", "Quantity", "located"]
+__all__ = ["PASSES", "UNITS", "Costs", "Ledger", "Quantity", "located"]

@@ -18,10 +18,8 @@ from partwise.studies.definition.reading import LoadedStudy
 from partwise.studies.definition.settings import Setting
 from partwise.studies.definition.variants import changed
 
-from .costs import Ledger
+from .costs import PASSES, Ledger
 
-PASSES = 3
-"""FLOPs of a training pass, forward and backward, in those of a forward pass."""
 DIGITS = 4
 """Of a knob that is scaled."""
 MOST_FACTOR = 1e6
@@ -161,4 +159,4 @@ def _scaled(study: LoadedStudy, loaded: LoadedRecipe, factor: float) -> list[Ove
     return [override_at(place, Node(value, place.mark))]  # of a path that leads nowhere, applying it tells
 
 
-__all__ = ["PASSES", "Rung", "on_rung", "rung_of"]
+__all__ = ["Rung", "on_rung", "rung_of"]

@@ -15,7 +15,7 @@ from partwise.studies.definition.changes import override_at
 from partwise.studies.definition.study import Matching
 from partwise.studies.definition.variants import changed
 
-from .costs import Ledger
+from .costs import UNITS, Ledger
 
 ROUNDS = 60
 """Limit on the values that doubling or halving tries on each side."""
@@ -40,6 +40,8 @@ def match(
     has = ledger.quantity(loaded, matching.quantity)
     if has is None:
         told = "its FLOPs cannot be counted, so they cannot be matched (`partwise inspect` says why)"
+        if matching.quantity == "seconds":
+            told = "its trainer does not say how many updates it makes, so that its time cannot be matched"
         raise RejectedError([Problem(told, knob.mark)])
     if _off(has, target) <= matching.tolerance:
         return loaded, {}
@@ -69,7 +71,7 @@ def match(
 
 
 def _too_far(matching: Matching, knob: Node, target: float, best: Number | None, got: float | None) -> Problem:
-    named = {"parameters": "parameters", "flops": "FLOPs per token", "tokens": "tokens"}[matching.quantity]
+    named = UNITS[matching.quantity]
     wanted = f"the base's {target:,.0f} {named}, within {matching.tolerance:.2%}"
     if best is None or got is None:
         return Problem(f"no value of {matching.knob} gives a valid recipe, to match {wanted}", knob.mark)

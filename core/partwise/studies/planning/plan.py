@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partwise.errors import InputError, PartwiseError
+from partwise.machine import cores
 from partwise.provenance.sources import code_of
 from partwise.recipe import LoadedRecipe, Problem, RejectedError
 from partwise.recipe.suggestions import did_you_mean
@@ -23,8 +24,8 @@ from partwise.studies.execution.engine import EnginePart
 from partwise.studies.execution.jobs import Asked, Job
 from partwise.workflow.evaluation_files import evaluation_hash
 
-from .costs import QUANTITIES, Costs, Ledger, located
-from .ladder import PASSES, Rung, on_rung, rung_of
+from .costs import PASSES, QUANTITIES, Costs, Ledger, located
+from .ladder import Rung, on_rung, rung_of
 from .matching import match
 from .refusals import (
     between,
@@ -261,7 +262,7 @@ def make_plan(study: LoadedStudy, seeds: int | None = None, say: Say = lambda li
     refuse_too_many(study.study.seeds if seeds is None else seeds)
     chosen = study.study.every_seed if seeds is None else tuple(range(seeds))
     refuse_seeds(study, chosen)
-    ledger = Ledger(say)
+    ledger = Ledger(say, max(1, cores() // study.study.run.runs_at_once()))
     planned = _planned_variants(study, found, ledger)
     plan = Plan(study, found.factors, planned, chosen, study.study.run, ledger)
     if (runs := len(planned) * len(chosen)) > MANY_RUNS:
@@ -317,9 +318,12 @@ def _target(study: LoadedStudy, base: PlannedVariant) -> float | None:
     matching = study.study.match
     if matching is None:
         return None
-    target = base.costs.of(matching.quantity)
+    target = base.ledger.quantity(base.loaded, matching.quantity)
     if target is None:
         place = ("match", "quantity")
+        if matching.quantity == "seconds":
+            told = "the base's trainer does not say how many updates it makes, so that its time cannot be matched"
+            raise RejectedError([Problem(told, study.at(place).mark, place)])
         told = (
             "the base's FLOPs cannot be counted, so nothing can be matched to them (`partwise inspect` says why); "
             'match "parameters" instead'

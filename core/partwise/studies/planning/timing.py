@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from statistics import median
+from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING
 
-from partwise.recipe import LoadedRecipe
 from partwise.studies.results import Key
 from partwise.training.decoration import reason
 
 from .plan import Plan, PlannedVariant
+from .speed import LONGEST, Speed, time_steps, whole_run
 
-if TYPE_CHECKING:
-    from partwise.training.protocols import Progress
-
-STEPS = 4
-"""Updates that are timed; there is an evaluation before the first and after the third."""
-EVERY = 3
-"""Updates from one evaluation to the next, while timing."""
-LONGEST = 5.0
-"""Seconds after which no further update of a variant is timed; after three times as long, no further variant."""
-START = 2.0
-"""Roughly the seconds between two runs in a slot."""
 BYTES_PER_PARAMETER = 16
 """What a finished run takes on disk: weights, a checkpoint of them, and two moments, all in float32."""
-
-
-@dataclass(frozen=True)
-class Speed:
-    """How fast one variant trains."""
-
-    step: float
-    """Seconds per update."""
-    evaluation: float
-    """Seconds per evaluation."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +57,7 @@ def estimate(plan: Plan, open_runs: dict[Key, int], slots: int, threads: int) ->
             speeds[variant.key] = timed
     for variant in waiting:
         speed = speeds.get(variant.key) or _scaled(variant, plan, speeds)
-        seconds = None if speed is None else _whole_run(variant.loaded, speed)
+        seconds = None if speed is None else whole_run(variant.loaded, speed)
         if seconds is not None:
             per_run[variant.key] = seconds
     if not per_run and not untimed:
@@ -94,51 +69,6 @@ def estimate(plan: Plan, open_runs: dict[Key, int], slots: int, threads: int) ->
     # Only one slot works on the last run, however many there are.
     seconds = max(busy / min(slots, runs), max(per_run.values())) if per_run else None
     return Estimate(seconds, size, runs, per_run, untimed)
-
-
-def time_steps(loaded: LoadedRecipe, threads: int) -> Speed | None:
-    """How fast a recipe trains here; None if it ended too soon to tell. The trained model is thrown away."""
-    import torch
-
-    from partwise import workflow
-
-    trainer = loaded.recipe.trainer.with_evaluations_every(EVERY)
-    timed = replace(loaded, recipe=loaded.recipe.model_copy(update={"trainer": trainer}))
-    clock = _Clock()
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with tempfile.TemporaryDirectory() as place:
-            workflow.train(timed, Path(place) / "run", report=clock.report)
-    except _EnoughError:
-        pass
-    finally:
-        torch.set_num_threads(before)
-    return clock.speed()
-
-
-class _EnoughError(Exception):
-    """Ends a training run that has been timed."""
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def report(self, progress: Progress) -> None:
-        self.times.append(perf_counter())
-        if len(self.times) >= STEPS or self.times[-1] - self.times[0] > LONGEST:
-            raise _EnoughError
-
-    def speed(self) -> Speed | None:
-        gaps = [later - sooner for sooner, later in zip(self.times, self.times[1:], strict=False)]
-        # The gap before update n ends with it; updates count from 1.
-        evaluated = [gap for number, gap in enumerate(gaps, 2) if number % EVERY == 0]
-        plain = [gap for number, gap in enumerate(gaps, 2) if number % EVERY]
-        if not plain:
-            return None
-        step = median(plain)
-        return Speed(step, max(0.0, median(evaluated) - step) if evaluated else 0.0)
 
 
 def _scaled(variant: PlannedVariant, plan: Plan, speeds: dict[Key, Speed]) -> Speed | None:
@@ -154,15 +84,6 @@ def _scaled(variant: PlannedVariant, plan: Plan, speeds: dict[Key, Speed]) -> Sp
 
 def _apart(one: PlannedVariant, other: PlannedVariant) -> int:
     return abs(one.setting.rung - other.setting.rung)
-
-
-def _whole_run(loaded: LoadedRecipe, speed: Speed) -> float | None:
-    trainer = loaded.recipe.trainer
-    updates = trainer.planned_updates()
-    if updates is None:
-        return None
-    evaluations = trainer.planned_evaluations() + 1  # the last one measures the study's metric
-    return START + updates * speed.step + evaluations * speed.evaluation
 
 
 __all__ = ["Estimate", "Speed", "estimate", "time_steps"]

@@ -16,6 +16,7 @@ from partwise.studies.execution.jobs import Job, JobResult
 from partwise.studies.knobs import short_names
 from partwise.studies.results import Metric, Trial
 
+from .costs import UNITS
 from .plan import Plan, PlannedVariant
 
 
@@ -64,12 +65,15 @@ def _trials(plan: Plan, variant: PlannedVariant, combination: Combination, metri
     told = ", ".join(f"{names[path]} {_shown(value)}" for path, value in values.items())
     matching = plan.study.study.match
     if matching is not None:
-        got, wanted = (plan.ledger.quantity(one, matching.quantity) for one in (loaded, plan.base_of(variant).loaded))
+        # A value that leaves the tokens as they were leaves the time as it was; timing each would only add noise.
+        quantity = "tokens" if matching.quantity == "seconds" else matching.quantity
+        beside = variant.loaded if matching.quantity == "seconds" else plan.base_of(variant).loaded
+        got, wanted = (plan.ledger.quantity(one, quantity) for one in (loaded, beside))
         if got is None or wanted is None or abs(got - wanted) > matching.tolerance * wanted:
             made = "impossible to count" if got is None else f"{got:,.0f}"
             what = told if len(values) > 1 else _shown(*values.values())
             message = (
-                f"tuning must leave the {matching.quantity} as they were matched, and {what} makes them "
+                f"tuning must leave the {UNITS[quantity]} as they were matched, and {what} makes them "
                 f"{made} instead of {wanted or 0:,.0f}; tune a knob that they do not depend on"
             )
             raise RejectedError([Problem(message, next(iter(combination.values())).mark)])
@@ -93,7 +97,7 @@ def recorded(planned: Sequence[PlannedTrial], found: Mapping[str, JobResult]) ->
             text=one.variant.setting.text,
             values=_plain(one.values),
             seed=one.seed,
-            training_flops=_training_flops(one.variant),
+            training_flops=one.variant.costs.training_flops,
             **_came_to(found.get(one.job.identity)),
         )
         for one in planned
@@ -104,11 +108,6 @@ def _came_to(result: JobResult | None) -> dict[str, Any]:
     if result is None:
         return {"state": "waiting"}
     return {"state": result.state, "metric": result.metric, "seconds": result.seconds}
-
-
-def _training_flops(variant: PlannedVariant) -> float | None:
-    costs = variant.costs
-    return None if costs.flops_per_token is None else 3 * costs.flops_per_token * costs.tokens
 
 
 def _plain(value: Any) -> Any:

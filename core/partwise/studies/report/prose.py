@@ -7,7 +7,7 @@ from math import inf
 
 from partwise.rendering import numbers
 from partwise.rendering.text import printable
-from partwise.studies.analysis.family import family
+from partwise.studies.analysis.family import family_of
 from partwise.studies.analysis.findings import Analysis, Contrast, Pooled, TuningCost
 from partwise.studies.analysis.phrases import seeds_in_words
 from partwise.studies.analysis.power import sd_interval
@@ -25,7 +25,12 @@ _ORDER = ("better", "worse", "equivalent", "inconclusive", "no verdict")
 
 def setting(r: Results) -> str:
     """What is compared."""
-    kinds = {"one_at_a_time": "one factor at a time", "leave_one_out": "leaving one out", "grid": "a full grid"}
+    kinds = {
+        "one_at_a_time": "one factor at a time",
+        "leave_one_out": "leaving one out",
+        "grid": "a full grid",
+        "fractional": "a fraction of all combinations",
+    }
     how = f"{many(len(r.variants), 'variant')} with {many(len(r.seeds), 'seed')} each, {kinds.get(r.design, r.design)}"
     better = "lower" if r.metric.goal == "min" else "higher"
     effect = r.metric.smallest_effect
@@ -79,20 +84,23 @@ def _verb(verdict: str, count: int) -> str:
 
 def footnotes(r: Results, analysis: Analysis, rows: Sequence[VariantRow]) -> list[str]:
     """Of the main table."""
-    contrasts, notes = len(analysis.contrasts), list[str]()
-    effects = family(r) - contrasts
+    tests_of, notes = family_of(r), list[str]()
+    contrasts = tests_of.contrasts
+    effects = tests_of.tests - contrasts
     if any(row.survivors for row in rows):
         never = "never reached the target, " if r.metric.amount else ""
         notes.append(
             f"{SURVIVORS} Mean over the runs that finished; those that {never}diverged or failed are not in it, and "
             "count against the variant."
         )
-    if contrasts:
+    if analysis.contrasts:
         looks = " at the level of the look" if r.looks else ""
-        tests = many(contrasts, "contrast") + (f" and {many(effects, 'effect')}" if effects else "")
+        counted = [many(contrasts, "contrast")] if contrasts else []
+        tests = joined([*counted, *([many(effects, "effect")] if effects else [])])
+        how = "Holm-adjusted" if r.correction == "holm" else "adjusted by Benjamini-Hochberg (FDR)"
         notes.append(
             f"Differences are variant minus {printable(r.baseline)}, paired by seed, with t-intervals{looks}; p is "
-            f"Holm-adjusted over {tests}."
+            f"{how} over {tests}."
         )
         if contrasts + effects > 1:
             notes.append(

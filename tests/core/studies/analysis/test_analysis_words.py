@@ -211,3 +211,14 @@ def test_importing_the_analysis_loads_no_numbers_library() -> None:
         "print(sorted({'numpy', 'scipy', 'statsmodels', 'pandas', 'torch'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_wall_time_that_was_matched_is_said_to_be_measured_and_beside_it_what_runs_took(study) -> None:
+    results = study({"base": BASE, "position=a": BASE})
+    variants = [v.model_copy(update={"budget": of}) for v, of in zip(results.variants, (31.0, 31.2), strict=True)]
+    outcomes = [o.model_copy(update={"seconds": 30.0 if o.variant == "base" else 52.0}) for o in results.outcomes]
+    told = analyse(results.model_copy(update={"variants": variants, "outcomes": outcomes})).notes
+    (note,) = [one.text for one in told if "wall time" in one.text]
+    assert "31.0 s to 31.2 s for a run, by a few updates of each on the machine that planned the study" in note
+    assert note.endswith("Their runs took 30.0 s to 52.0 s on average.")
+    assert not any("wall time" in one.text for one in analyse(results).notes)

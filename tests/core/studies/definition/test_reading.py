@@ -55,7 +55,7 @@ def test_the_whole_file_of_the_reference_holds(study) -> None:
         ({"seeds": [1, 2, 1]}, "seed 1 stands twice", "[1, 2, 1]"),
         (
             {"metric": {"name": "bits"}},
-            "unknown metric 'bits'; there are bits_per_byte, loss, perplexity, accuracy, or",
+            "unknown metric 'bits'; there are bits_per_byte, loss, perplexity, accuracy, steps_to",
             '"bits"',
         ),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 
 from partwise.errors import RecipeError
 from partwise.studies.definition.reading import load_study
+from partwise.studies.planning import clock
 from partwise.studies.planning.plan import Plan, make_plan
+from partwise.studies.planning.speed import Speed
+from partwise.studies.planning.tuning import trials
 
 RATIO = "model.blocks.*.feedforward.ratio"
 GATED = {
@@ -126,3 +130,47 @@ def test_a_variant_without_the_knob_is_named(study) -> None:
     factors = {"feedforward": {"at": "model.blocks.*.feedforward", "values": [None]}}
     text = refused(study(factors=factors, match=matching("parameters")))
     assert "note: in variant feedforward=null" in text
+
+
+def test_the_flops_of_the_whole_training_are_matched_by_its_length(study) -> None:
+    match = {"quantity": "training_flops", "knob": "trainer.steps", "tolerance": 0.02}
+    factors = {"width": {"at": "model.width", "values": [8]}}
+    found = make_plan(load_study(study(factors=factors, match=match, base=longer(400))))
+    base, small = found.variants
+    assert small.costs.training_flops == pytest.approx(base.costs.training_flops, rel=0.02)
+    assert small.matched["trainer.steps"] > 400
+    assert small.costs.training_flops == 3 * small.costs.flops_per_token * small.costs.tokens
+
+
+def longer(steps: int) -> dict[str, Any]:
+    whole: dict[str, Any] = json.loads(Path("base.json").read_text())
+    whole["trainer"]["steps"] = steps
+    return whole
+
+
+def test_wall_time_is_measured_once_and_the_plan_stays_what_it_was(study, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed: list[int] = []
+
+    def pretend(loaded: Any, threads: int, steps: int) -> Speed:
+        timed.append(loaded.recipe.model.width)
+        return Speed(0.1 * loaded.recipe.model.width * (1 + 0.1 * len(timed)), 0.0, 0.5)
+
+    monkeypatch.setattr(clock, "time_steps", pretend)
+    match = {"quantity": "seconds", "knob": "trainer.steps", "tolerance": 0.02}
+    factors = {"width": {"at": "model.width", "values": [8]}}
+    path = study(factors=factors, match=match, base=longer(400), tune={"knobs": {"trainer.optimizer.lr": [1e-3, 1e-2]}})
+    said: list[str] = []
+    base, small = make_plan(load_study(path), say=said.append).variants
+    assert timed == [16, 8], "each once, however many numbers of steps are tried"
+    per_step = 0.1 * 8 * 1.2, 0.1 * 16 * 1.1
+    assert small.matched["trainer.steps"] == pytest.approx(400 * per_step[1] / per_step[0], rel=0.02)
+    assert any("timed small: 1.76 s for each update, within 50%; the machine is busy" in line for line in said)
+    again = make_plan(load_study(path))
+    assert [one.identity(0) for one in again.variants] == [base.identity(0), small.identity(0)]
+    assert timed == [16, 8]
+    assert len(trials(again)) == 4
+
+
+def test_wall_time_is_matched_by_the_length_of_training_alone(study) -> None:
+    match = {"quantity": "seconds", "knob": "model.width"}
+    assert "wall time is matched by how long a variant is trained" in refused(study(match=match))

@@ -15,7 +15,8 @@ from partwise.studies.definition.reading import load_study
 from partwise.studies.planning import timing
 from partwise.studies.planning.costs import Ledger
 from partwise.studies.planning.plan import make_plan
-from partwise.studies.planning.timing import Speed, estimate, time_steps
+from partwise.studies.planning.speed import START, Speed, time_steps
+from partwise.studies.planning.timing import estimate
 
 
 class Unplanned(TrainerPart):
@@ -31,7 +32,7 @@ def test_time_is_steps_and_evaluations_over_slots(study, monkeypatch) -> None:
     )
     assert found is not None
     # Two updates, an evaluation before, after each, and one of the study's own.
-    each = timing.START + 2 * 10.0 + 4 * 1.0
+    each = START + 2 * 10.0 + 4 * 1.0
     assert found.seconds_per_run == {("base", None, None): each, ("norm=rms_norm", None, None): each}
     assert found.seconds == pytest.approx(5 * each / 2)
     assert found.runs == 5
