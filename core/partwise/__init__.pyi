@@ -4,6 +4,7 @@ from .errors import PartwiseError as PartwiseError
 from .errors import PluginError as PluginError
 from .errors import RecipeError as RecipeError
 from .errors import WorkError as WorkError
+from .notebook.looks import look as look
 from .notebook.recipes import change as change
 from .notebook.recipes import check as check
 from .notebook.recipes import inspect as inspect

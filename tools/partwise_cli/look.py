@@ -79,7 +79,8 @@ def command(
     found = look(
         _named(subject, overrides),
         texts[0],
-        pair=(texts[1], texts[2]),
+        source=texts[1],
+        target=texts[2],
         beside=[_named(other, ()) for other in beside],
         analogies=analogies,
         device=device,

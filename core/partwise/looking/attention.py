@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from partwise.data.batch import Batch
-from partwise.modules.flow import Flow
+from partwise.errors import PartwiseError, WorkError
 from partwise.modules.showing import Shown, Shows, ShowsGates
 
 from .facts import Gates, Head, Map, Mixing, Side, Silent
@@ -57,14 +57,20 @@ class _Recorder:
         def ask(module: nn.Module, args: tuple[Any, ...], keywords: dict[str, Any], output: Any) -> None:
             x, flow = given(args, keywords, 0, "x"), given(args, keywords, 1, "flow")
             rows: Side = "source" if flow.tokens is self.batch.source and flow.tokens is not None else "text"
-            if isinstance(module, Shows):
-                self._show(path, module.shown(x, flow), flow, rows)
-            if isinstance(module, ShowsGates):
-                self._open(path, module.gates(x, flow), rows)
+            try:
+                if isinstance(module, Shows):
+                    self._show(path, module.shown(x, flow), rows)
+                if isinstance(module, ShowsGates):
+                    self._open(path, module.gates(x, flow), rows)
+            except PartwiseError:
+                raise
+            except Exception as error:
+                what = f"{path} ({type(module).__name__}) cannot show what it does: {type(error).__name__}: {error}"
+                raise WorkError(what) from error
 
         return ask
 
-    def _show(self, path: str, shown: Shown, flow: Flow, rows: Side) -> None:
+    def _show(self, path: str, shown: Shown, rows: Side) -> None:
         part, site = self.parts.get(path, (None, None))
         crosses = getattr(site, "reads_memory", False)
         columns: Side = "source" if crosses else rows

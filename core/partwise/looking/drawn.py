@@ -13,6 +13,8 @@ from partwise.rendering.svg import Drawing, Style, shortened, width_of
 from .facts import Condition, Depth, Health, Token, Vectors
 
 WIDTH, HEIGHT, EDGE = 880.0, 520.0, 40.0
+NAMED = 14
+"""Blocks whose numbers stand under an axis, from 1; without names, an axis counts from 0."""
 
 
 def vectors(found: Vectors) -> Markup:
@@ -65,11 +67,13 @@ def _panel(
     series = []
     for number, one in enumerate(conditions):
         known = [(depth, of(depth)) for depth in one.depths]
-        points = [(float(at), value) for at, (_, value) in enumerate(known, start=1) if _fits(value, logarithmic)]
+        points = [(float(at), value) for at, (_, value) in enumerate(known) if _fits(value, logarithmic)]
         tips = tuple(f"{one.name}, {depth.path}: {value:.4g}" for depth, value in known if _fits(value, logarithmic))
         if points:
             series.append(Series(one.name, Style.of(number), tuple((x, float(y or 0)) for x, y in points), tips))
-    return Panel(title, tuple(series), "block", logarithmic=logarithmic) if series else None
+    deepest = max(len(one.depths) for one in conditions)
+    names = tuple(str(number + 1) for number in range(deepest)) if deepest <= NAMED else ()
+    return Panel(title, tuple(series), "block", names, logarithmic=logarithmic) if series else None
 
 
 def _fits(value: float | None, logarithmic: bool) -> bool:

@@ -55,7 +55,7 @@ def _indented(thing: object) -> str | None:
 
 def _in_first_line(thing: object) -> str | None:
     """What stands behind the colon, if that is a formula: "Gated by a SiLU: (silu(x Wg) * x Wu) Wd (Shazeer 2020)."."""
-    first = _CITATION.sub("", " ".join(" ".join(_docstring(thing)).partition(". ")[0].split()))
+    first = _CITATION.sub("", " ".join(" ".join(_docstring(thing)).partition("  ")[0].split())).partition(". ")[0]
     head, colon, tail = first.rstrip(".").partition(": ")
     for told in (tail.partition(": ")[0] if colon else "", head):
         if _MATHS.search(told) and not _SPEECH.search(told):

@@ -5,7 +5,6 @@ Shapes: B = 1 row, T positions, C features.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -18,6 +17,7 @@ from partwise.modules.protocols import Model
 
 from .facts import Condition, Depth, Health, Moved, Units
 from .modules import blocks_of, hooked, mixers_of
+from .moved import first_update, since_first
 from .subject import Subject
 
 DEAD = 1e-3
@@ -28,15 +28,17 @@ def health(one: Subject, batch: Batch, others: tuple[tuple[Subject, Batch], ...]
     """The model now and, if it was trained, with its first weights; and others, with the same text read their way."""
     conditions = [condition(f"{one.name}, now" if one.trained else f"{one.name}, first weights", one.model, batch)]
     moved: tuple[Moved, ...] = ()
+    note = ""
     if one.trained and one.recipe.start is None:
         first = one.at_first()
         conditions.append(condition(f"{one.name}, first weights", first, batch))
-        moved = tuple(_moved(one.module, cast(nn.Module, first)))
-        del first
+        moved, note = since_first(one, cast(nn.Module, first))
     for other, read in others:
         state = "now" if other.trained else "first weights"
         conditions.append(condition(f"{other.name}, {state}", other.model, read))
-    return Health(tuple(conditions), moved, "")
+    if not one.trained:
+        moved, note = first_update(one, batch)
+    return Health(tuple(conditions), moved, note)
 
 
 def condition(name: str, model: Model, batch: Batch) -> Condition:
@@ -122,17 +124,3 @@ def _alike(stream: Tensor) -> float | None:
     vectors = F.normalize(stream.detach()[0].float().flatten(1), dim=-1)
     T = len(vectors)
     return (float(vectors.sum(0).square().sum()) - T) / (T * (T - 1)) if T > 1 else None
-
-
-def _moved(now: nn.Module, first: nn.Module) -> Iterator[Moved]:
-    """For each block, and for what is in none."""
-    before, groups = dict(first.named_parameters()), dict[str, list[float]]()
-    blocks = blocks_of(now)
-    for name, weight in now.named_parameters():
-        path = next((path for path in blocks if name.startswith(f"{path}.")), name.rpartition(".")[0])
-        sums = groups.setdefault(path, [0.0, 0.0, 0.0])
-        if name in before and before[name].shape == weight.shape:
-            for at, tensor in enumerate((weight, before[name], weight - before[name])):
-                sums[at] += float(tensor.detach().float().square().sum())
-    for path, (size, begun, apart) in groups.items():
-        yield Moved(path, math.sqrt(size), math.sqrt(apart / begun) if begun > 0 else None, None)

@@ -20,7 +20,7 @@ from .tokens import cut, tokens
 from .trace import trace
 from .vectors import vectors
 
-Source = Reopened | LoadedRecipe | Mapping[str, Any] | str | Path
+Looked = Reopened | LoadedRecipe | Mapping[str, Any] | str | Path
 MOST_BESIDE = 2
 CELLS = 6_000_000
 """Weights that a page has room for."""
@@ -55,11 +55,12 @@ class Look:
 
 
 def look(
-    source: Source,
+    of: Looked,
     prompt: str | None = None,
     *,
-    pair: tuple[str | None, str | None] = (None, None),
-    beside: Sequence[Source] = (),
+    source: str | None = None,
+    target: str | None = None,
+    beside: Sequence[Looked] = (),
     analogies: Sequence[tuple[str, str, str]] = (),
     device: str = "auto",
     weights: Weights = "last",
@@ -69,9 +70,10 @@ def look(
     """What a model does with one text.
 
     Args:
-        source: a run, opened or by its directory, or a recipe, whose model then has its first weights.
+        of: a run, opened or by its directory, or a recipe, whose model then has its first weights.
         prompt: what a language model reads; the beginning of a text of its data unless given.
-        pair: what a model of pairs reads, and what it is to answer; its own answer unless given.
+        source: what a model of pairs reads; an example of its data unless given.
+        target: what it is to answer; its own answer unless given.
         beside: at most two other runs or recipes, whose tokenizers and health are shown, too.
         analogies: triples of words: which is to the third as the second is to the first?
         data: the directory that names of data files are relative to, if they have moved.
@@ -82,8 +84,8 @@ def look(
     """
     if len(beside) > MOST_BESIDE:
         raise InputError(f"a page shows at most {MOST_BESIDE} others beside the first, and {len(beside)} are named")
-    one = subject(source, device, weights, data, say)
-    read = reading(one, prompt, *pair, _room(one))
+    one = subject(of, device, weights, data, say)
+    read = reading(one, prompt, source, target, _room(one))
     others = [subject(other, device, weights, data, say) for other in beside]
     return Look(_facts(one, read, [(other, _same(other, read)) for other in others], analogies))
 

@@ -6,6 +6,7 @@ import html
 import json
 from typing import Any
 
+import torch
 from markupsafe import Markup
 
 from partwise.rendering import numbers
@@ -24,7 +25,14 @@ STEPS_OPEN = 60
 def page(facts: Facts) -> str:
     """The whole page, with its style, script and figures."""
     templates = environment(PACKAGE)
-    templates.globals |= {"n": numbers, "label": label, "letters": letters, "table": table, "shade": shade}
+    templates.globals |= {
+        "n": numbers,
+        "label": label,
+        "letters": letters,
+        "visible": visible,
+        "table": table,
+        "shade": shade,
+    }
     style, script = (styled(f"page.{kind}") + styled(f"look.{kind}", PACKAGE) for kind in ("css", "js"))
     rendered = templates.get_template("look.html").render(
         facts=facts,
@@ -49,8 +57,14 @@ def framed(page: str) -> str:
 
 def label(token: Token) -> str:
     """A token on one line, its spaces made visible."""
-    text = token.label.replace("\n", "⏎").replace("\t", "⇥").replace("\r", "␍")
-    shown = printable(text.replace(" ", "␣")) or "∅"
+    return visible(token.label)
+
+
+def visible(text: str) -> str:
+    """A piece of a text on one line, its spaces made visible."""
+    for sign, shown in ((" ", "␣"), ("\n", "⏎"), ("\t", "⇥"), ("\r", "␍")):
+        text = text.replace(sign, shown)
+    shown = printable(text) or "∅"
     return shown if len(shown) <= 40 else f"{shown[:39]}…"
 
 
@@ -76,8 +90,8 @@ def _as_data(value: Any) -> str:
 
 
 def _weights(facts: Facts) -> Any:
-    gates = [gate for one in facts.mixing.gates for gate in one.gates.values()]
-    return packed([one.weights for one in facts.mixing.maps] + [gate.unsqueeze(0) for gate in gates])
+    gates = [torch.stack(list(one.gates.values())) for one in facts.mixing.gates]
+    return packed([one.weights for one in facts.mixing.maps] + gates)
 
 
 def _maps(facts: Facts) -> dict[str, Any]:
@@ -91,9 +105,8 @@ def _maps(facts: Facts) -> dict[str, Any]:
         )
     rest = iter(told[len(facts.mixing.maps) :])
     for opened in facts.mixing.gates:
-        for name in opened.gates:
-            about = {"path": opened.path, "part": opened.part or "", "from": opened.rows, "to": "features"}
-            maps.append({**about, "names": [f"{name} gate"], "gate": True, **next(rest)})
+        about = {"path": opened.path, "part": opened.part or "", "from": opened.rows, "to": "features"}
+        maps.append({**about, "names": [f"{name} gate" for name in opened.gates], "gate": True, **next(rest)})
     labels = {"text": facts.text_tokens, "source": facts.source_tokens}
     return {
         "maps": maps,

@@ -22,7 +22,7 @@ from .modules import blocks_of, hooked
 from .subject import Subject
 from .tokens import token
 
-READABLE = 120
+READABLE = 160
 """Numbers of a tensor that are all shown."""
 FEATURES, LIKELIEST = 64, 12
 """Features of a strip, and tokens of a distribution."""
@@ -76,7 +76,9 @@ class _Calls:
     def _step(self, path: str, depth: int, seconds: float, outputs: tuple[Values, ...]) -> Step:
         module, (part, _) = self.kinds[path], self.parts.get(path, (None, None))
         own = dict(module.named_parameters(recurse=False))
-        few = {name: weight.detach().float().cpu() for name, weight in own.items() if weight.numel() <= READABLE}
+        few = {
+            name: weight.detach().float().cpu().clone() for name, weight in own.items() if weight.numel() <= READABLE
+        }
         return Step(
             path,
             type(module).__name__,

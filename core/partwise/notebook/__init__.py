@@ -2,6 +2,7 @@
 
 recipes   load, change, check, inspect
 runs      train, open, generate, evaluate, judge
+looks     look
 studies   study
 
 A function that takes a recipe takes it in any form: the name of one that ships, a file, a dict, or what `load` and

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from partwise.training import Metrics, Progress
     from partwise.workflow import Judgement, Reopened, Weights
 
+    from .opened import Opened
+
 Say = Callable[[str], None]
 EVERY = 10.0
 """Seconds from one line of progress to the next, at least, where nothing is evaluated in between."""
@@ -31,7 +33,7 @@ def train(
     device: str = "auto",
     say: Say | None = print,
     report: Callable[[Progress], None] | None = None,
-) -> Reopened:
+) -> Opened:
     """Trains a recipe and opens its run. A run that is finished is opened at once; one that was interrupted goes on.
 
     Args:
@@ -66,7 +68,7 @@ def train(
             report(progress)
 
     run = workflow.train(loaded, directory, seed, device, heard, say)
-    return workflow.reopen(run.directory, device, data=_path(data))
+    return _held(workflow.reopen(run.directory, device, data=_path(data)))
 
 
 def open(
@@ -76,8 +78,10 @@ def open(
     device: str = "auto",
     weights: Weights = "last",
     say: Say | None = print,
-) -> Reopened:
+) -> Opened:
     """A trained run with its model in memory: `.model`, `.tokenizer`, `.recipe` and, for its files, `.run`.
+
+    `.look("a text")` shows what the model does with that text.
 
     Args:
         run: its directory.
@@ -99,7 +103,7 @@ def open(
     reopened = workflow.reopen(Path(run), device, weights, _path(data))
     for line in reopened.changes():
         (say or _silent)(f"note: since this run was trained, {line}")
-    return reopened
+    return _held(reopened)
 
 
 def generate(
@@ -192,6 +196,12 @@ def judge(
 
 def _opened(run: Reopened | str | Path) -> Reopened:
     return open(run) if isinstance(run, str | Path) else run
+
+
+def _held(run: Reopened) -> Opened:
+    from .opened import Opened
+
+    return Opened.of(run)
 
 
 def _path(given: str | Path | None) -> Path | None:

@@ -127,6 +127,11 @@ class Run:
         """Updates that the newest checkpoint holds; 0 if there is none."""
         return max(self._checkpoints.steps(), default=0)
 
+    @property
+    def kept(self) -> list[int]:
+        """The updates of which there are checkpoints, in rising order."""
+        return self._checkpoints.steps()
+
     def is_good(self, step: int) -> bool:
         """Whether the checkpoint of an update is there, and undamaged."""
         return self._checkpoints.is_good(step)

@@ -51,7 +51,7 @@
       map.size = map.triangle ? (map.rows * (map.rows + 1)) / 2 : map.rows * map.columns;
       map.at = at;
       at += map.heads * map.size;
-      map.shown = map.heads > 1 ? [...map.names, "mean of all heads"] : map.names;
+      map.shown = map.heads > 1 && !map.gate ? [...map.names, "mean of all heads"] : map.names;
     }
     const weight = (map, head, t, s) => {
       if (head === map.heads) {
@@ -72,7 +72,7 @@
     facts.maps.forEach((map, i) => {
       const row = document.createElement("div"), name = document.createElement("span");
       row.className = "layer";
-      name.textContent = map.path + (map.gate ? `, ${map.names[0]}` : "");
+      name.textContent = map.path + (map.gate ? `: gates ${map.names.map((one) => one.replace(" gate", "")).join(", ")}` : "");
       row.append(name);
       buttons.push(map.shown.map((title, j) => {
         const button = document.createElement("button");
@@ -116,7 +116,8 @@
       document.getElementById("chosen").textContent = `${map.path}${map.part ? ` (${map.part})` : ""}, ${map.shown[h]}`;
       const inOne = map.from === map.to;
       document.getElementById("from-name").textContent = map.gate ? "How far the gate is open on average, at each token" :
-        inOne ? "Choose a token to see where it looks" : "Choose a token of the text to see where it looks in the source";
+        inOne ? "Choose a token to see where it looks" :
+        "Choose a token of the text to see where in the source it looks, in order to predict the next one";
       document.getElementById("to-name").textContent = "The source";
       toSide.hidden = inOne || Boolean(map.gate);
       looking = fill(from, labels(map.from, map.rows), true);
@@ -170,7 +171,8 @@
       (map.gate ? looking : seen).forEach((one, s) => {
         if (values[s] === undefined) return;
         const colour = values[s] < 0 ? orange : blue;
-        one.style.backgroundColor = `rgb(${colour.join(" ")} / ${0.62 * Math.abs(values[s]) / most})`;
+        const strong = matchMedia("(prefers-color-scheme: dark)").matches ? 0.45 : 0.6;  // so that the token can be read
+        one.style.backgroundColor = `rgb(${colour.join(" ")} / ${strong * Math.abs(values[s]) / most})`;
         one.dataset.tip = values[s].toFixed(4);
       });
     }
