@@ -68,7 +68,7 @@ ABOUT_PLACES = (
 
 
 class Relations:
-    """A stream of short texts, one sentence each. Splits are drawn independently."""
+    """A stream of short texts, one sentence each. Splits are drawn independently, from all the sentences there are."""
 
     form: Literal["stream", "examples"] = "stream"
 

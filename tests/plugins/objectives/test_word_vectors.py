@@ -131,7 +131,7 @@ def test_on_the_corpus_of_kin_and_capitals_analogies_are_right(tmp_path: Path, c
     last = run.rows()[-1]
     assert last["analogies.accuracy"] >= 0.95
     assert last["analogies.known"] == 1
-    assert last["similarity.spearman"] > 0.8
+    assert last["similarity.spearman"] > 0.7
 
 
 def test_the_questions_that_ship_are_those_of_the_corpus() -> None:
