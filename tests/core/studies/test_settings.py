@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from partwise.errors import InputError
+from partwise.notebook.studies import StudyResult
 from partwise.studies.definition.reading import load_study
 from partwise.studies.directories import study_directories
 from partwise.studies.earlier import revised_before
@@ -189,3 +190,15 @@ def test_a_look_decides_only_if_it_does_so_at_every_setting(ladder, engine, pret
     run(ladder(name="null", texts=None, sizes=wide, seeds=6, looks=looks), pretending, watch=listener)
     assert not any("decides" in line for line in listener.lines)
     assert json.loads((Path("studies") / "null" / "results.json").read_text())["sizes"] == ["a", "b"]
+
+
+def test_the_tables_say_which_size_and_text_a_row_is_about(ladder, engine, pretending) -> None:
+    result = StudyResult(run(ladder(), pretending), Path("report.html"))
+    runs, variants = result.frame(), result.summary()
+    assert (len(runs), len(variants)) == (24, 8)
+    for _, row in runs.iterrows():
+        one = next(of for of in result.results.outcomes if of.identity == row["identity"])
+        assert (row["variant"], row["size"], row["text"], row["value"]) == (*one.key, one.metric)
+    wide = variants[(variants["size"] == "width 16") & (variants["text"] == "box")]
+    assert list(wide["mean"]) == pytest.approx([16.011, 16.111])
+    assert list(result.verdicts) == ["position"]

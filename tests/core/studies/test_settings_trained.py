@@ -167,7 +167,7 @@ def test_a_ladder_that_is_killed_goes_on_without_training_anything_twice(study, 
         finally:
             os.killpg(killed.pid, signal.SIGKILL)
             killed.wait()
-    done = {path: path.stat().st_mtime_ns for path in pool.glob("*/weights.safetensors")}
+    done = {path: path.stat().st_mtime_ns for path in pool.glob("*/model.safetensors")}
     ended = CliRunner().invoke(cli, ["ablate", "mine.json"], prog_name="partwise")
     assert ended.exit_code == 0, ended.output
     results = Results.load(here / "studies" / "mine" / "results.json")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from partwise.studies.execution.jobs import Job
+from partwise.studies.execution.jobs import Asked, Job, JobResult, Measured
 from partwise.studies.execution.measuring import train_and_measure
 from partwise.studies.results import Metric
 
@@ -45,3 +45,19 @@ def test_the_stretches_of_the_text_have_the_metric_as_their_mean(
     assert 1 < len(result.stretches) <= 50
     total = sum(tokens for tokens, _ in result.stretches)
     assert sum(tokens * value for tokens, value in result.stretches) / total == pytest.approx(result.metric, rel=1e-6)
+
+
+def test_a_result_answers_only_what_was_measured(make_job: Callable[..., Job]) -> None:
+    metric = Metric(name="loss", split="valid", goal="min", member="one")
+    job = make_job(0, metric=metric)
+    result = JobResult(identity=job.identity, state="done", metric=1.0, measured=metric)
+    assert result.answers(job)
+    assert result.answers(job.model_copy(update={"metric": metric.model_copy(update={"smallest_effect": 0.1})}))
+    assert not result.answers(job.model_copy(update={"metric": metric.model_copy(update={"member": "other"})}))
+    asked = Asked(metric=ACCURACY)
+    more = job.model_copy(update={"also": [asked]})
+    assert not result.answers(more)
+    full = result.model_copy(update={"figures": [Measured(metric=ACCURACY)]})
+    assert full.answers(more)
+    assert full.answers(job)
+    assert not full.answers(job.model_copy(update={"also": [asked.model_copy(update={"judged_by": "others"})]}))
