@@ -49,6 +49,8 @@ def question(results: Results) -> dict[str, str]:
         "better": "more" if metric.goal == "max" else "less",
         "smallest effect": "none" if metric.smallest_effect is None else f"{metric.smallest_effect:g}",
         "alpha": f"{results.alpha:g}",
+        "correction": results.correction,
+        "further baselines": ", ".join(results.baselines) or "none",
         "looks": looks or "none",
     }
 

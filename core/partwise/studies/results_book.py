@@ -123,7 +123,8 @@ class ResultsBook:
         match = self._plan.study.study.match
         if match is None or match.quantity != "seconds":
             return found
-        return found.model_copy(update={"budget": self._plan.ledger.quantity(one.loaded, "seconds")})
+        matched = next(before for before in self._untuned.variants if before.key == one.key)  # what tuning did not time
+        return found.model_copy(update={"budget": self._plan.ledger.quantity(matched.loaded, "seconds")})
 
     def _outcome(self, variant: PlannedVariant, seed: int) -> Outcome:
         name, size, text = variant.key

@@ -209,9 +209,9 @@ def _screening(results: Results) -> Iterator[Note]:
     if results.correction == "fdr":
         yield Note(
             "screening",
-            "This is a screening: p is corrected by Benjamini-Hochberg, so that of what is called different a share of "
-            f"{results.alpha:g} is expected to be false, where Holm's correction keeps the chance of any false one to "
-            "that. What it finds is to be confirmed in a study of its own, with other seeds.",
+            "This is a screening: p is corrected by Benjamini-Hochberg, so that of what is called different at most "
+            f"{100 * results.alpha:g} % is expected to be false, where Holm's correction keeps the chance of any false "
+            "one to that. What it finds is to be confirmed in a study of its own, with other seeds.",
         )
 
 

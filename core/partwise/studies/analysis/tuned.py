@@ -49,6 +49,8 @@ def _edge(results: Results, variant: Variant, knob: str) -> Edge | None:
     tried = {t.values[knob] for t in own if t.values not in open_ones}
     if chosen not in tried:
         return None
+    if chosen == min(tried) == 0:
+        return None  # of a knob that is never less
     if chosen in (max(tried), min(tried)):
         return Edge(knob, float(chosen), "largest" if chosen == max(tried) else "smallest")
     drawn = results.tuned_knobs[knob]

@@ -19,7 +19,7 @@ from partwise.machine import cores
 from partwise.recipe import LoadedRecipe
 from partwise.storage.atomic import read_json, write_json
 
-from .speed import Speed, time_steps, whole_run
+from .speed import START, Speed, time_steps, whole_run
 
 if TYPE_CHECKING:
     from partwise.workflow import Prepared
@@ -33,12 +33,13 @@ NUMBERS_OF_UPDATES = ("steps", "evaluate_every", "evaluate_batches", "checkpoint
 
 
 def seconds_of(loaded: LoadedRecipe, prepared: Prepared, threads: int, say: Callable[[str], None]) -> float | None:
-    """Of a whole run, as its trainer plans it; None if that says no number of updates.
+    """Of a whole training, evaluations included; None if its trainer plans no number of updates.
 
     Raises:
         InputError: it cannot be trained even for a few updates.
     """
-    return whole_run(loaded, _speed(loaded, prepared.data_hash, threads, say))
+    whole = whole_run(loaded, _speed(loaded, prepared.data_hash, threads, say))
+    return None if whole is None else whole - START  # which is nothing that a variant differs in
 
 
 def _speed(loaded: LoadedRecipe, data: str, threads: int, say: Callable[[str], None]) -> Speed:

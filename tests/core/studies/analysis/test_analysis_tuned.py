@@ -128,6 +128,13 @@ def test_of_several_knobs_each_that_ends_at_an_edge_is_named(study) -> None:
     assert "baseline, 0" not in sentence
 
 
+def test_nothing_lies_beyond_zero(study) -> None:
+    points = [{KNOB: lr, DECAY: decay} for lr in (0.001, 0.003, 0.01) for decay in (0.0, 0.1, 0.3)]
+    assert (
+        "weight_decay" not in analyse(searched(study, {KNOB: None, DECAY: None}, points, (3, 3))).sentences["position"]
+    )
+
+
 def test_a_draw_near_the_end_of_its_range_is_an_edge_by_the_scale_it_was_drawn_on(study) -> None:
     rates = [0.00013, 0.001, 0.004, 0.0088, 0.0095]
     points = [{KNOB: rate} for rate in rates]
