@@ -14,7 +14,7 @@ from partwise.wording import joined
 from .contrasts import Question
 from .findings import Contrast, Note
 from .ladder_findings import LadderFinding, LadderVerdict, Slope, SpeedUp
-from .ladder_verdicts import at_every_size, ladder_words, slopes
+from .ladder_verdicts import at_every_size, ladder_words, lost_half, slopes
 from .over_texts import TextsQuestion
 from .speed_up import Shift, shift_at
 from .statistics import Array
@@ -59,6 +59,14 @@ class Rung:
             return None
         variant, base = self.figures
         return paired_array(slopes(variant - base, self.compute).tolist())
+
+    @property
+    def lost_half(self) -> Array:
+        """p that less than half of the difference at each size is left at the largest; 1 where that is not tested."""
+        if self.slopes is None:
+            return np.ones(len(self.asked))
+        variant, base = self.figures
+        return lost_half(variant - base)
 
 
 def rungs(results: Results, asked: Sequence[Question | TextsQuestion]) -> list[Rung]:
@@ -117,8 +125,9 @@ def told_ladder(
     mean, p = np.array([[_evidence(c) for c in of] for of in contrasts]).transpose(2, 0, 1)
     waiting = np.array([step.waiting for step in steps])
     every = at_every_size(mean, np.where(waiting[:, None], 1.0, p))
+    lost = np.array([step.lost_half for step in steps])
     words = ladder_words(
-        np.array([[c.verdict for c in of] for of in contrasts]), every, tested.mean, tested.p_adjusted,
+        np.array([[c.verdict for c in of] for of in contrasts]), every, lost, tested.mean, tested.p_adjusted,
         results.metric.goal, look.alpha,
     )  # fmt: skip
     told = []

@@ -6,7 +6,7 @@ from partwise.studies.results import Metric, Results
 from partwise.wording import joined, many
 
 from .findings import Contrast
-from .ladder_findings import LadderFinding, SpeedUp
+from .ladder_findings import LadderFinding
 from .phrases import chance, estimate, unit
 
 _SAYS = {
@@ -60,8 +60,9 @@ def _claim(f: LadderFinding, against: str, metric: Metric) -> str:
         trend = {"grows": " and grows with compute", "shrinks": ", though it shrinks with compute", None: ""}[f.trend]
         return f"{f.level} is {f.direction} than {against}, which holds at every size{trend}"
     if f.verdict == "fades":
-        gone = "it is equivalent" if f.contrasts[-1].verdict == "equivalent" else "no difference was found"
-        return f"{f.level} is {f.direction} than {against} at {at[str(f.direction)]}, which fades (at {last} {gone})"
+        gone = "it is equivalent" if f.contrasts[-1].verdict == "equivalent" else "nothing was found"
+        left = f"at {last} less than half of the difference is left, and {gone}"
+        return f"{f.level} is {f.direction} than {against} at {at[str(f.direction)]}, which fades ({left})"
     if f.verdict == "grows":
         where = at[str(f.direction)]
         return f"{f.level} is {f.direction} than {against} at {where}, and the difference grows with compute"
@@ -112,13 +113,12 @@ def _speed_up(found: LadderFinding, metric: Metric) -> str:
     level = f"{100 * (1 - found.contrasts[-1].alpha):.4g} % CI"
     low = f"less than {_times(s.least)}" if s.low is None else _times(s.low)
     high = f"more than {_times(s.most)}" if s.high is None else _times(s.high)
-    return f"its effective speed-up at {s.size} is {_factor(s)} ({level} {low} to {high})"
-
-
-def _factor(s: SpeedUp) -> str:
+    told = f"its effective speed-up at {s.size} is"
+    if s.beyond == "more":
+        return f"{told} more than {_times(s.most)} ({level} {low} or more)"
     if s.factor is None:
-        return f"more than {_times(s.most)}" if s.beyond == "more" else f"less than {_times(s.least)}"
-    return _times(s.factor)
+        return f"{told} less than {_times(s.least)} ({level} {high} or less)"
+    return f"{told} {_times(s.factor)} ({level} {low} to {high})"
 
 
 def _times(factor: float) -> str:

@@ -117,7 +117,7 @@ def _first_not_positive(values: Array, shift: Array) -> Array:
 
 
 def not_rejected(apart: Array, shift: Array, alpha: float, estimate: Array) -> tuple[Array, Array]:
-    """Ends of all shifts at which a t-test over the seeds does not reject that (..., nodes, n) is zero.
+    """Ends of the shifts around the estimate at which a t-test over the seeds does not tell (..., nodes, n) from zero.
 
     Between two nodes a seed's difference is a + u b, so that the test is a quadratic in u: n mean^2 <= t^2 variance.
     """
@@ -125,24 +125,19 @@ def not_rejected(apart: Array, shift: Array, alpha: float, estimate: Array) -> t
 
     n = apart.shape[-1]
     critical = stdtrit(n - 1, 1 - alpha / 2) ** 2
-    step = np.diff(apart, axis=-2)
-    a, b = apart[..., :-1, :], step
+    a, b = apart[..., :-1, :], np.diff(apart, axis=-2)
     square = n * b.mean(-1) ** 2 - critical * b.var(-1, ddof=1)
     mixed = n * a.mean(-1) * b.mean(-1) - critical * _covariance(a, b)
     constant = n * apart.mean(-1) ** 2 - critical * apart.var(-1, ddof=1)
-    points = [np.where(constant <= 0, shift, np.nan), estimate[..., None]]
     with np.errstate(divide="ignore", invalid="ignore"):
         q = -(mixed + np.copysign(np.sqrt(mixed**2 - square * constant[..., :-1]), mixed))
-        points += [
-            np.where((u >= 0) & (u <= 1), shift[:-1] + u * np.diff(shift), np.nan)
-            for u in (q / square, constant[..., :-1] / q)
-        ]
-    known = np.concatenate(points, axis=-1)
-    low, high = np.nanmin(known, axis=-1), np.nanmax(known, axis=-1)
-    inside = np.where(np.isfinite(known), known, np.nan)
-    none = np.isnan(inside).all(axis=-1)
-    low = np.where(none & (low > 0), shift[-1], np.where(constant[..., 0] <= 0, -np.inf, low))
-    high = np.where(none & (high < 0), shift[0], np.where(constant[..., -1] <= 0, np.inf, high))
+        shares = (q / square, constant[..., :-1] / q)
+        ends = [np.where((u >= 0) & (u <= 1), shift[:-1] + u * np.diff(shift), np.nan) for u in shares]
+    edges = np.concatenate(ends, axis=-1)
+    low = np.where(edges <= estimate[..., None], edges, -np.inf).max(axis=-1)
+    high = np.where(edges >= estimate[..., None], edges, np.inf).min(axis=-1)
+    low = np.where((estimate == np.inf) & (constant[..., -1] > 0), shift[-1], low)
+    high = np.where((estimate == -np.inf) & (constant[..., 0] > 0), shift[0], high)
     return low, high
 
 

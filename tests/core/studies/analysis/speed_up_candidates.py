@@ -25,6 +25,8 @@ LADDERS = ((3, 1.0), (4, 1.0), (5, 0.5))
 """Sizes, and decades of compute from one to the next."""
 SCATTERS = ((0.003,), (0.01,), (0.03, 0.01), (0.005, 0.01, 0.02, 0.03, 0.04))
 """SD at each size, repeated or cut to their number."""
+LUCK = dict(zip(SCATTERS, (0.0, 0.02, 0.02, 0.02), strict=True))
+"""SD of what a seed does to both alike, at each size."""
 LAWS = ((0.0, 0.06), (1.2, 0.107), (1.7, 0.2))
 """Floor and power; the smallest size has a loss of 2.6."""
 SHIFTS = (0.0, 0.2, -0.4)
@@ -58,7 +60,7 @@ def cases(studies: int, seed: int = 0) -> Iterator[Case]:
     rng = np.random.default_rng(seed)
     for (sizes, step), seeds, scatter, law, shift in product(LADDERS, (3, 5), SCATTERS, LAWS, SHIFTS):
         compute, sd = step * np.arange(sizes), np.resize(scatter, sizes)[:, None]
-        luck = 0.02 * rng.normal(size=(studies, sizes, seeds))  # of a seed, for both
+        luck = LUCK[scatter] * rng.normal(size=(studies, sizes, seeds))
         base, variant = (
             loss(compute + of, law)[:, None] + luck + sd * rng.normal(size=luck.shape) for of in (0.0, shift)
         )

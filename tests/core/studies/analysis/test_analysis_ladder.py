@@ -10,9 +10,12 @@ from partwise.studies.analysis import analyse
 from partwise.studies.analysis.family import family
 from partwise.studies.analysis.findings import Analysis
 from partwise.studies.analysis.ladder_findings import LadderFinding
+from partwise.studies.analysis.ladder_verdicts import lost_half
 from partwise.studies.results import Results, Trial
 
-from ..fake_ladder import FLOPS, SIZES, baseline_curve, noisy, planted, study_of
+from ..fake_ladder import BITS, FLOPS, SIZES, baseline_curve, noisy, planted, study_of
+
+UNDECLARED = BITS.model_copy(update={"smallest_effect": None})
 
 
 def ladder(results: Results) -> dict[str, LadderFinding]:
@@ -45,7 +48,10 @@ def test_the_sentence_says_the_claim_the_ends_the_slope_and_the_speed_up(found: 
     assert "at 0.1M and \N{MINUS SIGN}0.093 bits per byte (95 % CI" in rope
     assert "with ten times the compute it changes by +0.0069 bits per byte (95 % CI +0.0024 to" in rope
     assert rope.endswith("its effective speed-up at 3M is 4.09 (95 % CI 3.28 to 5.22)")
-    assert "which fades (at 3M no difference was found): the difference is" in alibi
+    assert (
+        "which fades (at 3M less than half of the difference is left, and nothing was found): the difference is"
+        in alibi
+    )
     assert sinusoidal.startswith(
         "sinusoidal reverses: it is better than learned at 0.1M and 0.3M, and worse at 1M and 3M"
     )
@@ -124,6 +130,22 @@ def test_one_size_in_which_nothing_is_found_is_no_effect_at_every_size() -> None
     base = baseline_curve()
     figures = noisy({"learned": base, "rope": base - np.array([0.1, 0.0, 0.1, 0.1])}, seeds=5)
     assert ladder(study_of(figures))["rope"].verdict == "inconclusive"
+
+
+def test_an_effect_that_is_not_found_where_seeds_scatter_most_is_not_said_to_fade() -> None:
+    base = baseline_curve()
+    figures = noisy({"learned": base, "rope": base - np.array([0.2, 0.16, 0.13, 0.1])}, seeds=8, sd=0.004)
+    figures["rope"][3] += 0.15 * np.array([1, -1, 1, -1, 1, -1, 1, -1])
+    (rope,) = ladder(study_of(figures, metric=UNDECLARED)).values()
+    assert [c.verdict for c in rope.contrasts] == ["better", "better", "better", "inconclusive"]
+    assert rope.verdict == "inconclusive"
+
+
+def test_less_than_half_is_left_by_a_t_test_over_the_seeds() -> None:
+    of = np.random.default_rng(2).normal([[0.2], [0.1], [0.02]], 0.03, (3, 6))
+    expected = stats.ttest_1samp(of[2] - of[0] / 2, 0, alternative="less").pvalue
+    assert lost_half(of)[0] == pytest.approx(expected)
+    assert lost_half(-of)[0] == pytest.approx(expected)
 
 
 def test_a_ladder_waits_for_all_its_sizes_and_says_so() -> None:

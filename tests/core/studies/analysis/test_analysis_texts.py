@@ -12,7 +12,7 @@ from partwise.studies.analysis import analyse
 from partwise.studies.analysis.text_noise import text_error
 from partwise.studies.report import render
 from partwise.studies.report.report import Report
-from partwise.studies.results import Results
+from partwise.studies.results import Figure, Results
 
 RNG = np.random.default_rng(0)
 TOKENS = [*[1000] * 39, 400]
@@ -89,3 +89,34 @@ def test_that_intervals_are_of_one_comparison_is_said_where_there_are_several(st
         rows = list(csv.DictReader(io.StringIO(render(report)["summary.csv"])))
         assert float(rows[1]["simultaneous_low"]) <= float(rows[1]["low"])
         assert "all together" in render(report)["report.md"]
+
+
+def test_a_secondary_metric_has_the_error_of_its_own_text(measured) -> None:
+    results, _ = measured
+    outcomes = [
+        o.model_copy(update={"stretches": [], "secondary": {"test": Figure(value=o.metric, stretches=o.stretches)}})
+        for o in results.outcomes
+    ]
+    metric = results.metric.model_copy(update={"split": "test"})
+    found = analyse(results.model_copy(update={"outcomes": outcomes, "secondary": {"test": metric}}))
+    assert found.contrasts[0].text_error is None
+    assert found.secondary[0].contrasts[0].text_error == analyse(results).contrasts[0].text_error
+
+
+@pytest.mark.parametrize("count", [8, 20, 50])
+def test_the_linear_form_is_that_of_a_paired_bootstrap_where_stretches_are_few_and_unequal(study, count: int) -> None:
+    """A bootstrap of n things is narrower by the root of (n - 1) / n, for which the linear form makes up."""
+    rng = np.random.default_rng(count)
+    tokens = rng.integers(200, 1000, count)
+    figures = 2 + rng.normal(0, 0.1, count) + np.array([0, 0.05])[:, None, None] + rng.normal(0, 0.03, (2, 3, count))
+    means = np.average(figures, axis=-1, weights=tokens)
+    results = study({"base": means[0].tolist(), "position=a": means[1].tolist()})
+    outcomes = [
+        one.model_copy(update={"stretches": list(zip(tokens.tolist(), figures[i // 3, i % 3].tolist(), strict=True))})
+        for i, one in enumerate(results.outcomes)
+    ]
+    (contrast,) = analyse(results.model_copy(update={"outcomes": outcomes})).contrasts
+    apart = (figures[1] - figures[0]).mean(0)
+    drawn = rng.integers(count, size=(40_000, count))
+    resampled = (apart[drawn] * tokens[drawn]).sum(-1) / tokens[drawn].sum(-1)
+    assert contrast.text_error == pytest.approx(resampled.std() * np.sqrt(count / (count - 1)), rel=0.04)

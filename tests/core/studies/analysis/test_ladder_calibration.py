@@ -2,59 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from partwise.studies.analysis import analyse
 from partwise.studies.analysis.findings import Analysis
-from partwise.studies.analysis.ladder_verdicts import at_every_size, ladder_words, slopes
+from partwise.studies.analysis.ladder_verdicts import slopes
 from partwise.studies.analysis.speed_up import shift_at
 from partwise.studies.analysis.statistics import paired_t
-from partwise.studies.analysis.verdicts import judge
 from partwise.studies.results import Results
 
 from ..fake_ladder import BITS, FLOPS, SIZES, TEST, study_of
 from . import speed_up_candidates as candidates
-
-Array = npt.NDArray[np.float64]
-EQUAL, FALLING, RISING = (1.0,), (3.0, 1.5, 1.0, 0.7), (0.5, 1.0, 2.0, 4.0)
-"""SD at each size."""
+from .ladder_simulation import (
+    CONSTANT,
+    EQUAL,
+    FADING,
+    FALLING,
+    GROWING,
+    HALVING,
+    NULL,
+    REVERSING,
+    RISING,
+    differences,
+    judged,
+    shares,
+    tuned_null,
+)
 
 
 def slack(rate: float, studies: int) -> float:
     return float(4 * np.sqrt(rate * (1 - rate) / studies))
-
-
-def differences(
-    truth: Sequence[Sequence[float]], seeds: int, scatter: Sequence[float], studies: int, seed: int = 0
-) -> Array:
-    """(studies, variants, sizes, seeds): each variant's true differences, and noise of it and of a shared baseline."""
-    rng = np.random.default_rng(seed)
-    means = np.array(truth)
-    sd = np.resize(scatter, means.shape[-1])[:, None]
-    base = rng.normal(size=(studies, 1, means.shape[-1], seeds))
-    return means[..., None] + sd * (rng.normal(size=(studies, *means.shape, seeds)) - base)
-
-
-def judged(of: Array, margin: float | None = None) -> tuple[Array, Array]:
-    """Words of (studies, variants), and whether a study finds anything: as `compare` and `told_ladder` do."""
-    studies, variants, sizes, _ = of.shape
-    compute = np.arange(sizes, dtype=float)
-    flat = [of[:, v, k] for v in range(variants) for k in range(sizes)]
-    found = judge(flat, 0.05, "min", margin, None, [slopes(of[:, v], compute) for v in range(variants)])
-    verdict, mean, p = (x.reshape(studies, variants, sizes) for x in (found.verdict, found.tested.mean, found.tested.p))
-    every = at_every_size(mean, np.where(verdict == "equivalent", 1.0, p))
-    slope, slope_p = found.effects.mean, found.effects.p_adjusted
-    anything = np.isin(verdict, ["better", "worse"]).any((-1, -2)) | (slope_p < 0.05).any(-1)
-    return ladder_words(verdict, every, slope, slope_p, "min", 0.05), anything
-
-
-def shares(words: Array) -> dict[str, float]:
-    """Of the first variant."""
-    return {str(word): float(np.mean(words[:, 0] == word)) for word in np.unique(words)}
 
 
 @pytest.mark.parametrize("scatter", [EQUAL, FALLING, RISING])
@@ -98,11 +76,6 @@ def test_no_other_way_to_tell_a_speed_up_covers_better_than_the_one_in_use(capsy
     assert lowest["lines, loss; inverted t"] < 0.7
     mean = np.mean([row.covered for row in found if row.name == "shipped"])
     assert mean == pytest.approx(0.95, abs=0.01)
-
-
-NULL, ONE = [0.0] * 4, 6.0
-CONSTANT, FADING, GROWING = [-ONE] * 4, [-ONE, -ONE * 2 / 3, -ONE / 3, 0.0], [0.0, -ONE / 3, -ONE * 2 / 3, -ONE]
-REVERSING, HALVING = [-ONE, -ONE / 3, ONE / 3, ONE], [-ONE, -0.8 * ONE, -0.63 * ONE, -0.5 * ONE]
 
 
 @pytest.mark.parametrize("scatter", [EQUAL, FALLING, RISING])
@@ -164,21 +137,6 @@ def test_equivalence_at_every_size_is_wrong_in_at_most_5_percent() -> None:
 
 
 # With tuning and secondary metrics
-
-
-def tuned_null(
-    variants: int, sizes: int, seeds: int, studies: int, gap: float = 0.0, trials: int = 5, tuning_seeds: int = 1
-) -> Array:
-    """(studies, variants, sizes, seeds) of variants without a difference, each at the best of its own noisy trials.
-
-    The knob's values lie on a parabola, its best between two of them; `gap` is its scale in SDs of a run.
-    """
-    rng = np.random.default_rng(7)
-    response = gap * np.square(np.arange(trials) - trials // 2 + 0.5)
-    shape = (studies, variants + 1, sizes)
-    tried = response + rng.normal(size=(*shape, trials, tuning_seeds)).mean(-1)
-    runs = response[tried.argmin(-1)][..., None] + rng.normal(size=(*shape, seeds))
-    return runs[:, 1:] - runs[:, :1]
 
 
 @pytest.mark.parametrize("gap", [0.0, 4.0])
