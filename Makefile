@@ -8,6 +8,7 @@
 # make replicate   published results, expected beside obtained (about half an hour)
 # make families   compares every public family with transformers and writes docs/families.md (about a minute)
 # make figures   trains the five models and prints the README's table of them (about ten minutes)
+# make pictures  trains two small models and takes the pictures of docs/look.md, with Chromium (about five minutes)
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,7 +17,7 @@ READY := $(VENV)/.ready
 # Two halves, so that what the tests of a file share is made once; whoever is done first takes from the other.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --quiet -r fE
 
-.PHONY: demo test verify-all check lint bench figures replicate families format clean
+.PHONY: demo test verify-all check lint bench figures pictures replicate families format clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "partwise needs Python 3.11 or newer; say PYTHON=... to make")'
@@ -55,6 +56,9 @@ families: $(READY)
 
 figures: $(READY)
 	$(BIN)/python tools/figures.py
+
+pictures: $(READY)
+	$(BIN)/python tools/pictures.py
 
 format: $(READY)
 	$(BIN)/ruff format .

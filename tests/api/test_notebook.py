@@ -139,3 +139,18 @@ def test_a_text_ends_before_a_stop_string(trained: Path) -> None:
 def test_a_directory_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no run"):
         partwise.open(tmp_path)
+
+
+def test_a_look_shows_itself_within_the_page_of_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny = {
+        "extends": "char-rnn", "name": "seen", "data": {"use": "grammar", "size": 2000, "valid": 300, "test": 300},
+        "model": {"width": 8}, "trainer": {"steps": 1, "schedule": "constant"},
+    }  # fmt: skip
+    run = partwise.train(tiny, say=None)
+    found = run.look("the dog")
+    frame = found._repr_html_()
+    assert frame.startswith("<iframe ")
+    assert "&lt;!doctype html&gt;" in frame
+    assert "<script" not in frame, "the page's own markup would leave the frame"
+    assert found.to_json()["health"] == partwise.look(run, "the dog").to_json()["health"]

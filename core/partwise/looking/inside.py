@@ -87,7 +87,7 @@ def look(
     one = subject(of, device, weights, data, say)
     read = reading(one, prompt, source, target, _room(one))
     others = [subject(other, device, weights, data, say) for other in beside]
-    return Look(_facts(one, read, [(other, _same(other, read)) for other in others], analogies))
+    return seen(one, read, [(other, _same(other, read)) for other in others], analogies)
 
 
 def _room(one: Subject) -> int:
@@ -107,9 +107,13 @@ def _same(other: Subject, read: Reading) -> Reading:
     return reading(other, read.text, None, None, _room(other))
 
 
-def _facts(
-    one: Subject, read: Reading, others: list[tuple[Subject, Reading]], analogies: Sequence[tuple[str, str, str]]
-) -> Facts:
+def seen(
+    one: Subject,
+    read: Reading,
+    others: Sequence[tuple[Subject, Reading]] = (),
+    analogies: Sequence[tuple[str, str, str]] = (),
+) -> Look:
+    """What a model in memory does with a text; one that was not trained is another afterwards, by one update."""
     batch = read.batch.to(one.device)
     parts = one.parts()
     source = [] if batch.source is None else batch.source[0].tolist()
@@ -120,19 +124,21 @@ def _facts(
     found = vectors(one, [*source, *ids], analogies)
     traced = trace(one, batch, parts)
     measured = health(one, batch, tuple((other, again.batch.to(other.device)) for other, again in others))
-    return Facts(
-        name=one.name,
-        about=one.recipe.about,
-        source_of_weights=one.weights,
-        parameters=sum(weight.numel() for weight in one.module.parameters()),
-        text=read.text,
-        source=read.source,
-        notes=read.notes,
-        cuts=tuple(cuts),
-        text_tokens=tokens(one.tokenizer, ids),
-        source_tokens=tokens(one.tokenizer, source),
-        mixing=mixed,
-        vectors=found,
-        trace=traced,
-        health=measured,
+    return Look(
+        Facts(
+            name=one.name,
+            about=one.recipe.about,
+            source_of_weights=one.weights,
+            parameters=sum(weight.numel() for weight in one.module.parameters()),
+            text=read.text,
+            source=read.source,
+            notes=read.notes,
+            cuts=tuple(cuts),
+            text_tokens=tokens(one.tokenizer, ids),
+            source_tokens=tokens(one.tokenizer, source),
+            mixing=mixed,
+            vectors=found,
+            trace=traced,
+            health=measured,
+        )
     )
