@@ -18,6 +18,7 @@ from partwise.studies.forecast import forecast
 from partwise.studies.looks import verdicts_given
 from partwise.studies.planning import timing
 from partwise.studies.planning.plan import make_plan
+from partwise.studies.planning.speed import START, Speed
 from partwise.studies.results import Results
 
 from ...small_study import Listener
@@ -136,14 +137,14 @@ def test_tuning_chooses_at_every_setting_by_itself(ladder, engine, pretending) -
 
 
 def test_the_forecast_knows_every_setting(ladder, engine, pretending, monkeypatch) -> None:
-    monkeypatch.setattr(timing, "time_steps", lambda loaded, threads: timing.Speed(loaded.recipe.model.width, 0.0))
+    monkeypatch.setattr(timing, "time_steps", lambda loaded, threads: Speed(loaded.recipe.model.width, 0.0))
     path = ladder(metric={"name": "bits_per_byte", "spread": 0.1})
     plan = make_plan(load_study(path))
     found = forecast(plan, study_directories(plan.study))
     assert found.tests == 4 + 2, "a comparison at each of four settings, and a slope on each text"
     assert found.estimate is not None
-    assert found.estimate.seconds_per_run["base", "width 16", "fox"] == timing.START + 2 * 16
-    assert found.estimate.seconds_per_run["base", "width 8", "fox"] == timing.START + 2 * 8
+    assert found.estimate.seconds_per_run["base", "width 16", "fox"] == START + 2 * 16
+    assert found.estimate.seconds_per_run["base", "width 8", "fox"] == START + 2 * 8
     assert [one.words for one in found.powers][:2] == ["at width 8 on fox", "at width 8 on box"]
     assert len({one.detectable for one in found.powers}) == 1
     run(path, pretending)
