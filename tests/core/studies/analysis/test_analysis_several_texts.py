@@ -222,3 +222,14 @@ def test_a_target_that_some_runs_never_reached_leaves_no_means_over_texts() -> N
     assert contrast.difference is None
     assert contrast.has("censored")
     assert contrast.p_divergence == pytest.approx(stats.fisher_exact([[5, 15], [0, 20]])[1])
+
+
+def test_further_baselines_are_compared_over_texts() -> None:
+    figures = noisy({"learned": [2.0], "rope": [1.9], "alibi": [1.8]}, 3, texts=4)
+    results = study_of(figures, sizes=(), texts=TEXTS[:4], baselines=["position=rope"])
+    found = analyse(results)
+    assert [(c.variant, c.verdict) for c in found.over_texts] == [
+        ("position=rope", "better"),
+        ("position=alibi", "better"),
+    ]
+    assert [(c.variant, c.against, c.verdict) for c in found.pairs] == [("position=alibi", "position=rope", "better")]
