@@ -136,14 +136,12 @@ def _compared(results: Results, *, over: bool) -> Compared:
     contrasts = [*found.values()]
     if not comparable(results.metric.name, results.tokenizer_varies):
         contrasts, effects, ladder = [refused(contrast, results) for contrast in contrasts], [], {}
-    told_effects_ = tuple(one for of in effects for one in of)
-    if over:
-        return Compared((), (), (), tuple(contrasts), tuple(ladder.values()))
     if results.design == "fractional":
         contrasts = [one for part in parts for one in untested(part)]
     pairs = tuple(one for one in contrasts if one.against is not None)
     own = tuple(one for one in contrasts if one.against is None)
-    return Compared(own, told_effects_, pairs, (), tuple(ladder.values()))
+    every = tuple(one for of in effects for one in of)
+    return Compared(() if over else own, every, pairs, own if over else (), tuple(ladder.values()))
 
 
 def _asked(parts: Sequence[Results], seeds: Sequence[int], *, over: bool) -> list[Asked]:

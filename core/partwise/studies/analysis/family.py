@@ -40,7 +40,7 @@ def further_pairs(results: Results) -> dict[str, list[str]]:
 
 def spans_texts(results: Results) -> bool:
     """Whether the study's texts are enough for a claim about others like them."""
-    return len(results.texts) >= FEWEST_TEXTS
+    return len(results.texts) >= FEWEST_TEXTS and results.design != "fractional"
 
 
 def parts_of(results: Results) -> list[Results]:
@@ -57,10 +57,12 @@ def family_of(results: Results, *, over: bool | None = None) -> Family:
     """
     over = spans_texts(results) if over is None else over
     one = parts_of(results)[0]
-    contrasts, effects = len(one.variants) - 1, 0 if over else count_effects(one)
-    contrasts = 0 if one.design == "fractional" else contrasts + sum(map(len, further_pairs(one).values()))
+    variants, effects = len(one.variants) - 1, 0 if over else count_effects(one)
+    if one.design == "fractional":
+        variants = 0
+    contrasts = variants + (sum(map(len, further_pairs(one).values())) if variants else 0)
     texts, sizes = 1 if over else max(len(results.texts), 1), max(len(results.sizes), 1)
-    return Family(texts * sizes * contrasts, texts * sizes * effects, texts * contrasts if results.sizes else 0)
+    return Family(texts * sizes * contrasts, texts * sizes * effects, texts * variants if results.sizes else 0)
 
 
 def family(results: Results) -> int:

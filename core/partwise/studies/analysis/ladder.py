@@ -70,12 +70,13 @@ class Rung:
 
 
 def rungs(results: Results, asked: Sequence[Question | TextsQuestion]) -> list[Rung]:
-    """Of every variant, in the order of the questions; none without sizes."""
+    """Of every variant beside the baseline, in the order of the questions; none without sizes."""
     if not results.sizes:
         return []
     compute, grouped = compute_of(results), dict[tuple[str, str | None], list[Question | TextsQuestion]]()
     for one in asked:
-        grouped.setdefault(_named(one), []).append(one)
+        if one.against is None:
+            grouped.setdefault(_named(one), []).append(one)
     text = results.texts[0] if results.texts else None
 
     def log_compute(variant: str, of: str | None) -> Array:

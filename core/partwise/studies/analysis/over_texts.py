@@ -32,6 +32,11 @@ class TextsQuestion:
     """On each text."""
 
     @property
+    def against(self) -> str | None:
+        """The variant that stands for the baseline, if it is another."""
+        return self.each[0].against
+
+    @property
     def waiting(self) -> bool:
         return any(one.waiting for one in self.each)
 
@@ -115,6 +120,8 @@ class TextsQuestion:
             notes=tuple(said),
             p_divergence=None if divergence is None else abs(divergence),
             look=number,
+            against=self.against,
+            correction=self.each[0].results.correction,
             sd=stdev(units) if len(units) > 1 else None,
             text_error=self._text_error(),
         )
@@ -128,9 +135,9 @@ class TextsQuestion:
 
 def over_texts(asked: Sequence[Question]) -> list[TextsQuestion]:
     """One question for each variant and size in place of one for each text."""
-    grouped: dict[tuple[str | None, str], list[Question]] = {}
+    grouped: dict[tuple[str | None, ...], list[Question]] = {}
     for one in asked:
-        grouped.setdefault((one.variant.size, one.variant.name), []).append(one)
+        grouped.setdefault((one.variant.size, one.variant.name, one.against), []).append(one)
     return [TextsQuestion(tuple(each)) for each in grouped.values()]
 
 

@@ -53,7 +53,10 @@ def pair_verdicts(results: Results, pairs: Iterable[Contrast]) -> tuple[FactorVe
     clauses: dict[str, list[str]] = {}
     for one in pairs:
         beside = results.model_copy(update={"baseline": one.against})
-        clauses.setdefault(one.against or "", []).append(contrast_clause(one, beside))
+        place = " on ".join(part for part in (one.size, one.text) if part)
+        clauses.setdefault(one.against or "", []).append(
+            f"{f'at {place}, ' if place else ''}{contrast_clause(one, beside)}"
+        )
     return tuple(FactorVerdict(f"against {name}", (), tuple(said)) for name, said in clauses.items())
 
 

@@ -9,14 +9,17 @@ from partwise.studies.validity import FEWEST_TEXTS
 from partwise.wording import joined, many
 
 from .compare import Compared
+from .family import spans_texts
 from .findings import Contrast, FactorVerdict, Note, Setting
 from .ladder_findings import LadderFinding
 from .ladder_sentences import ladder_clause, ladder_headline
-from .sentences import contrast_clause
+from .sentences import contrast_clause, factor_verdicts
 
 
 def settings_verdicts(results: Results, compared: Compared) -> tuple[FactorVerdict, ...]:
     """By factor: over the sizes where there are such, else over the texts, else on each text."""
+    if results.design == "fractional":  # whose effects are tested at each setting, and no variant
+        return _effects(results, compared)
     told: dict[str, list[tuple[str, str]]] = {}
     if results.sizes:
         for one in compared.ladder:
@@ -33,6 +36,18 @@ def settings_verdicts(results: Results, compared: Compared) -> tuple[FactorVerdi
         FactorVerdict(factor, (), tuple(clause for _, clause in said), f"{'; '.join(head for head, _ in said)}.")
         for factor, said in told.items()
     )
+
+
+def _effects(results: Results, compared: Compared) -> tuple[FactorVerdict, ...]:
+    told: dict[str, tuple[list[str], list[str]]] = {}
+    for size, text in results.settings:
+        place = " on ".join(part for part in (size, text) if part)
+        here = [e for e in compared.effects if (e.size, e.text) == (size, text)]
+        for verdict in factor_verdicts(results.at(size, text), (), here):
+            heads, clauses = told.setdefault(verdict.factor, ([], []))
+            heads.append(f"at {place}: {verdict.headline}")
+            clauses += [f"at {place}, {clause}" for clause in verdict.clauses]
+    return tuple(FactorVerdict(name, (), tuple(said), " ".join(heads)) for name, (heads, said) in told.items())
 
 
 def _verdict(c: Contrast) -> str:
@@ -59,7 +74,7 @@ def _texts(results: Results) -> Iterator[Note]:
             f"The verdicts are about {joined(results.texts)}, and about no other text: {many(count, 'text')} cannot "
             f"show how much a difference changes from text to text. That takes at least {FEWEST_TEXTS}.",
         )
-    elif count:
+    elif spans_texts(results):
         yield Note(
             "few_texts",
             f"Verdicts over texts take the {count} as drawn from all texts like them; each is one figure, the mean "

@@ -297,3 +297,13 @@ def test_the_law_of_a_curve_without_noise_is_found() -> None:
     assert (law.floor, law.scale, law.power) == pytest.approx((1.2, 40, 0.12), rel=1e-3)
     assert law_of(compute[:3], 1.2 + 40 * compute[:3] ** -0.12) is None
     assert law_of(compute, np.array([1.0, 2.0, 3.0, 4.0])) is None
+
+
+def test_further_baselines_are_compared_at_every_size_and_have_no_ladder_of_their_own() -> None:
+    results = planted().model_copy(update={"baselines": ["position=rope"]})
+    found = analyse(results)
+    assert len(found.pairs) == 4 * 4
+    assert family(results) == (5 + 4) * 4 + 5
+    assert [one.level for one in found.ladder] == ["rope", "alibi", "t5_bias", "sinusoidal", "null"]
+    assert [one.verdict for one in found.ladder] == ["holds", "fades", "grows", "reverses", "inconclusive"]
+    assert "at 1M, position=alibi is worse than position=rope" in found.sentences["against position=rope"]

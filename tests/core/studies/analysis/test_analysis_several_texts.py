@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from partwise.studies.analysis import analyse
@@ -222,3 +224,42 @@ def test_a_target_that_some_runs_never_reached_leaves_no_means_over_texts() -> N
     assert contrast.difference is None
     assert contrast.has("censored")
     assert contrast.p_divergence == pytest.approx(stats.fisher_exact([[5, 15], [0, 20]])[1])
+
+
+def test_further_baselines_are_compared_over_texts() -> None:
+    figures = noisy({"learned": [2.0], "rope": [1.9], "alibi": [1.8]}, 3, texts=4)
+    results = study_of(figures, sizes=(), texts=TEXTS[:4], baselines=["position=rope"])
+    found = analyse(results)
+    assert [(c.variant, c.verdict) for c in found.over_texts] == [
+        ("position=rope", "better"),
+        ("position=alibi", "better"),
+    ]
+    assert [(c.variant, c.against, c.verdict) for c in found.pairs] == [("position=alibi", "position=rope", "better")]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_whatever_became_of_the_runs_there_is_an_analysis_and_no_claim_for_what_lost_more(data: st.DataObject) -> None:
+    """Runs that wait, fail, diverge, or gave nothing by one metric; at sizes, on none, two or four texts."""
+    sizes = data.draw(st.sampled_from([(), SIZES[:2], SIZES[:3]]))
+    texts = data.draw(st.sampled_from([(), TEXTS[:2], TEXTS[:4]]))
+    seeds, rng = data.draw(st.integers(1, 4)), np.random.default_rng(data.draw(st.integers(0, 99)))
+    means = {"learned": baseline_curve(max(len(sizes), 1)), "rope": baseline_curve(max(len(sizes), 1)) - 0.1}
+    figures = noisy(means, seeds, texts=max(len(texts), 1))
+    results = study_of(figures, sizes, texts, secondary={"test": (TEST, figures)})
+    kinds = data.draw(st.sampled_from([("done", "failed"), ("done", "diverged"), ("done", "waiting", "failed")]))
+    outcomes = []
+    for one in results.outcomes:
+        state = str(rng.choice(kinds))
+        gone = {"state": state, "metric": None, "secondary": {}} if state != "done" else {}
+        unmeasured = {"secondary": {}} if rng.random() < 0.2 else {}
+        outcomes.append(one.model_copy(update=unmeasured | gone))
+    found = analyse(results.model_copy(update={"outcomes": outcomes}))
+    assert len(found.settings) == (len(results.settings) if sizes or texts else 0)
+    for contrast in (*found.contrasts, *found.over_texts):
+        if contrast.has("withheld"):
+            assert contrast.verdict == "inconclusive"
+    for one in found.ladder:
+        if one.verdict == "holds":
+            assert not any(c.has("withheld") for c in one.contrasts)
+    assert all(verdict.sentence for verdict in found.verdicts)
