@@ -59,6 +59,7 @@ OF_VARIANT = (
     Column("flops_per_token", "number", "Forward FLOPs per token."),
     Column("tokens", "integer", "Tokens that a run is trained on."),
     Column("training_flops", "number", "FLOPs of a whole run, forward and backward."),
+    Column("budget", "number", "Seconds that a run was expected to take, where variants are matched by them."),
     Column("tuned.*", "text", "By knob: the value that tuning chose for the variant."),
     Column("matched.*", "text", "By knob: the value that brings the variant to the budget."),
     Column("scaled.*", "text", "By knob: the value that follows from the size."),
@@ -73,6 +74,7 @@ def of_variant(variant: Variant) -> Row:
         "flops_per_token": variant.flops_per_token,
         "tokens": variant.tokens,
         "training_flops": variant.training_flops,
+        "budget": variant.budget,
         **knobs,
     }
 

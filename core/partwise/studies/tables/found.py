@@ -13,13 +13,14 @@ from .columns import METRIC, RESULTS, SETTING, Column, Row, Table, of_metric, ye
 
 Found = Analysis | SecondaryFinding
 VARIANT = (
-    Column("variant", "text", "Name of the variant that is compared with the baseline."),
+    Column("variant", "text", "Name of the variant that is compared."),
     Column("factor", "text", "The factor in which it differs; empty if in several."),
     Column("level", "text", "Its level of that factor, or its name."),
 )
 TESTED = (
     Column("p", "number", "Of the t-test by itself."),
-    Column("p_adjusted", "number", "Corrected over the study's whole family of tests (Holm)."),
+    Column("p_adjusted", "number", "Corrected over the study's whole family of tests."),
+    Column("correction", "text", "How: `holm`, or `fdr` for Benjamini-Hochberg."),
 )
 TOGETHER = (
     Column("low_all", "number", "Lower end of the wider interval that holds together with all others (Bonferroni)."),
@@ -41,9 +42,10 @@ def _note(notes: Iterable[Note]) -> str | None:
 
 def _contrasts(results: Results, analysis: Analysis) -> Iterator[Row]:
     for cells, found in _by_metric(results, analysis):
-        for over, contrasts in (("yes", found.over_texts), ("no", found.contrasts)):
+        further = found.pairs if isinstance(found, Analysis) else ()
+        for over, contrasts in (("yes", found.over_texts), ("no", (*found.contrasts, *further))):
             for c in contrasts:
-                yield {**cells, "over_texts": over, **_contrast(c)}
+                yield {**cells, "against": c.against or results.baseline, "over_texts": over, **_contrast(c)}
 
 
 def _contrast(c: Contrast) -> Row:
@@ -51,7 +53,8 @@ def _contrast(c: Contrast) -> Row:
         "variant": c.variant, "factor": c.factor, "level": c.level, "size": c.size, "text": c.text, "unit": c.unit,
         "pairs": c.pairs, "difference": c.difference, "low": c.low, "high": c.high, "sd": c.sd, "p": c.p,
         "p_adjusted": c.p_adjusted, "p_equivalent": c.p_equivalent, "p_divergence": c.p_divergence,
-        "correlation": c.correlation, "verdict": c.verdict, "alpha": c.alpha, "look": c.look, "low_all": c.low_all,
+        "correlation": c.correlation, "correction": c.correction,
+        "verdict": c.verdict, "alpha": c.alpha, "look": c.look, "low_all": c.low_all,
         "high_all": c.high_all, "detectable": c.detectable, "seeds_needed": c.seeds_needed,
         "seeds_needed_low": c.needed.fewest if c.needed else None,
         "seeds_needed_high": c.needed.most if c.needed else None,
@@ -62,15 +65,21 @@ def _contrast(c: Contrast) -> Row:
 
 CONTRASTS = Table(
     "contrasts",
-    "A row for each difference from the baseline, at each setting and by each metric.",
+    "A row for each comparison of a variant with the baseline, or with another one that the study declares, at each "
+    "setting and by each metric.",
     (
         *METRIC,
         *VARIANT,
+        Column("against", "text", "Name of the variant that it is compared with: the baseline, or another."),
         *SETTING,
         Column("over_texts", "yes or no", "Whether it is about all texts together; then `text` is empty."),
         Column("unit", "text", "What is independent: `seed`, or `text` where each text gives one difference."),
         Column("pairs", "integer", "Seeds (or texts) on which both are done."),
-        Column("difference", "number", "Variant minus baseline, the mean over the pairs, in the metric's unit."),
+        Column(
+            "difference",
+            "number",
+            "Variant minus what it is compared with, the mean over the pairs, in the metric's unit.",
+        ),
         Column("low", "number", "Lower end of its t-interval, at the level 1 - `alpha`."),
         Column("high", "number", "Upper end of it."),
         Column("sd", "number", "Standard deviation of the differences; empty below two."),
@@ -102,8 +111,8 @@ def _effects(results: Results, analysis: Analysis) -> Iterator[Row]:
             yield {
                 **cells, "effect": e.name, "order": len(e.factors), "size": e.size, "text": e.text, "seeds": e.seeds,
                 "estimate": e.estimate, "low": e.low, "high": e.high, "p": e.p, "p_adjusted": e.p_adjusted,
-                "alpha": e.alpha, "low_all": e.low_all, "high_all": e.high_all, "verdict": e.verdict,
-                "depends_on": ", ".join(e.depends_on) or None, "note": _note(e.notes),
+                "correction": e.correction, "alpha": e.alpha, "low_all": e.low_all, "high_all": e.high_all,
+                "verdict": e.verdict, "depends_on": ", ".join(e.depends_on) or None, "note": _note(e.notes),
             }  # fmt: skip
 
 
@@ -200,7 +209,7 @@ LADDER = Table(
         Column("slope_low", "number", "Lower end of its t-interval."),
         Column("slope_high", "number", "Upper end of it."),
         Column("slope_p", "number", "Of the t-test that it is zero."),
-        Column("slope_p_adjusted", "number", "Corrected over the study's whole family of tests (Holm)."),
+        Column("slope_p_adjusted", "number", "Corrected over the study's whole family of tests."),
         Column("slope_units", "integer", "Seeds (or texts) that are done at every size."),
         Column("slope_found", "yes or no", "Whether the study claims that the difference changes with size."),
         Column(
