@@ -60,7 +60,7 @@ def test_the_example_of_a_study_is_true_and_gives_tables_verdicts_and_a_report(p
     frame = result.frame()
     assert frame["factor.width"].tolist() == ["16", "8"]
     assert frame["value"].dtype == float
-    assert result.summary()["parameters"].is_monotonic_decreasing
+    assert result.frame("variants")["parameters"].is_monotonic_decreasing
     assert result.report == Path("studies/widths/report.html")
     assert result.report.is_file()
     assert repr(result).startswith(f"<study widths: 2 done>\n{result.verdicts['width']}")

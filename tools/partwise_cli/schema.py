@@ -14,9 +14,10 @@ from .text import visible
 @click.command("schema")
 @click.option("--out", type=options.output, metavar="FILE", help="Write it to a file; - is standard output.")
 @click.option("--study", is_flag=True, help="The schema of studies, instead of that of recipes.")
+@click.option("--results", is_flag=True, help="The schema of a study's results.json, instead of that of recipes.")
 @click.option("--weights", is_flag=True, help="The schema of weight maps, instead of that of recipes.")
-def command(out: Path | None, study: bool, weights: bool) -> None:
-    """Print the JSON Schema of recipes, of studies or of weight maps.
+def command(out: Path | None, study: bool, results: bool, weights: bool) -> None:
+    """Print the JSON Schema of recipes, of studies, of their results or of weight maps.
 
     It has every part that is installed. An editor that uses it completes and checks files as you type.
     Print it again after you install a plugin.
@@ -25,8 +26,8 @@ def command(out: Path | None, study: bool, weights: bool) -> None:
     Example:
       partwise schema --out recipe.schema.json
     """
-    if study and weights:
-        raise click.UsageError("--study and --weights ask for two schemas; give one of them")
+    if study + results + weights > 1:
+        raise click.UsageError("--study, --results and --weights ask for different schemas; give one of them")
     if weights:
         from partwise.huggingface.family import map_schema
 
@@ -35,6 +36,10 @@ def command(out: Path | None, study: bool, weights: bool) -> None:
         from partwise.studies.definition.schema import study_schema
 
         schema = study_schema()
+    elif results:
+        from partwise.studies.tables.schema import results_schema
+
+        schema = results_schema()
     else:
         from partwise.recipe import json_schema
 

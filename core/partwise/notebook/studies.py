@@ -8,13 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from partwise.errors import InputError
+
 if TYPE_CHECKING:
     import pandas
 
     from partwise.studies.analysis import Analysis
     from partwise.studies.execution.jobs import Job, JobProgress, JobResult
-    from partwise.studies.report.report import Report
-    from partwise.studies.report.tables import Table
     from partwise.studies.results import Results
 
 Say = Callable[[str], None]
@@ -41,35 +41,23 @@ class StudyResult:
         """Factor -> its verdict, in a sentence."""
         return dict(self.analysis.sentences)
 
-    def frame(self) -> pandas.DataFrame:
-        """A row per run: its variant, seed and sizes, and what was measured. The same as results.csv."""
-        from partwise.studies.report.tables import results_table
+    def frame(self, table: str = "runs") -> pandas.DataFrame:
+        """A table of the study, with the columns that docs/results.md describes; the same as tables/TABLE.csv.
 
-        return self._by_setting(results_table)
+        Args:
+            table: "runs", with a row per run; "variants", "contrasts", "effects", "ladder", "trials" or "curves".
 
-    def summary(self) -> pandas.DataFrame:
-        """A row per variant: its mean and its difference from the baseline. The same as summary.csv."""
-        from partwise.studies.report.tables import summary_table
+        Raises:
+            InputError: there is no such table, or pandas is not installed.
+        """
+        from partwise.studies.tables import table as rows_of
 
-        return self._by_setting(summary_table)
-
-    def _by_setting(self, table: Callable[[Report], Table]) -> pandas.DataFrame:
-        """The table; of a study with several settings, those of all of them, one below the other."""
-        import pandas
-
-        from partwise.studies.analysis import analyse
-        from partwise.studies.analysis.apart import apart
-        from partwise.studies.report.report import Report
-
-        settings = self.results.settings
-        if len(settings) == 1:
-            return _frame(*table(Report(self.results, self.analysis)))
-        reports = [Report(one, analyse(one)) for _, one in apart(self.results)]
-        tables = [
-            _frame(*table(report)).assign(size=size, text=text)
-            for (size, text), report in zip(settings, reports, strict=True)
-        ]
-        return pandas.concat(tables, ignore_index=True)
+        head, rows = rows_of(table, self.results, self.analysis)
+        try:
+            import pandas
+        except ImportError as error:
+            raise InputError("frames need the package pandas: pip install pandas") from error
+        return pandas.DataFrame(rows, columns=head)
 
     def __repr__(self) -> str:
         states = [outcome.state for outcome in self.results.outcomes]
@@ -159,12 +147,6 @@ class _Lines:
         self._ended += not again
         told = f"{job.metric.label} {result.metric:.4g}" if result.metric is not None else result.error or ""
         self._say(f"[{self._ended}/{self._all}] {job.title}: {result.state}{', tried again' * again}, {told}")
-
-
-def _frame(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> pandas.DataFrame:
-    import pandas
-
-    return pandas.DataFrame(list(rows), columns=list(head))
 
 
 def _silent(line: str) -> None:

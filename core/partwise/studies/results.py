@@ -24,6 +24,8 @@ Key = tuple[str, str | None, str | None]
 Goal = Literal["min", "max"]
 Correction = Literal["holm", "fdr"]
 Design = Literal["one_at_a_time", "leave_one_out", "grid", "list", "fractional"]
+VERSION = 1
+"""Of results.json. It counts up when a reader of the one before would misread a field; a new field has a default."""
 
 
 def at_setting(size: str | None, text: str | None) -> str:
@@ -41,7 +43,9 @@ class Metric(_Facts):
     name: str
     """`bits_per_byte`, `loss`, `perplexity`, `accuracy`; or a figure of an evaluation, `cloze.accuracy`."""
     split: Literal["train", "valid", "test"]
+    """The split it is measured on; an evaluation reads none."""
     goal: Goal
+    """Whether less or more is better."""
     smallest_effect: float | None = None
     """Smallest difference that matters, in the metric's unit; None: not declared, so nothing can be equivalent."""
     context: int | None = None
@@ -93,6 +97,7 @@ class Variant(_Facts):
     levels: dict[str, str]
     """Factor -> label of its level, for every factor."""
     parameters: int
+    """Weights of the model."""
     flops_per_token: float | None = None
     """None if they cannot be counted."""
     tokens: int
@@ -132,6 +137,7 @@ class Figure(_Facts):
     """What a run came to by one metric."""
 
     value: float
+    """After training."""
     stretches: list[tuple[int, float]] = []
     """See `Outcome.stretches`."""
 
@@ -140,23 +146,32 @@ class Drawn(_Facts):
     """The range that the values of a tuned knob were drawn from."""
 
     low: float
+    """The smallest."""
     high: float
+    """The largest."""
     log: bool = False
+    """Whether every factor of ten got as many draws as the next."""
     whole: bool = False
+    """Whether only whole numbers were drawn."""
 
 
 class Trial(_Facts):
     """One tuning run. It is not compared; it only serves to choose the values of the knobs."""
 
     variant: str
+    """Name of its variant."""
     size: str | None = None
+    """See `Variant`."""
     text: str | None = None
     """See `Variant`."""
     values: dict[str, Any]
     """Knob path -> the value that was tried."""
     seed: int
+    """The seed that it was trained with; none of the study's."""
     state: OutcomeState
+    """See `Outcome`."""
     metric: float | None = None
+    """The study's metric on the valid split; None unless done."""
     seconds: float | None = None
     """Wall time; None if it is not known."""
     training_flops: float | None = None
@@ -171,13 +186,17 @@ class Outcome(_Facts):
     """One run."""
 
     variant: str
+    """Name of its variant."""
     seed: int
+    """The seed that it was trained with."""
     identity: str
     """Hash of what was trained; equal for identical runs."""
     size: str | None = None
+    """See `Variant`."""
     text: str | None = None
     """See `Variant`."""
     state: OutcomeState
+    """`waiting`: still to come. One that diverged came to no finite figure; it has not failed."""
     metric: float | None = None
     """The study's metric after training; None unless done, and where a target was never reached."""
     secondary: dict[str, Figure] = {}
@@ -192,6 +211,7 @@ class Outcome(_Facts):
     seconds: float | None = None
     """Wall time."""
     attempts: int = 1
+    """How often it was tried."""
     error: str | None = None
     """Why it failed, in one line: `timed out after 600 s`, `killed by signal 9`, `out of memory` ..."""
     output: str | None = None
@@ -236,6 +256,7 @@ class LookElsewhere(_Facts):
     """Verdicts that another study gave, on runs that it shares with this one, before this one gave its own."""
 
     study: str
+    """Its name."""
     seeds: int
     """How many seeds of this study it had looked at."""
     variants: list[str]
@@ -248,8 +269,11 @@ class Results(_Facts):
     """A study and its results."""
 
     partwise_results: Literal[1] = 1
+    """Version of the format."""
     study: str
+    """Name of the study."""
     about: str = ""
+    """What it asks."""
     metric: Metric
     """The primary one: the verdicts are about it."""
     secondary: dict[str, Metric] = {}
@@ -259,6 +283,7 @@ class Results(_Facts):
     texts: list[str] = []
     """Names of the data sets; empty if there is one, the base's."""
     design: Design
+    """Which combinations of levels were run."""
     resolution: int | None = None
     """Of a fractional design."""
     correction: Correction = "holm"
@@ -273,14 +298,17 @@ class Results(_Facts):
     variants: list[Variant]
     """The baseline first; in a study with sizes or texts, at each of them."""
     seeds: list[int]
+    """In the study's order: a look takes the first of them."""
     outcomes: list[Outcome]
     """One per variant, size, text and seed."""
     trials: list[Trial] = []
+    """The runs of tuning."""
     tuned_knobs: dict[str, Drawn | None] = {}
     """Path of each knob that was tuned -> the range it was drawn from; None where its values were listed."""
     tokenizer_varies: bool = False
     """Whether variants differ in their tokenizer; if so, only bits per byte compares them."""
     looks: list[Look] = []
+    """The declared looks, in order."""
     seen: list[int] = []
     """Numbers of seeds at which verdicts were given, without being declared, before more seeds were added."""
     revised: list[str] = []
@@ -288,6 +316,7 @@ class Results(_Facts):
     elsewhere: list[LookElsewhere] = []
     """Verdicts that other studies had given on these runs before this one gave its own."""
     alpha: float = 0.05
+    """Chance of calling anything better or worse in a study where nothing is."""
     provenance: dict[str, Any] = {}
     """`command`, `git` (revision, dirty diff), `environment`, `data` (hash), `started`, `finished` ..."""
 
@@ -390,8 +419,14 @@ class Results(_Facts):
         Raises:
             InputError, WorkError: there is no such file, or it does not hold results.
         """
+        facts = read_json(path)
+        version = facts.get("partwise_results") if isinstance(facts, dict) else None
+        if isinstance(version, int) and version > VERSION:
+            raise WorkError(
+                f"{path} holds results of version {version}, and this partwise reads version {VERSION}; update partwise"
+            )
         try:
-            return cls.model_validate(read_json(path))
+            return cls.model_validate(facts)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))

@@ -18,7 +18,10 @@ from .results import Results
 META = "partwise-results"
 """Name of the element of the page's head that holds the stamp."""
 OUTDATED = 'id="outdated"'
-TABLES = ("results.csv", "summary.csv")
+TABLES = ("runs", "variants", "contrasts", "effects", "ladder", "trials", "curves")
+"""The tables of a study, each a file in `tables` of its directory."""
+EARLIER_TABLES = ("results.csv", "summary.csv")
+"""Tables that earlier versions wrote beside the report."""
 _STAMP = re.compile(rf'<meta name="{META}" content="(\w+), ([^"]*)">')
 _HEAD = 8192
 """Bytes of a page within which its stamp stands."""
@@ -72,6 +75,7 @@ def mark_outdated(directory: Path, results: Results) -> None:
     Raises:
         WorkError: a file cannot be written.
     """
+    _set_aside_tables(directory, results)
     if len(results.settings) > 1:
         from .analysis.apart import apart, place_of
 
@@ -84,7 +88,7 @@ def mark_outdated(directory: Path, results: Results) -> None:
         f"This report is out of date: it tells {stamp.words}, and results.json has changed since. "
         f"`partwise report {directory}` writes it again."
     )
-    for name in TABLES:
+    for name in EARLIER_TABLES:
         _set_aside(directory / name)
     for name, mark in _MARKS.items():
         path = directory / name
@@ -93,9 +97,37 @@ def mark_outdated(directory: Path, results: Results) -> None:
 
 
 def clear_outdated(directory: Path) -> None:
-    """Removes the tables of an outdated report: a new one stands beside them."""
+    """Removes the tables of an outdated report, and those of an earlier version: new ones stand beside them."""
     for name in TABLES:
+        aside(table_in(directory, name)).unlink(missing_ok=True)
+    for name in EARLIER_TABLES:
         aside(directory / name).unlink(missing_ok=True)
+        if _is_ours(directory / name):
+            (directory / name).unlink(missing_ok=True)
+
+
+def table_in(directory: Path, name: str) -> Path:
+    """Where a table of a study's directory lies."""
+    return directory / "tables" / f"{name}.csv"
+
+
+def _is_ours(table: Path) -> bool:
+    """Whether a file that an earlier version may have written is such a table, by its last column."""
+    try:
+        with table.open("rb") as file:
+            return file.readline().rstrip().endswith(b",results")
+    except OSError:
+        return False
+
+
+def _set_aside_tables(directory: Path, results: Results) -> None:
+    """Those that tell of other results: every row ends with the digest of its own."""
+    there = [path for name in TABLES if (path := table_in(directory, name)).is_file()]
+    if there:
+        digest = results.digest.encode()
+        for path in there:
+            if not path.read_bytes().rstrip().endswith(b"," + digest):
+                _set_aside(path)
 
 
 def aside(table: Path) -> Path:
@@ -130,4 +162,15 @@ _MARKS: dict[str, Callable[[str, str], str]] = {
     "report.md": _in_markdown, "table.tex": _in_latex, "report.html": _in_html,
 }  # fmt: skip
 
-__all__ = ["META", "OUTDATED", "TABLES", "Stamp", "aside", "clear_outdated", "mark_outdated", "runs_told", "stamp_of"]
+__all__ = [
+    "META",
+    "OUTDATED",
+    "TABLES",
+    "Stamp",
+    "aside",
+    "clear_outdated",
+    "mark_outdated",
+    "runs_told",
+    "stamp_of",
+    "table_in",
+]

@@ -20,7 +20,8 @@ from partwise_cli.main import cli
 from ...small_study import run_study
 
 ROPE = {"position": {"at": "model.position", "values": ["none", "rope"], "baseline": "none"}}
-FILES = {"report.html", "report.md", "results.csv", "summary.csv", "table.tex"}
+PAGES = {"report.html", "report.md", "table.tex"}
+FILES = PAGES | {"contrasts.csv", "runs.csv", "variants.csv"}
 
 
 def call(*arguments: str) -> Result:
@@ -141,7 +142,7 @@ def test_variants_that_are_added_after_the_verdicts_are_a_change_of_the_question
 
 def kept(here: Path) -> dict[str, str]:
     place = here / "studies" / "mine"
-    return {path.name: path.read_text() for path in place.iterdir() if path.suffix in (".html", ".md", ".csv", ".tex")}
+    return {path.name: path.read_text() for path in place.rglob("*") if path.suffix in (".html", ".md", ".csv", ".tex")}
 
 
 def test_a_report_says_which_results_it_tells(study, engine, pretending, here: Path) -> None:
@@ -162,7 +163,7 @@ def test_the_report_of_an_edited_study_that_was_killed_is_marked(study, engine, 
     with pytest.raises(KeyboardInterrupt):
         run(study(base={"extends": "base.json", "trainer": {"steps": 9}}), pretending)
     files = kept(here)
-    assert set(files) == {"report.html", "report.md", "results.outdated.csv", "summary.outdated.csv", "table.tex"}
+    assert set(files) == PAGES | {name.replace(".csv", ".outdated.csv") for name in FILES - PAGES}
     for name in ("report.html", "report.md", "table.tex"):
         assert f"out of date: it tells results {first.digest} (12 of 12 runs)" in files[name]
     assert r"\caption{\textbf{Out of date.}" in files["table.tex"]

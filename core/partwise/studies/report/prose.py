@@ -105,7 +105,8 @@ def footnotes(r: Results, analysis: Analysis, rows: Sequence[VariantRow]) -> lis
         if contrasts + effects > 1:
             notes.append(
                 "Each interval is of its comparison alone: that all hold the truth at once is less likely. Wider ones, "
-                f"which do so together (Bonferroni over {contrasts + effects}), are in summary.csv and report.md."
+                f"which do so together (Bonferroni over {contrasts + effects}), are in report.md and in "
+                "tables/contrasts.csv."
             )
     if any(row.p_equivalent for row in rows):
         notes.append(f"p of equivalence: two one-sided tests against ±{r.metric.smallest_effect:g}.")

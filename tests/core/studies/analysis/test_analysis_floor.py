@@ -8,6 +8,7 @@ from partwise.studies.analysis import analyse
 from partwise.studies.report import render
 from partwise.studies.report.report import Report
 from partwise.studies.results import Metric, Results
+from partwise.studies.tables import table
 
 BASE = [2.000, 2.030, 1.985, 2.012, 1.991]
 ALIKE = [2.001, 2.029, 1.986, 2.011, 1.990]
@@ -73,4 +74,5 @@ def test_every_report_shows_the_floor(alike: Results, floor: float | dict[str, f
         assert "unigram entropy" in files[name]
         assert "2.500" in files[name]
         assert ("2.750" in files[name]) == isinstance(floor, dict)
-    assert ",2.5," in files["summary.csv"]
+    head, rows = table("variants", results, analyse(results))
+    assert rows[0][head.index("floor")] == 2.5

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 import numpy as np
 import pytest
 
@@ -13,6 +10,7 @@ from partwise.studies.analysis.text_noise import text_error
 from partwise.studies.report import render
 from partwise.studies.report.report import Report
 from partwise.studies.results import Figure, Results
+from partwise.studies.tables import table
 
 RNG = np.random.default_rng(0)
 TOKENS = [*[1000] * 39, 400]
@@ -52,8 +50,8 @@ def test_every_report_says_on_how_many_tokens_the_metric_stands_and_what_that_is
     for name in ("report.html", "report.md"):
         assert "The metric stands on 39,400 scored tokens of the valid split." in files[name]
         assert "The intervals have the seeds only." in files[name]
-    rows = list(csv.DictReader(io.StringIO(files["summary.csv"])))
-    assert float(rows[1]["text_error"]) == pytest.approx(found.contrasts[0].text_error)
+    head, (row,) = table("contrasts", results, found)
+    assert row[head.index("text_error")] == found.contrasts[0].text_error
 
 
 def test_stretches_of_other_tokens_are_not_compared(measured) -> None:
@@ -86,8 +84,8 @@ def test_that_intervals_are_of_one_comparison_is_said_where_there_are_several(st
         results = study(runs, 0.01)
         report = Report(results, analyse(results))
         assert any("Each interval is of its comparison alone" in note for note in report.footnotes) == said
-        rows = list(csv.DictReader(io.StringIO(render(report)["summary.csv"])))
-        assert float(rows[1]["simultaneous_low"]) <= float(rows[1]["low"])
+        head, (row, *_) = table("contrasts", results, report.analysis)
+        assert float(row[head.index("low_all")] or 0) <= float(row[head.index("low")] or 0)
         assert "all together" in render(report)["report.md"]
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 import numpy as np
 import pytest
 
@@ -13,6 +10,7 @@ from partwise.studies.analysis.tuned import choice_error
 from partwise.studies.report import render
 from partwise.studies.report.report import Report
 from partwise.studies.results import Drawn, Results, Trial
+from partwise.studies.tables import table
 
 BASE = [2.000, 2.030, 1.985, 2.012, 1.991]
 OTHER = [1.980, 2.007, 1.961, 1.993, 1.967]
@@ -94,10 +92,10 @@ def test_every_format_has_tuned_and_matched_values(study) -> None:
     other = other.model_copy(update={"matched": {"model.ratio": 3.875}})
     results = results.model_copy(update={"variants": [base, other]})
     files = render(Report(results, analyse(results)))
-    for name in ("summary.csv", "results.csv"):
-        rows = list(csv.DictReader(io.StringIO(files[name])))
-        assert {row[f"tuned.{KNOB}"] for row in rows} == {"0.001", "0.003"}
-        assert {row["matched.model.ratio"] for row in rows} == {"", "3.875"}
+    for name in ("variants", "runs"):
+        head, rows = table(name, results, analyse(results))
+        assert {row[head.index(f"tuned.{KNOB}")] for row in rows} == {0.001, 0.003}
+        assert {row[head.index("matched.model.ratio")] for row in rows} == {None, 3.875}
     for name in ("report.html", "report.md", "table.tex"):
         assert "3.875" in files[name]
         assert "0.003" in files[name]

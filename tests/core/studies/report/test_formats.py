@@ -1,9 +1,7 @@
-"""Markdown, CSV and LaTeX: each read back by something that is not ours."""
+"""Markdown and LaTeX: each read back by something that is not ours."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import subprocess
 from pathlib import Path
@@ -19,7 +17,6 @@ from partwise.studies.report.latex import escaped as latex_escaped
 from partwise.studies.report.latex import latex
 from partwise.studies.report.markdown import escaped, markdown, paragraph
 from partwise.studies.report.report import Report
-from partwise.studies.report.tables import results_csv, summary_csv
 from partwise.studies.results import Results
 
 from .. import fake_results
@@ -113,54 +110,6 @@ def test_any_text_is_shown_as_it_is(text: str) -> None:
 def test_what_means_nothing_is_not_escaped() -> None:
     plain = "p <0.001, −0.03 [−0.05, −0.01], t5_bias = 1 & more: a-b #1 (95 %)"
     assert escaped(plain) == plain
-
-
-# CSV
-
-
-def rows(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
-
-
-@STUDIES
-def test_results_come_back_from_csv_digit_by_digit(study: str) -> None:
-    results = fake_results.STUDIES[study]()
-    found = rows(results_csv(report(results)))
-    assert len(found) == len(results.outcomes)
-    levels = {variant.name: variant.levels for variant in results.variants}
-    for row, outcome in zip(found, results.outcomes, strict=True):
-        assert row["variant"] == outcome.variant
-        assert (row["study"], row["metric"], row["split"]) == (results.study, results.metric.name, results.metric.split)
-        assert (int(row["seed"]), row["state"], int(row["attempts"])) == (outcome.seed, outcome.state, outcome.attempts)
-        assert (float(row["value"]) if row["value"] else None) == outcome.metric
-        assert (float(row["seconds"]) if row["seconds"] else None) == outcome.seconds
-        assert (row["error"] or None) == outcome.error
-        assert {key[7:]: value for key, value in row.items() if key.startswith("factor.")} == (
-            levels[outcome.variant] if results.factors else {}
-        )
-
-
-@STUDIES
-def test_the_summary_holds_one_row_for_each_variant(study: str) -> None:
-    results = fake_results.STUDIES[study]()
-    found = rows(summary_csv(report(results)))
-    assert [row["variant"] for row in found] == [variant.name for variant in results.variants]
-    assert [int(row["done"]) for row in found] == [len(results.values(variant.name)) for variant in results.variants]
-    for row in found:
-        values = [*results.values(row["variant"]).values()]
-        assert (float(row["mean"]) if row["mean"] else None) == (pytest.approx(mean(values)) if values else None)
-
-
-def test_the_summary_holds_the_contrasts_in_full() -> None:
-    results = fake_results.positions()
-    analysis = analysis_of(results)
-    found = {row["variant"]: row for row in rows(summary_csv(Report(results, analysis)))}
-    assert found["base"]["verdict"] == found["base"]["difference"] == ""
-    for contrast in analysis.contrasts:
-        row = found[contrast.variant]
-        for name in ("difference", "low", "high", "p", "p_adjusted", "p_equivalent", "correlation"):
-            assert float(row[name]) == getattr(contrast, name)
-        assert (int(row["pairs"]), row["verdict"]) == (contrast.pairs, contrast.verdict)
 
 
 # LaTeX

@@ -14,15 +14,16 @@ from partwise.studies.results import Results
 from .. import fake_results
 from .pages import parsed
 
-FILES = ["report.html", "report.md", "results.csv", "summary.csv", "table.tex"]
+FILES = ["report.html", "report.md", "table.tex"]
 STUDIES = pytest.mark.parametrize("study", fake_results.STUDIES)
 
 
 @STUDIES
-def test_a_report_is_five_files(study: str, tmp_path: Path) -> None:
+def test_a_report_is_three_files_and_tables(study: str, tmp_path: Path) -> None:
     paths = write_report(fake_results.STUDIES[study](), tmp_path / "deep" / "report")
-    assert [path.name for path in paths] == FILES
-    assert sorted(path.name for path in (tmp_path / "deep" / "report").iterdir()) == FILES
+    assert [path.name for path in paths[:3]] == FILES
+    assert sorted(path.name for path in (tmp_path / "deep" / "report").iterdir()) == [*FILES, "tables"]
+    assert sorted((tmp_path / "deep" / "report" / "tables").iterdir()) == sorted(paths[3:])
     for path in paths:
         assert path.read_text(encoding="utf-8").endswith("\n")
     assert parsed(paths[0].read_text(encoding="utf-8")).with_id("main")
@@ -36,18 +37,20 @@ def test_a_report_is_rebuilt_from_the_saved_results_alone(tmp_path: Path) -> Non
     assert [path.read_bytes() for path in again] == first
 
 
-def test_page_and_summary_say_the_same(tmp_path: Path) -> None:
-    page, _, _, summary, _ = write_report(fake_results.grid(), tmp_path)
-    table = parsed(page.read_text(encoding="utf-8")).with_id("main")
-    with summary.open(encoding="utf-8", newline="") as file:
-        lines = {line["variant"]: line for line in csv.DictReader(file)}
-        rows = table.all("tbody")[0].all("tr")
-        assert len(rows) == len(lines)
-        for row in rows:
-            line = lines["".join(child for child in row.all("th")[0].children if isinstance(child, str)).strip()]
-            sorts = [cell["data-sort"] for cell in row.all("td")]
-            assert sorts[1:5] == [line["mean"], line["sd"], line["difference"], line["p_adjusted"]]
-            assert row.all("td")[5].text.endswith(line["verdict"] or "baseline")
+def test_page_and_tables_say_the_same(tmp_path: Path) -> None:
+    page, *_ = write_report(fake_results.grid(), tmp_path)
+    rows = parsed(page.read_text(encoding="utf-8")).with_id("main").all("tbody")[0].all("tr")
+    variants, contrasts = (
+        {line["variant"]: line for line in csv.DictReader((tmp_path / "tables" / name).read_text().splitlines())}
+        for name in ("variants.csv", "contrasts.csv")
+    )
+    assert len(rows) == len(variants)
+    for row in rows:
+        name = "".join(child for child in row.all("th")[0].children if isinstance(child, str)).strip()
+        line, compared = variants[name], contrasts.get(name, dict.fromkeys(("difference", "p_adjusted", "verdict"), ""))
+        sorts = [cell["data-sort"] for cell in row.all("td")]
+        assert sorts[1:5] == [line["mean"], line["sd"], compared["difference"], compared["p_adjusted"]]
+        assert row.all("td")[5].text.endswith(compared["verdict"] or "baseline")
 
 
 def test_the_report_says_what_the_grids_interaction_is(tmp_path: Path) -> None:

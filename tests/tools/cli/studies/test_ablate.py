@@ -65,11 +65,12 @@ def test_the_command_plans_runs_reports_tells_how_far_it_is_and_moves(
     assert call("ablate", "mine.json", "--status").stdout == status.stdout, "what is done was counted when it was done"
     assert json.loads(call("ablate", "mine.json", "--status", "--json").stdout)["report"]["current"]
     assert call("report", "studies/mine").exit_code == 0
-    places = {row["directory"] for row in csv.DictReader((moved / "studies/mine/results.csv").read_text().splitlines())}
+    runs = (moved / "studies/mine/tables/runs.csv").read_text()
+    places = {row["directory"] for row in csv.DictReader(runs.splitlines())}
     assert {(moved / "studies/mine" / place).resolve() for place in places} == {
         path.parent for path in moved.glob("studies/pool/*/recipe.json")
     }
-    for path in moved.glob("studies/mine/*"):
+    for path in (path for path in moved.glob("studies/mine/**/*") if path.is_file()):
         assert str(here) not in path.read_text(), path.name
 
 
@@ -128,6 +129,7 @@ def test_studies_are_listed_and_have_a_schema(here: Path) -> None:
     listed = json.loads(call("recipes", "--studies", "--json").stdout)
     assert "studies/positions" in {one["name"] for one in listed}
     assert json.loads(call("schema", "--study").stdout)["title"] == "partwise study"
+    assert json.loads(call("schema", "--results").stdout)["title"] == "partwise results"
 
 
 def test_a_report_of_nothing_is_an_error(here: Path) -> None:
