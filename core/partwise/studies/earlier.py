@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from partwise.errors import InputError, WorkError
-from partwise.rendering.text import flat
+from partwise.rendering.text import flat, plain
 from partwise.runs.identity import ADDED
 from partwise.wording import many
 
@@ -103,7 +103,8 @@ def _recipe(earlier: Results, now: Results) -> list[str]:
     names = [
         name
         for name in {**then, **first}
-        if first.get(name) != then.get(name) and name.partition(".")[0] not in UNTRAINED
+        # A knob that came with a newer partwise is null where nobody has set it: the same as before.
+        if first.get(name, plain(None)) != then.get(name, plain(None)) and name.partition(".")[0] not in UNTRAINED
     ]
     said = [f"{name}: {first.get(name, 'not set')}, then {then.get(name, 'not set')}" for name in names[:MOST_SETTINGS]]
     rest = len(names) - MOST_SETTINGS

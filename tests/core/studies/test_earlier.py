@@ -8,6 +8,7 @@ import pytest
 
 from partwise.studies.analysis import analyse
 from partwise.studies.definition.reading import load_study
+from partwise.studies.earlier import revised_before
 from partwise.studies.execution.execute import known_results
 from partwise.studies.planning.plan import make_plan
 
@@ -52,6 +53,14 @@ def test_a_question_that_is_changed_after_the_verdicts_is_reported(study, engine
 def test_to_turn_the_goal_around_afterwards_is_reported(study, engine, pretending) -> None:
     run(study(metric={"goal": "min"}), pretending)
     assert run(study(metric={"goal": "max"}), pretending).revised == ["better: less, then more"]
+
+
+def test_a_knob_that_a_newer_version_knows_changes_no_question(study, engine, pretending, tmp_path: Path) -> None:
+    before = run(study(), pretending)
+    trainer = {k: v for k, v in before.provenance["recipe"]["trainer"].items() if k != "threads"}
+    older = before.provenance | {"recipe": before.provenance["recipe"] | {"trainer": trainer}}
+    earlier = before.model_copy(update={"provenance": older})
+    assert revised_before(earlier, before, tmp_path) == []
 
 
 def test_a_question_may_be_changed_before_there_are_verdicts(study, engine, pretending) -> None:
