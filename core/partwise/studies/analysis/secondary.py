@@ -48,13 +48,13 @@ def _finding(results: Results, name: str, primary: Compared) -> SecondaryFinding
 
 
 def _gated_ladder(found: LadderFinding, primary: Compared) -> LadderFinding:
+    if found.variant in primary.found:
+        return found
     contrasts = tuple(gated(c, primary.found) for c in found.contrasts)
-    if found.variant in primary.found or found.verdict in ("inconclusive", "no verdict"):
-        return replace(found, contrasts=contrasts)
-    said = (notes.described(found.verdict), *found.notes)
-    return replace(
-        found, contrasts=contrasts, verdict="no verdict", direction=None, trend=None, steep=False, notes=said
-    )
+    bare = replace(found, contrasts=contrasts, direction=None, trend=None, steep=False)
+    if found.verdict in ("inconclusive", "no verdict"):
+        return bare
+    return replace(bare, verdict="no verdict", notes=(notes.described(found.verdict), *found.notes))
 
 
 __all__ = ["secondary_findings"]

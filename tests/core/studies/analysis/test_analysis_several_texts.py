@@ -198,6 +198,19 @@ def test_a_secondary_metric_of_sizes_has_a_ladder_of_its_own() -> None:
     assert second.verdicts[0].headline.startswith("rope is better, which holds at every size; null has no verdict")
 
 
+def test_a_slope_by_a_secondary_metric_is_no_finding_either_where_the_primary_found_nothing() -> None:
+    base = baseline_curve()
+    steep = base + np.array([-0.015, -0.005, 0.005, 0.015])
+    valid = noisy({"learned": base, "null": base}, 5)
+    test = noisy({"learned": base, "null": steep}, 5, sd=0.004, seed=1)
+    results = study_of(valid, metric=UNDECLARED, secondary={"test": (TEST, test)})
+    (alone,) = analyse(results.by("test")).ladder
+    (second,) = analyse(results).secondary[0].ladder
+    assert alone.steep
+    assert (second.steep, second.trend, second.direction) == (False, None, None)
+    assert second.slope == alone.slope
+
+
 def test_a_secondary_metric_that_was_not_measured_has_no_verdict_and_harms_nothing() -> None:
     results = with_test([0, -0.1, 0.0], [0, -0.1, -0.1])
     outcomes = [o.model_copy(update={"secondary": {}}) for o in results.outcomes]
