@@ -144,8 +144,8 @@ def float16(place: Place) -> Found:
             steps = 20 if place.smoke else 300
             changes = {"trainer.steps": steps, "trainer.precision": kind, "trainer.schedule": "cosine"}
             recipe = partwise.change("gpt", changes)
-            run = partwise.train(recipe, Path(directory) / "run", device=place.device.type)
-            losses[kind] = run.rows()[-1]["valid_loss"]
+            run = partwise.train(recipe, out=Path(directory) / "run", device=place.device.type)
+            losses[kind] = run.run.rows()[-1]["valid_loss"]
     told = ", ".join(f"{kind} {loss:.3f}" for kind, loss in losses.items())
     return Found(all(abs(loss / losses["float32"] - 1) < 0.05 for loss in losses.values()), f"{told} nats")
 
