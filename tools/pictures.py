@@ -50,6 +50,7 @@ def take(driver: Any, page: str, token: int, scheme: str, place: Path) -> None:
         driver.get(file.as_uri())
         time.sleep(1)
         driver.execute_script(f"document.querySelectorAll('#from button')[{token}].click()")
+        driver.execute_script("for (const one of document.querySelectorAll('#from-name, #to-name')) one.hidden = true")
         box = driver.execute_script(
             "const top = document.getElementById('chosen').getBoundingClientRect();"
             "const end = document.getElementById('large').getBoundingClientRect();"

@@ -59,11 +59,11 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Look inside a model: tokens, attention, embeddings, every module, health.
+    """Show what a model does with one text.
 
-    Writes one page for a browser, which loads nothing from anywhere. RUN is a run, or a recipe, whose model then
-    has its first weights; --set changes a recipe first. --json prints the same facts, and writes no page unless
-    --out names one.
+    Writes one page for a browser, which loads nothing from anywhere: tokens, attention, embeddings, every module,
+    health. RUN is a run, or a recipe, whose model then has its first weights; --set changes a recipe first. --json
+    prints the same facts, and writes no page unless --out names one.
 
     \b
     Examples:

@@ -13,7 +13,7 @@ def neighbours(table: Tensor, index: int, count: int) -> list[tuple[int, float]]
     A row of zeros, which has no direction, has a cosine of 0 with every other.
     """
     units = unit_rows(table)
-    return _nearest(units @ units[index], {index}, count)
+    return nearest(units @ units[index], {index}, count)
 
 
 def analogy(table: Tensor, a: int, b: int, c: int, count: int) -> list[tuple[int, float]]:
@@ -24,7 +24,7 @@ def analogy(table: Tensor, a: int, b: int, c: int, count: int) -> list[tuple[int
     """
     units = unit_rows(table)
     wanted = F.normalize(units[b] - units[a] + units[c], dim=0)
-    return _nearest(units @ wanted, {a, b, c}, count)
+    return nearest(units @ wanted, {a, b, c}, count)
 
 
 def unit_rows(table: Tensor) -> Tensor:
@@ -32,7 +32,8 @@ def unit_rows(table: Tensor) -> Tensor:
     return F.normalize(table.detach().float(), dim=1)
 
 
-def _nearest(cosines: Tensor, without: set[int], count: int) -> list[tuple[int, float]]:
+def nearest(cosines: Tensor, without: set[int], count: int) -> list[tuple[int, float]]:
+    """The rows with the largest cosines [V], but for some."""
     # A few more than asked for, because some are left out.
     best = torch.topk(cosines, min(count + len(without), len(cosines)))
     pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)

@@ -45,17 +45,16 @@ def condition(name: str, model: Model, batch: Batch) -> Condition:
     """Activations of a pass over a batch of one row, and gradients of its loss, if it predicts anything."""
     module = cast(nn.Module, model)
     recorder = _Recorder(module)
-    loss = None
+    loss, gradients = None, dict[int, Tensor]()
     with hooked() as handles, torch.enable_grad():
         handles += recorder.hooks()
         total = model.loss(batch)
         scored = int(batch.scored)
         if scored and total.requires_grad:
-            streams = [stream for _, stream in recorder.streams if stream.requires_grad]
-            gradients = dict(zip(map(id, streams), torch.autograd.grad(total / scored, streams), strict=True))
             loss = float(total.detach()) / scored
-        else:
-            gradients = {}
+            streams = [stream for _, stream in recorder.streams if stream.requires_grad]
+            found = torch.autograd.grad(total / scored, streams) if streams else ()
+            gradients = dict(zip(map(id, streams), found, strict=True))
     depths = tuple(recorder.depth(path, stream, gradients.get(id(stream))) for path, stream in recorder.streams)
     return Condition(name, loss, depths, tuple(recorder.units))
 

@@ -21,6 +21,7 @@ from .trace import trace
 from .vectors import vectors
 
 Looked = Reopened | LoadedRecipe | Mapping[str, Any] | str | Path
+"""What can be looked at: a run, opened or by its directory, or a recipe in any form."""
 MOST_BESIDE = 2
 CELLS = 6_000_000
 """Weights that a page has room for."""

@@ -15,7 +15,7 @@ from partwise.rendering.text import printable
 
 from . import drawn
 from .facts import Facts, Token
-from .packed import packed
+from .packed import Packed, packed
 
 PACKAGE = "partwise.looking"
 STEPS_OPEN = 60
@@ -34,13 +34,14 @@ def page(facts: Facts) -> str:
         "shade": shade,
     }
     style, script = (styled(f"page.{kind}") + styled(f"look.{kind}", PACKAGE) for kind in ("css", "js"))
+    bytes_of_maps = _weights(facts)
     rendered = templates.get_template("look.html").render(
         facts=facts,
         style=Markup(style),
         script=Markup(script),
         policy=policy(script),
-        maps=Markup(_as_data(_maps(facts))),
-        weights=Markup(_weights(facts).content),
+        maps=Markup(_as_data(_maps(facts, bytes_of_maps))),
+        weights=Markup(bytes_of_maps.content),
         map=drawn.vectors(facts.vectors) if facts.vectors else None,
         health=drawn.health(facts.health),
         heads=list(_heads(facts)),
@@ -89,14 +90,14 @@ def _as_data(value: Any) -> str:
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _weights(facts: Facts) -> Any:
+def _weights(facts: Facts) -> Packed:
     gates = [torch.stack(list(one.gates.values())) for one in facts.mixing.gates]
     return packed([one.weights for one in facts.mixing.maps] + gates)
 
 
-def _maps(facts: Facts) -> dict[str, Any]:
+def _maps(facts: Facts, bytes_of_maps: Packed) -> dict[str, Any]:
     """What the script needs to know of the bytes."""
-    told = list(_weights(facts).maps)
+    told = list(bytes_of_maps.maps)
     maps: list[dict[str, Any]] = []
     for one, size in zip(facts.mixing.maps, told, strict=False):
         names = [f"head {index + 1}" for index in range(len(one.weights))]

@@ -26,6 +26,11 @@ from partwise.workflow import Reopened, Weights, preparation, reopen, sites
 
 Say = Callable[[str], None]
 LONGEST_ANSWER = 200
+HIDDEN = (
+    "This model was trained to fill in tokens that are hidden, from both sides; those that its objective hides of this "
+    "text are hidden here, too."
+)
+UNTOUCHED = "This model was not trained to continue a text: its predictions are of other tokens than the next."
 
 
 @dataclass(frozen=True)
@@ -133,26 +138,30 @@ def reading(one: Subject, prompt: str | None, source: str | None, target: str | 
 def _text(one: Subject, prompt: str | None, most: int) -> Reading:
     notes: list[str] = []
     if prompt is None:
-        prompt = _example(one)[0]
+        prompt = _beginning(one, min(most, one.model.context))
         notes.append("No prompt was given: this text begins the validation split of its data.")
     tokens = text_prompt(one.tokenizer, [prompt]).tokens
     if not prompt:
         notes.append("The prompt is empty, so the model reads only the token that begins a text.")
-    tokens = _no_longer(tokens, min(most, one.model.context), one.model.context, notes, last=bool(prompt))
+    tokens = _no_longer(tokens, min(most, one.model.context), one.model.context, notes)
     objective: Any = getattr(one.model, "objective", None)
     if objective is not None and not one.recipe.objective.causal:
         posed = objective.pose(Batch(tokens, torch.full_like(tokens, IGNORED)), None)
-        notes.append(
-            "This model was trained to fill in tokens that are hidden, from both sides; those that its objective hides "
-            "of this text are hidden here, too."
-        )
+        notes.append(UNTOUCHED if torch.equal(posed.tokens, tokens) else HIDDEN)
         return Reading(prompt, None, posed, tuple(notes))
     targets = torch.full_like(tokens, IGNORED)
     targets[:, :-1] = tokens[:, 1:]
     return Reading(prompt, None, Batch(tokens, targets), tuple(notes))
 
 
-def _no_longer(tokens: torch.Tensor, most: int, context: int, notes: list[str], last: bool) -> torch.Tensor:
+def _beginning(one: Subject, most: int) -> str:
+    """Of a text of its data, as much as the model reads, with the marks that texts begin with."""
+    text = _example(one)[0]
+    marks = text_prompt(one.tokenizer, [text]).tokens.shape[1] - len(one.tokenizer.encode(text))
+    return one.tokenizer.decode(one.tokenizer.encode(text)[: max(1, most - marks)])
+
+
+def _no_longer(tokens: torch.Tensor, most: int, context: int, notes: list[str]) -> torch.Tensor:
     length = tokens.shape[1]
     if length <= most:
         return tokens

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from partwise.data.batch import Batch
 from partwise.errors import InputError
 
-from .embeddings import analogy, neighbours, principal_axes
+from .embeddings import analogy, nearest, principal_axes, unit_rows
 from .facts import Analogy, Near, Neighbours, Place, Vectors
 from .subject import Subject
 from .tokens import token
@@ -30,7 +30,8 @@ def vectors(one: Subject, ids: Sequence[int], asked: Sequence[tuple[str, str, st
     distinct = [id for id in dict.fromkeys(ids) if id < len(table)][:ASKED]
     if not distinct:
         return None
-    near = {id: neighbours(table, id, NEAREST) for id in distinct}
+    units = unit_rows(table)
+    near = {id: nearest(units @ units[id], {id}, NEAREST) for id in distinct}
     shown = list(
         dict.fromkeys([*distinct, *(row for k in range(NEAREST) for id in distinct for row in _at(near[id], k))])
     )
