@@ -3,33 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from . import options
-from .output import print_json, write
+from .output import STANDARD_OUTPUT, print_json, write, write_file
+from .text import visible
 from .verdicts import notes, secondary, show_reports, show_verdicts
+
+if TYPE_CHECKING:
+    from partwise.studies.results import Results
 
 
 @click.command("report")
 @click.argument("study", metavar="DIR", type=options.directory)
+@click.argument("other", metavar="[DIR]", type=options.directory, required=False)
+@click.option("--out", type=options.output, metavar="FILE", help="With two studies: write the page to this file.")
 @options.as_json
-def command(study: Path, as_json: bool) -> None:
-    """Write the report of a study again, from its results alone.
+def command(study: Path, other: Path | None, out: Path | None, as_json: bool) -> None:
+    """Write the report of a study again, or show two studies side by side.
 
-    DIR is the directory of the study. Only its results.json is read.
+    DIR is the directory of a study; only its results.json is read. With two, the verdicts of both on the same
+    comparisons are printed as Markdown, how far they differ, and what was asked otherwise.
 
     \b
-    Example:
+    Examples:
       partwise report studies/positions
+      partwise report studies/positions studies/positions-large --out both.md
     """
+    if other is not None:
+        _side_by_side(study, other, out, as_json)
+        return
+    if out is not None:
+        raise click.UsageError("--out is for two studies; the report of one lies in its directory")
     from partwise.studies.analysis import analyse
-    from partwise.studies.directories import RESULTS
     from partwise.studies.report import write_report
-    from partwise.studies.results import Results
     from partwise.studies.stamp import stamp_of
 
-    results = Results.load(study / RESULTS if study.is_dir() else study)
+    results = _results_of(study)
     directory = study if study.is_dir() else study.parent
     analysis = analyse(results)
     before = stamp_of(directory)
@@ -42,3 +54,23 @@ def command(study: Path, as_json: bool) -> None:
         return
     show_verdicts(results, analysis)
     show_reports(files)
+
+
+def _results_of(study: Path) -> Results:
+    from partwise.studies.directories import RESULTS
+    from partwise.studies.results import Results
+
+    return Results.load(study / RESULTS if study.is_dir() else study)
+
+
+def _side_by_side(first: Path, second: Path, out: Path | None, as_json: bool) -> None:
+    from partwise.studies.report.two_studies import two_studies
+
+    if as_json:
+        raise click.UsageError("--json is for one study; `partwise report DIR --json` of each has all figures")
+    page = two_studies(_results_of(first), _results_of(second))
+    if out is None or out == STANDARD_OUTPUT:
+        write(page.rstrip())
+        return
+    write_file(out, page)
+    write(f"wrote {visible(str(out))}")

@@ -100,7 +100,14 @@ def _provenance(plan: Plan, earlier: Results | None, command: str) -> dict[str, 
         "data": plan.base.data_hash if same else hashes,
         "study": plan.study.study.model_dump(mode="json"),
         "recipe": plan.base.loaded.recipe.resolved(),
+        **_foreign(plan),
     }
+
+
+def _foreign(plan: Plan) -> dict[str, Any]:
+    """The file of runs that were trained elsewhere."""
+    file = plan.study.study.foreign
+    return {} if file is None else {"foreign": {"file": file, "sha256": plan.foreign.digest}}
 
 
 def _save_study(plan: Plan, where: StudyDirectories) -> None:

@@ -62,7 +62,12 @@ def revised_before(earlier: Results | None, now: Results, directory: Path) -> li
         return []
     if not verdicts_given(earlier, directory):
         return earlier.revised
-    changed = [*_recipe(earlier, now), *asked_otherwise(earlier, now), *_secondary(earlier, now), *_seeds(earlier, now)]
+    changed = [
+        *recipe_otherwise(earlier, now),
+        *asked_otherwise(earlier, now),
+        *_secondary(earlier, now),
+        *_seeds(earlier, now),
+    ]
     for word, first, then in (("left out", earlier, now), ("added", now, earlier)):
         keys = {variant.key for variant in then.variants}
         only = [variant.title for variant in first.variants if variant.key not in keys]
@@ -94,7 +99,7 @@ def _seeds(earlier: Results, now: Results) -> list[str]:
     return [f"seeds: {first}, then {then}"]
 
 
-def _recipe(earlier: Results, now: Results) -> list[str]:
+def recipe_otherwise(earlier: Results, now: Results) -> list[str]:
     """Settings of the base recipe that differ."""
     recipes = [one.provenance.get("recipe") for one in (earlier, now)]
     if not all(recipes):
@@ -132,4 +137,4 @@ def no_longer_there(earlier: Results | None, now: Results) -> list[str]:
     return sentences
 
 
-__all__ = ["earlier_results", "no_longer_there", "revised_before", "seen_before"]
+__all__ = ["earlier_results", "no_longer_there", "recipe_otherwise", "revised_before", "seen_before"]

@@ -118,6 +118,9 @@ class Variant(_Facts):
     unigram entropy or, of accuracy, the most frequent token's share. None: not recorded, or the metric has none."""
     floors: dict[str, float | None] = {}
     """The same by each of the study's secondary metrics."""
+    source: str | None = None
+    """The file that its runs were put in by; they were trained elsewhere, and nothing about them could be checked.
+    None: the study trained them."""
 
     @property
     def key(self) -> Key:

@@ -86,7 +86,8 @@ class ResultsBook:
     def outcomes(self) -> list[Outcome]:
         """Every run as it stands now, variant by variant."""
         plan = self._plan
-        return [self._outcome(variant, seed) for variant in plan.variants for seed in plan.seeds]
+        own = [self._outcome(variant, seed) for variant in plan.variants for seed in plan.seeds]
+        return [*own, *plan.foreign.outcomes]
 
     def results(self) -> Results:
         """The table as it stands now."""
@@ -104,7 +105,7 @@ class ResultsBook:
             baselines=further_baselines(study, plan.names),
             baseline=plan.base.name,
             factors={name: list(labels) for name, labels in plan.factors.items()},
-            variants=[self._variant(one) for one in plan.variants],
+            variants=[*map(self._variant, plan.variants), *plan.foreign.variants],
             seeds=list(plan.seeds),
             outcomes=self.outcomes(),
             trials=recorded(self.trials, self._found),

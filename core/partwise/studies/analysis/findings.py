@@ -27,7 +27,7 @@ NoteKind = Literal[
     "look", "undeclared_look", "changed_question", "same_on_every_seed", "skewed", "unequal_spread",
     "no_smallest_effect", "unequal_trials", "unequal_budget", "adding_seeds", "scope", "floor", "always_diverged",
     "edge", "one_tuning_seed", "same_texts", "text_noise", "described", "tuning_noise", "few_texts", "few_sizes",
-    "compute", "censored", "screening", "aliased", "untested",
+    "compute", "censored", "foreign", "screening", "aliased", "untested",
 ]  # fmt: skip
 """What a note is about. `scope` is true of any study, and easily forgotten; the others are said where they apply."""
 

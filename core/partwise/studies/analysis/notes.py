@@ -11,7 +11,7 @@ from partwise.rendering.numbers import duration
 from partwise.studies.fractions import aliases
 from partwise.studies.results import Metric, Results, Variant
 from partwise.studies.validity import FEWEST_SEEDS, FEWEST_TEXTS, why_not_comparable
-from partwise.wording import many, some_of
+from partwise.wording import joined, many, some_of
 
 from .findings import Contrast, Effect, Note, Pooled, Summary, Tuning, Verdict
 from .floor import left_floor
@@ -175,6 +175,7 @@ def study_notes(
     """All that apply, the weightiest first."""
     contrasts = list(contrasts)
     return (
+        *_foreign(results),
         *_screening(results),
         *_aliased(results),
         *_never(results, summaries),
@@ -203,6 +204,21 @@ def study_notes(
 def refusal(results: Results) -> tuple[Note, ...]:
     """What is said instead where the metric does not compare the variants."""
     return (Note("not_comparable", f"{why_not_comparable(results.metric.name)}."), *scope(results))
+
+
+def _foreign(results: Results) -> Iterator[Note]:
+    """Runs that were put in by a file."""
+    named: dict[str, list[str]] = {}
+    for variant in results.variants:
+        if variant.source is not None:
+            named.setdefault(variant.source, []).append(variant.name)
+    for source, names in named.items():
+        yield Note(
+            "foreign",
+            f"The runs of {joined(names)} were trained elsewhere, and are here by {source}. Their budget, their data "
+            "and how they were measured are as that file says, and nobody has checked them; their seeds share no luck "
+            "with those of the runs trained here.",
+        )
 
 
 def _screening(results: Results) -> Iterator[Note]:

@@ -34,9 +34,19 @@ def broken_rules(study: Study, node: Node) -> Iterator[Problem]:
         _seeds,
         _tuning,
         _looks,
+        _foreign,
     ):
         for message, path in rule(study):
             yield Problem(message, node.reach(path)[0].head, path)
+
+
+def _foreign(study: Study) -> Broken:
+    if study.foreign is not None and study.design in ("grid", "fractional"):
+        yield (
+            f"runs that were trained elsewhere have no cell in the design {study.design}; compare them by "
+            "one_at_a_time or list",
+            ("foreign",),
+        )
 
 
 def _design(study: Study) -> Broken:

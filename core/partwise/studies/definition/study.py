@@ -248,6 +248,8 @@ class Study(_Choices):
     """A ladder of sizes."""
     texts: Annotated[dict[str, dict[str, Any]], _NAMED] = {}
     """Several data sets: name -> merge patch of the base, usually of its data."""
+    foreign: Text | None = None
+    """A CSV file, relative to this one, of runs that were trained elsewhere, of variants of their own."""
     match: Matching | None = None
     """A budget that all variants share."""
     tune: Tuning | None = None

@@ -25,6 +25,7 @@ from partwise.studies.execution.jobs import Asked, Job
 from partwise.workflow.evaluation_files import evaluation_hash
 
 from .costs import PASSES, QUANTITIES, Costs, Ledger, located
+from .foreign import Expected, ForeignRuns, read_foreign
 from .ladder import Rung, on_rung, rung_of
 from .matching import match
 from .refusals import (
@@ -191,6 +192,8 @@ class Plan:
     """What runs the jobs: the study's own engine unless it was replaced."""
     ledger: Ledger = field(default_factory=Ledger, compare=False, repr=False)
     """What anything costs, for those that change a variant further."""
+    foreign: ForeignRuns = field(default_factory=ForeignRuns)
+    """Runs that were trained elsewhere."""
 
     @property
     def base(self) -> PlannedVariant:
@@ -215,7 +218,7 @@ class Plan:
     @property
     def contrasts(self) -> int:
         """How many variants are compared with the base, each setting counted."""
-        return len(self.variants) - len(self.settings)
+        return len(self.variants) - len(self.settings) + len(self.foreign.variants)
 
     @property
     def tokenizer_varies(self) -> bool:
@@ -269,7 +272,29 @@ def make_plan(study: LoadedStudy, seeds: int | None = None, say: Say = lambda li
         say(f"listing {runs:,} runs")
     # Checked again: one and the same tokenizer, trained on other texts, is another.
     refuse_metric_per_token(study, between(planned, lambda one: one.tokens))
-    return plan
+    return replace(plan, foreign=_foreign(plan))
+
+
+def _foreign(plan: Plan) -> ForeignRuns:
+    """What the study's file of runs puts in.
+
+    Raises:
+        InputError: it is wrong, or does not suit the study.
+    """
+    study = plan.study.study
+    if study.foreign is None:
+        return ForeignRuns()
+    directory = Path.cwd() if plan.study.path is None else plan.study.path.parent
+    bases = [one for one in plan.variants if one.name == plan.base.name]
+    expected = Expected(
+        names=plan.names,
+        sizes=list(dict.fromkeys(one.setting.size for one in bases if one.setting.size is not None)),
+        texts=list(dict.fromkeys(one.setting.text for one in bases if one.setting.text is not None)),
+        seeds=plan.seeds,
+        secondary=tuple(study.secondary),
+        floors={(one.setting.size, one.setting.text): (one.floor, one.floors) for one in bases},
+    )
+    return read_foreign(directory / study.foreign, study.foreign, expected)
 
 
 def _planned_variants(study: LoadedStudy, found: Variants, ledger: Ledger) -> tuple[PlannedVariant, ...]:

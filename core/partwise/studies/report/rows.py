@@ -148,14 +148,18 @@ class VariantRow:
     def settings(self) -> list[str]:
         """What was chosen for this variant alone."""
         chosen = (("tuned", self.variant.tuned), ("matched", self.variant.matched))
-        return [f"{how} {printable(knob)} = {plain(v)}" for how, knobs in chosen for knob, v in knobs.items()]
+        own = [f"{how} {printable(knob)} = {plain(v)}" for how, knobs in chosen for knob, v in knobs.items()]
+        return (
+            own if self.variant.source is None else [*own, f"trained elsewhere, from {printable(self.variant.source)}"]
+        )
 
     @property
     def short_settings(self) -> list[str]:
         """The same by the knobs' last names: `lr = 0.001 (tuned)`."""
         chosen = (("tuned", self.variant.tuned), ("matched", self.variant.matched))
         names = short_names([*self.variant.tuned, *self.variant.matched])
-        return [f"{printable(names[knob])} = {plain(v)} ({how})" for how, knobs in chosen for knob, v in knobs.items()]
+        own = [f"{printable(names[knob])} = {plain(v)} ({how})" for how, knobs in chosen for knob, v in knobs.items()]
+        return own if self.variant.source is None else [*own, "trained elsewhere"]
 
     @property
     def details(self) -> str:

@@ -38,8 +38,8 @@ def _runs(results: Results, _: Analysis) -> Iterator[Row]:
             "study": results.study, "variant": run.variant, **levels_of(variant), "size": run.size, "text": run.text,
             "seed": run.seed, "state": run.state, "metric": results.metric.label, "value": run.metric,
             **{f"secondary.{name}": figure.value for name, figure in run.secondary.items()},
-            "seconds": run.seconds, "attempts": run.attempts, **of_variant(variant), "identity": run.identity,
-            "error": run.error, "directory": run.directory,
+            "source": variant.source, "seconds": run.seconds, "attempts": run.attempts, **of_variant(variant),
+            "identity": run.identity, "error": run.error, "directory": run.directory,
         }  # fmt: skip
 
 
@@ -60,6 +60,7 @@ RUNS = Table(
             "The primary metric after training; empty unless done, and where a target was never reached.",
         ),
         Column("secondary.*", "number", "By secondary metric: what the run came to."),
+        Column("source", "text", "The file that put the run in, if it was trained elsewhere."),
         Column("seconds", "number", "Wall time."),
         Column("attempts", "integer", "How often it was tried."),
         *OF_VARIANT,
