@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 from xml.etree import ElementTree
+from zlib import crc32
 
 from markupsafe import Markup, escape
 
@@ -58,7 +59,8 @@ class Drawing:
     def window(self, left: float, top: float, right: float, bottom: float) -> _Group:
         """Cuts off what is drawn within a `with` block where it leaves the box."""
         self._clips += 1
-        name = f"clip-{''.join(c for c in self.title.lower() if 'a' <= c <= 'z')[:24]}-{self._clips}"
+        letters = "".join(c for c in self.title.lower() if "a" <= c <= "z")[:24]
+        name = f"clip-{letters}-{crc32(self.title.encode('utf-8', 'replace')):x}-{self._clips}"
         clip = self._add("clipPath", {"id": name})
         box = {"x": _n(left), "y": _n(top), "width": _n(right - left), "height": _n(bottom - top)}
         ElementTree.SubElement(clip, "rect", box)

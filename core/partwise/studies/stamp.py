@@ -13,7 +13,7 @@ from pathlib import Path
 
 from partwise.storage.atomic import unwritable, write_text
 
-from .results import Results
+from .results import Results, at_setting
 
 META = "partwise-results"
 """Name of the element of the page's head that holds the stamp."""
@@ -76,11 +76,11 @@ def mark_outdated(directory: Path, results: Results) -> None:
         WorkError: a file cannot be written.
     """
     _set_aside_tables(directory, results)
-    if len(results.settings) > 1:
-        from .analysis.apart import apart, place_of
+    if results.sizes or results.texts:
+        from .analysis.apart import place_of
 
-        for words, one in apart(results):
-            mark_outdated(directory / place_of(words), one)
+        for setting in results.settings:
+            mark_outdated(directory / place_of(at_setting(*setting).strip()), results.at(*setting))
     stamp = stamp_of(directory)
     if stamp is None or stamp.outdated or stamp.tells(results):
         return

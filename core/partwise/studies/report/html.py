@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
@@ -14,25 +15,73 @@ from partwise.studies.stamp import META, runs_told
 from partwise.wording import joined
 
 from . import figures
+from .cells import Cell, contrast_cell, symbols_told
 from .report import Report
 from .rows import SURVIVORS, SYMBOLS, EffectRow, VariantRow
+from .told import Told
+from .whole import WholeReport
 
 
 def html(report: Report) -> str:
     """The whole page, with its style, script and figures."""
+    return _page("report.html", report, _figures(report))
+
+
+def whole_html(report: WholeReport) -> str:
+    """The page of a study with sizes or texts."""
+    return _page("whole.html", report, _whole_figures(report))
+
+
+def _page(template: str, report: Told, drawn: dict[str, Any]) -> str:
     templates = environment("partwise.studies.report")
     templates.globals |= {"n": numbers, "joined": joined, "symbols": SYMBOLS, "survivors": SURVIVORS}
     style, script = styled("page.css"), styled("page.js")
-    page = templates.get_template("report.html").render(
+    page = templates.get_template(template).render(
         report=report,
         style=Markup(style),
         script=Markup(script),
         policy=policy(script),
         provenance=flat(report.results.provenance),
         stamp=(META, f"{report.results.digest}, {runs_told(report.results)}"),
-        **_figures(report),
+        key=symbols_told(sizes=bool(report.results.sizes)),
+        **drawn,
     )
     return page + "\n"
+
+
+def _whole_figures(report: WholeReport) -> dict[str, Any]:
+    """Panels with what stands above each, and the pictures over all variants."""
+    analysis, band = report.analysis, report.results.metric.smallest_effect
+    ladder = {row.title: row for row in report.ladder}
+    sizes = figures.by_size(report.ladder)
+    texts = [] if report.results.sizes else figures.by_text(report.names, analysis.contrasts, analysis.over_texts)
+    said = {c.variant: contrast_cell(c) for c in analysis.over_texts}
+    last = {one.variant: one.contrasts[-1].verdict for one in analysis.ladder}
+    verdicts = {v.name: last.get(v.name, "no verdict") for v in report.results.variants}
+    return {
+        "size_panels": figures.multiples(sizes, band),
+        "size_heads": [_Head.of(one.name, ladder[one.name].verdict) for one in sizes],
+        "size_beyond": figures.beyond(sizes, band),
+        "bars": figures.speed_up_bars(report.ladder),
+        "compute": figures.against_compute(report.results, analysis.curves, verdicts),
+        "text_panels": figures.multiples(texts, band),
+        "text_heads": [_Head.of(one.name, said.get(one.name)) for one in texts],
+        "text_beyond": figures.beyond(texts, band),
+    }
+
+
+@dataclass(frozen=True)
+class _Head:
+    """What stands above a panel."""
+
+    name: str
+    verdict: str
+    symbol: str
+    style: str
+
+    @classmethod
+    def of(cls, name: str, cell: Cell | None) -> _Head:
+        return cls(name, "", "", "") if cell is None else cls(name, cell.verdict, cell.symbol, cell.style)
 
 
 def _figures(report: Report) -> dict[str, Any]:
@@ -83,4 +132,4 @@ def _effect(one: EffectRow) -> figures.ForestRow:
     return figures.ForestRow(one.name, f"{one.kind}s", e.estimate, e.low, e.high, (), text, one.verdict, tip)
 
 
-__all__ = ["html"]
+__all__ = ["html", "whole_html"]

@@ -9,8 +9,11 @@ from collections.abc import Iterable
 from partwise.rendering import numbers
 from partwise.rendering.text import printable
 
+from .cells import Cell, Matrix
 from .report import Report
 from .rows import VariantRow
+from .told import Told
+from .whole import WholeReport
 
 _SIGNS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -26,6 +29,8 @@ _ACCENTS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c"
 _GREEK = re.compile(r"GREEK SMALL LETTER (ALPHA|BETA|GAMMA|DELTA|EPSILON|ZETA|ETA|THETA|IOTA|KAPPA|LAMDA|MU|NU|XI|PI|"
                     r"RHO|SIGMA|TAU|UPSILON|PHI|CHI|PSI|OMEGA)$")  # fmt: skip
 
+MOST_COLUMNS = 4
+"""Of figures in a table of a ladder, beside the names."""
 LONGEST = 14
 """Letters that fit on a line of the first column."""
 
@@ -51,10 +56,8 @@ def _sign(character: str) -> str:
 
 def latex(report: Report) -> str:
     """Two of `table`, each as wide as a page's text: what is compared, and what it took."""
-    r = report.results
-    label = "".join(c if c.isascii() and c.isalnum() else "-" for c in r.study.lower()).strip("-") or "study"
-    level = escaped(report.level[:1].upper() + report.level[1:])
-    compared = ["Variant", r"Mean $\pm$ SD", "Difference", level, "Adj. $p$", "Verdict"]
+    label = _label(report)
+    compared = ["Variant", r"Mean $\pm$ SD", "Difference", _level(report), "Adj. $p$", "Verdict"]
     took = ["Variant", "Seeds", "Eq. $p$", "Parameters", "FLOPs/token", "Tokens", "Time"]
     about = " ".join(escaped(part) for part in (f"{report.title}.", report.setting, report.progress) if part)
     dagger = any(row.survivors for row in report.rows)
@@ -66,10 +69,112 @@ def latex(report: Report) -> str:
     more = rf"{escaped(report.title)}: seeds that are done, $p$ of equivalence where it decides the verdict, and costs."
     return "\n".join([
         rf"% \usepackage{{booktabs}}; {report.stamp}",
-        *_table(about, label, "rrrrl", compared, map(_compared, report.rows), notes),
-        *_table(more, f"{label}-costs", "rrrrrr", took, map(_took, report.rows), _settings(report)),
+        *_across(_table(about, label, "rrrrl", compared, map(_compared, report.rows), notes)),
+        *_across(_table(more, f"{label}-costs", "rrrrrr", took, map(_took, report.rows), _settings(report))),
+        *_metrics(report, label),
         "",
     ])  # fmt: skip
+
+
+def whole_latex(report: WholeReport) -> str:
+    """Of a study with sizes the ladder; of one with texts alone every text; and all metrics beside each other."""
+    label, about = _label(report), " ".join(
+        escaped(part) for part in (f"{report.title}.", report.setting, report.progress) if part
+    )  # fmt: skip
+    warnings = [rf"\textbf{{{escaped(warning)}}}" for warning in report.warnings]
+    notes = [*warnings, *map(escaped, report.notes)]
+    lines = [rf"% \usepackage{{booktabs}}; {report.stamp}"]
+    if report.ladder:
+        lines += _ladder_tables(report, label, about, notes)
+    elif report.by_text:
+        lines += _matrix_tables(report.by_text, about, f"{label}-texts", notes)
+    return "\n".join([*lines, *_metrics(report, label), ""])
+
+
+def _metrics(report: Told, label: str) -> list[str]:
+    """None of a study with one metric."""
+    if report.metrics is None:
+        return []
+    where = f" Differences are those at {report.results.sizes[-1]}." if report.results.sizes else ""
+    said = escaped(f"{report.title}: metrics side by side.{where}")
+    return _matrix_tables(report.metrics, said, f"{label}-metrics", [])
+
+
+def _ladder_tables(report: WholeReport, label: str, about: str, notes: list[str]) -> list[str]:
+    """Verdict, slope and speed-up; then the differences at every size, a few to a table."""
+    title, last = escaped(report.title), escaped(report.results.sizes[-1])
+    rows = [[_title(row.title), row.verdict.verdict, _under(row.speed_up)] for row in report.ladder]
+    lines = _table(about, label, "lr", ["Variant", "Verdict", f"Speed-up at {last}"], rows, notes)
+    rows = [[_title(row.title), _math(row.slope.difference), _math(row.slope.interval)] for row in report.ladder]
+    said = f"{title}: what each difference gains with ten times the training FLOPs."
+    lines += _table(said, f"{label}-slopes", "rr", ["Variant", "Slope", _level(report)], rows, [])
+    for start in range(0, len(report.results.sizes), MOST_COLUMNS):
+        part = slice(start, start + MOST_COLUMNS)
+        sizes = [escaped(f"At {size}") for size in report.results.sizes[part]]
+        rows = [[_title(row.title), *map(_marked, row.cells[part])] for row in report.ladder]
+        said = f"{title}: differences at each size."
+        more = f"-sizes{start or ''}"
+        lines += _table(said, f"{label}{more}", "r" * len(sizes), ["Variant", *sizes], rows, [_KEY])
+    return lines
+
+
+def _matrix_tables(of: Matrix, about: str, label: str, notes: list[str]) -> list[str]:
+    groups = [name for name, count in of.groups for _ in range(count)] or [""] * len(of.columns)
+    heads = [escaped(f"{group}, {name}" if group else name)
+             for group, name in zip(groups, of.columns, strict=True)]  # fmt: skip
+    lines = list[str]()
+    for start in range(0, len(heads), MOST_COLUMNS):
+        part = slice(start, start + MOST_COLUMNS)
+        width = rf"p{{{0.64 / len(heads[part]):.2f}\linewidth}}"
+        rows = [[_title(name), *map(_marked, cells[part])] for name, cells in of.rows]
+        shown = [rf"{{\raggedright {head}\par}}" for head in heads[part]]
+        more = f"{label}{start or ''}"
+        lines += _table(about, more, width * len(shown), ["Variant", *shown], rows, [*notes, _KEY])
+    return lines
+
+
+_KEY = (
+    r"Raised letters: \textsuperscript{b} better, \textsuperscript{w} worse, \textsuperscript{e} equivalent; "
+    r"of a ladder \textsuperscript{f} fades, \textsuperscript{g} grows, \textsuperscript{r} reverses."
+)
+_LETTERS = {"better": "b", "worse": "w", "equivalent": "e", "fades": "f", "grows": "g", "reverses": "r"}
+
+
+def _marked(cell: Cell) -> str:
+    """A difference with the first letter of its verdict; its interval stands in the other formats."""
+    if not cell.difference:
+        return r"\textendash{}"
+    letter = next((_LETTERS[word] for word in reversed(cell.verdict.split(", ")) if word in _LETTERS), "")
+    return _math(cell.difference) + (rf"\textsuperscript{{{letter}}}" if letter else "")
+
+
+def _under(cell: Cell) -> str:
+    """Figure and interval."""
+    if not cell.interval:
+        return _math(cell.difference) if cell.difference else ""
+    told = f"{cell.difference} {cell.interval}".replace("×", r"\times").replace(" ", r"\ ")
+    return _math(told)
+
+
+def _level(report: Told) -> str:
+    return escaped(report.level[:1].upper() + report.level[1:])
+
+
+def _title(name: str) -> str:
+    return r"\raggedright " + " ".join(_breakable(word) for word in name.split(" "))
+
+
+def _label(report: Told) -> str:
+    name = report.results.study.lower()
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in name).strip("-") or "study"
+
+
+def _across(lines: list[str]) -> list[str]:
+    """A table as wide as a page's text; in a paper of two columns it lies across both."""
+    return [line.replace("{table}", "{table*}") if line in (_BEGIN, _END) else line for line in lines]
+
+
+_BEGIN, _END = r"\begin{table}", r"\end{table}"
 
 
 def _settings(report: Report) -> list[str]:
@@ -84,7 +189,7 @@ def _table(
     """The names in the first column break where they must; the others are as wide as what stands in them."""
     first = r"p{0.22\linewidth}"
     return [
-        r"\begin{table}",
+        _BEGIN,
         r"  \centering\footnotesize\setlength{\tabcolsep}{3pt}",
         rf"  \caption{{{caption}}}",
         rf"  \label{{tab:{label}}}",
@@ -96,7 +201,7 @@ def _table(
         r"    \bottomrule",
         r"  \end{tabular}",
         *(rf"  \par\smallskip\raggedright {note}" for note in notes),
-        r"\end{table}",
+        _END,
     ]
 
 
@@ -123,7 +228,7 @@ def _took(row: VariantRow) -> list[str]:
 
 def _name(row: VariantRow) -> str:
     """A line may end after each sign that joins words, and anywhere in a word that is longer than the column."""
-    return r"\raggedright " + " ".join(_breakable(word) for word in row.name.split(" "))
+    return _title(row.name)
 
 
 def _breakable(word: str) -> str:
@@ -134,9 +239,9 @@ def _breakable(word: str) -> str:
 
 
 def _math(text: str) -> str:
-    if text == numbers.NONE:
+    if text in (numbers.NONE, ""):
         return r"\textendash{}"
     return f"${text.replace(numbers.MINUS, '-')}$"
 
 
-__all__ = ["escaped", "latex"]
+__all__ = ["escaped", "latex", "whole_latex"]

@@ -9,9 +9,12 @@ from partwise.rendering import numbers
 from partwise.rendering.text import flat, plain
 from partwise.wording import joined
 
+from .cells import Cell, Matrix
 from .figures import lost_trials
 from .report import Report
 from .rows import SURVIVORS, SYMBOLS, VariantRow
+from .told import Told
+from .whole import WholeReport
 
 # Characters that are special in Markdown, or in HTML within it. Many are so only next to others; where they are not,
 # they are left alone, so that the source can be read as it is.
@@ -30,12 +33,69 @@ def markdown(report: Report) -> str:
     parts += [f"**{escaped(report.progress)}**"] if report.progress else []
     parts += _verdicts(report) + _limits(report)
     parts += ["## Table", _main(report), *(escaped(note) for note in report.footnotes)]
-    parts += _seeds(report) + _tuning(report) + _effects(report) + _pooled(report)
+    parts += _metrics(report) + _seeds(report) + _tuning(report) + _effects(report) + _pooled(report)
     parts += _failures(report) + _provenance(report)
     return "\n\n".join(part for part in parts if part).encode("utf-8", "replace").decode() + "\n"
 
 
-def _verdicts(report: Report) -> list[str]:
+def whole_markdown(report: WholeReport) -> str:
+    """The same of a study with sizes or texts."""
+    parts = [f"# {escaped(report.title)}", paragraph(report.about), paragraph(report.setting)]
+    parts += [f"This report tells {report.stamp}."]
+    parts += [f"**{escaped(report.progress)}**"] if report.progress else []
+    parts += _verdicts(report) + _limits(report) + _ladder(report)
+    if report.by_text:
+        parts += ["## Text by text", _matrix(report.by_text)]
+        parts += [escaped(note) for note in report.notes] if not report.ladder else []
+    parts += _metrics(report)
+    parts += ["## Every setting", escaped(report.settings_told), escaped(report.tuning)]
+    parts += ["\n".join(f"- [{escaped(one.name)}]({one.place}/report.md)" for one in report.settings)]
+    parts += _failures(report) + _provenance(report)
+    return "\n\n".join(part for part in parts if part).encode("utf-8", "replace").decode() + "\n"
+
+
+def _ladder(report: WholeReport) -> list[str]:
+    if not report.ladder:
+        return []
+    sizes = [f"at {size}" for size in report.results.sizes]
+    rows = [
+        [row.title, f"{row.verdict.symbol} {row.verdict.verdict}", *(_cell(cell) for cell in row.cells),
+         _figures(row.slope), _figures(row.speed_up)]
+        for row in report.ladder
+    ]  # fmt: skip
+    head = ["variant", "verdict", *sizes, "slope", f"speed-up at {report.results.sizes[-1]}"]
+    return ["## Over the sizes", table(head, rows, left=2), *(escaped(note) for note in report.notes)]
+
+
+def _metrics(report: Told) -> list[str]:
+    if report.metrics is None:
+        return []
+    parts = ["## Metrics side by side", _matrix(report.metrics)]
+    for one in report.secondary:
+        said = [f"**{escaped(factor.factor)}**: {escaped(factor.headline)}" for factor in one.verdicts]
+        clauses = [clause for factor in one.verdicts for clause in factor.clauses]
+        said += ["\n".join(f"- {paragraph(clause)}" for clause in clauses)] if clauses else []
+        said += [escaped(one.described)] if one.described else []
+        parts += folded(f"By {escaped(one.name)}: {escaped(one.label)}", said)
+    return parts
+
+
+def _matrix(of: Matrix) -> str:
+    """Headings of groups stand with each of their columns."""
+    groups = [name for name, count in of.groups for _ in range(count)] or [""] * len(of.columns)
+    head = ["variant", *(f"{group}, {name}" if group else name for group, name in zip(groups, of.columns, strict=True))]
+    return table(head, [[name, *(_cell(cell) for cell in cells)] for name, cells in of.rows])
+
+
+def _cell(cell: Cell) -> str:
+    return f"{cell.symbol} {_figures(cell)}".strip()
+
+
+def _figures(cell: Cell) -> str:
+    return f"{cell.difference} {cell.interval}".strip()
+
+
+def _verdicts(report: Report | WholeReport) -> list[str]:
     if not report.verdicts and not report.warnings:
         return []
     parts = ["## Verdicts", *(f"**{escaped(warning)}**" for warning in report.warnings)]
@@ -47,7 +107,7 @@ def _verdicts(report: Report) -> list[str]:
     return parts
 
 
-def _limits(report: Report) -> list[str]:
+def _limits(report: Told) -> list[str]:
     listed, needed = report.limits, report.seeds_needed
     if len(needed) > MOST_ITEMS:
         said = f"Seeds that the {len(needed)} inconclusive variants would need"
@@ -167,7 +227,7 @@ def _pooled(report: Report) -> list[str]:
     return ["## Second opinion", escaped(report.pooled_gate), table(head, rows)]
 
 
-def _failures(report: Report) -> list[str]:
+def _failures(report: Told) -> list[str]:
     if not report.failures:
         return []
     parts = ["## Runs that did not finish"]
@@ -177,7 +237,7 @@ def _failures(report: Report) -> list[str]:
     return parts
 
 
-def _provenance(report: Report) -> list[str]:
+def _provenance(report: Told) -> list[str]:
     facts = flat(report.results.provenance)
     if not facts:
         return []
@@ -190,4 +250,4 @@ def _provenance(report: Report) -> list[str]:
     return ["## Provenance", paragraph(report.made), *folded("All of it", parts)]
 
 
-__all__ = ["escaped", "fenced", "folded", "markdown", "paragraph", "table"]
+__all__ = ["escaped", "fenced", "folded", "markdown", "paragraph", "table", "whole_markdown"]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import inf
 
 from partwise.rendering import numbers
 from partwise.rendering.text import printable
-from partwise.studies.analysis.family import family_of
+from partwise.studies.analysis.family import Family, family_of
 from partwise.studies.analysis.findings import Analysis, Contrast, Pooled, TuningCost
+from partwise.studies.analysis.ladder_findings import LadderFinding
 from partwise.studies.analysis.phrases import seeds_in_words
 from partwise.studies.analysis.power import sd_interval
-from partwise.studies.results import Results
+from partwise.studies.results import Results, at_setting
 from partwise.wording import joined, many
 
 from .rows import SURVIVORS, VariantRow
@@ -31,14 +33,45 @@ def setting(r: Results) -> str:
         "grid": "a full grid",
         "fractional": "a fraction of all combinations",
     }
-    how = f"{many(len(r.variants), 'variant')} with {many(len(r.seeds), 'seed')} each, {kinds.get(r.design, r.design)}"
+    variants = many(len({variant.name for variant in r.variants}), "variant") + _places(r)
+    how = f"{variants} with {many(len(r.seeds), 'seed')} each, {kinds.get(r.design, r.design)}"
     better = "lower" if r.metric.goal == "min" else "higher"
     effect = r.metric.smallest_effect
     matter = "" if effect is None else f"; differences of {effect:g} or more matter"
     return (
         f"{how}. Compared by {printable(r.metric.label)}: {better} is better{matter}. "
-        f"The baseline is {printable(r.baseline)}."
+        f"The baseline is {printable(r.baseline)}.{_also(r)}"
     )
+
+
+def _places(r: Results) -> str:
+    """` at 4 sizes (0.1M to 3M) on 3 texts (wiki, code and news)`."""
+    sizes = (
+        f" at {many(len(r.sizes), 'size')} ({printable(r.sizes[0])} to {printable(r.sizes[-1])})"
+        if len(r.sizes) > 1
+        else ""
+    )
+    texts = f" on {many(len(r.texts), 'text')} ({joined(map(printable, r.texts))})" if len(r.texts) > 1 else ""
+    return f"{sizes}{texts}"
+
+
+def _also(r: Results) -> str:
+    return f" Also measured: {printable(joined(r.secondary))}." if r.secondary else ""
+
+
+def part_of(whole: Results | None) -> str:
+    """Of one setting of a study: whose tests these are."""
+    if whole is None:
+        return ""
+    return f" This is one of {len(whole.settings)} settings of {printable(whole.study)}, whose tests are one family."
+
+
+def described(variants: Sequence[str]) -> str:
+    """Of which variants a secondary metric claims nothing; empty if of none."""
+    if not variants:
+        return ""
+    named = joined(map(printable, variants)) if len(variants) <= MOST_NAMED else f"{len(variants)} of the variants"
+    return f"The primary metric found nothing about {named}, so that nothing is claimed of them here."
 
 
 def progress(r: Results) -> str:
@@ -65,6 +98,30 @@ def headline(contrasts: Sequence[Contrast]) -> str:
     return f"{'; '.join(said)}." if said else ""
 
 
+def ladder_summary(ladder: Sequence[LadderFinding]) -> str:
+    """`Of 29, 3 are better and hold at every size, 2 fade and 24 are inconclusive.`; empty where all can be named."""
+    if len(ladder) <= MOST_NAMED:
+        return ""
+    counts = Counter[tuple[str, str | None]](
+        (one.verdict, one.direction if one.verdict == "holds" else None) for one in ladder
+    )
+    told = [f"{counts[key]} {singular if counts[key] == 1 else plural}"
+            for key, (singular, plural) in _OVER_SIZES.items() if counts[key]]  # fmt: skip
+    return f"Of {len(ladder)}, {joined(told)}."
+
+
+_OVER_SIZES: dict[tuple[str, str | None], tuple[str, str]] = {
+    ("holds", "better"): ("is better, which holds at every size", "are better, which holds at every size"),
+    ("holds", "worse"): ("is worse, which holds at every size", "are worse, which holds at every size"),
+    ("grows", None): ("grows", "grow"),
+    ("fades", None): ("fades", "fade"),
+    ("reverses", None): ("reverses", "reverse"),
+    ("equivalent", None): ("is equivalent at every size", "are equivalent at every size"),
+    ("inconclusive", None): ("is inconclusive", "are inconclusive"),
+    ("no verdict", None): ("has no verdict", "have no verdict"),
+}
+
+
 def _counted(contrasts: Sequence[Contrast]) -> str:
     """`Of 29, 12 are better, 9 worse and 8 inconclusive. The best are a, b and c.`"""
     counts = [(sum(c.verdict == verdict for c in contrasts), verdict) for verdict in _ORDER]
@@ -82,11 +139,9 @@ def _verb(verdict: str, count: int) -> str:
     return "are " if count > 1 else "is "
 
 
-def footnotes(r: Results, analysis: Analysis, rows: Sequence[VariantRow]) -> list[str]:
-    """Of the main table."""
-    tests_of, notes = family_of(r), list[str]()
-    contrasts = tests_of.contrasts
-    effects = tests_of.tests - contrasts
+def footnotes(r: Results, analysis: Analysis, rows: Sequence[VariantRow], whole: Results | None = None) -> list[str]:
+    """Of the main table; `whole` is the study of which these results are one setting."""
+    tests, notes = family_of(r) if whole is None else family_of(whole, over=False), list[str]()
     if any(row.survivors for row in rows):
         never = "never reached the target, " if r.metric.amount else ""
         notes.append(
@@ -95,18 +150,14 @@ def footnotes(r: Results, analysis: Analysis, rows: Sequence[VariantRow]) -> lis
         )
     if analysis.contrasts:
         looks = " at the level of the look" if r.looks else ""
-        counted = [many(contrasts, "contrast")] if contrasts else []
-        tests = joined([*counted, *([many(effects, "effect")] if effects else [])])
-        how = "Holm-adjusted" if r.correction == "holm" else "adjusted by Benjamini-Hochberg (FDR)"
         notes.append(
             f"Differences are variant minus {printable(r.baseline)}, paired by seed, with t-intervals{looks}; p is "
-            f"{how} over {tests}."
+            f"{_corrected(r, tests)}."
         )
-        if contrasts + effects > 1:
+        if tests.tests > 1:
             notes.append(
                 "Each interval is of its comparison alone: that all hold the truth at once is less likely. Wider ones, "
-                f"which do so together (Bonferroni over {contrasts + effects}), are in report.md and in "
-                "tables/contrasts.csv."
+                f"which do so together (Bonferroni over {tests.tests}), are in report.md and in tables/contrasts.csv."
             )
     if any(row.p_equivalent for row in rows):
         notes.append(f"p of equivalence: two one-sided tests against ±{r.metric.smallest_effect:g}.")
@@ -135,11 +186,45 @@ def _floor(r: Results) -> Iterator[str]:
     )
 
 
+def _corrected(r: Results, tests: Family) -> str:
+    """`Holm-adjusted over 20 contrasts and 5 slopes`."""
+    counts = (tests.contrasts, "contrast"), (tests.effects, "effect"), (tests.slopes, "slope")
+    how = "Holm-adjusted" if r.correction == "holm" else "adjusted by Benjamini-Hochberg (FDR)"
+    return f"{how} over {joined(many(count, what) for count, what in counts if count)}"
+
+
+def whole_notes(r: Results, analysis: Analysis) -> list[str]:
+    """Of the tables over sizes and texts."""
+    notes = [
+        f"Differences are variant minus {printable(r.baseline)} at the same setting, with t-intervals of each "
+        f"comparison alone; verdicts are {_corrected(r, family_of(r))}."
+    ]
+    if r.sizes:
+        notes.append(
+            "Slope: what the difference gains with ten times the training FLOPs. Speed-up: by how many times less "
+            f"compute the variant comes to the same figure, at {printable(r.sizes[-1])}; above 1 is better."
+        )
+    if analysis.over_texts:
+        notes.append(
+            f"Over all {len(r.texts)}: each text is one figure. What a text says by itself is a second family of "
+            "tests, claimed only of variants of which the first has found something."
+        )
+    return notes
+
+
+def settings_told(r: Results) -> str:
+    """What the reports of single settings have."""
+    return (
+        f"Every run, means, learning curves and costs at each of the {len(r.settings)} settings stand in reports of "
+        "their own, beside this one."
+    )
+
+
 def tuning(r: Results, cost: TuningCost | None) -> str:
     """How the tuned knobs were chosen, and what that took; empty if nothing was tuned."""
     if not r.trials:
         return ""
-    each = sorted({sum(t.variant == v.name for t in r.trials) for v in r.variants})
+    each = sorted({sum(t.key == v.key for t in r.trials) for v in r.variants})
     trials = joined(str(count) for count in each)
     seeds = sorted({trial.seed for trial in r.trials})
     with_seeds = f"seed{'s' if len(seeds) > 1 else ''} {joined(map(str, seeds))}"
@@ -222,9 +307,9 @@ def seeds_needed(contrasts: Sequence[Contrast]) -> list[str]:
 
 def _detectable(analysis: Analysis) -> Iterator[str]:
     """From the same spreads as the seeds needed: those of the paired differences, of each contrast by itself."""
-    power = analysis.power
-    each = {c.variant: c.detectable for c in analysis.contrasts if c.detectable is not None}
-    tested = [c for c in analysis.contrasts if c.p is not None]
+    power, contrasts = analysis.power, analysis.over_texts or analysis.contrasts
+    each = {_titled(c): c.detectable for c in contrasts if c.detectable is not None}
+    tested = [c for c in contrasts if c.p is not None]
     if tested and all(c.has("no_difference", "rounding", "no_spread") for c in tested):
         yield "No difference varied from seed to seed by more than rounding, so nothing tells what could be detected."
         return
@@ -234,9 +319,11 @@ def _detectable(analysis: Analysis) -> Iterator[str]:
     size = f"{numbers.with_spread(low, low)}"
     if len(each) > 1:
         size = f"{size} ({printable(least)}) to {numbers.with_spread(high, high)} ({printable(most)})"
-    below, above = sd_interval(1.0, power.seeds)
+    texts = max((c.pairs for c in contrasts if c.unit == "text"), default=None)
+    below, above = sd_interval(1.0, texts or power.seeds)
+    drawn = many(power.seeds, "seed") if texts is None else f"{many(texts, 'text')}, each of {power.seeds} seeds,"
     yield (
-        f"With {many(power.seeds, 'seed')} the study detects a true difference of {size} or more with 80 % power, "
+        f"With {drawn} the study detects a true difference of {size} or more with 80 % power, "
         f"by the spread of the paired differences, which so few tell only within a factor of {below:.2g} to "
         f"{above:.2g} (95 %)."
     )
@@ -249,7 +336,12 @@ def _seeds_needed(contrasts: Sequence[Contrast]) -> Iterator[str]:
             what = f"detecting {c.needed_for:.2g}{seen} would take {seeds_in_words(c.needed)}"
             if c.equivalence is not None:
                 what += f", and showing equivalence {seeds_in_words(c.equivalence)} if there is no difference at all"
-            yield f"{printable(c.variant)} is inconclusive: {what}."
+            yield f"{_titled(c)} is inconclusive: {what}."
+
+
+def _titled(c: Contrast) -> str:
+    """`position=rope at 1M on wiki`."""
+    return printable(f"{c.variant}{at_setting(c.size, c.text)}")
 
 
 def _correlations(contrasts: Sequence[Contrast]) -> Iterator[str]:
@@ -262,6 +354,8 @@ def _correlations(contrasts: Sequence[Contrast]) -> Iterator[str]:
 
 def _contrast_notes(analysis: Analysis) -> Iterator[str]:
     """Notes of contrasts that are not said with a verdict."""
+    if analysis.settings:  # the clauses over sizes and texts say what limits them, each setting's page all the rest
+        return
     said = {c.note for verdict in analysis.verdicts for c in verdict.contrasts}
     unsaid = [c for c in analysis.contrasts if c.notes and c.note not in said]
     for note in dict.fromkeys(c.note for c in unsaid):
@@ -270,6 +364,6 @@ def _contrast_notes(analysis: Analysis) -> Iterator[str]:
 
 
 __all__ = [
-    "footnotes", "headline", "limits", "made", "pooled_gate", "progress", "seeds_needed", "setting", "tuning",
-    "warnings",
+    "described", "footnotes", "headline", "ladder_summary", "limits", "made", "part_of", "pooled_gate", "progress",
+    "seeds_needed", "setting", "settings_told", "tuning", "warnings", "whole_notes",
 ]  # fmt: skip

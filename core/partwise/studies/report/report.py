@@ -6,45 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from partwise.rendering.text import last_lines, printable
-from partwise.studies.analysis.findings import Analysis, FactorVerdict
-from partwise.studies.results import Outcome, Results
-from partwise.studies.stamp import runs_told
+from partwise.rendering.text import printable
+from partwise.studies.analysis.findings import FactorVerdict
+from partwise.studies.results import Results, at_setting
 
 from . import prose
 from .rows import EffectRow, PooledRow, VariantRow, effect_row, pooled_row
+from .told import LAST_LINES, FactorText, Failure, Told, factor_text
 
-LAST_LINES = 40
 MOST_FACTORS = 8
 """With verdicts on more factors than this they are summarised, and folded away."""
 
 
 @dataclass(frozen=True)
-class FactorText:
-    """What is said about a factor."""
+class Report(Told):
+    """Everything that the report of one setting says, in words: of a study without sizes and texts, all of it."""
 
-    factor: str
-    headline: str
-    """Its verdicts alone; empty if there are none."""
-    clauses: list[str]
-    """With all figures, each level by itself."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A run that has no figure, and never will."""
-
-    title: str
-    what: str
-    output: str
-
-
-@dataclass(frozen=True)
-class Report:
-    """Everything that a report says, in words."""
-
-    results: Results
-    analysis: Analysis
+    whole: Results | None = None
+    """The study of which this is one setting."""
 
     @cached_property
     def rows(self) -> list[VariantRow]:
@@ -79,48 +58,16 @@ class Report:
 
     @property
     def title(self) -> str:
-        return printable(self.results.study)
-
-    @property
-    def about(self) -> str:
-        return printable(self.results.about)
+        base = next(one for one in self.results.variants if one.name == self.results.baseline)
+        return printable(f"{self.results.study}{at_setting(base.size, base.text)}")
 
     @property
     def setting(self) -> str:
-        return prose.setting(self.results)
-
-    @property
-    def progress(self) -> str:
-        return prose.progress(self.results)
+        return prose.setting(self.results) + prose.part_of(self.whole)
 
     @property
     def footnotes(self) -> list[str]:
-        return prose.footnotes(self.results, self.analysis, self.rows)
-
-    @property
-    def tuning(self) -> str:
-        return prose.tuning(self.results, self.analysis.tuning_cost)
-
-    @property
-    def stamp(self) -> str:
-        """Which results these are: `results 3f2a9c41d0, 9 of 12 runs`."""
-        return f"results {self.results.digest}, {runs_told(self.results)}"
-
-    @property
-    def made(self) -> str:
-        return prose.made(self.results)
-
-    @property
-    def warnings(self) -> list[str]:
-        return prose.warnings(self.analysis)
-
-    @property
-    def limits(self) -> list[str]:
-        return prose.limits(self.analysis)
-
-    @property
-    def seeds_needed(self) -> list[str]:
-        return prose.seeds_needed(self.analysis.contrasts)
+        return prose.footnotes(self.results, self.analysis, self.rows, self.whole)
 
     @property
     def verdicts(self) -> list[FactorText]:
@@ -131,12 +78,6 @@ class Report:
         """All verdicts together, where there are too many to be read one by one."""
         contrasts = [contrast for verdict in self.analysis.verdicts for contrast in verdict.contrasts]
         return prose.headline(contrasts) if len(self.analysis.verdicts) > MOST_FACTORS else ""
-
-    @property
-    def level(self) -> str:
-        """Of the intervals; they may differ where looks are declared."""
-        alphas = {c.alpha for c in self.analysis.contrasts} or {self.results.alpha}
-        return f"{100 * (1 - alphas.pop()):g} % interval" if len(alphas) == 1 else "interval"
 
     @property
     def sides(self) -> tuple[str, str]:
@@ -167,25 +108,11 @@ class Report:
     def effect_p(self) -> str:
         return "adjusted p" if any(one.p_adjusted is not None for one in self.analysis.effects) else "p"
 
-    @property
-    def failures(self) -> list[Failure]:
-        return [_failure(one) for one in self.results.outcomes if one.state in ("diverged", "failed")]
-
 
 def _factor_text(verdict: FactorVerdict, ranks: Mapping[str, int]) -> FactorText:
-    """Levels in the order of the table; what is said of effects comes after them."""
-    count = len(verdict.contrasts)
-    order = sorted(range(count), key=lambda number: ranks[verdict.contrasts[number].variant])
-    said = [*(verdict.clauses[number] for number in order), *verdict.clauses[count:]]
-    headline = printable(verdict.headline) or prose.headline([verdict.contrasts[number] for number in order])
-    return FactorText(printable(verdict.factor), headline, [printable(f"{one}.") for one in said])
-
-
-def _failure(run: Outcome) -> Failure:
-    tries = f" after {run.attempts} attempts" if run.attempts > 1 else ""
-    error = f": {printable(run.error)}" if run.error else ""
-    output = last_lines(run.output, LAST_LINES) if run.output else ""
-    return Failure(f"{printable(run.variant)}, seed {run.seed}", f"{run.state}{tries}{error}", output)
+    """Levels in the order of the table."""
+    order = sorted(range(len(verdict.contrasts)), key=lambda number: ranks[verdict.contrasts[number].variant])
+    return factor_text(verdict, order)
 
 
 __all__ = ["LAST_LINES", "FactorText", "Failure", "Report"]

@@ -1,0 +1,48 @@
+"""A variant's difference from the baseline at every size, against compute: how it lasts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from partwise.studies.analysis.ladder_findings import LadderFinding
+from partwise.studies.report.cells import LadderRow
+
+from .multiples import Multiple, Place
+
+
+def by_size(rows: Sequence[LadderRow]) -> list[Multiple]:
+    """One for each row of the ladder's table; none where no size has a figure."""
+    return [_multiple(row) for row in rows if any(c.difference is not None for c in row.finding.contrasts)]
+
+
+def _multiple(row: LadderRow) -> Multiple:
+    found = row.finding
+    along = _along(found)
+    places = tuple(
+        Place(c.size or "", at, c, cell.tip) for c, at, cell in zip(found.contrasts, along, row.cells, strict=True)
+    )
+    said = "; ".join(cell.tip for cell in row.cells)
+    slope = f" With ten times the compute: {row.slope.difference} {row.slope.interval}." if found.slope else ""
+    words = f"{row.verdict.verdict}. {said}.{slope}"
+    return Multiple(row.title, words, places, _trend(found, along), found.steep)
+
+
+def _along(found: LadderFinding) -> list[float]:
+    """Decades of compute; side by side where compute does not tell the sizes apart."""
+    if min(found.compute) <= 0 or len(set(found.compute)) < len(found.compute):
+        return [float(number) for number in range(len(found.compute))]
+    return [math.log10(compute) for compute in found.compute]
+
+
+def _trend(found: LadderFinding, along: Sequence[float]) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """The line that the slope is of, from the smallest size to the largest."""
+    differences = [c.difference for c in found.contrasts if c.difference is not None]
+    if found.slope is None or len(differences) < len(along):
+        return None
+    middle, height = sum(along) / len(along), sum(differences) / len(along)
+    first, last = along[0], along[-1]
+    return tuple((x, height + found.slope.estimate * (x - middle)) for x in (first, last))  # type: ignore[return-value]
+
+
+__all__ = ["by_size"]
