@@ -8,15 +8,18 @@ from shlex import quote
 import click
 
 from . import options
+from .new_study import study
 from .output import print_json, write
 
 
 @click.group("new")
 def command() -> None:
-    """Make something to start from: a plugin of your own.
+    """Make something to start from: a study, or a plugin of your own.
 
     \b
-    Example:
+    Examples:
+      partwise new study --base gpt
+      partwise new study mine --base gpt --vary model.position=learned,rope
       partwise new plugin acme --kind attention
     """
 
@@ -53,3 +56,6 @@ def plugin(name: str, kind: str, parent: Path, as_json: bool) -> None:
     write(f"  pip install --editable {where if '/' in where else './' + where}")
     write(f"  partwise verify {part}")
     write(f"  partwise train {name}/example")
+
+
+command.add_command(study)

@@ -1,4 +1,4 @@
-"""`partwise new plugin`: a small package to start from, with one part of the kind asked for.
+"""`partwise new`: a study, or a small package with one part of the kind asked for, to start from.
 
 It installs, verifies and trains as it is written. The templates are in `templates`: files of every package in
 `common`, and a part with its recipe in a folder for each kind.
@@ -20,6 +20,9 @@ from pathlib import Path
 from string import Template
 
 from partwise.errors import InputError, WorkError
+
+from .places import NumberPlace, SlotPlace, numbers_of, slots_of
+from .study import AskedStudy, new_study
 
 PARTS: Mapping[str, str] = {
     "adapter": "gains",
@@ -128,4 +131,14 @@ def _write(source: Traversable, place: Path, words: Mapping[str, str]) -> None:
             (place / name).write_text(Template(entry.read_text(encoding="utf-8")).substitute(words), encoding="utf-8")
 
 
-__all__ = ["OWN", "PARTS", "new_plugin"]
+__all__ = [
+    "OWN",
+    "PARTS",
+    "AskedStudy",
+    "NumberPlace",
+    "SlotPlace",
+    "new_plugin",
+    "new_study",
+    "numbers_of",
+    "slots_of",
+]
