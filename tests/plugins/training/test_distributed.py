@@ -100,7 +100,7 @@ def alike(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if not name.startswith("experts_")}
 
 
-@pytest.mark.parametrize("how", ["ddp", "fsdp"])
+@pytest.mark.parametrize("how", [pytest.param("ddp", marks=pytest.mark.exhaustive), "fsdp"])
 def test_two_processes_then_one_then_two_train_as_one(tmp_path: Path, alone: Run, how: str) -> None:
     path, out = recipe(tmp_path, parallel=how), tmp_path / "together"
     interrupted_at(3, path, out, tmp_path)
@@ -114,7 +114,18 @@ def test_two_processes_then_one_then_two_train_as_one(tmp_path: Path, alone: Run
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(f"step {STEPS}/{STEPS}") == 1, "one process speaks"
-    run = Run.open(out)
+    same_training(Run.open(out), alone)
+
+
+def test_two_processes_with_whole_weights_train_as_one(tmp_path: Path, alone: Run) -> None:
+    """Begun and ended by the same two; the exhaustive test above has others go on."""
+    out = tmp_path / "together"
+    ended = two_processes([str(PROGRAM), str(recipe(tmp_path, parallel="ddp")), str(out), "99"], tmp_path)
+    assert [code for code, _ in ended] == [0, 0], ended
+    same_training(Run.open(out), alone)
+
+
+def same_training(run: Run, alone: Run) -> None:
     for ours, theirs in zip(map(alike, run.rows()), map(alike, alone.rows()), strict=True):
         assert ours == {name: pytest.approx(value, rel=1e-5) for name, value in theirs.items()}
     weights = [load_file(place / "model.safetensors") for place in (run.directory, alone.directory)]
