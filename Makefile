@@ -9,6 +9,7 @@
 # make families   compares every public family with transformers and writes docs/families.md (about a minute)
 # make gpu-wheels   collects what tools/gpu/check.py needs on a machine with a GPU and no network
 # make figures   trains the five models and prints the README's table of them (about ten minutes)
+# make docs     builds the site of docs/ in build/site, without network; a broken link fails it (some seconds)
 # make pictures  trains two small models and takes the pictures of docs/look.md, with Chromium (about five minutes)
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ READY := $(VENV)/.ready
 # Two halves, so that what the tests of a file share is made once; whoever is done first takes from the other.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --quiet -r fE
 
-.PHONY: demo test verify-all check lint bench figures pictures replicate families gpu-wheels format clean
+.PHONY: demo test verify-all check lint bench figures pictures replicate families docs gpu-wheels format clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "partwise needs Python 3.11 or newer; say PYTHON=... to make")'
@@ -65,6 +66,9 @@ pictures: $(READY)
 gpu-wheels: $(READY)
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --constraint constraints.txt --only-binary :all: \
 		--no-deps --dest tools/gpu/wheels $$($(BIN)/python tools/gpu/needed.py)
+
+docs: $(READY)
+	$(BIN)/python tools/build_site.py
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -13,7 +13,7 @@ import pytest
 from public_names import TOP, public_names
 
 CONTRIBUTING = (TOP / "CONTRIBUTING.md").read_text()
-PAGES = [TOP / "README.md", TOP / "CONTRIBUTING.md", TOP / "CHANGELOG.md", *sorted((TOP / "docs").glob("*.md"))]
+PAGES = [TOP / "README.md", TOP / "CONTRIBUTING.md", TOP / "CHANGELOG.md", *sorted((TOP / "docs").rglob("*.md"))]
 CORE = TOP / "core" / "partwise"
 FREE_OF_TORCH = ("partwise", "partwise.parts", "partwise.parts.slots", "partwise.machine", "partwise.wording",
                  "partwise.storage", "partwise.studies")  # fmt: skip
