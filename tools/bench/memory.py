@@ -47,11 +47,11 @@ def _measured(chunked: bool, vocabulary: int, rows: int, precision: str) -> str:
 
     from partwise.assembly.build import assemble
     from partwise.data import Batch
+    from partwise.modules import cross_entropy
     from partwise.parts import ModelPart, ModelSite, resolve_part
-    from partwise_models import stack
 
     if not chunked:
-        stack.MOST_LOGITS = sys.maxsize
+        cross_entropy.MOST_LOGITS = sys.maxsize
     block = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": HEADS}}
     settings = {"use": "language_model", "width": WIDTH, "depth": LAYERS, "context": CONTEXT, "position": "learned",
                 "blocks": [block]}  # fmt: skip

@@ -177,12 +177,12 @@ def memory_of_the_loss(place: Place) -> Found:
     """The loss in chunks needs a fraction of the memory that all logits at once do."""
     if place.device.type != "cuda":
         return Found(True, "not measured without a GPU")
-    from partwise_models import stack
+    from partwise.modules import cross_entropy
 
     peaks = {}
-    usual = stack.MOST_LOGITS
+    usual = cross_entropy.MOST_LOGITS
     for name, most in (("in chunks", usual), ("at once", sys.maxsize)):
-        stack.MOST_LOGITS = most
+        cross_entropy.MOST_LOGITS = most
         blocks = [{"use": "pre_norm", "mixer": {"use": "multi_head", "heads": 4}}]
         choice = {"use": "language_model", "width": 256, "depth": 2, "context": 1024, "blocks": blocks}
         model = assemble(resolve_part(ModelPart, choice), ModelSite(50_257), 0, place.device)
