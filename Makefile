@@ -40,7 +40,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy tools/*.py
+	$(BIN)/mypy tools/*.py tools/bench/*.py tools/gpu/*.py
 	$(BIN)/lint-imports
 
 check: lint test

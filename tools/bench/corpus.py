@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 VOCABULARY = 4096
 SLICE = 10_000_000
@@ -141,7 +141,7 @@ def _measured(what: str, place: Path) -> dict[str, Any]:
         encoded = encode(data, tokenizer, "train", Path(cache))
         rates = clock.rates(encoded.text_bytes)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        with Path(encoded.tokens.filename).open("rb") as file:
+        with Path(cast(Any, encoded.tokens).filename).open("rb") as file:
             tokens = hashlib.file_digest(file, "sha256").hexdigest()
     return {**rates, "peak": peak, "hash": f"{encoded.data_hash} {tokens}"}
 

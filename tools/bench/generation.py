@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from measuring import Measure, Pair, one_by_one
+from torch import nn
 
 from partwise.assembly.build import assemble
 from partwise.data import Batch
@@ -37,7 +38,7 @@ class Shape:
         knobs = {"width": self.width, "depth": self.layers, "context": CONTEXT, "position": "learned"}
         part = resolve_part(ModelPart, {"use": "language_model", **knobs, "blocks": [block]})
         model = assemble(part, ModelSite(VOCABULARY), seed=0)
-        model.eval()
+        cast(nn.Module, model).eval()
         return model
 
     def theirs(self) -> Any:
@@ -50,7 +51,8 @@ class Shape:
         )  # fmt: skip
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return GPT2LMHeadModel(config).eval()
+            peer: Any = GPT2LMHeadModel(config)
+        return peer.eval()
 
 
 SMALL, LARGER, MANY = Shape(128, 4, 4, 1), Shape(384, 6, 6, 1), Shape(128, 4, 4, 16)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from measuring import Measure, Pair, one_by_one
@@ -55,7 +56,7 @@ def _step(choice: dict[str, object]) -> Callable[[], None]:
     with torch.device("meta"):
         module = part.build(site)
     assert isinstance(module, nn.Module)
-    mixer = materialise(module, 0, torch.device("cpu")).train()
+    mixer = materialise(cast(Any, module), 0, torch.device("cpu")).train()
     x = torch.randn(1, LENGTH, WIDTH, requires_grad=True)
 
     def step() -> None:

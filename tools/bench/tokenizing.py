@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from measuring import Measure, one_by_one
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -32,7 +33,7 @@ def _megabytes() -> float:
     return sum(len(text.encode()) for text in _texts()) / 1e6
 
 
-def _train_ours():  # type: ignore[no-untyped-def]
+def _train_ours() -> Any:
     return resolve_part(TokenizerPart, {"use": "bpe", "vocab_size": VOCABULARY}).assemble(
         TokenizerSite(lambda: _texts())
     )

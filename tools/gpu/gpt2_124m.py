@@ -193,7 +193,7 @@ def report(
 ) -> None:  # fmt: skip
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     peak = peak_flops(device, precision)
-    per_token = PER_PASS * inspect_model(model_part(size), ModelSite(size.vocabulary)).flops_per_token
+    per_token = PER_PASS * (inspect_model(model_part(size), ModelSite(size.vocabulary)).flops_per_token or 0.0)
     how = f"compiled by {compiler}" if compiler else "not compiled"
     print(f"{name}, {peak / 1e12:,.1f} TFLOP/s at best, torch {torch.__version__}, {precision}, {how}")
     print(f"{size.rows} rows of {size.context}; {per_token / 1e6:,.1f} MFLOP per token")

@@ -8,11 +8,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .part import Part, family, kinds_of, named_by
 from .plugins import LoadedPlugin, Plugin, load_plugins
 from .rules import problem_of_directories, problem_of_parts
+
+P = TypeVar("P", bound=Part)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Registry:
         """The names that fit a slot for `kind`."""
         return sorted(entry.name for entry in self.entries(kind))
 
-    def find(self, kind: type[Part], name: str) -> type[Part] | None:
+    def find(self, kind: type[P], name: str) -> type[P] | None:
         """The part of `kind` whose name is, or once was, `name`; None if there is none."""
         key = (family(kind), name)
         entry = self._entries.get(key) or self._aliases.get(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
@@ -58,7 +58,10 @@ def use(name: str) -> Any:
     return name
 
 
-def resolve_part(kind: type[Part], value: Any) -> Part:
+P = TypeVar("P", bound=Part)
+
+
+def resolve_part(kind: type[P], value: Any) -> P:
     """The part that `value` names, which must be of `kind`: a part, a name, or an object with "use".
 
     Raises pydantic errors, whose places are relative to the slot.
@@ -72,7 +75,7 @@ def resolve_part(kind: type[Part], value: Any) -> Part:
     return _validated(cls, name, _migrated(cls, name, knobs))
 
 
-def _validated(cls: type[Part], name: str, knobs: dict[str, Any]) -> Part:
+def _validated(cls: type[P], name: str, knobs: dict[str, Any]) -> P:
     """The part with these knobs, as a recipe writes them."""
     fields = cls.model_fields
     read = {knob: as_knob(shape_of(fields[knob]) if knob in fields else Any, item) for knob, item in knobs.items()}
@@ -99,7 +102,7 @@ def _name_and_knobs(kind: type[Part], value: Any) -> tuple[Any, dict[str, Any]]:
     return value["use"], {knob: item for knob, item in value.items() if knob != "use"}
 
 
-def _find(kind: type[Part], name: Any) -> type[Part]:
+def _find(kind: type[P], name: Any) -> type[P]:
     """The part class of a name; an error says whether the name is unknown or that of another kind."""
     cls = registry().find(kind, name) if isinstance(name, str) else None
     if cls is not None:
