@@ -19,8 +19,8 @@ from .text import visible
 def command(out: Path | None, study: bool, results: bool, weights: bool) -> None:
     """Print the JSON Schema of recipes, studies, or weight maps.
 
-    Or of the results of studies. It has every part that is installed. An editor that uses it completes and checks files as you type.
-    Print it again after you install a plugin.
+    Or of the results of studies. It has every part that is installed. An editor that uses it completes and checks
+    files as you type. Print it again after you install a plugin.
 
     \b
     Example:

@@ -81,7 +81,7 @@ def shade(share: float) -> str:
 
 
 def table(tensor: Any) -> list[list[list[str]]]:
-    """Numbers of a tensor as tables of rows, one for each of its leading indices; four digits of the largest at least."""
+    """Numbers of a tensor as tables of rows, one for each leading index; at least four digits of the largest."""
     largest = float(tensor.abs().max()) if tensor.numel() else 0.0
     places = min(9, max(4, 3 - math.floor(math.log10(largest)))) if 0 < largest < math.inf else 4
     rows = tensor.reshape(1, 1, -1) if tensor.ndim < 2 else tensor.reshape(-1, *tensor.shape[-2:])
