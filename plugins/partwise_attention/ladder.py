@@ -75,7 +75,11 @@ class RawHead(nn.Module):
 
 
 class LinearHead(nn.Module):
-    """RawHead with `nn.Linear` for its three matrices, and dropout on the attention weights."""
+    """RawHead with `nn.Linear` for its three matrices, and dropout on the attention weights.
+
+    query, key, value = x W_q^T, x W_k^T, x W_v^T
+    y = softmax(query key^T / sqrt(D)) value, over the positions that are seen
+    """
 
     def __init__(
         self,

@@ -50,7 +50,7 @@ def command(
     status: bool,
     as_json: bool,
 ) -> None:
-    """Run a study: vary a recipe, and find out what each part is worth.
+    """Vary a recipe, and find out what each part is worth: a study.
 
     Every variant is trained on several seeds and compared with the base. The report is one HTML file.
 

@@ -14,7 +14,7 @@ from .output import print_json, write
 
 @click.group("new")
 def command() -> None:
-    """Make something to start from: a study, or a plugin of your own.
+    """Make something to start from: a study, or a plugin.
 
     \b
     Examples:

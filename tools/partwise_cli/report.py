@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=options.output, metavar="FILE", help="With two studies: write the page to this file.")
 @options.as_json
 def command(study: Path, other: Path | None, out: Path | None, as_json: bool) -> None:
-    """Write the report of a study again, or show two studies side by side.
+    """Write the report of a study again, or compare two studies.
 
     DIR is the directory of a study; only its results.json is read. With two, the verdicts of both on the same
     comparisons are printed as Markdown, how far they differ, and what was asked otherwise.

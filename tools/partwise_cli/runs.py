@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("directory", type=options.directory, default="runs", metavar="[DIR]")
 @options.as_json
 def command(directory: Path, as_json: bool) -> None:
-    """List runs: recipe, seed, state, step, loss, bits per byte, age.
+    """List runs: recipe, seed, state, step, loss, bits, age.
 
     If runs have evaluations, the first figure of each is shown, too.
 

@@ -17,10 +17,10 @@ from .text import visible
 @click.option("--results", is_flag=True, help="The schema of a study's results.json, instead of that of recipes.")
 @click.option("--weights", is_flag=True, help="The schema of weight maps, instead of that of recipes.")
 def command(out: Path | None, study: bool, results: bool, weights: bool) -> None:
-    """Print the JSON Schema of recipes, of studies, of their results or of weight maps.
+    """Print the JSON Schema of recipes, studies, or weight maps.
 
-    It has every part that is installed. An editor that uses it completes and checks files as you type.
-    Print it again after you install a plugin.
+    Or of the results of studies. It has every part that is installed. An editor that uses it completes and checks
+    files as you type. Print it again after you install a plugin.
 
     \b
     Example:

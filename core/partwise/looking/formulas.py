@@ -57,7 +57,7 @@ def _in_first_line(thing: object) -> str | None:
     """What stands behind the colon, if that is a formula: "Gated by a SiLU: (silu(x Wg) * x Wu) Wd (Shazeer 2020)."."""
     first = _CITATION.sub("", " ".join(" ".join(_docstring(thing)).partition("  ")[0].split())).partition(". ")[0]
     head, colon, tail = first.rstrip(".").partition(": ")
-    for told in (tail.partition(": ")[0] if colon else "", head):
+    for told in (re.split(r" for |: ", one)[0] for one in (tail if colon else "", head)):
         if _MATHS.search(told) and not _SPEECH.search(told):
             return told.strip()
     return None

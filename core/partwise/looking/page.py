@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 from typing import Any
 
 import torch
@@ -80,9 +81,11 @@ def shade(share: float) -> str:
 
 
 def table(tensor: Any) -> list[list[list[str]]]:
-    """Numbers of a tensor as tables of rows, one for each of its leading indices."""
+    """Numbers of a tensor as tables of rows, one for each leading index; at least four digits of the largest."""
+    largest = float(tensor.abs().max()) if tensor.numel() else 0.0
+    places = min(9, max(4, 3 - math.floor(math.log10(largest)))) if 0 < largest < math.inf else 4
     rows = tensor.reshape(1, 1, -1) if tensor.ndim < 2 else tensor.reshape(-1, *tensor.shape[-2:])
-    return [[[numbers.fixed(value, 4) for value in row] for row in one] for one in rows.tolist()]
+    return [[[numbers.fixed(value, places) for value in row] for row in one] for one in rows.tolist()]
 
 
 def _as_data(value: Any) -> str:

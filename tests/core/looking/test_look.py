@@ -35,6 +35,7 @@ def test_modules_are_named_with_the_parts_that_built_them(small: Look) -> None:
     assert steps["stack.blocks.1.mixer"].part == "multi_head"
     assert steps["stack.blocks.0"].part == "pre_norm"
     assert "max(0, x W1 + b1) W2 + b2" in str(steps["stack.blocks.0.feedforward"].formula)
+    assert steps["stack.blocks.0"].formula == "x + dropout(f(norm(x)))"
     paths = [step.path for step in small.facts.trace.steps]
     assert paths.index("input") < paths.index("stack.blocks.0") < paths.index("stack.blocks.1") < paths.index("head")
 
