@@ -20,7 +20,6 @@ from partwise.testing import (
     counts,
     find,
     run_check,
-    verify,
     verify_parts,
 )
 
@@ -220,8 +219,9 @@ ELSEWHERE = {"it_travels_to_a_fresh_process", "importing_it_leaves_everything_al
 
 def test_a_kind_of_a_plugins_own_is_checked_like_those_of_the_core() -> None:
     with registered(Softmax, Careless):
-        results = {one.check: one for one in verify(Softmax) if one.check not in ELSEWHERE}
-        careless = [one for one in verify(Careless) if one.outcome == "failed" and one.check not in ELSEWHERE]
+        checks = [one for one in contract_of(Softmax) if one.name not in ELSEWHERE]
+        results = {one.name: run_check(Softmax, one) for one in checks}
+        careless = [result for one in checks if (result := run_check(Careless, one)).outcome == "failed"]
     assert counts(results.values())["failed"] == 0, [one for one in results.values() if one.outcome == "failed"]
     assert results["meta_equals_direct"].outcome == "passed"
     assert results["shares_add_up_to_one"].outcome == "passed"
