@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partwise.errors import InputError
@@ -37,6 +38,14 @@ def _allowed() -> int:
         return sys.maxsize
     with open("/proc/self/statm", encoding="ascii") as file:
         return max(0, limit - int(file.read().split()[0]) * resource.getpagesize())
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that a process started here may use, as CUDA_VISIBLE_DEVICES names them; nothing is asked of CUDA."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [one.strip() for one in named.split(",") if one.strip()]
+    return sorted((path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*")), key=int)
 
 
 def torch_device(name: str) -> torch.device:

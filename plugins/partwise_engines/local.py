@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from partwise import WorkError
-from partwise.machine import cores
+from partwise.machine import cores, visible_gpus
 from partwise.studies import Job, JobProgress, JobResult, Worker, close_all, heard
 
 
 @dataclass(frozen=True)
 class LocalEngine:
-    """As many workers as slots. Each is started when it is first needed, and does one job after the other."""
+    """As many workers as slots. Each is started when it is first needed, and does one job after the other.
+
+    Where there are several GPUs each worker sees one of them, that of the fewest others.
+    """
 
     slots: int
     """Jobs at once."""
@@ -21,13 +25,14 @@ class LocalEngine:
     def run(
         self, jobs: Iterable[Job], place: Path, report: Callable[[JobProgress], None]
     ) -> Generator[JobResult, None, None]:
-        waiting = iter(jobs)
+        waiting, gpus = iter(jobs), visible_gpus()
+        taken: dict[Worker, str] = {}
         idle: list[Worker] = []
         busy: dict[Worker, Job] = {}
         try:
             while True:
                 while len(busy) < self.slots and (job := next(waiting, None)) is not None:
-                    worker = idle.pop() if idle else Worker(place, self.threads)
+                    worker = idle.pop() if idle else self._started(place, gpus, taken, busy)
                     busy[worker] = job if job.threads else job.model_copy(update={"threads": self.threads})
                     worker.give(busy[worker])
                 if not busy:
@@ -38,6 +43,16 @@ class LocalEngine:
                         yield result
         finally:
             close_all([*busy, *idle])
+
+    def _started(self, place: Path, gpus: Sequence[str], taken: dict[Worker, str], busy: Collection[Worker]) -> Worker:
+        """A new worker; none is idle."""
+        if len(gpus) < 2:
+            return Worker(place, self.threads)
+        used = Counter(taken[one] for one in busy)
+        gpu = min(gpus, key=lambda one: used[one])
+        worker = Worker(place, self.threads, gpu)
+        taken[worker] = gpu
+        return worker
 
     @property
     def threads(self) -> int:

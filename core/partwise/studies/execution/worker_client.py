@@ -23,8 +23,13 @@ PATIENCE = 20.0
 class Worker:
     """A process `python -m partwise.studies.execution.worker`. Once `select` finds it readable, `hear` returns."""
 
-    def __init__(self, place: Path, threads: int) -> None:
-        """Starts the process. It does its jobs in directories within `place`, each with so many threads."""
+    def __init__(self, place: Path, threads: int, gpu: str | None = None) -> None:
+        """Starts the process. It does its jobs in directories within `place`, each with so many threads.
+
+        Args:
+            gpu: the only GPU that it sees, as CUDA_VISIBLE_DEVICES names it; None: all that this process sees.
+        """
+        alone = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the worker)
         self._unread = b""
         # -P: files in the current directory must not be taken for libraries.
@@ -33,7 +38,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**os.environ, **_surroundings(threads)},
+            env={**os.environ, **_surroundings(threads), **alone},
         )
         assert self._process.stdin is not None, "a pipe was asked for"
         assert self._process.stdout is not None, "a pipe was asked for"
