@@ -32,9 +32,9 @@ def descendants(pid: int) -> list[int]:
 
 
 def kill_when_it_trains(directory: Path) -> None:
-    """Kills what a run's Slurm job has started, once there is a checkpoint, as the cluster kills what takes too much."""
+    """Kills what a run's Slurm job has started, once there is a checkpoint, as a cluster does."""
     end = time.monotonic() + 60
-    while not [*directory.glob("checkpoints/*")] and time.monotonic() < end:
+    while not [*directory.glob("checkpoint-*")] and time.monotonic() < end:
         time.sleep(0.05)
     for pid in reversed(descendants(int(read_json(directory / NOTE)["job"]))):
         with suppress(ProcessLookupError):
@@ -44,17 +44,19 @@ def kill_when_it_trains(directory: Path) -> None:
 def test_runs_come_out_as_without_slurm_and_failures_are_said(
     make_job: Callable[..., Job], in_this_process: Any, tmp_path: Path
 ) -> None:
-    jobs = [make_job(0), make_job(1), make_job(0, "raise"), make_job(0, "hang", timeout=2), make_job(0, "kill")]
+    jobs = [make_job(0), make_job(0, "hang", timeout=2), make_job(0, "kill")]
     found = execute(jobs, HERE, tmp_path / "pool")
-    calm = execute(jobs[:2], in_this_process, tmp_path / "calm")
+    calm = execute(jobs[:1], in_this_process, tmp_path / "calm")
     for identity, one in calm.items():
         assert (found[identity].state, found[identity].metric) == ("done", one.metric)
-    assert found["raise0"].state == found["hang0"].state == found["kill0"].state == "failed"
+    assert found["hang0"].state == found["kill0"].state == "failed"
+    assert "killed by signal 9" in str(found["kill0"].error)
     assert "timed out after 2 s" in str(found["hang0"].error)
     assert not [*(tmp_path / "pool").glob(f"*/{NOTE}")], "no job is left behind"
-    assert execute(jobs[:2], HERE, tmp_path / "pool") == {i: found[i] for i in calm}, "and none is done twice"
+    assert execute(jobs[:1], HERE, tmp_path / "pool") == {i: found[i] for i in calm}, "and none is done twice"
 
 
+@pytest.mark.exhaustive
 def test_a_job_that_is_killed_has_failed_and_goes_on_from_its_checkpoint(
     make_job: Callable[..., Job], in_this_process: Any, tmp_path: Path
 ) -> None:
