@@ -41,6 +41,7 @@ def kill_when_it_trains(directory: Path) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.exhaustive
 def test_runs_come_out_as_without_slurm_and_failures_are_said(
     make_job: Callable[..., Job], in_this_process: Any, tmp_path: Path
 ) -> None:
@@ -107,23 +108,28 @@ def test_a_machine_without_slurm_is_told_so(tmp_path: Path, monkeypatch: pytest.
         execute([make_job(0)], SlurmEngine(slots=1), tmp_path / "pool")
 
 
-def test_each_worker_of_a_machine_with_several_gpus_sees_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_job: Callable[..., Job]
-) -> None:
-    from partwise_engines import local
+def test_each_worker_of_a_machine_with_several_gpus_sees_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from partwise.machine import visible_gpus
+    from partwise.studies.execution import worker_client
+    from partwise_engines.local import LocalEngine
 
-    seen: list[str | None] = []
+    seen: list[str] = []
 
-    class Sees(local.Worker):
-        def __init__(self, place: Path, threads: int, gpu: str | None = None) -> None:
-            seen.append(gpu)
-            super().__init__(place, threads, gpu)
-            environment = Path(f"/proc/{self._process.pid}/environ").read_text()
-            assert f"CUDA_VISIBLE_DEVICES={gpu or '0,3'}" in environment.split("\0")
+    class Started:
+        stdin = stdout = object()
 
-    monkeypatch.setattr(local, "Worker", Sees)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
-    engine = local.LocalEngine(2)
-    monkeypatch.setattr(local, "cores", lambda: 2)
-    list(engine.run([make_job(0), make_job(1)], tmp_path, lambda progress: None))
-    assert seen == ["0", "3"]
+        def __init__(self, command: list[str], env: dict[str, str], **_: Any) -> None:
+            seen.append(env["CUDA_VISIBLE_DEVICES"])
+
+    monkeypatch.setattr(worker_client.subprocess, "Popen", Started)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0, 3")
+    assert visible_gpus() == ["0", "3"]
+    engine, taken = LocalEngine(3), dict[Any, str]()
+    busy = [engine._started(tmp_path, visible_gpus(), taken, []) for _ in range(1)]
+    busy.append(engine._started(tmp_path, visible_gpus(), taken, busy))
+    busy.append(engine._started(tmp_path, visible_gpus(), taken, busy[1:]))
+    assert seen == ["0", "3", "0"], "the GPU of the fewest that are busy"
+    busy.append(engine._started(tmp_path, ["0"], taken, []))
+    assert seen[-1] == "0, 3", "one GPU is left to what the machine says"
+    for worker in busy:
+        worker._errors.close()
