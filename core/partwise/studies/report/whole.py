@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from partwise.rendering.text import printable
-from partwise.studies.places import place_of
 from partwise.studies.analysis.findings import Contrast
 from partwise.studies.analysis.ladder_findings import LadderFinding
+from partwise.studies.places import place_of
 from partwise.studies.results import at_setting
 
 from . import prose
