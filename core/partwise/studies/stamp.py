@@ -13,6 +13,7 @@ from pathlib import Path
 
 from partwise.storage.atomic import unwritable, write_text
 
+from .places import place_of
 from .results import Results, at_setting
 
 META = "partwise-results"
@@ -77,8 +78,6 @@ def mark_outdated(directory: Path, results: Results) -> None:
     """
     _set_aside_tables(directory, results)
     if results.sizes or results.texts:
-        from .analysis.apart import place_of
-
         for setting in results.settings:
             mark_outdated(directory / place_of(at_setting(*setting).strip()), results.at(*setting))
     stamp = stamp_of(directory)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
 
 from partwise.rendering import numbers
 from partwise.rendering.page import environment, policy, styled
-from partwise.rendering.text import flat
+from partwise.rendering.text import flat, printable
+from partwise.studies.analysis.findings import Contrast, SecondaryFinding
 from partwise.studies.analysis.grid_sentences import company_of
+from partwise.studies.analysis.ladder_findings import LadderFinding
 from partwise.studies.stamp import META, runs_told
 from partwise.wording import joined
 
 from . import figures
-from .cells import Cell, contrast_cell, symbols_told
+from .cells import Cell, contrast_cell, ladder_row, symbols_told
 from .report import Report
 from .rows import SURVIVORS, SYMBOLS, EffectRow, VariantRow
 from .told import Told
@@ -34,7 +37,13 @@ def whole_html(report: WholeReport) -> str:
 
 def _page(template: str, report: Told, drawn: dict[str, Any]) -> str:
     templates = environment("partwise.studies.report")
-    templates.globals |= {"n": numbers, "joined": joined, "symbols": SYMBOLS, "survivors": SURVIVORS}
+    templates.globals |= {
+        "n": numbers,
+        "joined": joined,
+        "symbols": SYMBOLS,
+        "survivors": SURVIVORS,
+        "breakable": _breakable,
+    }
     style, script = styled("page.css"), styled("page.js")
     page = templates.get_template(template).render(
         report=report,
@@ -44,30 +53,56 @@ def _page(template: str, report: Told, drawn: dict[str, Any]) -> str:
         provenance=flat(report.results.provenance),
         stamp=(META, f"{report.results.digest}, {runs_told(report.results)}"),
         key=symbols_told(sizes=bool(report.results.sizes)),
-        **drawn,
+        **{"secondary_panels": []} | drawn,
     )
     return page + "\n"
+
+
+def _breakable(name: str) -> Markup:
+    """A name that may go on in another line after each sign that joins its words."""
+    return Markup("=<wbr>").join(name.split("="))
 
 
 def _whole_figures(report: WholeReport) -> dict[str, Any]:
     """Panels with what stands above each, and the pictures over all variants."""
     analysis, band = report.analysis, report.results.metric.smallest_effect
-    ladder = {row.title: row for row in report.ladder}
-    sizes = figures.by_size(report.ladder)
+    sizes = figures.by_size(report.ladder, analysis.contrasts)
     texts = [] if report.results.sizes else figures.by_text(report.names, analysis.contrasts, analysis.over_texts)
-    said = {c.variant: contrast_cell(c) for c in analysis.over_texts}
     last = {one.variant: one.contrasts[-1].verdict for one in analysis.ladder}
     verdicts = {v.name: last.get(v.name, "no verdict") for v in report.results.variants}
     return {
-        "size_panels": figures.multiples(sizes, band),
-        "size_heads": [_Head.of(one.name, ladder[one.name].verdict) for one in sizes],
+        "size_panels": _panels(sizes, [*analysis.ladder], analysis.over_texts, band),
         "size_beyond": figures.beyond(sizes, band),
         "bars": figures.speed_up_bars(report.ladder),
         "compute": figures.against_compute(report.results, analysis.curves, verdicts),
-        "text_panels": figures.multiples(texts, band),
-        "text_heads": [_Head.of(one.name, said.get(one.name)) for one in texts],
+        "text_panels": _panels(texts, [], analysis.over_texts, band),
         "text_beyond": figures.beyond(texts, band),
+        "secondary_panels": [_secondary_panels(report, one) for one in analysis.secondary],
     }
+
+
+def _secondary_panels(report: WholeReport, found: SecondaryFinding) -> list[tuple[_Head, Markup]]:
+    """The same panels as of the primary metric."""
+    rows = report.in_order(found.ladder)
+    sizes = figures.by_size(rows, found.contrasts)
+    drawn = sizes if report.results.sizes else figures.by_text(report.names, found.contrasts, found.over_texts)
+    named = [replace(one, name=f"{one.name}, {found.name}") for one in drawn]
+    panels = _panels(drawn, found.ladder, found.over_texts, None)
+    again = figures.multiples(named, found.metric.smallest_effect)
+    return [(head, drawing) for (head, _), drawing in zip(panels, again, strict=True)]
+
+
+def _panels(
+    drawn: Sequence[figures.Multiple],
+    ladder: Sequence[LadderFinding],
+    over: Sequence[Contrast],
+    band: float | None,
+) -> list[tuple[_Head, Markup]]:
+    """Each drawing with what stands above it: over the sizes, or over all texts where there are none."""
+    rows = {row.title: row.verdict for row in map(ladder_row, ladder)}
+    said = rows or {printable(c.variant): contrast_cell(c) for c in over}
+    heads = [_Head.of(one.name, said.get(one.name)) for one in drawn]
+    return [*zip(heads, figures.multiples(drawn, band), strict=True)]
 
 
 @dataclass(frozen=True)

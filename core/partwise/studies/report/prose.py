@@ -99,7 +99,7 @@ def headline(contrasts: Sequence[Contrast]) -> str:
 
 
 def ladder_summary(ladder: Sequence[LadderFinding]) -> str:
-    """`Of 29, 3 are better and hold at every size, 2 fade and 24 are inconclusive.`; empty where all can be named."""
+    """`Of 29 comparisons over the sizes, 2 fade and 27 are inconclusive.`; empty where all can be named."""
     if len(ladder) <= MOST_NAMED:
         return ""
     counts = Counter[tuple[str, str | None]](
@@ -107,7 +107,7 @@ def ladder_summary(ladder: Sequence[LadderFinding]) -> str:
     )
     told = [f"{counts[key]} {singular if counts[key] == 1 else plural}"
             for key, (singular, plural) in _OVER_SIZES.items() if counts[key]]  # fmt: skip
-    return f"Of {len(ladder)}, {joined(told)}."
+    return f"Of {len(ladder)} comparisons over the sizes, {joined(told)}."
 
 
 _OVER_SIZES: dict[tuple[str, str | None], tuple[str, str]] = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from partwise.rendering.text import printable
-from partwise.studies.analysis.apart import place_of
 from partwise.studies.analysis.findings import Contrast
+from partwise.studies.analysis.ladder_findings import LadderFinding
+from partwise.studies.places import place_of
 from partwise.studies.results import at_setting
 
 from . import prose
@@ -34,7 +36,11 @@ class WholeReport(Told):
     @cached_property
     def ladder(self) -> list[LadderRow]:
         """By text, then from the best difference at the largest size to the worst."""
-        rows = [ladder_row(one) for one in self.analysis.ladder]
+        return self.in_order(self.analysis.ladder)
+
+    def in_order(self, ladder: Sequence[LadderFinding]) -> list[LadderRow]:
+        """Rows of the primary metric, or of another."""
+        rows = [ladder_row(one) for one in ladder]
         texts = list(dict.fromkeys(row.finding.text for row in rows))
         sign = 1 if self.results.metric.goal == "min" else -1
 

@@ -207,7 +207,8 @@ def test_many_variants_are_counted_and_told_in_the_table(monkeypatch: pytest.Mon
     monkeypatch.setattr(prose, "MOST_NAMED", 3)
     results, analysis = analysed("sizes")
     assert WholeReport(results, analysis).summary == (
-        "Of 5, 1 is better, which holds at every size, 1 grows, 1 fades, 1 reverses and 1 is inconclusive."
+        "Of 5 comparisons over the sizes, 1 is better, which holds at every size, 1 grows, 1 fades, 1 reverses and "
+        "1 is inconclusive."
     )
 
 

@@ -5,18 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from partwise.rendering.svg import Point
+from partwise.studies.analysis.findings import Contrast
 from partwise.studies.analysis.ladder_findings import LadderFinding
 from partwise.studies.report.cells import LadderRow
 
 from .multiples import Multiple, Place
 
 
-def by_size(rows: Sequence[LadderRow]) -> list[Multiple]:
-    """One for each row of the ladder's table; none where no size has a figure."""
-    return [_multiple(row) for row in rows if any(c.difference is not None for c in row.finding.contrasts)]
+def by_size(rows: Sequence[LadderRow], contrasts: Sequence[Contrast]) -> list[Multiple]:
+    """One for each row of the ladder's table; none where no size has a figure.
+
+    Args:
+        contrasts: of every setting, which stand behind what is said over all texts.
+    """
+    shown = [row for row in rows if any(c.difference is not None for c in row.finding.contrasts)]
+    return [_multiple(row, [c for c in contrasts if c.variant == row.finding.variant]) for row in shown]
 
 
-def _multiple(row: LadderRow) -> Multiple:
+def _multiple(row: LadderRow, contrasts: Sequence[Contrast]) -> Multiple:
     found = row.finding
     along = _along(found)
     places = tuple(
@@ -25,7 +32,20 @@ def _multiple(row: LadderRow) -> Multiple:
     said = "; ".join(cell.tip for cell in row.cells)
     slope = f" With ten times the compute: {row.slope.difference} {row.slope.interval}." if found.slope else ""
     words = f"{row.verdict.verdict}. {said}.{slope}"
-    return Multiple(row.title, words, places, _trend(found, along), found.steep)
+    behind = _behind(found, along, contrasts) if found.contrasts[0].unit == "text" else ()
+    return Multiple(row.title, words, places, _trend(found, along), found.steep, behind=behind)
+
+
+def _behind(
+    found: LadderFinding, along: Sequence[float], contrasts: Sequence[Contrast]
+) -> tuple[tuple[Point, ...], ...]:
+    """A line for each text, through the sizes that have a figure."""
+    places = dict(zip((c.size for c in found.contrasts), along, strict=True))
+    texts = dict.fromkeys(c.text for c in contrasts)
+    return tuple(
+        tuple((places[c.size], c.difference) for c in contrasts if c.text == text and c.difference is not None)
+        for text in texts
+    )
 
 
 def _along(found: LadderFinding) -> list[float]:

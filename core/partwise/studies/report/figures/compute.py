@@ -94,7 +94,7 @@ def _by_verdict(verdict: str) -> Style:
 def _keys(results: Results, styles: Mapping[str, Style], verdicts: Sequence[str]) -> list[tuple[str, Style]]:
     if len(styles) <= MOST_TOGETHER:
         return [*styles.items()]
-    told = {"better": "better at the largest size", "worse": "worse"}
+    told = {"better": "better at the largest size", "worse": "worse at the largest size"}
     others = [one for one in dict.fromkeys(verdicts) if one not in told]
     keys = [(words, _by_verdict(one)) for one, words in told.items() if one in verdicts]
     return [(results.baseline, styles[results.baseline]), *keys, *((one, _by_verdict(one)) for one in others)]

@@ -14,8 +14,8 @@ from partwise.rendering.axes import Scale, reach_of, scale, tick_labels, ticks
 from partwise.rendering.svg import Drawing, Point, shortened, width_of
 from partwise.studies.analysis.findings import Contrast
 
-WIDTH, HEIGHT = 220.0, 132.0
-LEFT, RIGHT, TOP, BOTTOM = 50.0, 12.0, 8.0, 108.0
+WIDTH, HEIGHT = 186.0, 128.0
+LEFT, RIGHT, TOP, BOTTOM = 48.0, 8.0, 8.0, 104.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Multiple:
     """Whether the trend is more than chance; if not, it is dashed."""
     overall: Contrast | None = None
     """Over all places, as a line across with its interval."""
+    behind: tuple[tuple[Point, ...], ...] = ()
+    """Thin lines: what single texts say."""
 
 
 def multiples(drawn: Sequence[Multiple], band: float | None) -> list[Markup]:
@@ -88,6 +90,10 @@ def _panel(one: Multiple, upward: Scale, across: Scale, band: float | None) -> M
     _labels(drawing, one.places, across)
     if one.overall is not None:
         _overall(drawing, one.overall, upward)
+    for thin in one.behind:
+        within = [(across(x), upward(y)) for x, y in thin if upward.holds(y)]
+        if len(within) > 1:
+            drawing.polyline(within, "behind")
     if one.trend is not None and all(upward.holds(y) for _, y in one.trend):
         line = [(across(x), upward(y)) for x, y in one.trend]
         drawing.polyline(line, "thin s-base", "" if one.found else "4 4")
