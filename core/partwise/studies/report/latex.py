@@ -29,6 +29,8 @@ _ACCENTS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c"
 _GREEK = re.compile(r"GREEK SMALL LETTER (ALPHA|BETA|GAMMA|DELTA|EPSILON|ZETA|ETA|THETA|IOTA|KAPPA|LAMDA|MU|NU|XI|PI|"
                     r"RHO|SIGMA|TAU|UPSILON|PHI|CHI|PSI|OMEGA)$")  # fmt: skip
 
+MOST_ROWS = 20
+"""Of a table in a column, where a name may take two lines."""
 MOST_COLUMNS = 4
 """Of figures in a table of a ladder, beside the names."""
 LONGEST = 14
@@ -104,17 +106,17 @@ def _ladder_tables(report: WholeReport, label: str, about: str, notes: list[str]
     """Verdict, slope and speed-up; then the differences at every size, a few to a table."""
     title, last = escaped(report.title), escaped(report.results.sizes[-1])
     rows = [[_title(row.title), row.verdict.verdict, _under(row.speed_up)] for row in report.ladder]
-    lines = _table(about, label, "lr", ["Variant", "Verdict", f"Speed-up at {last}"], rows, notes)
+    lines = _tables(about, label, "lr", ["Variant", "Verdict", f"Speed-up at {last}"], rows, notes)
     rows = [[_title(row.title), _math(row.slope.difference), _math(row.slope.interval)] for row in report.ladder]
     said = f"{title}: what each difference gains with ten times the training FLOPs."
-    lines += _table(said, f"{label}-slopes", "rr", ["Variant", "Slope", _level(report)], rows, [])
+    lines += _tables(said, f"{label}-slopes", "rr", ["Variant", "Slope", _level(report)], rows, [])
     for start in range(0, len(report.results.sizes), MOST_COLUMNS):
         part = slice(start, start + MOST_COLUMNS)
         sizes = [escaped(f"At {size}") for size in report.results.sizes[part]]
         rows = [[_title(row.title), *map(_marked, row.cells[part])] for row in report.ladder]
         said = f"{title}: differences at each size."
         more = f"-sizes{start or ''}"
-        lines += _table(said, f"{label}{more}", "r" * len(sizes), ["Variant", *sizes], rows, [_KEY])
+        lines += _tables(said, f"{label}{more}", "r" * len(sizes), ["Variant", *sizes], rows, [_KEY])
     return lines
 
 
@@ -127,9 +129,9 @@ def _matrix_tables(of: Matrix, about: str, label: str, notes: list[str]) -> list
         part = slice(start, start + MOST_COLUMNS)
         width = rf"p{{{0.64 / len(heads[part]):.2f}\linewidth}}"
         rows = [[_title(name), *map(_marked, cells[part])] for name, cells in of.rows]
-        shown = [rf"{{\raggedright {head}\par}}" for head in heads[part]]
+        shown = [rf"\raggedright {head}" for head in heads[part]]
         more = f"{label}{start or ''}"
-        lines += _table(about, more, width * len(shown), ["Variant", *shown], rows, [*notes, _KEY])
+        lines += _tables(about, more, width * len(shown), ["Variant", *shown], rows, [*notes, _KEY])
     return lines
 
 
@@ -169,6 +171,19 @@ def _label(report: Told) -> str:
     return "".join(c if c.isascii() and c.isalnum() else "-" for c in name).strip("-") or "study"
 
 
+def _tables(
+    caption: str, label: str, columns: str, head: list[str], rows: list[list[str]], notes: list[str]
+) -> list[str]:
+    """As many of `table` as fit a page each; the notes stand under the last."""
+    starts = range(0, max(len(rows), 1), MOST_ROWS)
+    lines = list[str]()
+    for start in starts:
+        last = start + MOST_ROWS >= len(rows)
+        said, name = (f"{caption} (continued)", f"{label}-{start}") if start else (caption, label)
+        lines += _table(said, name, columns, head, rows[start : start + MOST_ROWS], notes if last else [])
+    return lines
+
+
 def _across(lines: list[str]) -> list[str]:
     """A table as wide as a page's text; in a paper of two columns it lies across both."""
     return [line.replace("{table}", "{table*}") if line in (_BEGIN, _END) else line for line in lines]
@@ -195,7 +210,7 @@ def _table(
         rf"  \label{{tab:{label}}}",
         rf"  \begin{{tabular}}{{@{{}}{first}{columns}@{{}}}}",
         r"    \toprule",
-        f"    {' & '.join(head)} \\\\",
+        f"    {' & '.join(head)} \\tabularnewline",
         r"    \midrule",
         *(f"    {' & '.join(row)} \\\\" for row in rows),
         r"    \bottomrule",

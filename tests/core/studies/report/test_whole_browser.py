@@ -113,3 +113,14 @@ def test_the_keyboard_reaches_tables_links_and_what_is_folded(browser: Browser, 
         "return [...document.querySelectorAll('#main tbody tr')].map((row) => Number(row.cells[7].dataset.sort))"
     )
     assert shown == sorted(shown)
+
+
+@pytest.mark.exhaustive
+def test_thirty_variants_fit_a_telephone_and_three_pages(browser: Browser, tmp_path: Path) -> None:
+    """At four sizes on three texts, by three metrics; their analysis alone takes half a minute."""
+    page = tmp_path / "report.html"
+    page.write_text(files("thirty")["report.html"], encoding="utf-8")
+    test_it_prints_on_three_pages_at_most("thirty", browser, {"thirty": page})
+    test_the_page_is_never_wider_than_its_window("thirty", 360, browser, {"thirty": page})
+    test_texts_of_figures_are_whole_and_apart("thirty", browser, {"thirty": page})
+    assert page.stat().st_size < 700_000
