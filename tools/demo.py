@@ -32,7 +32,13 @@ def main() -> None:
     _show("One word changes: learned positions become rotary ones.", "diff", "gpt", "gpt", "--set", CHANGE)
     _show("And it learns again.", "train", "gpt", "--set", CHANGE, "--out", str(RUNS / "rope"))
     _compare({"learned": RUNS / "learned", "rope": RUNS / "rope"})
-    _show("Which is better? A study answers: tiny GPTs, five seeds each.", "ablate", "demo", "--out", str(STUDY))
+    _show(
+        "Which parts does it take? A study answers, with five seeds each: here, what looking something up takes.",
+        "ablate",
+        "demo",
+        "--out",
+        str(STUDY),
+    )
     print(f"\nOpen it in a browser: {(STUDY / 'report.html').resolve().as_uri()}")
 
 

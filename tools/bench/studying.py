@@ -1,4 +1,4 @@
-"""The study row: the shipped positions study, cut short, in two slots and one run at a time."""
+"""The study row: the shipped study of attention's ladder, cut short, in two slots and one run at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEPS = 750
 def slots() -> Measure:
     """Runs per second, from the start of the first worker to the end of the last: with two slots that have half of
     the cores each; and one after the other, each with all of the cores."""
-    jobs = [_shortened(job) for job in make_plan(load_study("positions"), 1).jobs()]
+    jobs = [_shortened(job) for job in make_plan(load_study("attention-ladder"), 1).jobs()]
     return one_by_one(lambda: (_rate(jobs, 2), _rate(jobs, 1)))
 
 
