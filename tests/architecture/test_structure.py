@@ -188,9 +188,8 @@ def test_what_is_imported_is_a_declared_dependency(path: Path) -> None:
     declared = {re.split(r"[<>=!~\[ ]", line)[0].replace("-", "_") for line in PROJECT["project"]["dependencies"]}
     # Imported by what needs them, which says so where they are missing.
     optional = {
-        "dask", "distributed", "gigatoken", "huggingface_hub", "lm_eval", "mlflow", "pyarrow", "pytest", "tensorboard",
-        "tokenizers",
-        "trackio", "wandb", "zstandard",
+        "dask", "distributed", "gigatoken", "huggingface_hub", "lm_eval", "mlflow", "pyarrow", "pytest", "submitit",
+        "tensorboard", "tokenizers", "trackio", "wandb", "zstandard",
     }  # fmt: skip
     brought_along = {"annotated_types", "pydantic_core"}  # by pydantic, whose interface they are
     own = {package.name for package in PACKAGES}

@@ -66,7 +66,7 @@ def test_check_as_json_gives_each_problem_with_its_place(call, recipe) -> None:
     result = call("check", "--json", recipe("a"), recipe("b", width=-1))
     assert result.exit_code == 2
     fine, wrong = json.loads(result.stdout)
-    assert fine == {"file": "a.json", "ok": True, "text": None, "problems": []}
+    assert fine == {"file": "a.json", "ok": True, "text": None, "problems": [], "epochs": None}
     (problem,) = wrong["problems"]
     assert (problem["source"], problem["path"]) == ("b.json", ["model", "width"])
     line = Path("b.json").read_text().splitlines()[problem["line"] - 1]
