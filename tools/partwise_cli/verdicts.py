@@ -57,10 +57,8 @@ def secondary(analysis: Analysis) -> dict[str, Any]:
 
 
 def show_reports(files: Sequence[Path]) -> None:
-    """Where the pages are; of a study with several settings, one for each."""
-    for file in files:
-        if file.suffix == ".html":
-            write(f"report: {file}")
+    """Where the page is; of a study with several settings, the one of all of them, which leads to the others."""
+    write(f"report: {next(file for file in files if file.suffix == '.html')}")
 
 
 def notes(analysis: Analysis) -> list[str]:
