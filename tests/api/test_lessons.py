@@ -82,10 +82,10 @@ def test_a_lesson_that_trains_for_long_works_with_a_short_training_too(page: Pat
 def test_capitals_come_before_people_as_the_second_lesson_says(place: Path) -> None:
     import partwise
 
-    half = partwise.change("lessons/word-vectors-kinship", {"trainer.steps": 300})
-    found = partwise.judge(partwise.train(half, say=None), say=None)
-    assert found["analogies.accuracy_capitals"].figure.value == 1
-    assert found["analogies.accuracy_kin-and-royalty"].figure.value < 0.5
+    third = partwise.change("lessons/word-vectors-kinship", {"trainer.steps": 200})
+    found = partwise.judge(partwise.train(third, say=None), say=None)
+    assert found["analogies.accuracy_capitals"].figure.value > 0.95
+    assert found["analogies.accuracy_kin-and-royalty"].figure.value < 0.7
 
 
 ROWS = [
