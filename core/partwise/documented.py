@@ -11,6 +11,7 @@ import inspect
 import linecache
 from collections.abc import Iterator, Mapping
 from functools import cache
+from inspect import get_annotations
 from typing import Any
 
 from pydantic import BaseModel, GetJsonSchemaHandler
@@ -36,7 +37,9 @@ def field_docs(model: type[BaseModel]) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for ancestor in reversed(model.__mro__):
         if issubclass(ancestor, BaseModel) and ancestor is not BaseModel:
-            found |= _classes_in(_file_of(ancestor)).get(ancestor.__qualname__, {})
+            own = _classes_in(_file_of(ancestor)).get(ancestor.__qualname__, {})
+            # A field that is declared anew means something else, and what its forebear said no longer holds.
+            found = {name: text for name, text in found.items() if name not in get_annotations(ancestor)} | dict(own)
     fields = model.model_fields
     return {name: fields[name].description or found.get(name, "") for name in fields}
 

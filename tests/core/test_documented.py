@@ -42,6 +42,7 @@ class _Heir(_ByUs):
     """How deep."""
     width: int = 4
     """How wide the heir is."""
+    named: int = 2
 
 
 def test_descriptions_are_those_of_pydantic() -> None:
@@ -57,6 +58,7 @@ def test_an_heir_has_its_own_words_and_those_that_it_inherits() -> None:
     assert field_docs(_Heir)["width"] == "How wide the heir is."
     assert field_docs(_Heir)["text"] == "Single quotes do as well."
     assert field_docs(_Heir)["depth"] == "How deep."
+    assert field_docs(_Heir)["named"] == "", "declared anew, without a word"
 
 
 def test_a_class_within_a_function_has_its_words() -> None:

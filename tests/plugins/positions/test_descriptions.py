@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from partwise.documented import field_docs
 from partwise_positions.frequencies import frequencies
 from partwise_positions.parts import Rope, Sinusoidal
 
@@ -14,7 +15,7 @@ from partwise_positions.parts import Rope, Sinusoidal
 @pytest.mark.parametrize("part", [Rope, Sinusoidal])
 @pytest.mark.parametrize(("width", "base"), [(8, 10_000.0), (64, 500.0)])
 def test_the_base_is_described_as_what_it_is(part: type, width: int, base: float) -> None:
-    told = " ".join((part.model_fields["base"].description or "").split())
+    told = " ".join(field_docs(part)["base"].split())
     assert "Pair i of n" in told
     assert "base^(-i/n)" in told
     assert "from 2 pi towards 2 pi base" in told
