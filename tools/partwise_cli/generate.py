@@ -60,8 +60,8 @@ if TYPE_CHECKING:
     "--compile/--no-compile",
     "compiled",
     default=None,
-    help="Compile the decode step: half a minute first, then each token in about half the time. By default only where "
-    "that pays, from 50,000 tokens on.",
+    help="Compile the decode step: half a minute first, then a small model writes about 1.6 times as fast. By default "
+    "only where that pays, from 50,000 tokens on.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per prompt, once it is answered.")
 @click.option(
