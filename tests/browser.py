@@ -20,6 +20,19 @@ LEGIBLE = 4.5
 """Contrast that WCAG 2 (level AA) asks of text."""
 
 # WCAG's relative luminance and contrast, for what the page has computed: every text against what lies behind it.
+CLASHES = """
+const clashes = [];
+for (const svg of document.querySelectorAll("svg")) {
+  const boxes = [...svg.querySelectorAll("text")].filter((one) => one.textContent)
+    .map((one) => [one.textContent, one.getBBox()]);
+  boxes.forEach(([name, a], i) => boxes.slice(i + 1).forEach(([other, b]) => {
+    const across = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x);
+    const down = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y);
+    if (across > 1 && down > 3) clashes.push([name, other]);
+  }));
+}
+return clashes;
+"""
 CONTRASTS = """
 const parse = (text) => text.match(/[\\d.]+/g).map(Number);
 const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
@@ -102,6 +115,11 @@ class Browser:
     def illegible(self) -> list[tuple[float, str]]:
         """Texts on the page with too little contrast, from 1 to 21: how much, and how the text begins."""
         return [(ratio, text) for ratio, text in self.script(CONTRASTS) if ratio < LEGIBLE]
+
+    def clashes(self) -> list[tuple[str, str]]:
+        """Texts of the page's figures that lie on each other."""
+        found: list[tuple[str, str]] = self.script(CLASHES)
+        return found
 
     def overflow(self, width: int) -> int:
         """Pixels by which the page is wider than a window of that width."""

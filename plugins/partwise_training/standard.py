@@ -10,7 +10,6 @@ telemetry.py    how fast training goes
 divergence.py   where a loss that is no longer finite came from
 memory.py       how many rows would fit when memory runs out
 interrupt.py    Ctrl-C and SIGTERM
-threads.py      how many compute
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ import torch
 from torch import nn
 
 from partwise import WorkError
+from partwise.machine import cpu_threads
 from partwise.metric_names import EPOCHS, VALID_ACCURACY, VALID_BITS_PER_BYTE, VALID_LOSS, VALID_PERPLEXITY
 from partwise.training import Processes, Progress, Schedule, Training, current_processes, evaluate
 
@@ -34,7 +34,6 @@ from .interrupt import postponed_interrupt
 from .parallel import Parallel, held
 from .precision import Precision
 from .telemetry import Speed
-from .threads import computing
 from .updates import Update, Updates, own_random_state
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ class StandardTrainer:
         speed = Speed(
             place, training.flops_per_token, training.device, settings.precision, processes.count, training.decoration
         )
-        with computing(settings.threads):
+        with cpu_threads(settings.threads):
             _Loop(settings, training, model, updates, speed, processes).run(done)
 
 

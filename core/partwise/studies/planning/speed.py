@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from partwise.machine import cpu_threads
 from partwise.recipe import LoadedRecipe
 
 if TYPE_CHECKING:
@@ -38,22 +40,13 @@ class Speed:
 
 def time_steps(loaded: LoadedRecipe, threads: int, steps: int = STEPS) -> Speed | None:
     """How fast a recipe trains here; None if it ended too soon to tell. The trained model is thrown away."""
-    import torch
-
     from partwise import workflow
 
     trainer = loaded.recipe.trainer.with_evaluations_every(EVERY)
     timed = replace(loaded, recipe=loaded.recipe.model_copy(update={"trainer": trainer}))
     clock = _Clock(steps)
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with tempfile.TemporaryDirectory() as place:
-            workflow.train(timed, Path(place) / "run", report=clock.report)
-    except _EnoughError:
-        pass
-    finally:
-        torch.set_num_threads(before)
+    with suppress(_EnoughError), cpu_threads(threads), tempfile.TemporaryDirectory() as place:
+        workflow.train(timed, Path(place) / "run", report=clock.report)
     return clock.speed()
 
 

@@ -243,22 +243,7 @@ def test_no_text_of_a_figure_is_cut_off(study: str, browser: Browser, pages: dic
 @STUDIES
 def test_no_two_texts_of_a_figure_lie_on_each_other(study: str, browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages[study])
-    assert (
-        browser.script(
-            """const clashes = [];
-            for (const svg of document.querySelectorAll("svg")) {
-              const boxes = [...svg.querySelectorAll("text")].filter((one) => one.textContent)
-                .map((one) => [one.textContent, one.getBBox()]);
-              boxes.forEach(([name, a], i) => boxes.slice(i + 1).forEach(([other, b]) => {
-                const across = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x);
-                const down = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y);
-                if (across > 1 && down > 3) clashes.push([name, other]);
-              }));
-            }
-            return clashes;"""
-        )
-        == []
-    )
+    assert browser.clashes() == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
