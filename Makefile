@@ -1,4 +1,4 @@
-# make demo   sets everything up and shows partwise at work (about six minutes on two cores)
+# make demo   sets everything up and shows partwise at work (some ten minutes on two cores)
 # make test   sets everything up and runs the tests, but for those marked `exhaustive` (up to twenty minutes on two cores)
 # make check  what must pass before a commit: formatting, types, import rules, tests
 # make verify-all   what `make test` leaves out: the tests marked `exhaustive` (every example of every part at every
