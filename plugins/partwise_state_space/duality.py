@@ -101,12 +101,13 @@ class _Pieces:
 
     def written(self) -> tuple[Tensor, Tensor]:
         """What each piece leaves of the state before it, and what it adds: [B, n, G, N, R, P] both."""
-        decays = torch.exp(self.sums[:, :, :, -1:] - self.sums)
+        exponents = self.sums[:, :, :, -1:] - self.sums
         kept = torch.exp(self.sums[:, :, :, -1])
         if self.segments is not None:
-            decays = torch.where(self.segments == self.segments[:, :, :, -1:], decays, 0)
+            # Before the exponential is taken: between documents they are large, and infinity would reach the gradient.
+            exponents = torch.where(self.segments == self.segments[:, :, :, -1:], exponents, -torch.inf)
             kept = torch.where(self.segments[:, :, :, -1] == 0, kept, 0)
-        values = (self.x * decays.unsqueeze(-1)).to(self.x.dtype).flatten(4)
+        values = (self.x * exponents.exp().unsqueeze(-1)).to(self.x.dtype).flatten(4)
         added = torch.matmul(self.write.transpose(3, 4), values).unflatten(4, self.x.shape[4:])
         return kept[:, :, :, None, :, None].expand_as(added), added
 

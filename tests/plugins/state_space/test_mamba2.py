@@ -127,3 +127,20 @@ def test_the_memory_is_kept_in_float32_even_in_half_precision() -> None:
 def test_what_does_not_fit_is_refused(knobs: dict[str, float], site: LayerSite, message: str) -> None:
     with pytest.raises(PartError, match=message):
         Mamba2(**knobs).assemble(site)
+
+
+def test_documents_that_fade_fast_have_finite_gradients() -> None:
+    """What a document forgets before its end grows beyond all numbers if it is seen from the one behind it."""
+    torch.manual_seed(0)
+    rates = (-20 * torch.rand(1, 64, 1, 2)).requires_grad_()
+    begins = (torch.arange(64) == 60)[None]
+    x, write, read = torch.randn(1, 64, 1, 2, 4), torch.randn(1, 64, 1, 3), torch.randn(1, 64, 1, 3)
+    y, last = duality.state_space_dual(duality.Heads(x, rates, write, read, begins), None)
+    (gradient,) = torch.autograd.grad(y.sum() + last.sum(), rates)
+    alone = duality.Heads(x[:, 60:], rates[:, 60:], write[:, 60:], read[:, 60:], None)
+    expected, its_last = duality.state_space_dual(alone, None)
+    (of_it,) = torch.autograd.grad(expected.sum() + its_last.sum(), rates)
+    torch.testing.assert_close(y[:, 60:], expected)
+    torch.testing.assert_close(last, its_last)
+    assert gradient.isfinite().all()
+    torch.testing.assert_close(gradient[:, 60:], of_it[:, 60:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -160,38 +161,47 @@ def it_computes_in_mixed_precision(part: Part, site: Any) -> None:
 
 def alike_under_autocast(module: nn.Module, call: Probe) -> None:
     """A module's output and gradients under autocast are about those that it has without."""
-    torch.manual_seed(drawn(1))
-    exact, expected = call(module), dict[str, Tensor]()
-    weights = numbers(*exact.shape, seed=3)
-    if exact.requires_grad:
-        (exact * weights).sum().backward()
-        expected = {name: one.grad for name, one in module.named_parameters() if one.grad is not None}
-    module.zero_grad()
-    torch.manual_seed(drawn(1))
+    exact, expected = _learned(module, call)
     with torch.autocast("cpu", torch.bfloat16):
-        output = call(module)
+        output, reached = _learned(module, call)
     require(output.isfinite().all(), "the output under autocast is not finite")
-    if output.requires_grad:
-        (output.float() * weights).sum().backward()
     # Not number by number: a norm makes the rounding of a tiny vector as large as the vector.
-    off = float((output.float() - exact).detach().norm() / exact.detach().norm().clamp_min(1e-6))
+    off = float((output - exact).norm() / exact.norm().clamp_min(1e-6))
     require(off < 0.15, f"under autocast and without, outputs differ by {off:.0%} of their size")
-    _reached_alike(module, expected)
-
-
-def _reached_alike(module: nn.Module, expected: dict[str, Tensor]) -> None:
-    """Under autocast each parameter was given about the `expected` gradient: not none, nor another."""
     largest = max((float(one.norm()) for one in expected.values()), default=0.0)
-    for name, parameter in module.named_parameters():
-        if name in expected:
-            gradient = parameter.grad
-            if gradient is None:
-                violated(f"under autocast no gradient reaches {name}")
-            require(gradient.isfinite().all(), f"under autocast the gradient of {name} is not finite")
-            size = float(expected[name].norm())
-            if size > 0.05 * largest:  # one that is zero but for rounding may be anything
-                off = float((gradient - expected[name]).norm()) / size
-                require(off < 0.5, f"under autocast the gradient of {name} is another: it is off by {off:.0%}")
+    for name, gradient in expected.items():
+        if name not in reached:
+            violated(f"under autocast no gradient reaches {name}")
+        require(reached[name].isfinite().all(), f"under autocast the gradient of {name} is not finite")
+        if gradient.norm() > 0.05 * largest:  # one that is zero but for rounding may be anything
+            off = _apart(reached[name], gradient)
+            if off >= 0.5 and off >= 10 * _apart(_learned(_rounded(module), call)[1][name], gradient):
+                violated(f"under autocast the gradient of {name} is another: it is off by {off:.0%}")
+
+
+def _learned(module: nn.Module, call: Probe) -> tuple[Tensor, dict[str, Tensor]]:
+    """The output, and the gradient of each parameter that one reaches."""
+    torch.manual_seed(drawn(1))
+    module.zero_grad()
+    output = call(module)
+    if output.requires_grad:
+        (output.float() * numbers(*output.shape, seed=3)).sum().backward()
+    found = {name: one.grad.clone() for name, one in module.named_parameters() if one.grad is not None}
+    return output.detach().float(), found
+
+
+def _apart(one: Tensor, other: Tensor) -> float:
+    return float((one - other).norm() / other.norm())
+
+
+def _rounded(module: nn.Module) -> nn.Module:
+    """The module with weights as exact as bfloat16's: where these alone lead to other gradients, as where a tiny vector
+    is divided by its length, autocast may do so ten times as much: it rounds at every step."""
+    rounded = deepcopy(module)
+    with torch.no_grad():
+        for parameter in rounded.parameters():
+            parameter.copy_(parameter.bfloat16())
+    return rounded
 
 
 @check(MODULE)
