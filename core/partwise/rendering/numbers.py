@@ -51,6 +51,11 @@ def interval(low: float | None, high: float | None, places: int) -> str:
     return NONE if low is None or high is None else f"[{signed(low, places)}, {signed(high, places)}]"
 
 
+def factor(value: float) -> str:
+    """How many times: `1.40`, `2.45`, `1,210`."""
+    return f"{value:#.3g}".rstrip(".") if value < 1000 else f"{value:,.0f}"
+
+
 def p_value(p: float | None) -> str:
     """Two digits, `<0.001` below that, never a plain 0 or 1."""
     if p is None:
@@ -108,6 +113,6 @@ def percent_off(value: float | None, reference: float | None) -> str:
 
 
 __all__ = [
-    "MINUS", "NONE", "decimals", "duration", "exact", "fixed", "interval", "p_value", "percent_off", "short",
+    "MINUS", "NONE", "decimals", "duration", "exact", "factor", "fixed", "interval", "p_value", "percent_off", "short",
     "signed", "with_spread",
 ]  # fmt: skip

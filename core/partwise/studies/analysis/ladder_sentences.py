@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from partwise.rendering.numbers import factor
 from partwise.studies.results import Metric, Results
 from partwise.wording import joined, many
 
@@ -111,18 +112,14 @@ def _speed_up(found: LadderFinding, metric: Metric) -> str:
     if s is None:
         return ""
     level = f"{100 * (1 - found.contrasts[-1].alpha):.4g} % CI"
-    low = f"less than {_times(s.least)}" if s.low is None else _times(s.low)
-    high = f"more than {_times(s.most)}" if s.high is None else _times(s.high)
+    low = f"less than {factor(s.least)}" if s.low is None else factor(s.low)
+    high = f"more than {factor(s.most)}" if s.high is None else factor(s.high)
     told = f"its effective speed-up at {s.size} is"
     if s.beyond == "more":
-        return f"{told} more than {_times(s.most)} ({level} {low} or more)"
+        return f"{told} more than {factor(s.most)} ({level} {low} or more)"
     if s.factor is None:
-        return f"{told} less than {_times(s.least)} ({level} {high} or less)"
-    return f"{told} {_times(s.factor)} ({level} {low} to {high})"
-
-
-def _times(factor: float) -> str:
-    return f"{factor:.3g}" if factor < 1000 else f"{factor:,.0f}"
+        return f"{told} less than {factor(s.least)} ({level} {high} or less)"
+    return f"{told} {factor(s.factor)} ({level} {low} to {high})"
 
 
 __all__ = ["ladder_clause", "ladder_headline"]

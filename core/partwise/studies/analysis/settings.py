@@ -106,16 +106,16 @@ def _ladder(results: Results, ladder: Sequence[LadderFinding]) -> Iterator[Note]
 
 
 def _of_settings(settings: Sequence[Setting]) -> Iterator[Note]:
-    """What every setting says once; what some say, with their names before it."""
-    places: dict[tuple[str, str], list[str]] = {}
-    notes: dict[tuple[str, str], Note] = {}
+    """What every setting says, once; then what some say, kind by kind, with their names before it."""
+    places: dict[Note, list[str]] = {}
     for one in settings:
         for note in one.analysis.notes:
-            places.setdefault((note.kind, note.text), []).append(one.name)
-            notes[note.kind, note.text] = note
-    for key, note in notes.items():
-        at = places[key]
-        yield note if len(at) == len(settings) else Note(note.kind, f"At {joined(at)}: {note.text}")
+            places.setdefault(note, []).append(one.name)
+    kinds = list(dict.fromkeys(note.kind for note in places))
+    some = [note for note in places if len(places[note]) < len(settings)]
+    yield from (note for note in places if note not in some)
+    for note in sorted(some, key=lambda note: kinds.index(note.kind)):
+        yield Note(note.kind, f"At {joined(places[note])}: {note.text}")
 
 
 __all__ = ["setting_notes", "settings_verdicts"]

@@ -119,17 +119,12 @@ def _slope(found: LadderFinding) -> Cell:
 def _speed_up(s: SpeedUp | None) -> Cell:
     if s is None:
         return Cell("", "", "", numbers.NONE)
-    low = f"<{times(s.least)}" if s.low is None else times(s.low)
-    high = f">{times(s.most)}" if s.high is None else times(s.high)
-    factor = f">{times(s.most)}" if s.beyond == "more" else f"<{times(s.least)}"
-    told = factor if s.factor is None else times(s.factor)
+    low = f"<{numbers.factor(s.least)}" if s.low is None else numbers.factor(s.low)
+    high = f">{numbers.factor(s.most)}" if s.high is None else numbers.factor(s.high)
+    factor = f">{numbers.factor(s.most)}" if s.beyond == "more" else f"<{numbers.factor(s.least)}"
+    told = factor if s.factor is None else numbers.factor(s.factor)
     sort = s.factor if s.factor is not None else s.most if s.beyond == "more" else s.least
     return Cell("", "", "", f"{told}×", f"[{low}, {high}]", f"at {s.size}: {told} times, {low} to {high}", sort)
-
-
-def times(factor: float) -> str:
-    """`2.45`, `1,210`."""
-    return f"{factor:.3g}" if factor < 1000 else f"{factor:,.0f}"
 
 
 def symbols_told(*, sizes: bool) -> str:

@@ -108,7 +108,7 @@ def test_the_ladder_has_the_analysis_own_figures() -> None:
         assert found.slope is not None
         assert float(cells[5]["data-sort"]) == found.slope.estimate
         assert found.speed_up is not None
-        assert cells[6].text.startswith(f"{found.speed_up.factor:.3g}×")
+        assert cells[6].text.startswith(f"{found.speed_up.factor:#.3g}×")
 
 
 @WHOLE

@@ -26,9 +26,8 @@ def by_size(rows: Sequence[LadderRow], contrasts: Sequence[Contrast]) -> list[Mu
 def _multiple(row: LadderRow, contrasts: Sequence[Contrast]) -> Multiple:
     found = row.finding
     along = _along(found)
-    places = tuple(
-        Place(c.size or "", at, c, cell.tip) for c, at, cell in zip(found.contrasts, along, row.cells, strict=True)
-    )
+    labels = _told_apart([c.size or "" for c in found.contrasts])
+    places = tuple(map(Place, labels, along, found.contrasts, (cell.tip for cell in row.cells)))
     said = "; ".join(cell.tip for cell in row.cells)
     slope = f" With ten times the compute: {row.slope.difference} {row.slope.interval}." if found.slope else ""
     words = f"{row.verdict.verdict}. {said}.{slope}"
@@ -46,6 +45,15 @@ def _behind(
         tuple((places[c.size], c.difference) for c in contrasts if c.text == text and c.difference is not None)
         for text in texts
     )
+
+
+def _told_apart(sizes: Sequence[str]) -> list[str]:
+    """Names without the words with which all begin: `width 32` and `width 48` are `32` and `48`."""
+    words = [size.split(" ") for size in sizes]
+    same = 0
+    while all(len(one) > same + 1 and one[same] == words[0][same] for one in words):
+        same += 1
+    return [" ".join(one[same:]) for one in words]
 
 
 def _along(found: LadderFinding) -> list[float]:
