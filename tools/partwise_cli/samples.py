@@ -58,8 +58,8 @@ def samples(reopened: Reopened) -> Iterator[Sample]:
         return
     prompts = list(islice(_prompts(reopened), ANSWERS))
     if prompts:
-        for prompt, expected in prompts:
-            yield Sample(prompt, "".join(workflow.generate(reopened, prompt, len(expected) + TOKENS, seed)), expected)
+        for prompt, expected, limit in prompts:
+            yield Sample(prompt, "".join(workflow.generate(reopened, prompt, limit, seed)), expected)
     else:
         yield Sample("", "".join(workflow.generate(reopened, "", TOKENS, seed)))
 
@@ -85,8 +85,9 @@ def _first_answers(reopened: Reopened, template: ChatTemplate) -> Iterator[Sampl
         yield Reply(prompt, "".join(written), answer)
 
 
-def _prompts(reopened: Reopened) -> Iterator[tuple[str, str]]:
-    """The prompt and the expected answer of each example that has a prompt."""
+def _prompts(reopened: Reopened) -> Iterator[tuple[str, str, int]]:
+    """The prompt and the expected answer of each example that has a prompt, and how many tokens may be written: as many
+    as the answer has if the data teaches no model where an answer ends."""
     try:
         data = reopened.data()
     except PartwiseError:
@@ -97,7 +98,8 @@ def _prompts(reopened: Reopened) -> Iterator[tuple[str, str]]:
         for example in islice(data.examples("valid"), ANSWERS):
             read, learned = ("".join(p.text for p in example.pieces if p.scored is scored) for scored in (False, True))
             if read:
-                yield read, learned
+                tokens = len(reopened.tokenizer.encode(learned))
+                yield read, learned, tokens + TOKENS if example.pieces[-1].scored else tokens
 
 
 def _one_line(text: str) -> str:

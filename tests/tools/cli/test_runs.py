@@ -65,8 +65,9 @@ class Pretended:
         )
         run = SimpleNamespace(directory=directory, recipe=RESOLVED)
         return SimpleNamespace(
-            run=run, loaded=loaded, recipe=recipe, changes=list, data=lambda: data, chat_template=lambda: None
-        )
+            run=run, loaded=loaded, recipe=recipe, changes=list, data=lambda: data, chat_template=lambda: None,
+            tokenizer=SimpleNamespace(encode=list),
+        )  # fmt: skip
 
     def generate(
         self, reopened, prompt: str, limit: int, seed: int = 0, sampler: Any = None, stop: Any = (), special=False
@@ -185,6 +186,17 @@ def test_where_the_data_asks_for_answers_the_sample_shows_right_and_wrong_ones(c
     assert "abc -> cba   (right)" in lines
     assert "a\\n -> cba   (expected b)" in lines
     assert lines[-1].endswith("-s0 --prompt abc")
+
+
+@pytest.mark.parametrize(("end", "most"), [((), 2 + 120), ((Piece("", scored=False),), 2)])
+def test_the_sample_is_as_long_as_the_answer_where_no_model_learns_its_end(
+    call, recipe, pretended, end: tuple[Piece, ...], most: int
+) -> None:
+    pretended.text = "cb"
+    pretended.data = [Example((Piece("abc", scored=False), Piece("cb"), *end))]
+    assert "abc -> cb   (right)" in call("train", recipe()).stdout
+    ((prompt, limit, *_),) = asked(pretended, "generate")
+    assert (prompt, limit) == ("abc", most)
 
 
 # --- generate

@@ -195,30 +195,34 @@
     let marker = null, geometry = null;
     function draw() {
       const map = facts.maps[m], rows = labels(map.from, map.rows), columns = labels(map.to, map.columns);
-      const cell = Math.max(2.2, Math.min(20, 560 / Math.max(map.rows, map.columns)));
-      const written = cell >= 9, room = (words) => written ? 8 + 6.7 * Math.min(16, Math.max(...words.map((w) => [...w].length))) : 4;
-      const left = room(rows), top = room(columns), wide = map.columns * cell, high = map.rows * cell;
+      const size = (count) => Math.max(2.2, Math.min(20, 560 / count));
+      // Fields of attention are square; those of gates need not be, for their columns are features.
+      const square = size(Math.max(map.rows, map.columns)), across = map.gate ? size(map.columns) : square, down = map.gate ? size(map.rows) : square;
+      const room = (words, cell) => cell >= 9 ? 8 + 6.7 * Math.min(16, Math.max(...words.map((w) => [...w].length))) : 4;
+      const left = room(rows, down), top = room(columns, across), wide = map.columns * across, high = map.rows * down;
       const svg = document.createElementNS(SVG, "svg");
-      const size = {viewBox: `0 0 ${left + wide + 8} ${top + high + 8}`, width: left + wide + 8, height: top + high + 8};
-      for (const [name, value] of Object.entries({...size, role: "img"})) svg.setAttribute(name, value);
+      const frame = {viewBox: `0 0 ${left + wide + 8} ${top + high + 8}`, width: left + wide + 8, height: top + high + 8};
+      for (const [name, value] of Object.entries({...frame, role: "img"})) svg.setAttribute(name, value);
       svg.setAttribute("aria-label", `${map.path}, ${map.shown[h]}: rows look at columns`);
       const canvas = document.createElement("canvas");
       paint(canvas, map.columns, map.rows, (y, x) => shade(map, weight(map, h, y, x)));
       add(svg, "image", {href: canvas.toDataURL(), x: left, y: top, width: wide, height: high, preserveAspectRatio: "none"});
       add(svg, "rect", {x: left, y: top, width: wide, height: high, class: "frame"});
-      if (written) {
-        const short = (word) => [...word].length > 16 ? `${[...word].slice(0, 15).join("")}…` : word;
-        rows.forEach((word, i) => add(svg, "text", {x: left - 5, y: top + (i + 0.5) * cell + 4, "text-anchor": "end"}, short(word)));
+      const short = (word) => [...word].length > 16 ? `${[...word].slice(0, 15).join("")}…` : word;
+      if (down >= 9) {
+        rows.forEach((word, i) => add(svg, "text", {x: left - 5, y: top + (i + 0.5) * down + 4, "text-anchor": "end"}, short(word)));
+      }
+      if (across >= 9) {
         columns.forEach((word, i) => {
-          const x = left + (i + 0.5) * cell + 4;
+          const x = left + (i + 0.5) * across + 4;
           add(svg, "text", {x, y: top - 5, transform: `rotate(-90 ${x} ${top - 5})`}, short(word));
         });
       }
-      marker = add(svg, "rect", {x: left, width: wide, height: cell, class: "at"});
-      geometry = {top, cell};
+      marker = add(svg, "rect", {x: left, width: wide, height: down, class: "at"});
+      geometry = {top, down};
       svg.addEventListener("pointermove", (event) => {
-        const box = svg.getBoundingClientRect(), scale = size.width / box.width;
-        const x = ((event.clientX - box.left) * scale - left) / cell, y = ((event.clientY - box.top) * scale - top) / cell;
+        const box = svg.getBoundingClientRect(), scale = frame.width / box.width;
+        const x = ((event.clientX - box.left) * scale - left) / across, y = ((event.clientY - box.top) * scale - top) / down;
         const inside = x >= 0 && y >= 0 && x < map.columns && y < map.rows;
         svg.dataset.tip = inside
           ? `${rows[Math.floor(y)]} → ${columns[Math.floor(x)]}: ${weight(map, h, Math.floor(y), Math.floor(x)).toFixed(4)}` : "";
@@ -233,7 +237,7 @@
 
     function mark() {
       marker.setAttribute("visibility", t < 0 ? "hidden" : "visible");
-      if (t >= 0) marker.setAttribute("y", geometry.top + t * geometry.cell);
+      if (t >= 0) marker.setAttribute("y", geometry.top + t * geometry.down);
     }
 
     function all() {
