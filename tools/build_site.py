@@ -1,8 +1,9 @@
 """`make docs`: the pages of docs/, CONTRIBUTING.md and CHANGELOG.md as a site in build/site, by Zensical.
 
 Pages lie where GitHub shows them, and links lead from file to file. So the site is built from a copy in build, in
-which links follow the pages to their new places; a link to a file that is no page becomes its text. Broken links and
-anchors fail the build. Read it from the file system: build/site/index.html.
+which links follow the pages to their new places; a link to a file that is no page becomes its text. Beside each lesson
+of the course lies its notebook. Broken links and anchors fail the build. Read it from the file system:
+build/site/index.html.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import build_notebooks
 
 HERE = Path(__file__).parent
 TOP = HERE.parent
@@ -56,6 +59,10 @@ def write_source(directory: Path) -> None:
     shutil.copytree(TOP / "docs", pages)
     for page in sorted((TOP / "docs").rglob("*.md")):
         (pages / page.relative_to(TOP / "docs")).write_text(on_site(page.read_text(), page))
+    for file in build_notebooks.write(pages / "learn"):
+        lesson = file.with_suffix(".md")
+        link = f'<a href="{file.name}" download>This lesson as a notebook</a>'
+        lesson.write_text(lesson.read_text().replace("\n", f"\n\n{link}\n", 1))
     for name in ("CONTRIBUTING.md", "CHANGELOG.md"):
         (pages / BESIDE_DOCS[name]).write_text(on_site((TOP / name).read_text(), TOP / name))
     shutil.copy(HERE / "site.toml", directory / "zensical.toml")

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pytest
 
 import build_site
+from build_notebooks import LESSONS
 from build_site import TOP, build, on_site, write_source
 
 from ..browser import Browser
@@ -112,9 +113,18 @@ def test_pages_load_nothing_from_elsewhere_and_their_links_and_anchors_hold(site
                 name, _, anchor = address.partition("#")
                 there = (file.parent / name).resolve() if name not in {"", "."} else file
                 there = there / "index.html" if there.is_dir() else there
-                assert unquote(anchor) in pages[there].anchors, (file.name, address)
+                if there.suffix == ".ipynb":
+                    assert there.is_file(), (file.name, address)
+                else:
+                    assert unquote(anchor) in pages[there].anchors, (file.name, address)
     for style in site.rglob("*.css"):
         assert not re.search(r"(url\(|@import)\s*[\"']?([a-z]+:)?//", style.read_text()), style.name
+
+
+def test_every_lesson_has_a_link_to_its_notebook_beside_it(site: Path) -> None:
+    for lesson in LESSONS:
+        links = Page(site / "learn" / lesson.with_suffix(".html").name).links
+        assert lesson.with_suffix(".ipynb").name in links
 
 
 def test_a_browser_asks_for_files_of_the_site_only(site: Path, browser: Browser) -> None:
