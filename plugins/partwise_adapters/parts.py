@@ -21,6 +21,7 @@ class Lora(AdapterPart):
     """
 
     name = "lora"
+    formulas = (r"y = x W^\top + b + \frac{\alpha}{r}\, x A^\top B^\top",)
 
     rank: PositiveInt = 8
     """Inner size of the product."""

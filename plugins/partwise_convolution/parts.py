@@ -33,6 +33,10 @@ class ShortConvolution(MixerPart):
     """
 
     name = "short_convolution"
+    formulas = (
+        r"b_t, c_t, v_t = W_i x_t",
+        r"y_t = W_o \left(c_t \odot \sum_{i=0}^{K-1} w_i \odot b_{t-i} \odot v_{t-i}\right)",
+    )
 
     kernel: Kernel = 4
     """Positions that the convolution sees, the present one included."""
@@ -66,6 +70,10 @@ class Canon(MixerPart):
     """
 
     name = "canon"
+    formulas = (
+        r"y = \operatorname{mixer}(x + \operatorname{conv}(x))",
+        r"\operatorname{conv}(x)_t = \sum_{i=0}^{K-1} w_i \odot x_{t-i}",
+    )
 
     mixer: slots.Mixer
     """What reads the sum."""
@@ -99,6 +107,10 @@ class CanonFeedForward(MixerPart):
     """
 
     name = "canon_feedforward"
+    formulas = (
+        r"y = f(x + \operatorname{conv}(x)), \quad h' = h + \operatorname{conv}(h)",
+        r"\operatorname{conv}(x)_t = \sum_{i=0}^{K-1} w_i \odot x_{t-i}",
+    )
 
     feedforward: slots.FeedForward = use("gelu")
     """The feed-forward, f."""
@@ -153,6 +165,11 @@ class Hyena(MixerPart):
     """
 
     name = "hyena"
+    formulas = (
+        r"v, x^1, \ldots, x^N = \operatorname{conv}(W_{in} u), \quad z^1 = v",
+        r"z^{n+1}_t = x^n_t \odot \left(\sum_{s=0}^{t} h^n_{t-s} \odot z^n_s + d^n \odot z^n_t\right)",
+        r"h^n_t = e^{-\alpha t / T} \odot \operatorname{network}(t), \quad y_t = W_{out}\, z^{N+1}_t",
+    )
 
     order: PositiveInt = 2
     """Long convolutions, N, each with a gate."""

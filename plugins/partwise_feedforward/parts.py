@@ -100,6 +100,7 @@ class Relu(_Plain):
     """Two layers with a rectifier between: max(0, x W1 + b1) W2 + b2 (Vaswani et al. 2017)."""
 
     name = "relu"
+    formulas = (r"y = \max(0, x W_1 + b_1)\, W_2 + b_2",)
 
     def function(self) -> Activation:
         import torch.nn.functional as F
@@ -111,6 +112,7 @@ class ReluSquared(_Plain):
     """Two layers with a squared rectifier between: max(0, x W1 + b1)^2 W2 + b2 (Primer, So et al. 2021)."""
 
     name = "relu_squared"
+    formulas = (r"y = \max(0, x W_1 + b_1)^2\, W_2 + b_2",)
 
     def function(self) -> Activation:
         from .feedforward import relu_squared
@@ -122,6 +124,11 @@ class Gelu(_Plain):
     """Two layers with a GELU between, x times the normal distribution function (Hendrycks & Gimpel 2016)."""
 
     name = "gelu"
+    formulas = (
+        r"y = \operatorname{gelu}(x W_1 + b_1)\, W_2 + b_2",
+        r"\operatorname{gelu}(z) = z\, \Phi(z) = \frac{z}{2}\left(1 + "
+        r"\operatorname{erf}\left(\frac{z}{\sqrt{2}}\right)\right)",
+    )
 
     form: GeluForm = "exact"
     """exact: the distribution function itself. tanh: an approximation of it (GPT-2)."""
@@ -141,6 +148,10 @@ class SwiGlu(_Gated):
     """Gated by a SiLU: (silu(x Wg) * x Wu) Wd (Shazeer 2020; Llama)."""
 
     name = "swiglu"
+    formulas = (
+        r"y = (\operatorname{silu}(x W_g) \odot x W_u)\, W_d",
+        r"\operatorname{silu}(z) = z\, \sigma(z) = \frac{z}{1 + e^{-z}}",
+    )
 
     def function(self) -> Activation:
         import torch.nn.functional as F
@@ -155,6 +166,10 @@ class ClampedSwiGlu(_Gated):
     """
 
     name = "clamped_swiglu"
+    formulas = (
+        r"y = (g\, \sigma(\alpha g) \odot (u + 1))\, W_d, \quad \alpha = 1.702",
+        r"g = \min(x W_g, L), \quad u = \min(\max(x W_u, -L), L)",
+    )
 
     slope: PositiveFloat = 1.702
     """What the gate is multiplied by within the sigmoid; with 1.702 it is nearly a GELU."""
@@ -178,6 +193,10 @@ class GeGlu(_Gated):
     """Gated by a GELU: (gelu(x Wg) * x Wu) Wd (Shazeer 2020; Gemma with the tanh form)."""
 
     name = "geglu"
+    formulas = (
+        r"y = (\operatorname{gelu}(x W_g) \odot x W_u)\, W_d",
+        r"\operatorname{gelu}(z) = z\, \Phi(z)",
+    )
 
     form: GeluForm = "exact"
     """exact: the normal distribution function itself. tanh: an approximation of it (Gemma)."""
@@ -197,6 +216,7 @@ class Mlp(_Plain):
     """Two layers with any activation between: f(x W1 + b1) W2 + b2 (Vaswani et al. 2017 with another f)."""
 
     name = "mlp"
+    formulas = (r"y = f(x W_1 + b_1)\, W_2 + b_2",)
 
     activation: ActivationName = "silu"
     """The function f of each hidden feature. gelu_tanh and gelu_sigmoid approximate gelu; identity is linear."""
@@ -216,6 +236,7 @@ class Glu(_Gated):
     """A gated linear unit with any activation: (f(x Wg) * x Wu) Wd (Dauphin et al. 2017; Shazeer 2020)."""
 
     name = "glu"
+    formulas = (r"y = (f(x W_g) \odot x W_u)\, W_d",)
 
     activation: ActivationName = "sigmoid"
     """The function f of each feature of the gate: sigmoid as first published, relu for ReGLU, identity for the bilinear
@@ -243,6 +264,12 @@ class ProductKeys(FeedForwardPart):
     """
 
     name = "product_key_memory"
+    formulas = (
+        r"s_{ij} = q_1 \cdot a_i + q_2 \cdot b_j",
+        r"y = \sum_{h}\, \sum_{(i,j) \in \mathcal{T}_h} \frac{\exp(s_{ij})}{\sum_{(m,n) \in "
+        r"\mathcal{T}_h} \exp(s_{mn})}\, v_{ij}",
+        r"\mathcal{T}_h = \operatorname{top}_k(s)",
+    )
 
     heads: PositiveInt = 4
     """Queries of each token, with keys of their own and values in common."""

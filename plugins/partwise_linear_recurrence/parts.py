@@ -53,6 +53,11 @@ class RgLru(_LinearRecurrence):
     """
 
     name = "rg_lru"
+    formulas = (
+        r"r_t = \sigma(W_a x_t + b_a), \quad i_t = \sigma(W_i x_t + b_i)",
+        r"\log(a_t) = -c\, r_t \odot \operatorname{softplus}(\Lambda)",
+        r"h_t = a_t \odot h_{t-1} + \sqrt{1 - a_t^2} \odot (i_t \odot x_t)",
+    )
 
     blocks: PositiveInt = 16
     """Blocks of the gates' matrices; features see only those of their own block."""
@@ -106,6 +111,10 @@ class MinGru(_Minimal):
     """
 
     name = "min_gru"
+    formulas = (
+        r"z_t = \sigma(W_z x_t + b_z)",
+        r"h_t = (1 - z_t) \odot h_{t-1} + z_t \odot g(W_n x_t + b_n)",
+    )
 
     def build(self, site: LayerSite) -> minimal.MinGru:
         from .minimal import MinGru
@@ -127,6 +136,10 @@ class MinLstm(_Minimal):
     """
 
     name = "min_lstm"
+    formulas = (
+        r"f_t = \sigma(W_f x_t + b_f), \quad i_t = \sigma(W_i x_t + b_i)",
+        r"h_t = \frac{f_t}{f_t + i_t} \odot h_{t-1} + \frac{i_t}{f_t + i_t} \odot g(W_n x_t + b_n)",
+    )
 
     forget_bias: FiniteFloat = 0.0
     """First value of b_f; above 0 a feature begins by remembering."""

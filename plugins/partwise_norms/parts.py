@@ -30,6 +30,10 @@ class LayerNorm(NormPart):
     """
 
     name = "layer_norm"
+    formulas = (
+        r"y_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}}\, g_i + b_i",
+        r"\mu = \frac{1}{C}\sum_{j=1}^{C} x_j, \quad \sigma^2 = \frac{1}{C}\sum_{j=1}^{C} (x_j - \mu)^2",
+    )
 
     eps: PositiveFloat = 1e-5
     """Added to the variance, under the root."""
@@ -64,6 +68,7 @@ class RmsNorm(NormPart):
     """Brings the root mean square to 1: x / sqrt(mean(x^2) + eps) * gain (Zhang & Sennrich 2019)."""
 
     name = "rms_norm"
+    formulas = (r"y_i = \frac{x_i}{\sqrt{\frac{1}{C}\sum_{j=1}^{C} x_j^2 + \varepsilon}}\, g_i",)
 
     eps: PositiveFloat = 1e-6
     """Added to the mean square, under the root."""
@@ -88,6 +93,7 @@ class GroupRmsNorm(NormPart):
     """Brings the root mean square of each group of features to 1, as the mixers of Mamba-2 do (Dao & Gu 2024)."""
 
     name = "group_rms_norm"
+    formulas = (r"y_i = \frac{x_i}{\sqrt{\frac{G}{C}\sum_{j \in \mathcal{G}(i)} x_j^2 + \varepsilon}}\, g_i",)
 
     groups: PositiveInt = 4
     """Groups of adjacent features, equally large; 1 is `rms_norm`."""
@@ -112,6 +118,7 @@ class Scale(NormPart):
     """Brings the length of the vector to one learned number g: g * x / max(|x|, eps) (Nguyen & Salazar 2019)."""
 
     name = "scale_norm"
+    formulas = (r"y = g\, \frac{x}{\max(\lVert x \rVert, \varepsilon)}",)
 
     eps: PositiveFloat = 1e-5
     """Shortest length that a vector is divided by."""
@@ -130,6 +137,7 @@ class Dyt(NormPart):
     """Dynamic tanh in place of a norm: tanh(alpha * x) * gain + offset, with a learned alpha (Zhu et al. 2025)."""
 
     name = "dyt"
+    formulas = (r"y = g \odot \tanh(\alpha x) + b",)
 
     alpha: PositiveFloat = 0.5
     """First value of alpha, the slope of the tanh at 0."""
@@ -151,6 +159,7 @@ class DenseNorm(NormPart):
     """
 
     name = "dense_norm"
+    formulas = (r"y = \operatorname{norm}(f(x W + b))",)
 
     activation: Literal["gelu", "gelu_tanh", "relu"] = "gelu"
     """The function f of each feature."""
@@ -171,6 +180,7 @@ class NoNorm(NormPart):
     """No norm: features pass as they are."""
 
     name = "none"
+    formulas = (r"y = x",)
 
     def build(self, site: WidthSite) -> nn.Identity:
         from torch import nn

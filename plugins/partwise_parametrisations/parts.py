@@ -33,6 +33,7 @@ class Standard(ParametrisationPart):
     """Leaves weights, rates, attention and logits as recipe and modules have them, at every width and depth."""
 
     name = "standard"
+    formulas = (r"\sigma' = \sigma, \quad \eta' = \eta",)
     sets_weights = False
     known_failures: ClassVar[Mapping[str, str]] = {
         "coordinates_stay_flat_in_width": "with one rate for all widths, what an update changes grows with the width"
@@ -70,6 +71,12 @@ class Mup(_ByWidth):
     """Maximal updates, muP (Yang et al. 2022, arXiv:2203.03466, table 8): rates for Adam that hold at every width."""
 
     name = "mup"
+    formulas = (
+        r"m = \frac{\text{width}}{\text{base width}}",
+        r"\sigma'_{matrix} = \frac{\sigma}{\sqrt{m}}",
+        r"\eta'_{matrix} = \frac{\eta}{m}",
+        r"z' = \frac{z}{m}",
+    )
 
     def build(self, site: ParametrisationSite) -> Parametrisation:
         from partwise.modules import Parametrisation
@@ -87,6 +94,13 @@ class CompleteP(_ByWidth):
     """CompleteP (Dey et al. 2025, arXiv:2505.01618, table 1, alpha 1): rates for Adam that hold at every depth, too."""
 
     name = "completep"
+    formulas = (
+        r"m = \frac{\text{width}}{\text{base width}}, \quad l = \frac{\text{depth}}{\text{base depth}}",
+        r"\sigma'_{matrix} = \frac{\sigma}{\sqrt{m}}",
+        r"\eta'_{matrix} = \frac{\eta}{m}",
+        r"z' = \frac{z}{m}",
+        r"y = x + \frac{1}{l} f(x)",
+    )
 
     base_depth: PositiveInt
     """Layers of the model at which recipes with and without it mean the same."""

@@ -80,6 +80,7 @@ class Rnn(_Recurrent):
     """Plain recurrence: h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh) (Elman 1990)."""
 
     name = "rnn"
+    formulas = (r"h_t = \tanh(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})",)
 
     nonlinearity: Literal["tanh", "relu"] = "tanh"
     """Function applied to the sum; relu leaves the state unbounded."""
@@ -109,6 +110,12 @@ class Gru(_Recurrent):
     """
 
     name = "gru"
+    formulas = (
+        r"r_t = \sigma(W_{ir} x_t + b_{ir} + W_{hr} h_{t-1} + b_{hr})",
+        r"z_t = \sigma(W_{iz} x_t + b_{iz} + W_{hz} h_{t-1} + b_{hz})",
+        r"n_t = \tanh(W_{in} x_t + b_{in} + r_t \odot (W_{hn} h_{t-1} + b_{hn}))",
+        r"h_t = (1 - z_t) \odot n_t + z_t \odot h_{t-1}",
+    )
 
     def _network(self, width: int, features: int, layers: int, dropout: float) -> nn.GRU:
         from torch import nn
@@ -130,6 +137,14 @@ class Lstm(_Recurrent):
     """
 
     name = "lstm"
+    formulas = (
+        r"i_t = \sigma(W_{ii} x_t + b_{ii} + W_{hi} h_{t-1} + b_{hi})",
+        r"f_t = \sigma(W_{if} x_t + b_{if} + W_{hf} h_{t-1} + b_{hf})",
+        r"g_t = \tanh(W_{ig} x_t + b_{ig} + W_{hg} h_{t-1} + b_{hg})",
+        r"o_t = \sigma(W_{io} x_t + b_{io} + W_{ho} h_{t-1} + b_{ho})",
+        r"c_t = f_t \odot c_{t-1} + i_t \odot g_t",
+        r"h_t = o_t \odot \tanh(c_t)",
+    )
 
     forget_bias: FiniteFloat = 1.0
     """First value of b_if + b_hf; above 0 the cell begins by remembering (Jozefowicz et al. 2015)."""

@@ -28,6 +28,7 @@ class AddPart(ResidualPart):
     """The branch is added: x + f(x) (He et al. 2016)."""
 
     name = "add"
+    formulas = (r"y = x + f(x)",)
     adds = True
 
     def build(self, site: ResidualSite) -> Add:
@@ -43,6 +44,7 @@ class ScaledPart(ResidualPart):
     """
 
     name = "scaled"
+    formulas = (r"y = a\, x + b\, f(x)",)
 
     stream: PositiveFloat = 1.0
     """a, the factor of the stream."""
@@ -63,6 +65,7 @@ class LayerScalePart(ResidualPart):
     """A learned factor per feature: x + g f(x), with g small at first (CaiT, Touvron et al. 2021, arXiv:2103.17239)."""
 
     name = "layer_scale"
+    formulas = (r"y = x + g \odot f(x)",)
 
     first: FiniteFloat = 0.1
     """First value of g; the paper takes 0.1 up to 18 layers, 1e-5 up to 24 and 1e-6 beyond."""
@@ -81,6 +84,7 @@ class ReZeroPart(ResidualPart):
     """A learned factor that begins at 0: x + a f(x) (Bachlechner et al. 2021, arXiv:2003.04887)."""
 
     name = "rezero"
+    formulas = (r"y = x + a\, f(x)",)
 
     def build(self, site: ResidualSite) -> ReZero:
         from .rezero import ReZero
@@ -95,6 +99,7 @@ class StochasticDepthPart(ResidualPart):
     """
 
     name = "stochastic_depth"
+    formulas = (r"y = x + \frac{z}{1 - p} f(x), \quad z \sim \operatorname{Bernoulli}(1 - p)",)
 
     drop: Annotated[float, Ge(0), Lt(1)] = 0.1
     """Probability p that a branch of the last layer is left out."""
@@ -116,6 +121,7 @@ class FirstStreamPart(ResidualPart):
     """
 
     name = "first_stream"
+    formulas = (r"x' = a\, x + b\, x_0, \quad y = x' + f(x')",)
     wide = True
 
     stream: FiniteFloat = 1.0
@@ -142,6 +148,11 @@ class HyperConnectionsPart(ResidualPart):
     """Several streams, which branches read, write and mix by learned weights (Zhu et al. 2025, arXiv:2409.19606)."""
 
     name = "hyper_connections"
+    formulas = (
+        r"h = A_m^\top H, \quad H' = A_r^\top H + B^\top f(h)",
+        r"A_m = s_a \tanh(\bar{H} W_m) + A_m^0, \quad A_r = s_a \tanh(\bar{H} W_r) + A_r^0",
+        r"B = s_b \tanh(\bar{H} W_b)^\top + B^0, \quad \bar{H} = \operatorname{norm}(H)",
+    )
     wide = True
 
     streams: Annotated[int, Ge(1), Le(64)] = 4

@@ -37,6 +37,7 @@ class GreedyChoice(SamplerPart):
     """Always the likeliest token; the same text every time."""
 
     name = "greedy"
+    formulas = (r"w_t = \operatorname{argmax}_v\, z_v",)
 
     def build(self, site: None) -> Greedy:
         from .stepwise import Greedy
@@ -48,6 +49,7 @@ class Temperature(SamplerPart):
     """Draws from the distribution with its logits divided by a temperature."""
 
     name = "temperature"
+    formulas = (r"P(v) = \frac{\exp(z_v / \tau)}{\sum_{u} \exp(z_u / \tau)}",)
 
     temperature: Annotated[float, BeforeValidator(_not_zero), Field(gt=0)] = 1.0
     """1 draws from the model's own distribution; below 1 is bolder on what is likely, above 1 more varied."""
@@ -66,6 +68,7 @@ class TopK(SamplerPart):
     """Draws from the k likeliest tokens (Fan et al. 2018, arXiv:1805.04833)."""
 
     name = "top_k"
+    formulas = (r"P'(v) \propto \begin{cases} P(v) & P(v) \ge P_{(k)} \\ 0 & \text{else} \end{cases}",)
 
     k: PositiveInt = 50
     """Tokens that may be drawn; those as likely as the last of them may be, too."""
@@ -84,6 +87,10 @@ class TopP(SamplerPart):
     """Nucleus sampling: draws from the fewest tokens that together reach a probability (Holtzman et al. 2020)."""
 
     name = "top_p"
+    formulas = (
+        r"P'(v) \propto \begin{cases} P(v) & v \in V_p \\ 0 & \text{else} \end{cases}",
+        r"V_p = \text{the smallest set with } \sum_{v \in V_p} P(v) \ge p",
+    )
 
     p: Share = 0.95
     """Probability that the tokens which may be drawn reach together; 1 allows all."""
@@ -102,6 +109,7 @@ class MinP(SamplerPart):
     """Draws from the tokens not much less likely than the likeliest (Nguyen et al. 2024, arXiv:2407.01082)."""
 
     name = "min_p"
+    formulas = (r"P'(v) \propto \begin{cases} P(v) & P(v) \ge p \max_u P(u) \\ 0 & \text{else} \end{cases}",)
 
     p: Share = 0.05
     """Least probability of a token that may be drawn, as a share of the likeliest token's."""
@@ -123,6 +131,11 @@ class Typical(SamplerPart):
     """
 
     name = "typical"
+    formulas = (
+        r"P'(v) \propto \begin{cases} P(v) & v \in V_p \\ 0 & \text{else} \end{cases}",
+        r"V_p = \text{the tokens of least } |{-\log P(v)} - \mathcal{H}| \text{ with } \sum_{v \in V_p} "
+        r"P(v) \ge p",
+    )
     known_failures: ClassVar[Mapping[str, str]] = {
         "its_filter_keeps_the_likeliest": "the likeliest token may be far less surprising than is typical"
     }
@@ -149,6 +162,10 @@ class RepetitionPenalty(SamplerPart):
     """
 
     name = "repetition_penalty"
+    formulas = (
+        r"z'_v = \begin{cases} z_v / \theta & z_v > 0 \\ z_v\, \theta & z_v \le 0 \end{cases} \quad "
+        r"\text{for each } v \text{ in the text}",
+    )
 
     penalty: PositiveFloat = 1.2
     """What positive logits of those tokens are divided by, and negative ones multiplied by; 1 changes nothing."""
@@ -167,6 +184,7 @@ class Chain(SamplerPart):
     """Applies the filters of several samplers in order, then draws."""
 
     name = "chain"
+    formulas = (r"z' = (f_n \circ \cdots \circ f_1)(z), \quad w_t \sim \operatorname{softmax}(z')",)
 
     samplers: Annotated[tuple[slots.Sampler, ...], Field(min_length=1)] = (
         Temperature(temperature=0.8),
@@ -197,6 +215,7 @@ class Beam(SamplerPart):
     """Searches for the likeliest text, keeping several beginnings (length normalised as in GNMT, Wu et al. 2016)."""
 
     name = "beam"
+    formulas = (r"\operatorname{score}(y) = \frac{\log P(y \mid x)}{\left((5 + |y|) / 6\right)^{\alpha}}",)
 
     width: PositiveInt = 4
     """Beginnings kept in each row; 1 is greedy."""

@@ -68,6 +68,11 @@ class Mamba(_StateSpace):
     """
 
     name = "mamba"
+    formulas = (
+        r"\Delta_t = \operatorname{softplus}(W_{dt}\, r_t + b_{dt}), \quad (r_t, B_t, C_t) = W_x x_t",
+        r"h_t = \exp(\Delta_t A) \odot h_{t-1} + \Delta_t B_t x_t",
+        r"y_t = W_{out} ((C_t \cdot h_t + D \odot x_t) \odot \operatorname{silu}(z_t))",
+    )
 
     state: PositiveInt = 16
     """Numbers that each feature remembers, N."""
@@ -103,6 +108,11 @@ class Mamba2(_StateSpace):
     """
 
     name = "mamba2"
+    formulas = (
+        r"\Delta_t = \operatorname{softplus}(d_t + b_{dt})",
+        r"h_t = \exp(\Delta_t A)\, h_{t-1} + \Delta_t B_t x_t^\top",
+        r"y_t = W_{out} \operatorname{norm}((h_t^\top C_t + D x_t) \odot \operatorname{silu}(z_t))",
+    )
 
     state: PositiveInt = 128
     """Numbers that each feature remembers, N."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from partwise.rendering.maths import equations
 from partwise.rendering.page import environment, policy, styled
 from partwise.rendering.text import lines
 from partwise.wording import with_article
@@ -53,6 +54,7 @@ def _templates(catalogue: Catalogue) -> Environment:
         "a": lambda noun: with_article(noun).partition(" ")[0],
         "anchor": anchor,
         "catalogue": catalogue,
+        "equations": equations,
         "outcomes": OUTCOMES,
         "policy": policy(script),
         "recipe_page": recipe_page,

@@ -90,14 +90,19 @@ def _address(match: re.Match[str]) -> str:
     return f"https://doi.org/{match['doi']}"
 
 
-def blocks(text: str, find: Find = lambda _: None) -> Markup:
-    """Text of several paragraphs; indented ones are formulas or code, those that begin with `- ` are lists."""
+def blocks(text: str, find: Find = lambda _: None, folded: str | None = None) -> Markup:
+    """Text of several paragraphs; indented ones are formulas or code, those that begin with `- ` are lists.
+
+    Args:
+        folded: what to open the indented ones by; None: they are open.
+    """
     found = Markup()
     for block in _joined(re.split(r"\n[ \t]*\n", text.strip("\n"))):
         if not block.strip():
             continue
         if all(line.startswith("    ") for line in block.split("\n") if line.strip()):
-            found += Markup('<pre class="formula">{}</pre>\n').format(textwrap.dedent(block).strip("\n"))
+            shown = Markup('<pre class="formula">{}</pre>\n').format(textwrap.dedent(block).strip("\n"))
+            found += Markup("<details><summary>{}</summary>\n{}</details>\n").format(folded, shown) if folded else shown
         elif block.lstrip().startswith("- "):
             items = re.split(r"(?:^|\n)\s*- ", block)
             found += Markup("<ul>\n")

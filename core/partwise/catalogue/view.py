@@ -12,7 +12,7 @@ from functools import cached_property
 from pydantic.fields import FieldInfo
 
 from partwise.documented import field_docs
-from partwise.parts.part import Part, kinds_of
+from partwise.parts.part import Part, formulas_of, kinds_of
 from partwise.parts.plugins import Plugin
 from partwise.parts.registry import RegisteredPart, registry
 from partwise.parts.shapes import shape_of
@@ -85,9 +85,14 @@ class PartView:
         return prose.rest(self.part)
 
     @cached_property
+    def formulas(self) -> tuple[str, ...]:
+        """Its equations, in LaTeX."""
+        return formulas_of(self.part)
+
+    @cached_property
     def formula(self) -> str | None:
-        """The formula in its first line, unless the description below has one."""
-        return None if re.search(r"(?:^|\n)    \S", self.rest) else prose.formula(self.line)
+        """The formula in its first line, unless it has equations or the description below has one."""
+        return None if self.formulas or re.search(r"(?:^|\n)    \S", self.rest) else prose.formula(self.line)
 
     @cached_property
     def papers(self) -> list[prose.Paper]:

@@ -182,6 +182,8 @@ class Step:
     part: str | None
     depth: int
     formula: str | None
+    equations: tuple[str, ...]
+    """The same in LaTeX, where its part, or PyTorch's module, has it so."""
     parameters: int
     weights: Mapping[str, Tensor]
     """Its own, where they are few."""

@@ -8,22 +8,28 @@ import textwrap
 
 from torch import nn
 
-from partwise.parts.part import Part
+from partwise.parts.part import Part, formulas_of
 
 _CITATION = re.compile(r"\s+\((?:[^()]*\b(?:19|20)\d\d\b[^()]*)\)")
 _MATHS = re.compile(r"[=^*/+]|\w\(\S")
 _SPEECH = re.compile(r"\b[a-z]{3,} (?:[a-z]+ )?[a-z]{3,}\b")
 _OF_TORCH = {
-    nn.Linear: "y = x W^T + b",
-    nn.Embedding: "y = W[id]",
-    nn.LayerNorm: "y = (x - mean(x)) / sqrt(var(x) + eps) * w + b",
-    nn.RMSNorm: "y = x / sqrt(mean(x^2) + eps) * w",
-    nn.ReLU: "y = max(0, x)",
-    nn.GELU: "y = x Phi(x)",
-    nn.SiLU: "y = x sigmoid(x)",
-    nn.Tanh: "y = tanh(x)",
-    nn.Sigmoid: "y = 1 / (1 + exp(-x))",
-    nn.Identity: "y = x",
+    nn.Linear: ("y = x W^T + b", r"y = x W^\top + b"),
+    nn.Embedding: ("y = W[id]", r"y = W_{id}"),
+    nn.LayerNorm: (
+        "y = (x - mean(x)) / sqrt(var(x) + eps) * w + b",
+        r"y = \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}} \odot w + b",
+    ),
+    nn.RMSNorm: (
+        "y = x / sqrt(mean(x^2) + eps) * w",
+        r"y_i = \frac{x_i}{\sqrt{\frac{1}{C} \sum_{j=1}^{C} x_j^2 + \varepsilon}}\, w_i",
+    ),
+    nn.ReLU: ("y = max(0, x)", r"y = \max(0, x)"),
+    nn.GELU: ("y = x Phi(x)", r"y = x\, \Phi(x)"),
+    nn.SiLU: ("y = x sigmoid(x)", r"y = x\, \sigma(x)"),
+    nn.Tanh: ("y = tanh(x)", r"y = \tanh(x)"),
+    nn.Sigmoid: ("y = 1 / (1 + exp(-x))", r"y = \frac{1}{1 + e^{-x}}"),
+    nn.Identity: ("y = x", "y = x"),
 }
 
 
@@ -35,9 +41,23 @@ def formula_of(module: nn.Module, part: Part | None) -> str | None:
     found = next(filter(None, map(_indented, things)), None) or next(filter(None, map(_in_first_line, things)), None)
     if found:
         return found
+    told = _of_torch(module)
+    return told and told[0]
+
+
+def equations_of(module: nn.Module, part: Part | None) -> tuple[str, ...]:
+    """Its part's equations, or PyTorch's, in LaTeX; none of a module that is neither."""
+    if part is not None:
+        return formulas_of(type(part))
+    told = _of_torch(module) if type(module).__module__.startswith("torch.") else None
+    return (told[1],) if told else ()
+
+
+def _of_torch(module: nn.Module) -> tuple[str, str] | None:
+    """In plain text and in LaTeX."""
     if isinstance(module, nn.Linear) and getattr(module, "bias", None) is None:
-        return "y = x W^T"
-    return next((text for kind, text in _OF_TORCH.items() if isinstance(module, kind)), None)
+        return "y = x W^T", r"y = x W^\top"
+    return next((told for kind, told in _OF_TORCH.items() if isinstance(module, kind)), None)
 
 
 def _indented(thing: object) -> str | None:

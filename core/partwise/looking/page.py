@@ -11,6 +11,7 @@ import torch
 from markupsafe import Markup
 
 from partwise.rendering import numbers
+from partwise.rendering.maths import equations
 from partwise.rendering.page import environment, policy, styled
 from partwise.rendering.text import printable
 
@@ -28,6 +29,7 @@ def page(facts: Facts) -> str:
     templates = environment(PACKAGE)
     templates.globals |= {
         "n": numbers,
+        "equations": equations,
         "label": label,
         "letters": letters,
         "visible": visible,

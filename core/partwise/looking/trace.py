@@ -17,7 +17,7 @@ from partwise.parts.part import parts_within
 from partwise.rendering.text import plain
 
 from .facts import Guess, Layer, Sampled, Step, Trace, Values
-from .formulas import formula_of
+from .formulas import equations_of, formula_of
 from .modules import blocks_of, hooked
 from .subject import Subject
 from .tokens import token
@@ -85,6 +85,7 @@ class _Calls:
             part and part.name,
             depth,
             formula_of(module, part),
+            equations_of(module, part),
             sum(weight.numel() for weight in module.parameters()),
             few,
             1000 * seconds,

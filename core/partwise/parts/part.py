@@ -74,6 +74,10 @@ class Part(Documented):
     so that an update never changes what a recipe means. Resolved recipes always have it, beyond version 1.
     """
 
+    formulas: ClassVar[tuple[str, ...]] = ()
+    """What it computes, each equation in LaTeX: `(r"y = x + f(x)",)`. The catalogue and `partwise look` set them as
+    formulas. They are not inherited, since a part derived from another computes something else."""
+
     @classmethod
     def migrate(cls, knobs: dict[str, Any], version: int) -> dict[str, Any]:
         """The present knobs for those of an earlier `version`, as recipes write them. It leaves knobs that it does not
@@ -263,6 +267,12 @@ def _items(value: Any) -> Iterable[tuple[str | int | None, Any]]:
 def kinds_of(part: type[Part]) -> list[type[Part]]:
     """The kinds of a part class, the most specific first: an attention is also a mixer."""
     return [base for base in part.__mro__ if issubclass(base, Part) and "kind" in vars(base)]
+
+
+def formulas_of(part: type[Part]) -> tuple[str, ...]:
+    """The equations of a part class, in LaTeX: its own, not those of what it derives from."""
+    own = vars(part).get("formulas", ())
+    return (own,) if isinstance(own, str) else tuple(own)
 
 
 def family(part: type[Part]) -> type[Part]:

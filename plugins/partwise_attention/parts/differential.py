@@ -23,6 +23,12 @@ class Differential(MultiHeaded):
     """Differential attention: weights are the difference of two softmaxes, so that noise cancels (Ye et al. 2024)."""
 
     name = "differential"
+    formulas = (
+        r"\operatorname{head}_h = (1 - \lambda_0)\, \operatorname{norm}((A_1 - \lambda A_2)\, V_h)",
+        r"A_n = \operatorname{softmax}\left(\frac{Q_{n,h} K_{n,h}^\top}{\sqrt{D}} + M\right), \quad n = 1, 2",
+        r"\lambda = \exp(\lambda_{q_1} \cdot \lambda_{k_1}) - \exp(\lambda_{q_2} \cdot \lambda_{k_2}) + "
+        r"\lambda_0",
+    )
     known_failures = MappingProxyType(
         {"training_means_what_evaluation_does[1]": "heads are normalised after weights are dropped"}
     )

@@ -53,6 +53,7 @@ class SigmoidGate(HeadGatePart):
     """Gated attention: outputs of heads times a logistic function of the attention's input (Qiu et al. 2025)."""
 
     name = "sigmoid_gate"
+    formulas = (r"y' = y \odot \sigma(W x + b)",)
 
     per: Literal["feature", "head"] = "feature"
     """What has a gate of its own: each feature of each head, or each head."""

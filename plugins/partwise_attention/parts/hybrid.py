@@ -16,6 +16,10 @@ class Hybrid(MixerPart):
     """An attention and another mixer that read the same input, normalised and added (Hymba, Dong et al. 2024)."""
 
     name = "hybrid"
+    formulas = (
+        r"y = W_o\, (\beta_1 \odot \operatorname{norm}_1(\operatorname{attention}(x)) + \beta_2 \odot "
+        r"\operatorname{norm}_2(\operatorname{other}(x)))",
+    )
 
     attention: slots.Attention
     """The one mixer: an attention."""

@@ -25,6 +25,7 @@ class Simple(AttentionPart):
     """Self-attention without weights, softmax(X X^T) X: the first rung of the ladder to Vaswani et al. 2017."""
 
     name = "simple"
+    formulas = (r"Y = \operatorname{softmax}(X X^\top)\, X",)
 
     def build(self, site: LayerSite) -> SimpleAttention:
         from partwise_attention.ladder import SimpleAttention
@@ -37,6 +38,7 @@ class Raw(AttentionPart):
     """One head whose three matrices are bare parameters: the second rung of the ladder to Vaswani et al. 2017."""
 
     name = "raw_head"
+    formulas = (r"Y = \operatorname{softmax}\left(\frac{X W_q (X W_k)^\top}{\sqrt{D}}\right) X W_v",)
 
     def build(self, site: LayerSite) -> RawHead:
         from partwise_attention.ladder import RawHead
@@ -49,6 +51,10 @@ class Linear(AttentionPart):
     """One head with linear layers for its matrices: the third rung of the ladder to Vaswani et al. 2017."""
 
     name = "linear_head"
+    formulas = (
+        r"Q = X W_q^\top, \quad K = X W_k^\top, \quad V = X W_v^\top",
+        r"Y = \operatorname{softmax}\left(\frac{Q K^\top}{\sqrt{D}}\right) V",
+    )
 
     bias: bool = False
     """Whether the three linear layers have a bias."""
@@ -68,6 +74,10 @@ class Causal(AttentionPart):
     """One head that looks back only, with dropout on its weights: the ladder's fourth rung (Vaswani et al. 2017)."""
 
     name = "causal_head"
+    formulas = (
+        r"Y = \operatorname{softmax}\left(\frac{Q K^\top}{\sqrt{D}} + M\right) V",
+        r"M_{ij} = \begin{cases} 0 & j \le i \\ -\infty & j > i \end{cases}",
+    )
 
     bias: bool = False
     """Whether the three linear layers have a bias."""
@@ -92,6 +102,10 @@ class Wrapper(AttentionPart):
     """Several causal heads side by side, the fifth rung: the function of `multi_head` (Vaswani et al. 2017)."""
 
     name = "head_wrapper"
+    formulas = (
+        r"Y = [\operatorname{head}_1(X), \ldots, \operatorname{head}_H(X)]\, W_o",
+        r"\operatorname{head}_h(X) = \operatorname{softmax}\left(\frac{Q_h K_h^\top}{\sqrt{D}} + M\right) V_h",
+    )
 
     heads: PositiveInt
     """Number of heads, a divisor of the width."""

@@ -15,6 +15,7 @@ class LastState(AttentionPart):
     """The encoder's last state at every position, without any weighing: what attention replaced (Cho et al. 2014)."""
 
     name = "last_state"
+    formulas = (r"y_t = W m_M + b",)
 
     def build(self, site: LayerSite) -> LastStateModule:
         from partwise_attention.last_state import LastState as LastStateModule

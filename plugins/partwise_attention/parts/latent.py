@@ -46,6 +46,12 @@ class Latent(Seeing, _Ranks):
     """Multi-head latent attention, MLA, whose cache is one narrow latent per token (DeepSeek-V2, 2024)."""
 
     name = "latent"
+    formulas = (
+        r"c_t = \operatorname{norm}(W^{DKV} x_t), \quad [k_{t,h}; v_{t,h}] = W_h^{UKV} c_t",
+        r"k^R_t = R_t\, W^{KR} x_t, \quad q^R_{t,h} = R_t\, W_h^{QR} x_t",
+        r"o_{t,h} = \sum_{j \le t} \operatorname{softmax}_j\left(\frac{q_{t,h} \cdot k_{j,h} + q^R_{t,h} "
+        r"\cdot k^R_j}{\sqrt{N + P}}\right) v_{j,h}",
+    )
 
     def build(self, site: LayerSite) -> LatentAttention:
         from partwise_attention.latent import LatentAttention

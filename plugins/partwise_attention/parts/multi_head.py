@@ -125,6 +125,11 @@ class MultiHead(MultiHeaded):
     """Multi-head attention (Vaswani et al. 2017), self or cross, with grouped key/value heads on request."""
 
     name = "multi_head"
+    formulas = (
+        r"Y = [\operatorname{head}_1, \ldots, \operatorname{head}_H]\, W_o + b_o",
+        r"\operatorname{head}_h = \operatorname{softmax}\left(\frac{Q_h K_h^\top}{\sqrt{D}} + M\right) V_h",
+        r"Q_h = X W_h^q, \quad K_h = X W_h^k, \quad V_h = X W_h^v",
+    )
 
     def build(self, site: LayerSite) -> MultiHeadAttention:
         from partwise_attention.multi_head import Heads, MultiHeadAttention

@@ -21,6 +21,7 @@ class Dot(ScorePart):
     """Dot product of query and key (Luong et al. 2015)."""
 
     name = "dot"
+    formulas = (r"s(q, k) = q^\top k",)
 
     def build(self, site: HeadSite) -> DotScore:
         from partwise_attention.scores import DotScore
@@ -32,6 +33,7 @@ class ScaledDot(ScorePart):
     """Dot product of query and key times a scale (Vaswani et al. 2017)."""
 
     name = "scaled_dot"
+    formulas = (r"s(q, k) = \frac{q^\top k}{\sqrt{D}}",)
 
     scale: PositiveFloat | None = None
     """Factor of the dot product; null means 1 / sqrt(head width)."""
@@ -50,6 +52,7 @@ class Additive(ScorePart):
     """A small network of query and key, v . tanh(q + k) (Bahdanau et al. 2015)."""
 
     name = "additive"
+    formulas = (r"s(q, k) = v^\top \tanh(q + k)",)
 
     def build(self, site: HeadSite) -> AdditiveScore:
         from partwise_attention.scores import AdditiveScore
@@ -64,6 +67,10 @@ class Cope(ScorePart):
     """
 
     name = "cope"
+    formulas = (
+        r"s_{ij} = \frac{q_i^\top k_j}{\sqrt{D}} + q_i^\top e[p_{ij}]",
+        r"p_{ij} = \sum_{m=j}^{i} g_{im}, \quad g_{ij} = \sigma\left(\frac{q_i^\top k_j}{\sqrt{D}}\right)",
+    )
     sees_order = True
 
     positions: PositiveInt = 64
@@ -90,6 +97,10 @@ class Fire(ScorePart):
     """
 
     name = "fire"
+    formulas = (
+        r"s_{ij} = \frac{q_i^\top k_j}{\sqrt{D}} + f\left(\frac{\psi(i - j)}{\psi(\max(L, i))}\right)",
+        r"\psi(x) = \log(c x + 1)",
+    )
     sees_order = True
 
     hidden: PositiveInt = 32
@@ -118,6 +129,10 @@ class Xpos(ScorePart):
     """
 
     name = "xpos"
+    formulas = (
+        r"s_{nm} = \frac{1}{\sqrt{D}} \sum_{i} (q_n \cdot k_m)_i\, \zeta_i^{(n - m) / b}",
+        r"\zeta_i = \frac{2 i / D + \gamma}{1 + \gamma}, \quad \gamma = 0.4",
+    )
     sees_order = True
 
     base: PositiveFloat = 512.0

@@ -57,6 +57,7 @@ class ValueResidual(ValuesPart):
     """
 
     name = "value_residual"
+    formulas = (r"V'_l = \lambda_1 V_1 + \lambda_2 V_l",)
     shares = True
 
     first: FiniteFloat = 0.5

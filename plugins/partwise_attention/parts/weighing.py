@@ -62,6 +62,7 @@ class Softmax(WeighingPart):
     """Softmax over the keys that a query sees: weights that add up to one (Vaswani et al. 2017)."""
 
     name = "softmax"
+    formulas = (r"a_{ij} = \frac{\exp(s_{ij})}{\sum_{k} \exp(s_{ik})}",)
 
     def build(self, site: WeighingSite) -> SoftmaxWeigher:
         from partwise_attention.weighing import SoftmaxWeigher
@@ -73,6 +74,7 @@ class Sinks(WeighingPart):
     """Softmax with a learned logit per head in its denominator, so that a head may look at nothing (gpt-oss)."""
 
     name = "sinks"
+    formulas = (r"a_{ij} = \frac{\exp(s_{ij})}{\exp(z_h) + \sum_{k} \exp(s_{ik})}",)
 
     def build(self, site: WeighingSite) -> SinkWeigher:
         from partwise_attention.weighing import SinkWeigher
@@ -84,6 +86,7 @@ class Sigmoid(WeighingPart):
     """Logistic function of each score by itself, so that keys do not compete (Ramapuram et al. 2024)."""
 
     name = "sigmoid"
+    formulas = (r"a_{ij} = \sigma(s_{ij} + b), \quad b = -\log(n)",)
 
     bias: FiniteFloat | None = None
     """Added to every score; null means -log of the model's context, at which weights begin with a sum of about one."""
@@ -102,6 +105,7 @@ class TalkingHeads(WeighingPart):
     """Softmax whose heads exchange their scores before it and their weights after it (Shazeer et al. 2020)."""
 
     name = "talking_heads"
+    formulas = (r"A_g = \sum_{h} P^a_{gh}\, \operatorname{softmax}\left(\sum_{m} P^b_{hm}\, S_m\right)",)
 
     def build(self, site: WeighingSite) -> TalkingWeigher:
         from partwise_attention.weighing import TalkingWeigher

@@ -17,6 +17,10 @@ class Recurrent(BlockPart):
     """Bare recurrence (Elman 1990), no residual, no norm; with `cross`, tanh(W [h; context]) (Luong et al. 2015)."""
 
     name = "recurrent"
+    formulas = (
+        r"h = \operatorname{mixer}(x)",
+        r"y = \tanh(W\, [h; \operatorname{cross}(h, m)]) \quad \text{(with cross)}",
+    )
     keeps_stream = False
 
     mixer: slots.Mixer

@@ -19,6 +19,7 @@ class Repeat(BlockPart):
     """A group of layers, repeated: `times` copies of `blocks`, with weights of their own or with the same ones."""
 
     name = "repeat"
+    formulas = (r"y = (f \circ f \circ \cdots \circ f)(x), \quad f = f_n \circ \cdots \circ f_1",)
 
     times: PositiveInt
     """How often the group is repeated."""

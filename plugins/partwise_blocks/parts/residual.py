@@ -64,6 +64,10 @@ class PreNorm(_Residual):
     """Residual layer that normalises before each branch, x + f(norm(x)) (Radford et al. 2019; Xiong et al. 2020)."""
 
     name = "pre_norm"
+    formulas = (
+        r"h = x + \operatorname{mixer}(\operatorname{norm}_1(x))",
+        r"y = h + \operatorname{feedforward}(\operatorname{norm}_2(h))",
+    )
 
     def build(self, site: LayerSite) -> PreNormBlock:
         from partwise_blocks.pre_norm import PreNormBlock
@@ -75,6 +79,10 @@ class PostNorm(_Residual):
     """Residual layer that normalises after each sum, norm(x + f(x)) (Vaswani et al. 2017)."""
 
     name = "post_norm"
+    formulas = (
+        r"h = \operatorname{norm}_1(x + \operatorname{mixer}(x))",
+        r"y = \operatorname{norm}_2(h + \operatorname{feedforward}(h))",
+    )
     keeps_stream = False
 
     def build(self, site: LayerSite) -> PostNormBlock:
@@ -92,6 +100,10 @@ class Sandwich(_Residual):
     """Residual layer that normalises before and after each branch, x + norm(f(norm(x))) (Ding et al. 2021)."""
 
     name = "sandwich"
+    formulas = (
+        r"h = x + \operatorname{norm}_2(\operatorname{mixer}(\operatorname{norm}_1(x)))",
+        r"y = h + \operatorname{norm}_4(\operatorname{feedforward}(\operatorname{norm}_3(h)))",
+    )
 
     def build(self, site: LayerSite) -> SandwichBlock:
         from partwise_blocks.sandwich import SandwichBlock
@@ -103,6 +115,10 @@ class OutputNorm(_Residual):
     """Residual layer that normalises what each branch adds, and nothing else, x + norm(f(x)) (OLMo 2, 2024)."""
 
     name = "output_norm"
+    formulas = (
+        r"h = x + \operatorname{norm}_1(\operatorname{mixer}(x))",
+        r"y = h + \operatorname{norm}_2(\operatorname{feedforward}(h))",
+    )
 
     def build(self, site: LayerSite) -> OutputNormBlock:
         from partwise_blocks.output_norm import OutputNormBlock
@@ -114,6 +130,10 @@ class Parallel(BlockPart):
     """Residual layer whose mixer and feed-forward read the same input (Wang & Komatsuzaki 2021; GPT-NeoX, PaLM)."""
 
     name = "parallel"
+    formulas = (
+        r"y = x + \operatorname{mixer}(\operatorname{norm}_1(x)) + "
+        r"\operatorname{feedforward}(\operatorname{norm}_2(x))",
+    )
 
     mixer: slots.Mixer
     """What moves information between positions, such as an attention."""

@@ -25,6 +25,7 @@ class Experts(FeedForwardPart):
     """
 
     name = "experts"
+    formulas = (r"y = \sum_{e \in \mathcal{T}(x)} w_e(x)\, f_e(x)",)
 
     experts: PositiveInt = 8
     """Number of experts, E."""

@@ -29,6 +29,11 @@ class TopK(RouterPart):
     """The k experts with the highest x W, weighed by a softmax (Shazeer et al. 2017, arXiv:1701.06538)."""
 
     name = "top_k"
+    formulas = (
+        r"h = x W",
+        r"w_e = \frac{\exp(h_e)}{\sum_{i \in \mathcal{T}} \exp(h_i)}",
+        r"\mathcal{T} = \operatorname{top}_k(h)",
+    )
 
     k: PositiveInt = 2
     """Experts per token."""
@@ -87,6 +92,11 @@ class Sigmoid(RouterPart):
     """The k experts of the highest sigmoid(x W) + b, where b balances them (DeepSeek-V3 2024, arXiv:2412.19437)."""
 
     name = "sigmoid"
+    formulas = (
+        r"s = \sigma(x W)",
+        r"w_e = c\, \frac{s_e}{\sum_{i \in \mathcal{T}} s_i}",
+        r"\mathcal{T} = \operatorname{top}_k(s + b)",
+    )
 
     k: PositiveInt = 2
     """Experts per token."""
@@ -147,6 +157,11 @@ class ExpertChoice(RouterPart):
     """
 
     name = "expert_choice"
+    formulas = (
+        r"S = \operatorname{softmax}(x W)",
+        r"\mathcal{T}_e = \operatorname{top}_m(S_{\cdot e})",
+        r"m = \left\lceil \frac{n c}{E} \right\rceil",
+    )
 
     capacity: PositiveFloat = 2.0
     """Experts per token on average; each of E experts takes capacity / E of the tokens."""
@@ -178,6 +193,7 @@ class Hash(RouterPart):
     """One expert per token id, drawn at random and never learned (Roller et al. 2021, arXiv:2106.04426)."""
 
     name = "hash"
+    formulas = (r"e(t) = \operatorname{hash}(w_t) \bmod E",)
 
     draw: NonNegativeInt = 0
     """Which draw; every layer has another one in any case."""

@@ -31,6 +31,11 @@ class DeltaNet(WithKernels):
     """
 
     name = "delta_net"
+    formulas = (
+        r"S_t = (I - \beta_t k_t k_t^\top)\, S_{t-1} + \beta_t k_t v_t^\top",
+        r"o_t = S_t^\top q_t, \quad \beta_t = \sigma(W_\beta x_t)",
+        r"y_t = W_o \operatorname{norm}(o_t)",
+    )
 
     convolution: NonNegativeInt = 4
     """Taps of the causal convolution of queries, keys and values; 0 means none."""
@@ -71,6 +76,11 @@ class GatedDeltaNet(DeltaNet):
     """
 
     name = "gated_delta_net"
+    formulas = (
+        r"S_t = \alpha_t (I - \beta_t k_t k_t^\top)\, S_{t-1} + \beta_t k_t v_t^\top",
+        r"\alpha_t = \exp(-e^{a} \operatorname{softplus}(W_\alpha x_t + b))",
+        r"o_t = S_t^\top q_t, \quad y_t = W_o (\operatorname{silu}(W_g x_t) \odot \operatorname{norm}(o_t))",
+    )
 
     key_ratio: PositiveFloat = 0.75
     """Features of all queries together, and of all keys, as a multiple of the width."""

@@ -28,6 +28,12 @@ class GatedLinearAttention(WithKernels):
     """
 
     name = "gated_linear_attention"
+    formulas = (
+        r"S_t = \operatorname{diag}(\alpha_t)\, S_{t-1} + k_t v_t^\top",
+        r"\alpha_t = \sigma(W_2 W_1 x_t + b)^{1/\tau}",
+        r"o_t = \frac{S_t^\top q_t}{\sqrt{K}}",
+        r"y_t = W_o (\operatorname{silu}(W_r x_t + b_r) \odot \operatorname{norm}(o_t))",
+    )
 
     key_ratio: PositiveFloat = 0.5
     """Features of all queries together, and of all keys, as a multiple of the width."""

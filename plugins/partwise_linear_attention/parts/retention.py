@@ -30,6 +30,11 @@ class Retention(WithKernels):
     """
 
     name = "retention"
+    formulas = (
+        r"S_t = \gamma_h S_{t-1} + k_t v_t^\top, \quad o_t = \frac{S_t^\top q_t}{\sqrt{K}}",
+        r"\gamma_h = 1 - 2^{-5-h}, \quad h = 0, 1, \ldots",
+        r"y_t = W_o (\operatorname{silu}(W_g x_t) \odot \operatorname{norm}(o_t))",
+    )
 
     value_ratio: PositiveFloat = 2.0
     """Features of all values together, as a multiple of the width."""

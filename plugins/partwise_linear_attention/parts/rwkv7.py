@@ -28,6 +28,10 @@ class Rwkv7(MatrixMemory):
     """
 
     name = "rwkv7"
+    formulas = (
+        r"S_t = (\operatorname{diag}(w_t) - (a_t \odot c_t)\, c_t^\top)\, S_{t-1} + k_t v_t^\top",
+        r"o_t = S_t^\top r_t",
+    )
 
     norm: slots.Norm = use("layer_norm")
     """Norm of what each head reads."""

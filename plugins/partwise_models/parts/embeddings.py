@@ -17,6 +17,7 @@ class Dense(EmbeddingPart):
     """A learned vector per token (Bengio et al. 2003)."""
 
     name = "dense"
+    formulas = (r"x_t = E_{w_t}",)
 
     width: PositiveInt | None = None
     """Features per token; null means the model's width. Another number is projected to the width
@@ -39,6 +40,7 @@ class Segmented(EmbeddingPart):
     """
 
     name = "segmented"
+    formulas = (r"x_t = E_{w_t} + S_{s_t}",)
 
     segments: PositiveInt = 2
     """Segments that have a vector."""
@@ -57,6 +59,7 @@ class OneHot(EmbeddingPart):
     """The indicator vector of each token, 1 at its id and 0 elsewhere; a linear projection to the width follows."""
 
     name = "one_hot"
+    formulas = (r"x_t = W e_{w_t}, \quad (e_{w})_i = \begin{cases} 1 & i = w \\ 0 & i \ne w \end{cases}",)
 
     def build(self, site: EmbeddingSite) -> OneHotEmbedding:
         from partwise_models.embeddings import OneHotEmbedding

@@ -17,6 +17,10 @@ class Normal(InitializerPart):
     """Weights from a normal distribution, smaller where a residual branch ends (Radford et al. 2019)."""
 
     name = "normal"
+    formulas = (
+        r"W \sim \mathcal{N}(0, s^2)",
+        r"W \sim \mathcal{N}\left(0, \frac{s^2}{2 L}\right) \quad \text{where a residual branch ends}",
+    )
 
     std: PositiveFloat = 0.02
     """Standard deviation of the weights."""
@@ -37,6 +41,7 @@ class Xavier(InitializerPart):
     """Uniform weights scaled by fan-in and fan-out (Glorot & Bengio 2010)."""
 
     name = "xavier"
+    formulas = (r"W \sim \mathcal{U}(-a, a), \quad a = \sqrt{\frac{6}{n_{in} + n_{out}}}",)
     by_width = True
 
     def build(self, site: LayerSite) -> XavierInitializer:

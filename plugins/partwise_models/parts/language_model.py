@@ -22,6 +22,10 @@ class LanguageModelPart(Network):
     """
 
     name = "language_model"
+    formulas = (
+        r"P(w_1, \ldots, w_T) = \prod_{t=1}^{T} P(w_t \mid w_1, \ldots, w_{t-1})",
+        r"P(w \mid w_1, \ldots, w_{t-1}) = \operatorname{softmax}(W \operatorname{norm}(h_{t-1}))_w",
+    )
     known_failures = fails_around_recurrence("[1]")
     reads = "sequence"
 

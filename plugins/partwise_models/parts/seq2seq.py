@@ -21,6 +21,10 @@ class Seq2SeqPart(Network):
     """An encoder that reads a source and a decoder that writes a target (Sutskever et al. 2014)."""
 
     name = "seq2seq"
+    formulas = (
+        r"P(y_1, \ldots, y_T \mid x) = \prod_{t=1}^{T} P(y_t \mid y_1, \ldots, y_{t-1}, "
+        r"\operatorname{encoder}(x))",
+    )
     known_failures: ClassVar[Mapping[str, str]] = {
         **fails_around_recurrence("[1]"),
         "it_is_a_function_of_its_parameters[0]": "functional_call cannot put back a module that stands in two places",

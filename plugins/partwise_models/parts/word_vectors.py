@@ -25,6 +25,10 @@ class WordVectorsPart(ModelPart):
     """
 
     name = "word_vectors"
+    formulas = (
+        r"P(w \mid c) = \frac{\exp(u_w \cdot \bar{v} + b_w)}{\sum_{w'} \exp(u_{w'} \cdot \bar{v} + b_{w'})}",
+        r"\bar{v} = \frac{1}{|c|}\sum_{j \in c} v_j",
+    )
     reads = "sequence"
     known_failures = MappingProxyType(
         {"it_can_learn_a_batch_by_heart": "it sees one word, after which several others may follow"}

@@ -61,6 +61,10 @@ class SkipGramPart(CompanyPart):
     """
 
     name = "skip_gram"
+    formulas = (
+        r"\mathcal{L} = -\log \sigma(u_w \cdot v_c) - \sum_{k=1}^{K} \log \sigma(-u_{n_k} \cdot v_c)",
+        r"n_k \sim P_n",
+    )
 
     def build(self, site: ObjectiveSite) -> SkipGram:
         from partwise_objectives.company import SkipGram
@@ -76,6 +80,11 @@ class ContinuousBagPart(CompanyPart):
     """
 
     name = "cbow"
+    formulas = (
+        r"\mathcal{L} = -\log \sigma(u_w \cdot \bar{v}) - \sum_{k=1}^{K} \log \sigma(-u_{n_k} \cdot \bar{v})",
+        r"n_k \sim P_n",
+        r"\bar{v} = \frac{1}{|c|} \sum_{j \in c} v_j",
+    )
 
     def build(self, site: ObjectiveSite) -> ContinuousBag:
         from partwise_objectives.company import ContinuousBag

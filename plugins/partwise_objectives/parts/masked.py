@@ -23,6 +23,7 @@ class Masked(ObjectivePart):
     """
 
     name = "masked"
+    formulas = (r"\mathcal{L} = -\frac{1}{|M|} \sum_{t \in M} \log P(w_t \mid \tilde{w}_1, \ldots, \tilde{w}_T)",)
     likelihood = False
     causal = False
     reads = frozenset({"sequence"})

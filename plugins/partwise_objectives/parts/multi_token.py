@@ -21,6 +21,10 @@ class MultiToken(ObjectivePart):
     """Every position also predicts tokens further on, each through a layer of its own; evaluation leaves them out."""
 
     name = "multi_token"
+    formulas = (
+        r"\mathcal{L} = \mathcal{L}_1 + \frac{\lambda}{n} \sum_{k=1}^{n} \mathcal{L}_{1+k}",
+        r"\mathcal{L}_{1+k} = -\frac{1}{T} \sum_{t} \log P_k(w_{t+1+k} \mid w_1, \ldots, w_t)",
+    )
     reads = frozenset({"sequence"})
 
     further: Annotated[int, Ge(1), Le(64)] = 1

@@ -19,6 +19,7 @@ class NextTokenPart(ObjectivePart):
     """Every position predicts the token that follows (Shannon 1951; Bengio et al. 2003)."""
 
     name = "next_token"
+    formulas = (r"\mathcal{L} = -\frac{1}{T} \sum_{t=1}^{T} \log P(w_{t+1} \mid w_1, \ldots, w_t)",)
 
     label_smoothing: Share = 0.0
     """Share of each target that is spread evenly over the vocabulary, in training (Szegedy et al. 2016, section 7)."""

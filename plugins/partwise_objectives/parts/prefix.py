@@ -17,6 +17,7 @@ class Prefix(ObjectivePart):
     """A prefix of each row is read, and only the tokens after it are scored (Liu et al. 2018; Raffel et al. 2020)."""
 
     name = "prefix"
+    formulas = (r"\mathcal{L} = -\frac{1}{T - p} \sum_{t=p}^{T-1} \log P(w_{t+1} \mid w_1, \ldots, w_t)",)
     likelihood = False
 
     share: Annotated[float, Field(gt=0, lt=1)] | None = None

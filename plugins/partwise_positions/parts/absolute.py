@@ -19,6 +19,7 @@ class NoPosition(PositionPart):
     """No positions: only causality or a recurrence gives the order away (Kazemnejad et al. 2023)."""
 
     name = "none"
+    formulas = (r"x'_p = x_p",)
 
     def build(self, site: PositionSite) -> Encoder:
         from partwise_positions.encoder import Encoder
@@ -30,6 +31,7 @@ class Learned(PositionPart):
     """A learned vector per position up to the context, added to the embedding (Gehring et al. 2017; GPT-2)."""
 
     name = "learned"
+    formulas = (r"x'_p = x_p + E_p",)
     acts = frozenset({"embed"})
 
     offset: NonNegativeInt = 0
@@ -49,6 +51,10 @@ class Sinusoidal(PositionPart):
     """Sines and cosines of geometrically spaced wavelengths, added to the embedding (Vaswani et al. 2017)."""
 
     name = "sinusoidal"
+    formulas = (
+        r"x'_{p, 2i} = x_{p, 2i} + \sin(p\, b^{-2 i / C})",
+        r"x'_{p, 2i+1} = x_{p, 2i+1} + \cos(p\, b^{-2 i / C})",
+    )
     acts = frozenset({"embed"})
 
     base: PositiveFloat = 10_000.0

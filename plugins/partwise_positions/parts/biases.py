@@ -22,6 +22,10 @@ class Alibi(PositionPart):
     """Scores fall linearly with distance, at a slope fixed per head (ALiBi, Press et al. 2022)."""
 
     name = "alibi"
+    formulas = (
+        r"s'_{ij} = s_{ij} - m_h\, |i - j|",
+        r"m_h = 2^{-8 h / H}, \quad h = 1, \ldots, H",
+    )
     acts = frozenset({"bias"})
 
     factor: PositiveFloat = 1.0
@@ -45,6 +49,7 @@ class HardAlibi(PositionPart):
     """
 
     name = "hard_alibi"
+    formulas = (r"s'_{ij} = \begin{cases} s_{ij} & |i - j| < h \text{ or } h > M \\ -\infty & \text{else} \end{cases}",)
     acts = frozenset({"bias"})
 
     masked_heads: PositiveInt | None = None
@@ -70,6 +75,10 @@ class Kerple(PositionPart):
     """
 
     name = "kerple"
+    formulas = (
+        r"s'_{ij} = s_{ij} - p_h \log(1 + a_h |i - j|)",
+        r"s'_{ij} = s_{ij} - a_h |i - j|^{p_h} \quad \text{(power)}",
+    )
     acts = frozenset({"bias"})
 
     kernel: Literal["log", "power"] = "log"
@@ -89,6 +98,11 @@ class T5Bias(PositionPart):
     """A learned bias on scores, per head and bucket of distances (T5, Raffel et al. 2020)."""
 
     name = "t5_bias"
+    formulas = (
+        r"s'_{ij} = s_{ij} + b_{h, \beta(j - i)}",
+        r"\beta(-d) = \begin{cases} d & d < B/2 \\ \frac{B}{2} + \left\lfloor \frac{\log(2 d / B)}{\log(2 "
+        r"D / B)} \frac{B}{2} \right\rfloor & \text{else, at most } B - 1 \end{cases}",
+    )
     acts = frozenset({"bias"})
 
     buckets: Annotated[int, Ge(2)] = 32

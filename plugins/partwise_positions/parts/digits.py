@@ -24,6 +24,7 @@ class Abacus(PositionPart):
     """
 
     name = "abacus"
+    formulas = (r"x'_t = x_t + E_{p(t) + k}, \quad k \sim \mathcal{U}\{0, \ldots, K\}",)
     acts = frozenset({"embed"})
     known_failures: ClassVar[Mapping[str, str]] = {
         "training_means_what_evaluation_does": "in training all places are moved, so that later ones are learned, too",

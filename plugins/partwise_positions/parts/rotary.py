@@ -22,6 +22,12 @@ class Rope(PositionPart):
     """Rotary positions: queries and keys turn by angles that grow with position (Su et al. 2021)."""
 
     name = "rope"
+    formulas = (
+        r"\begin{pmatrix} x'_{i} \\ x'_{i + D/2} \end{pmatrix} = \begin{pmatrix} \cos(p\, \theta_i) & "
+        r"-\sin(p\, \theta_i) \\ \sin(p\, \theta_i) & \cos(p\, \theta_i) \end{pmatrix} \begin{pmatrix} "
+        r"x_{i} \\ x_{i + D/2} \end{pmatrix}",
+        r"\theta_i = b^{-2 i / D}, \quad i = 0, \ldots, D/2 - 1",
+    )
     acts = frozenset({"rotate"})
     known_failures: ClassVar[Mapping[str, str]] = {
         "scores_see_distances_only[6]": "dynamic scaling turns longer texts more slowly, wherever two positions stand"

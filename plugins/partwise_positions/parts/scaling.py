@@ -51,6 +51,7 @@ class LinearRope(RopeScalingPart):
     """Every rotary frequency divided by one factor (Chen et al. 2023)."""
 
     name = "linear"
+    formulas = (r"\theta'_i = \frac{\theta_i}{s}",)
 
     factor: PositiveFloat = 2.0
     """How many times further the model should read than it was first trained to."""
@@ -69,6 +70,11 @@ class Llama3Rope(RopeScalingPart):
     """Slow rotary frequencies divided by a factor, fast ones kept, those between blended (Llama 3.1, 2024)."""
 
     name = "llama3"
+    formulas = (
+        r"\theta'_i = k_i\, \theta_i + (1 - k_i) \frac{\theta_i}{s}",
+        r"k_i = \operatorname{clamp}\left(\frac{r_i - l}{h - l}, 0, 1\right)",
+        r"r_i = \frac{T \theta_i}{2 \pi}",
+    )
 
     factor: PositiveFloat = 8.0
     """How many times further the model should read than it was first trained to."""
@@ -101,6 +107,11 @@ class YarnRope(RopeScalingPart):
     """Slow rotary frequencies divided by a factor, fast ones kept, and a temperature (YaRN, Peng et al. 2023)."""
 
     name = "yarn"
+    formulas = (
+        r"\theta'_i = k_i\, \theta_i + (1 - k_i) \frac{\theta_i}{s}",
+        r"k_i = 1 - \operatorname{clamp}\left(\frac{i - i_f}{i_s - i_f}, 0, 1\right)",
+        r"q' = t\, q, \quad k' = t\, k, \quad t = 0.1 \ln(s) + 1",
+    )
 
     factor: Annotated[float, Ge(1)] = 4.0
     """How many times further the model should read than it was first trained to."""
@@ -142,6 +153,10 @@ class LongRope(RopeScalingPart):
     """
 
     name = "longrope"
+    formulas = (
+        r"\theta'_i = \frac{\theta_i}{\lambda_i}",
+        r"q' = t\, q, \quad k' = t\, k, \quad t = \sqrt{1 + \frac{\ln(s)}{\ln(T)}}",
+    )
 
     short_factor: Factors
     """What each pair's frequency is divided by in a model whose context is at most the original one."""
@@ -188,6 +203,7 @@ class DynamicRope(RopeScalingPart):
     """
 
     name = "dynamic"
+    formulas = (r"\theta'_i = \theta_i\, \left(\frac{s L}{T} - (s - 1)\right)^{-i / (F - 1)}, \quad L > T",)
 
     factor: Annotated[float, Ge(1)] = 2.0
     """A text L times as long as the context has its slowest frequency divided by factor (L - 1) + 1."""

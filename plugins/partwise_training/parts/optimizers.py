@@ -36,6 +36,10 @@ class Sgd(ByRole):
     """Stochastic gradient descent, with momentum on request (Nesterov's, too: Sutskever et al. 2013)."""
 
     name = "sgd"
+    formulas = (
+        r"m_n = \mu\, m_{n-1} + g_n, \quad g_n = \nabla \mathcal{L}(w_{n-1}) + \lambda w_{n-1}",
+        r"w_n = w_{n-1} - \eta\, m_n",
+    )
 
     lr: PositiveFloat = 0.1
     """Learning rate, which the schedule scales."""
@@ -71,6 +75,11 @@ class Adam(ByRole):
     """Adam (Kingma & Ba 2015, arXiv:1412.6980); its decay is part of the gradient and so of the moments."""
 
     name = "adam"
+    formulas = (
+        r"m_n = \beta_1 m_{n-1} + (1 - \beta_1)\, g_n, \quad v_n = \beta_2 v_{n-1} + (1 - \beta_2)\, g_n^2",
+        r"w_n = w_{n-1} - \eta\, \frac{m_n / (1 - \beta_1^n)}{\sqrt{v_n / (1 - \beta_2^n)} + \varepsilon}",
+        r"g_n = \nabla \mathcal{L}(w_{n-1}) + \lambda w_{n-1}",
+    )
 
     lr: PositiveFloat = 1e-3
     """Learning rate, which the schedule scales."""
@@ -99,6 +108,11 @@ class AdamW(ByRole):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101); betas and decay of GPT-3."""
 
     name = "adamw"
+    formulas = (
+        r"m_n = \beta_1 m_{n-1} + (1 - \beta_1)\, g_n, \quad v_n = \beta_2 v_{n-1} + (1 - \beta_2)\, g_n^2",
+        r"w_n = w_{n-1} - \eta \left(\frac{m_n / (1 - \beta_1^n)}{\sqrt{v_n / (1 - \beta_2^n)} + "
+        r"\varepsilon} + \lambda w_{n-1}\right)",
+    )
 
     lr: PositiveFloat = 1e-3
     """Learning rate, which the schedule scales."""
@@ -127,6 +141,11 @@ class Lion(ByRole):
     """Lion (Chen et al. 2023, arXiv:2302.06675): steps by the sign of a momentum; takes a smaller rate than Adam."""
 
     name = "lion"
+    formulas = (
+        r"w_n = w_{n-1} - \eta\, (\operatorname{sign}(\beta_1 m_{n-1} + (1 - \beta_1)\, g_n) + \lambda "
+        r"w_{n-1})",
+        r"m_n = \beta_2 m_{n-1} + (1 - \beta_2)\, g_n",
+    )
 
     lr: PositiveFloat = 1e-4
     """Learning rate, which the schedule scales: how far every weight moves at each update."""
@@ -151,6 +170,12 @@ class Muon(OptimizerPart):
     """Muon (Jordan et al. 2024): orthogonalised momentum for hidden matrices, and another optimizer for the rest."""
 
     name = "muon"
+    formulas = (
+        r"M_n = \mu M_{n-1} + G_n, \quad U_n = G_n + \mu M_n",
+        r"W_n = (1 - \eta \lambda)\, W_{n-1} - \eta\, s\, \operatorname{orthogonal}(U_n)",
+        r"s = \sqrt{\max(1, \text{rows} / \text{columns})}",
+        r"\operatorname{orthogonal}(U) \approx A B^\top, \quad U = A \Sigma B^\top",
+    )
 
     lr: PositiveFloat = 0.02
     """Learning rate of hidden matrices, which the schedule scales."""
@@ -189,6 +214,12 @@ class AdEMAMix(ByRole):
     """AdamW with a second momentum that remembers thousands of updates (Pagliardini et al. 2024, arXiv:2409.03137)."""
 
     name = "ademamix"
+    formulas = (
+        r"m_n = \beta_1 m_{n-1} + (1 - \beta_1)\, g_n, \quad s_n = \beta_3 s_{n-1} + (1 - \beta_3)\, g_n",
+        r"v_n = \beta_2 v_{n-1} + (1 - \beta_2)\, g_n^2",
+        r"w_n = w_{n-1} - \eta \left(\frac{m_n / (1 - \beta_1^n) + \alpha s_n}{\sqrt{v_n / (1 - "
+        r"\beta_2^n)} + \varepsilon} + \lambda w_{n-1}\right)",
+    )
     in_updates = ("warmup",)
 
     lr: PositiveFloat = 1e-3
@@ -222,6 +253,12 @@ class ScheduleFree(ByRole):
     """AdamW with an average of weights in place of a schedule (Defazio et al. 2024, arXiv:2405.15682)."""
 
     name = "schedule_free"
+    formulas = (
+        r"y_n = (1 - \beta_1)\, z_n + \beta_1 x_n",
+        r"z_{n+1} = z_n - \gamma_n \left(\frac{g(y_n)}{\sqrt{v_n} + \varepsilon} + \lambda y_n\right)",
+        r"v_n = \beta_2 v_{n-1} + (1 - \beta_2)\, g(y_n)^2",
+        r"x_{n+1} = (1 - c_n)\, x_n + c_n z_{n+1}, \quad c_n = \frac{\gamma_n^2}{\sum_{i \le n} \gamma_i^2}",
+    )
     in_updates = ("warmup",)
 
     lr: PositiveFloat = 2.5e-3
@@ -255,6 +292,14 @@ class Adafactor(ByRole):
     """
 
     name = "adafactor"
+    formulas = (
+        r"R_n = \beta_n R_{n-1} + (1 - \beta_n)\, G_n^2 1",
+        r"C_n = \beta_n C_{n-1} + (1 - \beta_n)\, 1^\top G_n^2",
+        r"V_n = \frac{R_n C_n}{1^\top R_n}, \quad U_n = \frac{G_n}{\sqrt{V_n}}, \quad \beta_n = 1 - n^{-p}",
+        r"W_n = W_{n-1} - \eta_n \max(\varepsilon, \operatorname{rms}(W_{n-1})) \frac{U_n}{\max(1, "
+        r"\operatorname{rms}(U_n))}",
+        r"\eta_n = \min\left(\eta, \frac{1}{\sqrt{n}}\right)",
+    )
 
     lr: PositiveFloat = 0.01
     """Learning rate, a share of each weight's root mean square, which the schedule scales; at most 1 / sqrt(n) in

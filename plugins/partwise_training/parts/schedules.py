@@ -21,6 +21,7 @@ class Constant(SchedulePart):
     """The optimizer's own rate throughout, after an optional warm-up."""
 
     name = "constant"
+    formulas = (r"f(n) = \min\left(1, \frac{n}{w}\right)",)
     in_updates = ("warmup",)
 
     warmup: NonNegativeInt = 0
@@ -40,6 +41,7 @@ class Cosine(SchedulePart):
     """Falls along half a cosine from the first update (Loshchilov & Hutter 2017, arXiv:1608.03983)."""
 
     name = "cosine"
+    formulas = (r"f = m + (1 - m)\, \frac{1 + \cos(\pi t)}{2}, \quad t = \frac{n - 1}{N}",)
 
     floor: Share = 0.0
     """Share of the rate that it falls to."""
@@ -58,6 +60,11 @@ class WarmupCosine(SchedulePart):
     """Rises linearly, then falls along half a cosine: the schedule of GPT-3 (Brown et al. 2020)."""
 
     name = "warmup_cosine"
+    formulas = (
+        r"f = \begin{cases} \frac{n}{w} & n \le w \\ m + (1 - m)\, \frac{1 + \cos(\pi t)}{2} & n > w "
+        r"\end{cases}",
+        r"t = \frac{n - 1 - w}{N - w}",
+    )
     in_updates = ("warmup",)
 
     warmup: NonNegativeInt = 100
@@ -79,6 +86,10 @@ class Linear(SchedulePart):
     """Rises linearly on request, then falls linearly: the schedule of BERT (Devlin et al. 2019)."""
 
     name = "linear"
+    formulas = (
+        r"f = \begin{cases} \frac{n}{w} & n \le w \\ 1 - (1 - m)\, t & n > w \end{cases}",
+        r"t = \frac{n - 1 - w}{N - w}",
+    )
     in_updates = ("warmup",)
 
     warmup: NonNegativeInt = 0
@@ -100,6 +111,7 @@ class InverseSqrt(SchedulePart):
     """Rises linearly, then falls with the root of the step: the first Transformer's (Vaswani et al. 2017)."""
 
     name = "inverse_sqrt"
+    formulas = (r"f = \min\left(\frac{n}{w}, \sqrt{\frac{w}{n}}\right)",)
     in_updates = ("warmup",)
 
     warmup: PositiveInt = 100
@@ -119,6 +131,10 @@ class WarmupStableDecay(SchedulePart):
     """Rises, stays, and falls at the end only, so that one training serves many lengths (Hu et al. 2024)."""
 
     name = "warmup_stable_decay"
+    formulas = (
+        r"f = \begin{cases} \frac{n}{w} & n \le w \\ m + (1 - m) \min\left(1, \frac{N - n + 1}{d "
+        r"N}\right) & n > w \end{cases}",
+    )
     in_updates = ("warmup",)
 
     warmup: NonNegativeInt = 100
@@ -143,6 +159,7 @@ class Continued(SchedulePart):
     """Another schedule, as it goes on after updates that were made before: by the run that training starts from."""
 
     name = "continued"
+    formulas = (r"f(n) = g(n + a)",)
     known_failures: ClassVar[Mapping[str, str]] = {
         "its_factors_are_sound[0]": "its peak may lie before the first of its own updates",
     }
@@ -171,6 +188,7 @@ class Piecewise(SchedulePart):
     """Schedules one after the other, each of which begins anew."""
 
     name = "piecewise"
+    formulas = (r"f(n) = f_i(n - N_{i-1}), \quad N_{i-1} < n \le N_i",)
     in_updates = ("steps",)
 
     steps: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]

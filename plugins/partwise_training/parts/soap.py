@@ -22,6 +22,12 @@ class Soap(ByRole):
     """
 
     name = "soap"
+    formulas = (
+        r"G'_n = Q_L^\top G_n Q_R, \quad V_n = \beta_2 V_{n-1} + (1 - \beta_2)\, G'_n \odot G'_n",
+        r"W_n = (1 - \eta \lambda)\, W_{n-1} - \eta\, Q_L\, \frac{Q_L^\top M_n Q_R / (1 - "
+        r"\beta_1^n)}{\sqrt{V_n / (1 - \beta_2^n)} + \varepsilon}\, Q_R^\top",
+        r"L_n = \beta_2 L_{n-1} + (1 - \beta_2)\, G_n G_n^\top, \quad Q_L = \operatorname{eigenvectors}(L_n)",
+    )
 
     lr: PositiveFloat = 3e-3
     """Learning rate, which the schedule scales."""

@@ -26,6 +26,7 @@ class Right(NormPart):
     """A norm that divides by a number, and has nothing else wrong with it."""
 
     name = "right"
+    formulas = (r"y = \frac{x}{b}",)
 
     by: PositiveFloat = 2.0
     """What it divides by."""
@@ -58,6 +59,13 @@ class BadName(Right):
     """A norm whose name is no name."""
 
     name = "Bad-Name"
+
+
+class Unsettable(Right):
+    """A norm with a formula that is no LaTeX."""
+
+    name = "unsettable"
+    formulas = (r"y = \fraction{x}{2}",)
 
 
 class NoSchema(Right):
@@ -132,6 +140,7 @@ class Unpicklable(Right):
 
 KILLS.plant(parts.it_is_documented, "a knob without a text", lambda: Right, lambda: Undocumented)
 KILLS.plant(parts.its_names_are_in_style, "a name in another style", lambda: Right, lambda: BadName)
+KILLS.plant(parts.its_formulas_can_be_set, "a command that LaTeX has not", lambda: Right, lambda: Unsettable)
 KILLS.plant(parts.it_has_a_schema, "a schema without the knob", lambda: Right, lambda: NoSchema)
 KILLS.plant(parts.it_dumps_and_loads, "a knob that is not dumped", Right, Secretive)
 KILLS.plant(parts.it_can_be_pickled, "a pickle that forgets", lambda: Right(by=5.0), lambda: Unpicklable(by=5.0))

@@ -20,6 +20,7 @@ from partwise.parts.part import Part, kinds_of
 from partwise.parts.shapes import shape_of
 from partwise.parts.slot import resolve_part
 from partwise.recipe.knob_types import kind_at
+from partwise.rendering.maths import mathml
 from partwise.testing.cases import examples
 from partwise.testing.registering import EVERY, check
 from partwise.testing.violation import require, violated
@@ -36,6 +37,19 @@ def it_is_documented(part: type[Part]) -> None:
     for name, about in field_docs(part).items():
         require(about, f"its knob {name} has no docstring")
         require(len(about.strip()) > 5, f"the docstring of its knob {name} says next to nothing")
+
+
+@check(EVERY, per="part")
+def its_formulas_can_be_set(part: type[Part]) -> None:
+    """Its formulas, if it has any, are a tuple of equations in LaTeX that the catalogue can set."""
+    own = vars(part).get("formulas", ())
+    require(isinstance(own, tuple), f"its formulas are {own!r}, and must be a tuple, also of one: ({own!r},)")
+    for latex in own:
+        require(isinstance(latex, str), f"its formula {latex!r} is no text")
+        try:
+            mathml(latex)
+        except ValueError as error:
+            violated(str(error))
 
 
 @check(EVERY, per="part")
