@@ -1,5 +1,7 @@
 """`make docs`: the pages of docs/, CONTRIBUTING.md and CHANGELOG.md as a site in build/site, by Zensical.
 
+Between them stand pages that are read off the code: those of `reference_pages`, and the catalogue of parts.
+
 Pages lie where GitHub shows them, and links lead from file to file. So the site is built from a copy in build, in
 which links follow the pages to their new places; a link to a file that is no page becomes its text. Beside each lesson
 of the course lies its notebook. Broken links and anchors fail the build. Read it from the file system:
@@ -16,6 +18,8 @@ import sys
 from pathlib import Path
 
 import build_notebooks
+from partwise.catalogue import write_catalogue
+from reference_pages import PLACE, reference_pages
 
 HERE = Path(__file__).parent
 TOP = HERE.parent
@@ -23,6 +27,10 @@ SOURCE = TOP / "build" / "site-source"
 SITE = TOP / "build" / "site"
 BESIDE_DOCS = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "README.md": "index.md"}
 """Pages that stand beside docs/, and their places on the site. The README's is taken by the page that begins it."""
+CATALOGUE = "catalogue"
+"""Where the catalogue lies on the site."""
+KINDS = '"every kind"'
+"""What stands in the navigation for the pages of all kinds."""
 LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)")
 
 
@@ -65,7 +73,14 @@ def write_source(directory: Path) -> None:
         lesson.write_text(lesson.read_text().replace("\n", f"\n\n{link}\n", 1))
     for name in ("CONTRIBUTING.md", "CHANGELOG.md"):
         (pages / BESIDE_DOCS[name]).write_text(on_site((TOP / name).read_text(), TOP / name))
-    shutil.copy(HERE / "site.toml", directory / "zensical.toml")
+    generated = reference_pages()
+    for name, text in generated.items():
+        (pages / name).parent.mkdir(parents=True, exist_ok=True)
+        (pages / name).write_text(text)
+    write_catalogue(pages / CATALOGUE)
+    of_kinds = [f'{{ "{Path(name).stem}" = "{name}" }}' for name in generated if name.startswith(f"{PLACE}/parts/")]
+    settings = (HERE / "site.toml").read_text().replace(KINDS, f"[{', '.join(of_kinds)}]")
+    (directory / "zensical.toml").write_text(settings)
 
 
 def build(source: Path, site: Path) -> int:
