@@ -16,6 +16,7 @@ from partwise.modules import (
     State,
     batch_flow,
     decode_step_flow,
+    extend_flow,
     start_decoding,
 )
 
@@ -72,6 +73,11 @@ class LanguageModel(nn.Module):
         x = self.stack(self.input(tokens[:, None]), decode_step_flow(decoding, tokens), decoding.states)
         decoding.advance()
         return self._logits(x[:, -1])
+
+    def extend(self, tokens: Tensor, decoding: Decoding, scored: int = 1) -> Tensor:
+        x = self.stack(self.input(tokens), extend_flow(decoding, tokens), decoding.states)
+        decoding.advance(tokens.shape[1])
+        return self._logits(x[:, -scored:])
 
     def empty_states(self, batch: int, length: int, memory_length: int = 0) -> list[State]:
         return self.stack.empty_states(batch, length, memory_length, like=next(self.parameters()))

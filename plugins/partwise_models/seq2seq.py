@@ -20,6 +20,7 @@ from partwise.modules import (
     State,
     batch_flow,
     decode_step_flow,
+    extend_flow,
     start_decoding,
     token_positions,
 )
@@ -95,6 +96,11 @@ class Seq2Seq(nn.Module):
         x = self.decoder(self.decoder_input(tokens[:, None]), decode_step_flow(decoding, tokens), decoding.states)
         decoding.advance()
         return self._logits(x[:, -1])
+
+    def extend(self, tokens: Tensor, decoding: Decoding, scored: int = 1) -> Tensor:
+        x = self.decoder(self.decoder_input(tokens), extend_flow(decoding, tokens), decoding.states)
+        decoding.advance(tokens.shape[1])
+        return self._logits(x[:, -scored:])
 
     def empty_states(self, batch: int, length: int, memory_length: int = 0) -> list[State]:
         return self.decoder.empty_states(batch, length, memory_length, like=next(self.parameters()))

@@ -3,6 +3,8 @@ from .compiled import compile_steps as compile_steps
 from .decoder import Decoder as Decoder
 from .generate import generate_text as generate_text
 from .generate import generate_texts as generate_texts
+from .prefill import CHUNK as CHUNK
+from .prefill import read_prompt as read_prompt
 from .prompts import left_padded as left_padded
 from .prompts import source_prompt as source_prompt
 from .prompts import text_prompt as text_prompt

@@ -15,6 +15,8 @@ from partwise.data.batch import IGNORED, Batch
 from partwise.errors import InputError
 from partwise.modules.protocols import Model
 
+from .prefill import CHUNK, read_prompt
+
 
 class Decoder:
     """A model and the text it has written so far: offers the logits of the next token, and is given the chosen one.
@@ -32,6 +34,7 @@ class Decoder:
         room: int,
         ends: Sequence[int] = (),
         stops: Callable[[Sequence[int]], bool] | None = None,
+        chunk: int = CHUNK,
     ) -> None:
         """
         Args:
@@ -41,10 +44,13 @@ class Decoder:
             room: number of tokens that the states can hold; usually `model.context`, beyond which no model is trained.
             ends: all ids that end a text; `end` alone unless given.
             stops: whether a text ends with the last of the ids written, for another reason than an end token.
+            chunk: tokens of a prompt that are read at once.
 
         Raises:
-            InputError: there is no room, or no token to begin with.
+            InputError: there is no room, no token to begin with, or no chunk to read.
         """
+        if chunk < 1:
+            raise InputError(f"a prompt is read in chunks of one token or more, not {chunk}")
         if room < 1 or prompt.tokens.shape[1] < 1:
             raise InputError(f"a decoder needs room for a token and a token to begin with; room is {room}")
         self.end = end
@@ -54,6 +60,7 @@ class Decoder:
         self._stops = stops
         self._model = model
         self._room = room
+        self._chunk = chunk
         self._has_source = prompt.source is not None
         if prompt.tokens.shape[1] > room:
             prompt = replace(
@@ -69,7 +76,7 @@ class Decoder:
 
     @torch.inference_mode()
     def _begin(self, prompt: Batch) -> None:
-        self.logits, self._decoding = self._model.begin(prompt, self._room)
+        self.logits, self._decoding = read_prompt(self._model, prompt, self._room, self._chunk)
         B, self._length = prompt.tokens.shape
         self._window = prompt.tokens.new_empty(B, self._room)
         self._window[:, : self._length] = prompt.tokens

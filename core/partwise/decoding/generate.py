@@ -14,6 +14,7 @@ from partwise.modules.modes import evaluating
 from partwise.modules.protocols import Model
 
 from .decoder import Decoder
+from .prefill import CHUNK
 from .prompts import source_prompt, text_prompt
 from .sampler import Sampler
 from .stops import Row, StopStrings
@@ -30,6 +31,7 @@ def generate_text(
     device: torch.device | str = "cpu",
     stop: Sequence[str] = (),
     special: bool = False,
+    chunk: int = CHUNK,
 ) -> Iterator[str]:
     """The text that a model writes after a prompt, in pieces that come as soon as their characters are complete.
 
@@ -42,6 +44,7 @@ def generate_text(
         device: where the model is.
         stop: strings before the first of which the text ends; nothing of it is shown. The prompt may contain them.
         special: whether the names of special tokens in the prompt are those tokens; otherwise they are text.
+        chunk: tokens of a prompt that are read at once; fewer need less memory.
 
     Raises:
         InputError: a source is empty, or longer than the model's context; a stop string is empty; special tokens are
@@ -50,7 +53,8 @@ def generate_text(
     begin = source_prompt if pairs else text_prompt
     # A tokenizer of words puts a space before each word; at the beginning of a text it does not belong there.
     at_beginning = (pairs or not prompt) and not tokenizer.lossless
-    pieces = generate_texts(model, tokenizer, begin(tokenizer, [prompt], special), sampler, limit, seed, device, stop)
+    asked = begin(tokenizer, [prompt], special)
+    pieces = generate_texts(model, tokenizer, asked, sampler, limit, seed, device, stop, chunk=chunk)
     return _without_spaces_first((piece for (piece,) in pieces), at_beginning)
 
 
@@ -72,12 +76,14 @@ def generate_texts(
     device: torch.device | str = "cpu",
     stop: Sequence[str] = (),
     ends: Sequence[int] = (),
+    chunk: int = CHUNK,
 ) -> Iterator[list[str]]:
     """`generate_text` for a batch: yields one piece per row, which may be empty.
 
     Args:
         prompt: from `text_prompt` or `source_prompt`.
         ends: ids that end a text beside those that always do.
+        chunk: tokens of a prompt that are read at once; fewer need less memory.
 
     Raises:
         InputError: a source is longer than the model's context; a stop string is empty.
@@ -87,7 +93,8 @@ def generate_texts(
             f"a source of {prompt.source.shape[1]} tokens is too long for this model, whose context is {model.context}"
         )
     every_end = (*marks_of(tokenizer).ends, *ends)
-    return _pieces(model, tokenizer, prompt, sampler, limit, seed, device, StopStrings(stop, tokenizer), every_end)
+    stops = StopStrings(stop, tokenizer)
+    return _pieces(model, tokenizer, prompt, sampler, limit, seed, device, stops, every_end, chunk)
 
 
 def _pieces(
@@ -100,13 +107,14 @@ def _pieces(
     device: torch.device | str,
     stops: StopStrings,
     ends: Sequence[int],
+    chunk: int,
 ) -> Iterator[list[str]]:
     generator = torch.Generator(device).manual_seed(seed)
     with evaluating(model):
         # A short text needs no states for a whole context.
         room = min(model.context, prompt.tokens.shape[1] + limit)
         completed = stops.completed if stops else None
-        decoder = Decoder(model, prompt.to(device), tokenizer.end, room, ends, completed)
+        decoder = Decoder(model, prompt.to(device), tokenizer.end, room, ends, completed, chunk)
         rows = [Row(stops) for _ in prompt.tokens]
         ended = [False] * len(rows)
         for tokens in sampler.generate(decoder, limit, generator):

@@ -23,6 +23,7 @@ from .parametrisation import Scales as Scales
 from .parametrisation import scales_of as scales_of
 from .passes import batch_flow as batch_flow
 from .passes import decode_step_flow as decode_step_flow
+from .passes import extend_flow as extend_flow
 from .passes import start_decoding as start_decoding
 from .passes import token_positions as token_positions
 from .position import CountingEncoder as CountingEncoder
@@ -35,6 +36,7 @@ from .properties import cached_property as cached_property
 from .protocols import Attention as Attention
 from .protocols import Block as Block
 from .protocols import Embedding as Embedding
+from .protocols import Extends as Extends
 from .protocols import FeedForward as FeedForward
 from .protocols import Initializer as Initializer
 from .protocols import Mixer as Mixer

@@ -2,7 +2,8 @@
 
 Training, evaluation and the prefill read a batch from its beginning, with `batch_flow`. The prefill also fills states
 and ends with `start_decoding`. Each decode step reads one token per row, with `decode_step_flow`, and ends with
-`Decoding.advance`. Prompts are padded on the left and training rows on the right; both are handled here.
+`Decoding.advance`; `extend_flow` is for several tokens per row, such as the next chunk of a long prompt. Prompts are
+padded on the left and training rows on the right; both are handled here.
 
 Shapes: B batch, T positions, M positions of the memory, C width.
 """
@@ -85,4 +86,22 @@ def decode_step_flow(decoding: Decoding, tokens: Tensor) -> Flow:
         memory=decoding.memory,
         memory_padding=decoding.memory_padding,
         tokens=tokens[:, None],
+    )
+
+
+def extend_flow(decoding: Decoding, tokens: Tensor) -> Flow:
+    """The flow of more tokens per row, tokens [B, T], after those of `decoding`, whose padding says which are none."""
+    start, T, device = decoding.length, tokens.shape[1], tokens.device
+    positions = torch.arange(start, start + T, device=device)
+    padding = None if decoding.padding is None else decoding.padding[:, : start + T]
+    if decoding.positions is not None:
+        counted = torch.arange(T, device=device) if padding is None else padding[:, start:].cumsum(1) - 1
+        positions = (decoding.positions[:, None] + counted).clamp_min(0)
+    return Flow(
+        positions=positions,
+        start=start,
+        padding=padding,
+        memory=decoding.memory,
+        memory_padding=decoding.memory_padding,
+        tokens=tokens,
     )

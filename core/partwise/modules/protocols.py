@@ -211,3 +211,16 @@ class Model(Protocol):
     def train(self, mode: bool = True) -> Any: ...
 
     def eval(self) -> Any: ...
+
+
+class Extends(Protocol):
+    """A model that reads several more tokens at once; decoding then reads long prompts in chunks, and rows that end
+    make room for other texts. Any model may offer it."""
+
+    def extend(self, tokens: Tensor, decoding: Decoding, scored: int = 1) -> Tensor:
+        """Reads tokens [B, T] after those of `decoding`, as T decode steps would.
+
+        Returns the logits [B, scored, V] of what follows each of the last `scored` of them. Those that
+        `decoding.padding` has as False are padding.
+        """
+        ...

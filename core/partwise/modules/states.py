@@ -38,11 +38,13 @@ class Decoding:
     memory_padding: Tensor | None = None
     """[B, M] bool, True where the memory holds a token; None: no padding."""
 
-    def advance(self) -> None:
-        """Counts one more token per row, which the states now hold; to be called at the end of each decode step."""
-        self.length += 1
+    def advance(self, count: int = 1) -> None:
+        """Counts `count` more tokens per row, which the states now hold; to be called at the end of each decode step.
+        What is padding among them has no position."""
         if self.positions is not None:
-            self.positions = self.positions + 1
+            new = None if self.padding is None else self.padding[:, self.length : self.length + count]
+            self.positions = self.positions + (count if new is None else new.sum(1))
+        self.length += count
 
     def reorder(self, rows: Tensor) -> None:
         """Makes row i continue the text of row `rows[i]`; `rows` may be longer or shorter than B."""

@@ -104,6 +104,17 @@ def _counts_calls(kind):
     return step
 
 
+def _begins_anew(kind):
+    def extend(self, tokens, decoding, scored=1):
+        if decoding.positions is None:
+            decoding.positions = torch.zeros(len(tokens), dtype=torch.int64)
+        else:
+            decoding.positions = decoding.positions * 0
+        return kind.extend(self, tokens, decoding, scored)
+
+    return extend
+
+
 for check, mistake, method in (
     (models.the_first_loss_is_that_of_guessing, "a loss in bits", {"loss": _in_bits}),
     (models.it_can_learn_a_batch_by_heart, "one distribution for all", {"loss": _flat}),
@@ -113,6 +124,7 @@ for check, mistake, method in (
     (models.logits_do_not_see_the_future, "the mean of all tokens", {"forward": _reads_end}),
     (models.cached_decoding_equals_one_pass, "a position too far", {"step": _late}),
     (models.padded_prompts_continue_as_they_do_alone, "padding ignored", {"begin": _blind_to_padding}),
+    (models.a_prompt_in_chunks_is_read_as_in_one, "each chunk counts from 0", {"extend": _begins_anew}),
     (models.rows_of_a_decoding_can_be_reordered, "rows told apart", {"step": _counts_calls}),
 ):
     KILLS.plant(check, mistake, model, partial(model, **method), SITE)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from partwise.data.batch import IGNORED, Batch
+from partwise.decoding.prefill import read_prompt
 from partwise.parts.kinds import InitializerPart
 from partwise.parts.slot import resolve_part
 from partwise.testing.probes import Probe, build, model_batch, prompt_of, shaken
@@ -198,6 +199,26 @@ def padded_prompts_continue_as_they_do_alone(part: Any, site: Any) -> None:
         alone = _row(replace(batch, tokens=batch.tokens[:, 4 - n :], targets=batch.targets[:, 4 - n :]), row)
         expected = model(alone)[0, n - 1 :]
         close(torch.stack(outputs, 1)[row], expected, f"a prompt of {n} padded to 4, and alone")
+
+
+@check("model")
+def a_prompt_in_chunks_is_read_as_in_one(part: Any, site: Any) -> None:
+    """`extend` reads on from any place, padding on the left included, and gives the logits of one pass."""
+    model, batch = shaken(part, site), model_batch(part, site, B, T)
+    if not hasattr(model, "extend"):
+        skip("it cannot extend, so that its prompts are read at once")
+    padding = torch.arange(T).expand(B, T) >= torch.tensor([[0], [3], [T - 2]])
+    for prompt in (batch, replace(batch, padding=padding)):
+        whole = prompt_of(prompt, T - 1)
+        expected, kept = model.begin(whole, T)
+        after = model.step(batch.tokens[:, -1], kept)
+        for chunk in (1, 3):
+            logits, decoding = read_prompt(model, whole, T, chunk)
+            close(logits, expected, f"logits after a prompt in chunks of {chunk}, and at once")
+            close(model.step(batch.tokens[:, -1], decoding), after, f"a step after a prompt in chunks of {chunk}")
+    _, decoding = model.begin(prompt_of(batch, 2), T)
+    scored = model.extend(batch.tokens[:, 2:], decoding, T - 2)
+    close(scored, model(batch)[:, 2:], "logits of all tokens of a chunk, and of one pass")
 
 
 @check("model")
