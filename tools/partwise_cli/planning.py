@@ -95,7 +95,12 @@ def _totals(plan: Plan, found: Forecast) -> list[tuple[str, str]]:
     rows = [("runs", f"{runs} ({size}), {sum(found.done.values())} done")]
     if found.trials:
         everywhere = "" if places == 1 else " at each setting"
-        rows.append(("tuning", f"{found.trials} trials, {_tuned(study.tune)}{everywhere}, {found.trials_done} done"))
+        rows.append(
+            (
+                "tuning",
+                f"{found.trials} trials, {_tuned(study.tune, len(plan.seeds))}{everywhere}, {found.trials_done} done",
+            )
+        )
     if found.estimate is not None:
         rows.append(("time", _time(plan, found.estimate, found.slots)))
         rows.append(("disk", f"about {in_bytes(found.estimate.bytes)}"))
@@ -111,14 +116,15 @@ def _totals(plan: Plan, found: Forecast) -> list[tuple[str, str]]:
     return rows
 
 
-def _tuned(tune: Tuning | None) -> str:
+def _tuned(tune: Tuning | None, seeds: int) -> str:
     from partwise.studies.knobs import short_names
     from partwise.wording import joined, many
 
     assert tune is not None, "only then are there trials"
     knobs = joined(short_names(tune.by_path).values())
     how = f"{tune.draws} draws" if tune.draws else f"{tune.combinations} combinations"
-    return f"{tune.trials} for each variant ({how} of {knobs}, {many(len(tune.seeds), 'seed')})"
+    each = "for each of its seeds" if tune.seeds is None else many(len(tune.seeds), "seed")
+    return f"{tune.trials(seeds)} for each variant ({how} of {knobs}, {each})"
 
 
 def _places(plan: Plan) -> str:

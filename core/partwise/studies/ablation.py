@@ -60,13 +60,14 @@ def ablate(
     def run(jobs: Sequence[Job]) -> None:
         execute(jobs, plan.engine.assemble(None), where.pool, saving, retry_failed)
 
-    tune = plan.study.study.tune
-    if tune is not None:
-        tuning = [one.job for one in book.trials if only is None or one.variant.called(only)]
-        saving.note(f"tuning {joined(tune.by_path)}: {len(tuning)} trials")
-        run(tuning)
-        book.settle()
+    ahead = [one for one in book.trials if only is None or one.variant.called(only)]
     for seeds in _stages(plan):
+        due = [one for one in ahead if one.chooses is None or one.chooses in seeds]
+        ahead = [one for one in ahead if one not in due]
+        if due:
+            saving.note(f"tuning {joined(due[0].values)}: {len(due)} trials")
+            run([one.job for one in due])
+            book.settle()
         run([job for job in book.plan.jobs(only) if job.recipe["seed"] in seeds])
         if only is None and len(seeds) < len(plan.seeds) and _decided(book.results()):
             saving.note(f"the look after {len(seeds)} seeds decides every comparison; the study ends here")

@@ -142,6 +142,7 @@ def _tests(results: Results) -> int:
 
 def _powers(plan: Plan, results: Results, tests: int) -> tuple[float | None, list[SettingPower]]:
     """What is detected: in SDs of the paired difference, the same everywhere, and at each setting."""
+    from .analysis.family import spans_texts
     from .analysis.power import detectable_size, seeds_for_size
 
     seeds, study = len(plan.seeds), plan.study.study
@@ -149,12 +150,15 @@ def _powers(plan: Plan, results: Results, tests: int) -> tuple[float | None, lis
     alpha = (study.looks[-1].alpha if study.looks else study.alpha) / max(1, tests)
     # An effect of a fraction is a difference of means over half of its runs each, for every seed.
     narrower = (2 / len(plan.names)) ** 0.5 if results.design == "fractional" else 1.0
+    shared = results.shared_choice
+    if shared is not None and not spans_texts(results):
+        narrower *= shared.widening(seeds)
     if seeds >= FEWEST_SEEDS and plan.contrasts:
         sds = detectable_size(seeds, alpha) * narrower
     for size, text in results.settings:
         spread = _spread(plan, results.at(size, text))
         sd = None if sds is None else spread.difference
-        needed = seeds_for_size(smallest / (sd * narrower), alpha) if smallest and sd else None
+        needed = seeds_for_size(smallest / (sd * narrower), alpha) if smallest and sd and shared is None else None
         detectable = None if sds is None or sd is None else sds * sd
         found.append(SettingPower(size, text, detectable, spread.told, spread.source, needed))
     return sds, found

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from math import log, sqrt
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from partwise.documented import Documented
 from partwise.errors import WorkError
@@ -110,7 +111,7 @@ class Variant(_Facts):
     """Seconds of wall time that a run was expected to take when variants were matched by them, on the machine that
     planned the study; None: they were not."""
     tuned: dict[str, Any] = {}
-    """Knob path -> value that tuning chose."""
+    """Knob path -> value that tuning chose; the most frequent, where each seed has a choice of its own."""
     scaled: dict[str, Any] = {}
     """Knob path -> value that follows from the size: the steps, the rate."""
     floor: float | None = None
@@ -171,6 +172,8 @@ class Trial(_Facts):
     """Knob path -> the value that was tried."""
     seed: int
     """The seed that it was trained with; none of the study's."""
+    chooses: int | None = None
+    """The seed of the study whose run has the values that this trial and its rivals choose; None: all runs have."""
     state: OutcomeState
     """See `Outcome`."""
     metric: float | None = None
@@ -183,6 +186,23 @@ class Trial(_Facts):
     @property
     def key(self) -> Key:
         return self.variant, self.size, self.text
+
+
+class SharedChoice(_Facts):
+    """That all runs of a variant have values that one choice by trials gave them."""
+
+    seeds: int
+    """Of the trials."""
+    among: int
+    """Combinations of values to choose from."""
+
+    def widening(self, runs: int) -> float:
+        """By what factor an interval over so many seeds is wider, for what another choice could have made of it.
+
+        The best of `among` trials that scatter as runs do is better than it should be by up to the root of
+        2 ln(among); the bound on what that does to a difference was checked by simulation.
+        """
+        return sqrt(1 + (1 + log(self.among)) / 2 * runs / self.seeds)
 
 
 class Outcome(_Facts):
@@ -200,6 +220,8 @@ class Outcome(_Facts):
     """See `Variant`."""
     state: OutcomeState
     """`waiting`: still to come. One that diverged came to no finite figure; it has not failed."""
+    tuned: dict[str, Any] = {}
+    """Knob path -> value that tuning chose for this run alone; empty where all runs of a variant share one choice."""
     metric: float | None = None
     """The study's metric after training; None unless done, and where a target was never reached."""
     secondary: dict[str, Figure] = {}
@@ -320,6 +342,8 @@ class Results(_Facts):
     """Verdicts that other studies had given on these runs before this one gave its own."""
     alpha: float = 0.05
     """Chance of calling anything better or worse in a study where nothing is."""
+    chosen_by: SharedChoice | None = Field(default=None, exclude=True)
+    """How a metric's results without trials were tuned; see `shared_choice`."""
     provenance: dict[str, Any] = {}
     """`command`, `git` (revision, dirty diff), `environment`, `data` (hash), `started`, `finished` ..."""
 
@@ -374,8 +398,18 @@ class Results(_Facts):
                 "variants": [one.by(metric) for one in self.variants],
                 "outcomes": [one.by(metric, self.secondary[metric]) for one in self.outcomes],
                 "trials": [],
+                "chosen_by": self.shared_choice,
             }
         )
+
+    @property
+    def shared_choice(self) -> SharedChoice | None:
+        """How the values that all runs of a variant share were chosen; None: none are tuned, or by each seed alone."""
+        shared = [one for one in self.trials if one.chooses is None]
+        if not shared:
+            return self.chosen_by
+        rivals = [one.values for one in shared if one.key == shared[0].key and one.seed == shared[0].seed]
+        return SharedChoice(seeds=len({one.seed for one in shared}), among=len(rivals))
 
     @property
     def settings(self) -> list[tuple[str | None, str | None]]:
@@ -450,6 +484,7 @@ __all__ = [
     "Outcome",
     "OutcomeState",
     "Results",
+    "SharedChoice",
     "Trial",
     "Variant",
     "at_setting",

@@ -16,7 +16,7 @@ from .execution.jobs import JobResult
 from .looks import seen_elsewhere
 from .planning.plan import Plan, PlannedVariant
 from .planning.tuning import PlannedTrial, recorded, trials, tuned
-from .results import Look, LookElsewhere, Outcome, Results, Variant
+from .results import Key, Look, LookElsewhere, Outcome, Results, Variant
 from .stamp import mark_outdated
 
 
@@ -47,6 +47,7 @@ class ResultsBook:
         self._revised: list[str] = []
         self._elsewhere: list[LookElsewhere] = []
         self._counted = _counted(earlier)
+        self._undecided: set[tuple[Key, int | None]] = set()
         self.settle()
         if provenance is not None:  # it is a study's record, and not only a look at how far it is
             now = self.results()
@@ -59,9 +60,9 @@ class ResultsBook:
         return self._plan
 
     def settle(self) -> None:
-        """Chooses the best value for every variant whose trials are all done, and looks up its runs in the pool."""
-        unfinished = {one.variant.key for one in self.trials if one.job.identity not in self._found}
-        decided = [one for one in self.trials if one.variant.key not in unfinished]
+        """Makes every choice whose trials are all done, and looks up the runs that have it in the pool."""
+        self._undecided = {one.choice for one in self.trials if one.job.identity not in self._found}
+        decided = [one for one in self.trials if one.choice not in self._undecided]
         self._plan = tuned(self._untuned, decided, self._found)
         self._found |= known_results(self._plan.jobs(), self._where.pool)
 
@@ -131,10 +132,12 @@ class ResultsBook:
         name, size, text = variant.key
         identity = variant.identity(seed)
         result = self._found.get(identity)
-        if result is None:
+        if result is None or not self._undecided.isdisjoint({(variant.key, seed), (variant.key, None)}):
             return Outcome(variant=name, size=size, text=text, seed=seed, identity=identity, state="waiting")
         told = {"state", "metric", "stretches", "curve", "seconds", "attempts", "error", "output"}
         facts = result.model_dump(include=told)
+        if seed in variant.by_seed:
+            facts["tuned"] = dict(variant.by_seed[seed].tuned)
         facts["directory"] = None if result.directory is None else place_from(self._where.out, result.directory)
         if result.state == "done":
             facts |= self._secondary(variant, result)

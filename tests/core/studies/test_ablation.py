@@ -130,6 +130,29 @@ def test_tuning_comes_first_and_its_choice_is_what_runs(study, engine, pretendin
     assert len(engine.done) == 20
 
 
+def test_each_seed_is_tuned_for_itself_and_only_when_its_look_comes(study, engine, pretending) -> None:
+    def depends(job: Any) -> dict[str, Any]:
+        recipe = job.recipe
+        wanted = 1e-2 if recipe["seed"] % 10_000 == 1 else 1e-3
+        gain = 0.0 if recipe["model"]["position"]["use"] == "none" else 1.0 + 1e-3 * recipe["seed"] % 7
+        return {"state": "done", "metric": 10 - gain + abs(recipe["trainer"]["optimizer"]["lr"] - wanted)}
+
+    engine.outcome = staticmethod(depends)
+    factors = {"position": {"at": "model.position", "values": ["none", "rope"], "baseline": "none"}}
+    looks = [{"seeds": 4, "alpha": 0.02}, {"seeds": 8, "alpha": 0.03}]
+    tune = {"at": "trainer.optimizer.lr", "values": [1e-3, 1e-2]}
+    path = study(factors=factors, seeds=8, looks=looks, tune=tune)
+    results = run(path, pretending)
+    assert states(results) == {"done": 8, "waiting": 8}
+    assert sum(trial.state == "done" for trial in results.trials) == 2 * 2 * 4
+    rates = {(one.variant, one.seed): one.tuned.get("trainer.optimizer.lr") for one in results.outcomes}
+    assert [rates["base", seed] for seed in range(8)] == [1e-3, 1e-2, 1e-3, 1e-3, None, None, None, None]
+    assert results.variants[0].tuned == {"trainer.optimizer.lr": 1e-3}
+    before = len(engine.done)
+    assert run(path, pretending).outcomes == results.outcomes
+    assert len(engine.done) == before
+
+
 def test_a_declared_look_that_decides_everything_ends_the_study(study, engine, pretending) -> None:
     factors = {"position": {"at": "model.position", "values": ["none", "rope"], "baseline": "none"}}
     looks = [{"seeds": 4, "alpha": 0.02}, {"seeds": 8, "alpha": 0.03}]

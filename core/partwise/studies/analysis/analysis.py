@@ -51,7 +51,7 @@ def _one(results: Results, contrasts: tuple[Contrast, ...], effects: tuple[Effec
         return Analysis(described, contrasts, None, (), unknown, notes=refusal(results), tuning=trials,
                         tuning_cost=tuning_cost(results))  # fmt: skip
     at = _last_common_look(results, contrasts)
-    pooled = None if at is None else second_opinion(at[0], results.baseline, at[1])
+    pooled = None if at is None or results.shared_choice else second_opinion(at[0], results.baseline, at[1])
     return Analysis(
         summaries=described,
         contrasts=contrasts,
@@ -126,8 +126,10 @@ def _power(results: Results, contrasts: tuple[Contrast, ...]) -> Power:
         return Power(seeds=seeds, sd_of_differences=None, detectable=None)
     sd = mean(variances) ** 0.5
     alpha = min(c.alpha for c in contrasts)
-    units = len(results.texts) if any(c.unit == "text" for c in contrasts) else seeds
-    return Power(seeds, sd, detectable_size(units, alpha / family(results)) * sd)
+    over, shared = any(c.unit == "text" for c in contrasts), results.shared_choice
+    units = len(results.texts) if over else seeds
+    wider = 1.0 if over or shared is None else shared.widening(seeds)
+    return Power(seeds, sd, detectable_size(units, alpha / family(results)) * sd * wider)
 
 
 __all__ = ["analyse"]

@@ -18,9 +18,9 @@ from .findings import Contrast, Note, Verdict
 from .floor import left_floor
 from .pairs import Pair, pair
 from .power import detectable_size, needed, seeds_for_equivalence, seeds_for_size
-from .statistics import Array, standard_error
+from .statistics import Array, standard_error, widened
 from .text_noise import text_error
-from .tuned import choice_error, choice_notes, edge_notes
+from .tuned import choice_error, edge_notes
 from .verdicts import Judged, always_diverged, paired_array, withholds
 
 
@@ -42,7 +42,14 @@ class Question:
     @property
     def differences(self) -> Array | None:
         """To be tested; None while runs are waiting, or with too few."""
-        return None if self.waiting else paired_array(self.both.differences)
+        found = None if self.waiting else paired_array(self.both.differences)
+        return None if found is None else widened(found, self.widening)
+
+    @property
+    def widening(self) -> float:
+        """Of what is tested, where all runs share one choice of what was tuned."""
+        shared = self.results.shared_choice
+        return 1.0 if shared is None else shared.widening(len(self.both.seeds))
 
     @property
     def divergence(self) -> float | None:
@@ -51,8 +58,8 @@ class Question:
     @property
     def by_unit(self) -> dict[int | str, tuple[float, float]]:
         """Seed -> figure of the variant, and of the baseline."""
-        both = zip(self.both.variant, self.both.baseline, strict=True)
-        return dict(zip(self.both.seeds, both, strict=True))
+        each = widened(np.array([self.both.variant, self.both.baseline]), self.widening)
+        return dict(zip(self.both.seeds, map(tuple, each.T.tolist()), strict=True))
 
     def told(self, judged: Judged, i: int, look: Look, number: int, family: Family) -> Contrast:
         """What is found of it, as the i-th of the family."""
@@ -124,9 +131,6 @@ def _reached(asked: Question, judged: Judged, i: int, look: Look, family: Family
     if both.rounding and divergence is None and verdict in ("better", "worse"):
         verdict = "inconclusive"
     said += edge_notes(results, variant)
-    error = choice_error(results, variant.name, both.spread)
-    if verdict in ("better", "worse") and both.seeds:
-        said += choice_notes(results, variant.name, mean(both.differences), error)
     told = replace(
         with_figures(described(asked), judged, i, look),
         p_adjusted=float(judged.tested.p_adjusted[i]) if tested or divergence is not None else None,
@@ -135,9 +139,9 @@ def _reached(asked: Question, judged: Judged, i: int, look: Look, family: Family
         notes=tuple(said),
         p_divergence=None if divergence is None else abs(divergence),
         text_error=text_error(results, variant.name, both.seeds, results.baseline),
-        tuning_error=error,
+        tuning_error=choice_error(results, both.spread),
     )
-    return _with_seeds(results, told, both, family)
+    return _with_seeds(asked, told, family)
 
 
 def with_figures(contrast: Contrast, judged: Judged, i: int, look: Look) -> Contrast:
@@ -154,15 +158,23 @@ def has_left_floor(results: Results, variant: Variant, both: Pair) -> bool:
     return any(left_floor(mean(values), floor, results.metric) for values, floor in sides)
 
 
-def _with_seeds(results: Results, contrast: Contrast, both: Pair, family: Family) -> Contrast:
-    """What these seeds can find and, if inconclusive, how many would have told; all from the one paired spread."""
+def _with_seeds(asked: Question, contrast: Contrast, family: Family) -> Contrast:
+    """What these seeds can find and, if inconclusive, how many would have told; all from the one paired spread.
+
+    With one choice of what was tuned for all runs no number of seeds is enough for what that choice leaves open.
+    """
+    results, both = asked.results, asked.both
     sd, alpha, seeds = both.spread, contrast.alpha / family.tests, len(both.seeds)
     if not sd or seeds < FEWEST_SEEDS or contrast.verdict == "no verdict":
         return contrast
-    contrast = replace(contrast, sd=sd, detectable=detectable_size(seeds, alpha) * sd)
+    contrast = replace(contrast, sd=sd, detectable=detectable_size(seeds, alpha) * sd * asked.widening)
     smallest, seen = results.metric.smallest_effect, abs(mean(both.differences))
     # Not where a verdict was found and withheld.
-    if contrast.verdict != "inconclusive" or contrast.has("withheld", "floor", "no_difference", "rounding"):
+    if (
+        results.shared_choice is not None
+        or contrast.verdict != "inconclusive"
+        or contrast.has("withheld", "floor", "no_difference", "rounding")
+    ):
         return contrast
     effect, enough = seen, None if smallest is None else seeds_for_size(smallest / sd, alpha)
     if smallest is not None and (enough is None or enough > seeds):

@@ -12,7 +12,7 @@ from partwise.studies.results import Look, Results
 from . import notes
 from .findings import Effect, EffectVerdict, Within
 from .grid_effects import GridContrast, grid_contrasts, within
-from .statistics import Array, paired_t
+from .statistics import Array, paired_t, widened
 from .verdicts import Tested, paired_array
 
 
@@ -46,7 +46,10 @@ def effect_figures(results: Results, seeds: Sequence[int]) -> list[EffectFigures
             for sign in (1, -1)
         )
         never = results.metric.amount is not None and any(seed not in values[v] for v in one.weights for seed in seeds)
-        found.append(EffectFigures(one, None if waits or never else paired_array(whole), waits, (lost[0], lost[1])))
+        tested = None if waits or never else paired_array(whole)
+        if tested is not None and results.shared_choice is not None:
+            tested = widened(tested, results.shared_choice.widening(len(whole)))
+        found.append(EffectFigures(one, tested, waits, (lost[0], lost[1])))
     return found
 
 

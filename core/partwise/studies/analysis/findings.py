@@ -26,7 +26,7 @@ NoteKind = Literal[
     "not_comparable", "lost_runs", "too_few_seeds", "waiting", "withheld", "no_difference", "rounding", "no_spread",
     "look", "undeclared_look", "changed_question", "same_on_every_seed", "skewed", "unequal_spread",
     "no_smallest_effect", "unequal_trials", "unequal_budget", "adding_seeds", "scope", "floor", "always_diverged",
-    "edge", "one_tuning_seed", "same_texts", "text_noise", "described", "tuning_noise", "few_texts", "few_sizes",
+    "edge", "shared_choice", "same_texts", "text_noise", "described", "few_texts", "few_sizes",
     "compute", "censored", "foreign", "screening", "aliased", "untested",
 ]  # fmt: skip
 """What a note is about. `scope` is true of any study, and easily forgotten; the others are said where they apply."""
@@ -59,6 +59,8 @@ class Summary:
     text: str | None = None
     never: int = 0
     """Done without having reached the metric's target; they are in no mean."""
+    choices: tuple[int, int] | None = None
+    """Runs with the values that most have, and all, where tuning chose for each seed by itself."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,8 @@ class Contrast:
     text_error: float | None = None
     """Standard error of the difference that is due to the text it is measured on; the interval has only the seeds'."""
     tuning_error: float | None = None
-    """Standard error of the difference that is due to choosing the tuned knob by trials; the interval has it not."""
+    """Standard error of the difference that is due to one choice of what was tuned for all runs; the interval has it.
+    None where each seed has a choice of its own, which is then part of how seeds scatter."""
     equivalence: Needed | None = None
     """For an inconclusive one: seeds that would show equivalence with 80 % power, if there were no difference."""
     size: str | None = None
@@ -244,8 +247,11 @@ class Tuning:
     """Over those that are done."""
     sd: float | None
     chosen: bool
+    """For the variant; where each seed has a choice of its own, by most of them."""
     size: str | None = None
     text: str | None = None
+    times: int = 0
+    """How many seeds chose it, where each has a choice of its own."""
 
 
 @dataclass(frozen=True)

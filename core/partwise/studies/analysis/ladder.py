@@ -20,7 +20,7 @@ from .speed_up import Shift, shift_at
 from .statistics import Array
 from .verdicts import Tested, paired_array
 
-_LIMITS = ("edge", "tuning_noise", "floor", "withheld", "lost_runs", "always_diverged", "too_few_seeds", "few_texts")
+_LIMITS = ("edge", "floor", "withheld", "lost_runs", "always_diverged", "too_few_seeds", "few_texts")
 """Kinds of a contrast's notes that a verdict over the sizes must not hide."""
 
 

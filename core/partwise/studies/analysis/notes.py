@@ -20,7 +20,7 @@ from .pairs import Pair
 from .statistics import always_diverges_error, skewness_p
 from .summaries import unequal_trials
 from .text_noise import measured_tokens, text_error
-from .tuned import one_seed_decides, same_texts
+from .tuned import choice_shared, same_texts
 
 FEWEST_FOR_SHAPE = 5
 ROMAN = {3: "III", 4: "IV", 5: "V"}
@@ -191,7 +191,7 @@ def study_notes(
         *_unequal_spread(pooled),
         *_no_smallest_effect(results),
         *_unequal_trials(tuning),
-        *one_seed_decides(results),
+        *choice_shared(results),
         *same_texts(results),
         *_unequal_budgets(results),
         *_wall_time(results),

@@ -39,6 +39,14 @@ def standard_error(differences: Array) -> Array:
     return np.where(np.ptp(differences, axis=-1) <= 1e-12 * largest, 0.0, error)
 
 
+def widened(differences: Array, factor: float) -> Array:
+    """With the same mean over the last axis, and deviations from it that are larger by a factor."""
+    if factor == 1.0 or differences.shape[-1] == 0:
+        return differences
+    mean = differences.mean(axis=-1, keepdims=True)
+    return mean + factor * (differences - mean)
+
+
 def paired_t(differences: Array, alpha: float) -> Paired:
     """Mean, (1 - alpha) t-interval and two-sided p against zero; n at least 2.
 
@@ -136,5 +144,5 @@ def _normal_skewness(n: int) -> Array:
 __all__ = [
     "Array", "Paired", "adjusted", "always_diverges_error", "benjamini_hochberg", "divergence_p", "equivalence_p",
     "holm", "paired_t", "skewness_p",
-    "standard_error",
+    "standard_error", "widened",
 ]  # fmt: skip

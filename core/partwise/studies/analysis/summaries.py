@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import mean, stdev
 
-from partwise.studies.results import Results, Trial, Variant
+from partwise.studies.results import Outcome, Results, Trial, Variant
 
 from .findings import Summary, Tuning, TuningCost
 
@@ -37,7 +38,13 @@ def _summary(results: Results, one: Variant) -> Summary:
         size=one.size,
         text=one.text,
         never=never,
+        choices=_choices(results, one),
     )
+
+
+def _choices(results: Results, variant: Variant) -> tuple[int, int] | None:
+    own = [run.tuned for run in results.of(variant.name) if run.tuned]
+    return (sum(one == variant.tuned for one in own), len(own)) if own else None
 
 
 def tuning(results: Results) -> tuple[Tuning, ...]:
@@ -48,14 +55,15 @@ def tuning(results: Results) -> tuple[Tuning, ...]:
     chosen = {
         _place(v): {knob: of for knob, of in v.tuned.items() if knob in results.tuned_knobs} for v in results.variants
     }
-    return tuple(_tuning(trials, chosen.get(place)) for (place, _), trials in groups.items())
+    own: Counter[tuple[Place, str]] = Counter((_place(run), repr(run.tuned)) for run in results.outcomes if run.tuned)
+    return tuple(_tuning(trials, chosen.get(key[0]), own[key]) for key, trials in groups.items())
 
 
-def _place(of: Trial | Variant) -> Place:
-    return (of.variant if isinstance(of, Trial) else of.name, of.size, of.text)
+def _place(of: Trial | Outcome | Variant) -> Place:
+    return (of.name if isinstance(of, Variant) else of.variant, of.size, of.text)
 
 
-def _tuning(trials: Sequence[Trial], chosen: object) -> Tuning:
+def _tuning(trials: Sequence[Trial], chosen: object, times: int) -> Tuning:
     metrics = [t.metric for t in trials if t.state == "done" and t.metric is not None]
     values = trials[0].values
     return Tuning(
@@ -68,6 +76,7 @@ def _tuning(trials: Sequence[Trial], chosen: object) -> Tuning:
         chosen=bool(chosen) and chosen == values,
         size=trials[0].size,
         text=trials[0].text,
+        times=times,
     )
 
 

@@ -1,13 +1,11 @@
-"""What tuning leaves open: a best value at the edge of what was tried, and one seed that decides."""
+"""What tuning leaves open: a best value at the edge of what was tried, and one choice for all runs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import log
+from math import log, sqrt
 from typing import Any, Literal
-
-import numpy as np
 
 from partwise.studies.knobs import short_names
 from partwise.studies.results import Drawn, Results, Variant
@@ -17,7 +15,6 @@ from .findings import Note
 
 OUTERMOST = 0.1
 """Share of a range, at each end, in which a best value is said to be at its end."""
-DRAWS = 4000
 
 
 @dataclass(frozen=True)
@@ -87,58 +84,29 @@ def edge_notes(results: Results, variant: Variant) -> Iterator[Note]:
         yield Note("edge", f"{value}, so that a better one may lie beyond")
 
 
-def choice_error(results: Results, variant: str, sd: float | None) -> float | None:
-    """Standard error of a contrast that is due to choosing the knob's value by trials that scatter as runs do.
-
-    What the choice cost, on average, if the trials' means were the truth and other trials like them had decided; the
-    means are drawn together as far as the scatter explains their differences. It is of variant and baseline together.
+def choice_error(results: Results, sd: float | None) -> float | None:
+    """Standard error that a difference has beyond its seeds' because one choice by trials was made for all runs.
 
     Args:
         sd: of the paired differences, whose half (in variance) is one run's scatter.
     """
-    costs = [_cost(results, name, sd) for name in (variant, results.baseline)] if sd else [None]
-    return float(np.sqrt(sum(cost for cost in costs if cost is not None))) if None not in costs else None
+    shared = results.shared_choice
+    return None if shared is None or sd is None else sd * sqrt(shared.widening(1) ** 2 - 1)
 
 
-def _cost(results: Results, variant: str, sd: float) -> float | None:
-    """Mean square of what a choice by other trials would cost."""
-    values: dict[str, list[float]] = {}
-    for trial in results.trials:
-        if trial.variant == variant and trial.state == "done" and trial.metric is not None:
-            values.setdefault(repr(trial.values), []).append(trial.metric)
-    if len(values) < 2:
-        return None
-    sign = 1.0 if results.metric.goal == "min" else -1.0
-    means = sign * np.array([np.mean(of) for of in values.values()])
-    noise = sd**2 / 2 / np.array([len(of) for of in values.values()])
-    explained = min(float(noise.mean() / means.var(ddof=1)), 1.0) if means.var() else 1.0
-    likely = means + explained * (means.mean() - means)
-    drawn = likely + np.sqrt(noise) * np.random.default_rng(0).normal(size=(DRAWS, means.size))
-    return float(np.square(likely[drawn.argmin(axis=-1)] - likely.min()).mean())
-
-
-def choice_notes(results: Results, variant: str, difference: float, error: float | None) -> Iterator[Note]:
-    """About a contrast that was found: that the choice of the knob may have made it."""
-    if error is not None and abs(difference) < 2 * error:
-        seeds = len({t.seed for t in results.trials if t.variant == variant})
-        knobs = joined(short_names(results.tuned_knobs).values())
-        yield Note(
-            "tuning_noise",
-            f"the choice of {knobs} on {many(seeds, 'seed')} alone may make a difference like this (standard error "
-            f"{error:.2g}, which the interval has not)",
-        )
-
-
-def one_seed_decides(results: Results) -> Iterator[Note]:
-    """About the study."""
-    seeds = {trial.seed for trial in results.trials}
-    if len(seeds) == 1:
-        yield Note(
-            "one_tuning_seed",
-            f"One seed ({seeds.pop()}) decided which value of {joined(results.tuned_knobs)} each variant has; with "
-            "another the choice may differ, and where two values do almost alike a chance choice between them can pass "
-            "for a difference between variants. As many tuning seeds as the comparison has make that rare.",
-        )
+def choice_shared(results: Results) -> Iterator[Note]:
+    """About the study: that the intervals are wider for one choice of what was tuned."""
+    shared = results.shared_choice
+    if shared is None:
+        return
+    factor = shared.widening(len(results.seeds))
+    yield Note(
+        "shared_choice",
+        f"All runs of a variant have the {joined(short_names(results.tuned_knobs).values())} that trials on "
+        f"{many(shared.seeds, 'seed')} chose. Where two values do almost alike, a chance choice between them can pass "
+        f"for a difference between variants, so that the intervals are {factor:.2g} times as wide as the seeds alone "
+        'would have them. Without "seeds" in "tune", each seed has a choice of its own, and they need not be.',
+    )
 
 
 def same_texts(results: Results) -> Iterator[Note]:
@@ -151,4 +119,4 @@ def same_texts(results: Results) -> Iterator[Note]:
         )
 
 
-__all__ = ["Edge", "choice_error", "choice_notes", "edge_notes", "edges_of", "one_seed_decides", "same_texts"]
+__all__ = ["Edge", "choice_error", "choice_shared", "edge_notes", "edges_of", "same_texts"]

@@ -183,7 +183,7 @@ def _seeds(study: Study) -> Broken:
     twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
     if twice:
         yield f"seed {twice[0]} stands twice; a run repeated with its seed is the same run", ("seeds",)
-    shared = set(study.tune.seeds) & set(seeds) if study.tune else set()
+    shared = set(study.tune.seeds or ()) & set(seeds) if study.tune else set()
     if shared:
         yield f"seed {min(shared)} is one of the study's; tuning takes seeds of its own", ("tune", "seeds")
 
@@ -198,7 +198,7 @@ def _tuning(study: Study) -> Broken:
     elif not tune.knobs and any(alone):
         yield 'tuning needs a knob: "at" and "values", or several as "knobs": {"trainer.optimizer.lr": [...]}', one
     else:
-        yield from broken_search(tune)
+        yield from broken_search(tune, len(study.every_seed))
 
 
 def _looks(study: Study) -> Broken:

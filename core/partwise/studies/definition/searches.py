@@ -12,7 +12,7 @@ from partwise.parts.part import Path
 from .study import MOST_TRIALS, Range, Tuning
 
 
-def broken_search(tune: Tuning) -> Iterator[tuple[str, Path]]:
+def broken_search(tune: Tuning, seeds: int) -> Iterator[tuple[str, Path]]:
     """What is wrong with what is tried: a message, and its place in the study."""
     place: Path = ("tune",)
     for path, of in tune.by_path.items():
@@ -22,18 +22,18 @@ def broken_search(tune: Tuning) -> Iterator[tuple[str, Path]]:
     for one, other in combinations(tune.by_path, 2):
         if f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}."):
             yield f"{one} and {other} are knobs of which one lies within the other; tune one of them", (*place, "knobs")
-    yield from _broken_count(tune, place)
+    yield from _broken_count(tune, seeds, place)
 
 
-def _broken_count(tune: Tuning, place: Path) -> Iterator[tuple[str, Path]]:
+def _broken_count(tune: Tuning, seeds: int, place: Path) -> Iterator[tuple[str, Path]]:
     there = _most(tune)
     if tune.draws is None and tune.combinations is None:
         yield 'a range has no end of values; say how many combinations are drawn from it, "draws": 8', place
     elif tune.draws is not None and there is not None and tune.draws > there:
         all_of = "" if tune.combinations is None else '; without "draws" all of them are tried'
         yield f"{tune.draws} different draws, and there are {there} combinations{all_of}", (*place, "draws")
-    elif tune.trials > MOST_TRIALS:
-        told = f"{tune.trials:,} trials of each variant are too many; at most {MOST_TRIALS:,}"
+    elif tune.trials(seeds) > MOST_TRIALS:
+        told = f"{tune.trials(seeds):,} trials of each variant are too many; at most {MOST_TRIALS:,}"
         yield f'{told}, and "draws" tries some of the combinations', place
 
 

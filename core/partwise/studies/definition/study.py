@@ -158,7 +158,8 @@ MOST_TRIALS = 1_000
 class Tuning(_Choices):
     """Knobs whose best values are found for each variant separately, the base included, on the valid split.
 
-    Either one knob (`at`, `values`), or several (`knobs`). Every variant has the same trials.
+    Either one knob (`at`, `values`), or several (`knobs`). Every variant has the same trials, and in each of its runs
+    the values that trials with another seed have chosen for this run alone.
     """
 
     at: Text | None = None
@@ -172,8 +173,9 @@ class Tuning(_Choices):
     """How many combinations are drawn at random; null: all combinations of the listed values are tried."""
     draws_seed: NonNegativeInt = 0
     """What the draws follow from. The first draws stay the same when more are asked for."""
-    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (1000,)
-    """Seeds of the trials; none may be one of the study's. With several, a combination is judged by its mean."""
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] | None = None
+    """null: each seed of the study has trials of its own, so that chance choices are part of what seeds scatter. A list
+    of other seeds: all runs of a variant share one choice, by the mean over these; intervals are widened for it."""
 
     @property
     def by_path(self) -> dict[str, tuple[Any, ...] | Range]:
@@ -186,10 +188,9 @@ class Tuning(_Choices):
         listed = [of for of in self.by_path.values() if not isinstance(of, Range)]
         return prod(map(len, listed)) if len(listed) == len(self.by_path) else None
 
-    @property
-    def trials(self) -> int:
-        """Of each variant."""
-        return (self.draws or self.combinations or 0) * len(self.seeds)
+    def trials(self, seeds: int) -> int:
+        """Of each variant, in a study of so many seeds."""
+        return (self.draws or self.combinations or 0) * (seeds if self.seeds is None else len(self.seeds))
 
     def recorded(self) -> dict[str, results.Drawn | None]:
         """The knobs as results record them."""

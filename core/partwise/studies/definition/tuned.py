@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from random import Random
 
@@ -36,6 +36,20 @@ def tried(loaded: LoadedStudy) -> list[Combination]:
         return _drawn(tune, tune.draws, written)
     rows = product(*(_listed(node) for node in written.values()))
     return [dict(zip(written, row, strict=True)) for row in rows]
+
+
+APART = 10_000
+"""Between a seed of the study and the seed of its own trials: more than studies have seeds."""
+
+
+def trial_seeds(tune: Tuning, seeds: Sequence[int]) -> list[tuple[int, int | None]]:
+    """The seeds of each combination's trials, and which of the study's they choose for; None for all of them."""
+    if tune.seeds is not None:
+        return [(seed, None) for seed in tune.seeds]
+    apart = APART
+    while any(seed + apart in seeds for seed in seeds):
+        apart += APART
+    return [(seed + apart, seed) for seed in seeds]
 
 
 def changes_of(loaded: LoadedStudy, combination: Combination) -> list[Override]:
@@ -93,4 +107,4 @@ def _between(low: float, high: float, share: float) -> float:
     return low + share * (high - low)
 
 
-__all__ = ["Combination", "changes_of", "tried"]
+__all__ = ["Combination", "changes_of", "trial_seeds", "tried"]

@@ -60,6 +60,8 @@ class PlannedVariant:
     """Knob path -> value that was solved for."""
     tuned: Mapping[str, Any] = field(default_factory=dict)
     """Knob path -> value that tuning chose."""
+    by_seed: Mapping[int, PlannedVariant] = field(default_factory=dict)
+    """Where each seed has a choice of its own: the variant as it was tuned for it."""
     scaled: Mapping[str, Any] = field(default_factory=dict)
     """Knob path -> value that follows from the size."""
     setting: Setting = NOWHERE
@@ -91,6 +93,8 @@ class PlannedVariant:
 
     def identity(self, seed: int) -> str:
         """The identity of the run with `seed`."""
+        if seed in self.by_seed:
+            return self.by_seed[seed].identity(seed)
         return result_identity(self._resolved, seed, self.data_hash, code_of(self.loaded.recipe))
 
     @cached_property
@@ -130,6 +134,8 @@ class PlannedVariant:
 
     def job(self, seed: int, study: LoadedStudy, metric: results.Metric | None = None) -> Job:
         """The run with `seed`, measured as the study asks; if `metric` says otherwise, by that alone."""
+        if seed in self.by_seed:
+            return self.by_seed[seed].job(seed, study, metric)
         engine = study.study.run
         return Job(
             identity=self.identity(seed),

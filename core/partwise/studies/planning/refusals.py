@@ -44,7 +44,7 @@ def refuse_seeds(study: LoadedStudy, seeds: tuple[int, ...]) -> None:
     looks, tune = study.study.looks, study.study.tune
     if looks and looks[-1].seeds != len(seeds):
         raise InputError(f"the study declares its last look after {looks[-1].seeds} seeds; for {len(seeds)}, change it")
-    if tune and set(seeds) & set(tune.seeds):
+    if tune and set(seeds) & set(tune.seeds or ()):
         raise InputError("the study tunes with some of these seeds; tuning needs seeds of its own")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
@@ -10,11 +11,11 @@ from statistics import mean
 from typing import Any
 
 from partwise.recipe import Problem, RejectedError
-from partwise.studies.definition.tuned import Combination, changes_of, tried
+from partwise.studies.definition.tuned import Combination, changes_of, trial_seeds, tried
 from partwise.studies.definition.variants import changed
 from partwise.studies.execution.jobs import Job, JobResult
 from partwise.studies.knobs import short_names
-from partwise.studies.results import Metric, Trial
+from partwise.studies.results import Key, Metric, Trial
 
 from .costs import UNITS
 from .plan import Plan, PlannedVariant
@@ -29,7 +30,14 @@ class PlannedTrial:
     values: Mapping[str, Any]
     """Knob path -> value."""
     seed: int
+    chooses: int | None
+    """The seed of the study that its values are chosen for; None: they are for all."""
     job: Job
+
+    @property
+    def choice(self) -> tuple[Key, int | None]:
+        """What it is tried for; trials with the same are rivals."""
+        return self.variant.key, self.chooses
 
 
 def trials(plan: Plan) -> list[PlannedTrial]:
@@ -78,10 +86,10 @@ def _trials(plan: Plan, variant: PlannedVariant, combination: Combination, metri
             )
             raise RejectedError([Problem(message, next(iter(combination.values())).mark)])
     with_values = replace(variant, loaded=loaded, tuned=values)
-    for seed in tune.seeds:
+    for seed, chooses in trial_seeds(tune, plan.seeds):
         job = with_values.job(seed, plan.study, metric)
         title = f"tuning {variant.title}, {told}, seed {seed}"
-        yield PlannedTrial(with_values, values, seed, job.model_copy(update={"title": title}))
+        yield PlannedTrial(with_values, values, seed, chooses, job.model_copy(update={"title": title}))
 
 
 def _shown(value: Any) -> str:
@@ -97,6 +105,7 @@ def recorded(planned: Sequence[PlannedTrial], found: Mapping[str, JobResult]) ->
             text=one.variant.setting.text,
             values=_plain(one.values),
             seed=one.seed,
+            chooses=one.chooses,
             training_flops=one.variant.costs.training_flops,
             **_came_to(found.get(one.job.identity)),
         )
@@ -119,19 +128,37 @@ def tuned(plan: Plan, planned: Sequence[PlannedTrial], found: Mapping[str, JobRe
 
     If several combinations are equally good, the first one wins. If all failed, the variant stays as it was.
     """
+    rivals: dict[tuple[Key, int | None], list[PlannedTrial]] = {}
+    for one in planned:
+        rivals.setdefault(one.choice, []).append(one)
     goal = plan.study.study.metric.asked().goal
-    chosen = []
-    for variant in plan.variants:
-        scores: dict[int, list[float]] = {}
-        offers: dict[int, PlannedVariant] = {}
-        for one in planned:
-            if one.variant.key == variant.key:
-                offers[id(one.variant)] = one.variant
-                scores.setdefault(id(one.variant), []).append(_score(found.get(one.job.identity), goal))
-        best = min(scores, key=lambda key: mean(scores[key]), default=None)
-        hopeless = best is None or mean(scores[best]) == inf
-        chosen.append(variant if hopeless or best is None else offers[best])
-    return replace(plan, variants=tuple(chosen))
+    best = {choice: _best(of, found, goal) for choice, of in rivals.items()}
+    return replace(plan, variants=tuple(_chosen(variant, plan.seeds, best) for variant in plan.variants))
+
+
+def _best(rivals: Sequence[PlannedTrial], found: Mapping[str, JobResult], goal: str) -> PlannedVariant | None:
+    """None if all failed."""
+    scores: dict[int, list[float]] = {}
+    offers: dict[int, PlannedVariant] = {}
+    for one in rivals:
+        offers[id(one.variant)] = one.variant
+        scores.setdefault(id(one.variant), []).append(_score(found.get(one.job.identity), goal))
+    best = min(scores, key=lambda key: mean(scores[key]))
+    return None if mean(scores[best]) == inf else offers[best]
+
+
+def _chosen(
+    variant: PlannedVariant, seeds: Sequence[int], best: Mapping[tuple[Key, int | None], PlannedVariant | None]
+) -> PlannedVariant:
+    """The variant with one choice for all seeds, or with each seed's own; it then looks like the most frequent one."""
+    for_all = best.get((variant.key, None))
+    if for_all is not None:
+        return for_all
+    own = {seed: best[variant.key, seed] or variant for seed in seeds if (variant.key, seed) in best}
+    times = Counter(id(one) for one in own.values() if one is not variant)
+    if not times:
+        return variant
+    return replace(max(own.values(), key=lambda one: times[id(one)]), by_seed=own)
 
 
 def _score(result: JobResult | None, goal: str) -> float:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from partwise.rendering import numbers
 from partwise.rendering.text import flat, plain
-from partwise.wording import joined
+from partwise.studies.analysis.findings import Tuning
+from partwise.wording import joined, many
 
 from .cells import Cell, Matrix
 from .figures import lost_trials
@@ -202,13 +203,17 @@ def _tuning(report: Report) -> list[str]:
     knobs = report.results.tuned_knobs or dict.fromkeys(tuned[0].values)
     rows = [
         [one.variant, *(plain(one.values[knob]) for knob in knobs), f"{one.done} of {one.trials}",
-         numbers.with_spread(one.mean, one.sd), "chosen" if one.chosen else ""]
+         numbers.with_spread(one.mean, one.sd), _choice(one)]
         for one in tuned
     ]  # fmt: skip
     head = ["variant", *knobs, "trials done", report.results.metric.label, ""]
     lost = lost_trials(report.results)
     said = [f"No figure: {escaped(joined(lost))}."] if lost else []
     return ["## Tuning", escaped(report.tuning), table(head, rows), *said]
+
+
+def _choice(one: Tuning) -> str:
+    return f"chosen by {many(one.times, 'seed')}" if one.times else "chosen" if one.chosen else ""
 
 
 def _effects(report: Report) -> list[str]:

@@ -227,12 +227,15 @@ def tuning(r: Results, cost: TuningCost | None) -> str:
     each = sorted({sum(t.key == v.key for t in r.trials) for v in r.variants})
     trials = joined(str(count) for count in each)
     seeds = sorted({trial.seed for trial in r.trials})
-    with_seeds = f"seed{'s' if len(seeds) > 1 else ''} {joined(map(str, seeds))}"
+    with_seeds = f"with seed{'s' if len(seeds) > 1 else ''} {joined(map(str, seeds))}"
+    shared = r.shared_choice is not None
+    if not shared:
+        with_seeds = f"that each of its {many(len(r.seeds), 'seed')} has for itself"
     knobs = printable(joined(r.tuned_knobs) or "A knob")
     were = "were" if len(r.tuned_knobs) > 1 else "was"
     drawn = " drawn at random, the same for all," if any(r.tuned_knobs.values()) else ""
-    chosen = f"{knobs} {were} chosen for each variant by {trials} trials{drawn} with {with_seeds}"
-    decides = ", which alone decides" if len(seeds) == 1 else ""
+    chosen = f"{knobs} {were} chosen for each variant by {trials} trials{drawn} {with_seeds}"
+    decides = ", which alone decides" if shared and len(seeds) == 1 else ""
     texts = "on the same texts" if r.metric.split == "valid" else f"on other texts (the {r.metric.split} split)"
     said = f"{chosen}{decides}, on the valid split. The comparison uses other seeds, {texts}."
     return said if cost is None else f"{said} {_cost(cost)}"

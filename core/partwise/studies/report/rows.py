@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from partwise.rendering import numbers
 from partwise.rendering.text import plain, printable
@@ -147,8 +149,7 @@ class VariantRow:
     @property
     def settings(self) -> list[str]:
         """What was chosen for this variant alone."""
-        chosen = (("tuned", self.variant.tuned), ("matched", self.variant.matched))
-        own = [f"{how} {printable(knob)} = {plain(v)}" for how, knobs in chosen for knob, v in knobs.items()]
+        own = [f"{how} {printable(knob)} = {plain(v)}" for how, knobs in self._chosen for knob, v in knobs.items()]
         return (
             own if self.variant.source is None else [*own, f"trained elsewhere, from {printable(self.variant.source)}"]
         )
@@ -156,10 +157,17 @@ class VariantRow:
     @property
     def short_settings(self) -> list[str]:
         """The same by the knobs' last names: `lr = 0.001 (tuned)`."""
-        chosen = (("tuned", self.variant.tuned), ("matched", self.variant.matched))
         names = short_names([*self.variant.tuned, *self.variant.matched])
-        own = [f"{printable(names[knob])} = {plain(v)} ({how})" for how, knobs in chosen for knob, v in knobs.items()]
+        own = [
+            f"{printable(names[knob])} = {plain(v)} ({how})" for how, knobs in self._chosen for knob, v in knobs.items()
+        ]
         return own if self.variant.source is None else [*own, "trained elsewhere"]
+
+    @property
+    def _chosen(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        alike = self.summary.choices
+        most = "" if alike is None or alike[0] == alike[1] else f", by {alike[0]} of {alike[1]} seeds"
+        return (f"tuned{most}", self.variant.tuned), ("matched", self.variant.matched)
 
     @property
     def details(self) -> str:

@@ -60,7 +60,11 @@ OF_VARIANT = (
     Column("tokens", "integer", "Tokens that a run is trained on."),
     Column("training_flops", "number", "FLOPs of a whole run, forward and backward."),
     Column("budget", "number", "Seconds that a run was expected to take, where variants are matched by them."),
-    Column("tuned.*", "text", "By knob: the value that tuning chose for the variant."),
+    Column(
+        "tuned.*",
+        "text",
+        "By knob: the value that tuning chose for the run or, of a variant, that most of its runs have.",
+    ),
     Column("matched.*", "text", "By knob: the value that brings the variant to the budget."),
     Column("scaled.*", "text", "By knob: the value that follows from the size."),
 )

@@ -41,7 +41,11 @@ def _column(column: Column) -> str:
 
 
 def _model(model: type[Documented], what: str) -> str:
-    rows = "\n".join(f"| `{name}` | {' '.join(text.split())} |" for name, text in field_docs(model).items())
+    rows = "\n".join(
+        f"| `{name}` | {' '.join(text.split())} |"
+        for name, text in field_docs(model).items()
+        if not model.model_fields[name].exclude
+    )
     return f"### {what}\n\n| field | what |\n|---|---|\n{rows}"
 
 

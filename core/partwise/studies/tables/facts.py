@@ -39,6 +39,7 @@ def _runs(results: Results, _: Analysis) -> Iterator[Row]:
             "seed": run.seed, "state": run.state, "metric": results.metric.label, "value": run.metric,
             **{f"secondary.{name}": figure.value for name, figure in run.secondary.items()},
             "source": variant.source, "seconds": run.seconds, "attempts": run.attempts, **of_variant(variant),
+            **{f"tuned.{path}": cell(of) for path, of in run.tuned.items()},
             "identity": run.identity, "error": run.error, "directory": run.directory,
         }  # fmt: skip
 
@@ -80,8 +81,10 @@ def _variants(results: Results, _: Analysis) -> Iterator[Row]:
             for variant, found in zip(part.variants, summaries(part), strict=True):
                 seconds = [run.seconds for run in part.of(variant.name) if run.state == "done" and run.seconds]
                 counts = asdict(found)
+                choices = counts.pop("choices")
                 yield {
-                    **counts, **of_metric(part.metric, name), **levels_of(variant),
+                    **counts, "agree": None if choices is None else choices[0],
+                    **of_metric(part.metric, name), **levels_of(variant),
                     "baseline": yes_or_no(variant.name == results.baseline),
                     "seconds": mean(seconds) if seconds else None, "floor": variant.floor, **of_variant(variant),
                 }  # fmt: skip
@@ -105,6 +108,7 @@ VARIANTS = Table(
         Column("mean", "number", "Of the runs that are done."),
         Column("sd", "number", "Their sample standard deviation; empty below two."),
         Column("seconds", "number", "Wall time of a run that is done, on average."),
+        Column("agree", "integer", "Runs that have the tuned values below, where each seed has a choice of its own."),
         Column("floor", "number", "What a model reaches that knows only how frequent each token is."),
         *OF_VARIANT,
         RESULTS,
@@ -114,13 +118,17 @@ VARIANTS = Table(
 
 
 def _trials(results: Results, _: Analysis) -> Iterator[Row]:
-    chosen = {(one.variant, one.size, one.text, repr(one.values)) for one in tuning(results) if one.chosen}
+    chosen: set[object] = {
+        (one.variant, one.size, one.text, None, repr(one.values)) for one in tuning(results) if one.chosen
+    }
+    chosen |= {(*run.key, run.seed, repr(run.tuned)) for run in results.outcomes if run.tuned}
     for one in results.trials:
         yield {
             "variant": one.variant, "size": one.size, "text": one.text,
             **{f"knob.{path}": cell(of) for path, of in one.values.items()},
-            "seed": one.seed, "state": one.state, "value": one.metric, "seconds": one.seconds,
-            "training_flops": one.training_flops, "chosen": yes_or_no((*one.key, repr(one.values)) in chosen),
+            "seed": one.seed, "chooses": one.chooses, "state": one.state, "value": one.metric,
+            "seconds": one.seconds, "training_flops": one.training_flops,
+            "chosen": yes_or_no((*one.key, one.chooses, repr(one.values)) in chosen),
         }  # fmt: skip
 
 
@@ -132,11 +140,12 @@ TRIALS = Table(
         *SETTING,
         Column("knob.*", "text", "By knob that is tuned: the value that was tried."),
         Column("seed", "integer", "Seed of the trial."),
+        Column("chooses", "integer", "Seed of the run that it chooses for; empty: it is for all runs of the variant."),
         Column("state", "text", STATE),
         Column("value", "number", "The primary metric, on the valid split."),
         Column("seconds", "number", "Wall time."),
         Column("training_flops", "number", "FLOPs of the whole trial as planned."),
-        Column("chosen", "yes or no", "Whether these values were chosen for the variant."),
+        Column("chosen", "yes or no", "Whether these values were chosen: for that run, or for all."),
         RESULTS,
     ),
     _trials,

@@ -97,7 +97,11 @@ CONTRASTS = Table(
         Column("seeds_needed_high", "integer", "The most, likewise."),
         Column("seeds_for_equivalence", "integer", "Seeds that would show equivalence, were there no difference."),
         Column("text_error", "number", "Standard error that is due to the evaluated text; no interval has it."),
-        Column("tuning_error", "number", "Standard error that is due to choosing by trials; no interval has it."),
+        Column(
+            "tuning_error",
+            "number",
+            "Standard error that is due to one choice by trials for all runs; the intervals have it.",
+        ),
         NOTE,
         RESULTS,
     ),

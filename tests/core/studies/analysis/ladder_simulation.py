@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from partwise.studies.analysis.ladder_verdicts import at_every_size, ladder_words, lost_half, slopes
+from partwise.studies.analysis.statistics import widened
 from partwise.studies.analysis.verdicts import judge
+from partwise.studies.results import SharedChoice
 
 Array = npt.NDArray[np.float64]
 EQUAL, FALLING, RISING = (1.0,), (3.0, 1.5, 1.0, 0.7), (0.5, 1.0, 2.0, 4.0)
@@ -53,19 +55,31 @@ def shares(words: Array) -> dict[str, float]:
     return {str(word): float(np.mean(words[:, 0] == word)) for word in np.unique(words)}
 
 
+SHAPES = ("bowl", "needle")
+"""How the figure depends on the knob: a parabola whose best lies between two values, or all alike but one good one."""
+
+
 def tuned_null(
-    variants: int, sizes: int, seeds: int, studies: int, gap: float = 0.0, trials: int = 5, tuning_seeds: int = 1
-) -> Array:
+    variants: int, sizes: int, seeds: int, studies: int, gap: float = 0.0, trials: int = 5,
+    tuning_seeds: int | None = 1, shape: str = "bowl", better: float = 0.0, wider: bool = False,
+) -> Array:  # fmt: skip
     """(studies, variants, sizes, seeds) of variants without a difference, each at the best of its own noisy trials.
 
-    The knob's values lie on a parabola, its best between two of them; `gap` is its scale in SDs of a run.
+    Args:
+        gap: scale of the response to the knob, in SDs of a run.
+        tuning_seeds: by whose mean all runs of a variant are tuned; None: each seed is by a trial of its own.
+        better: by how much all variants are, after all.
+        wider: as it is tested, if all runs share a choice.
     """
     rng = np.random.default_rng(7)
-    response = gap * np.square(np.arange(trials) - trials // 2 + 0.5)
-    shape = (studies, variants + 1, sizes)
-    tried = response + rng.normal(size=(*shape, trials, tuning_seeds)).mean(-1)
-    runs = response[tried.argmin(-1)][..., None] + rng.normal(size=(*shape, seeds))
-    return runs[:, 1:] - runs[:, :1]
+    values = np.arange(trials)
+    response = gap * (np.square(values - trials // 2 + 0.5) if shape == "bowl" else (values > 0) * 2.0)
+    scores = (studies, variants + 1, sizes, seeds if tuning_seeds is None else 1, trials)
+    tried = response + rng.normal(size=scores) / np.sqrt(tuning_seeds or 1)
+    runs = response[tried.argmin(-1)] + rng.normal(size=(*scores[:3], seeds))
+    found = runs[:, 1:] - runs[:, :1] - better
+    shared = None if tuning_seeds is None or not wider else SharedChoice(seeds=tuning_seeds, among=trials)
+    return found if shared is None else widened(found, shared.widening(seeds))
 
 
 WORDS = ("holds", "fades", "grows", "reverses", "inconclusive")
@@ -88,18 +102,29 @@ def verdict_table(studies: int) -> list[str]:
 
 
 def tuning_table(studies: int) -> list[str]:
-    """Null studies, tuned: the share that finds anything, at the worst of several scales of the knob's response."""
-    lines = ["| tuning seeds | 3 seeds | 5 seeds | 10 seeds |", "|---|---|---|---|"]
-    for tuning_seeds in (1, 2, 3, 5, 10):
-        worst = [
-            max(
-                float(np.mean(judged(tuned_null(3, 4, seeds, studies, gap, tuning_seeds=tuning_seeds))[1]))
-                for gap in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
-            )
-            for seeds in (3, 5, 10)
-        ]
-        lines.append(f"| {tuning_seeds} | {' | '.join(f'{rate:.3f}' for rate in worst)} |")
+    """Null studies, tuned: the share that finds anything, and of studies with a difference, at the worst response."""
+    lines = ["| tuned by | 3 seeds | 5 seeds | 10 seeds | power |", "|---|---|---|---|---|"]
+    for tuning_seeds in (None, 1, 2, 3, 5, 10):
+        for wider in (True,) if tuning_seeds is None else (False, True):
+            worst = [max(_finding(3, 4, seeds, studies, tuning_seeds, wider)) for seeds in (3, 5, 10)]
+            power = min(_finding(1, 2, 5, studies, tuning_seeds, wider, better=3.0))
+            own = "each seed for itself" if tuning_seeds is None else f"{tuning_seeds} for all"
+            told = own if tuning_seeds is None or wider else f"{own}, intervals not widened"
+            lines.append(f"| {told} | {' | '.join(f'{rate:.3f}' for rate in [*worst, power])} |")
     return lines
+
+
+def _finding(
+    variants: int, sizes: int, seeds: int, studies: int, tuning_seeds: int | None, wider: bool, better: float = 0.0
+) -> list[float]:
+    """At several scales of the knob's response, and for both shapes."""
+    scale = 1 / np.sqrt(tuning_seeds or 1)
+    return [
+        float(np.mean(judged(
+            tuned_null(variants, sizes, seeds, studies, gap * scale, 5, tuning_seeds, shape, better, wider)
+        )[1]))
+        for gap in (0.05, 0.1, 0.2, 0.4, 0.8, 1.2) for shape in SHAPES
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":

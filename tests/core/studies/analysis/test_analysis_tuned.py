@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from partwise.studies.analysis import analyse
-from partwise.studies.analysis.tuned import choice_error
 from partwise.studies.report import render
 from partwise.studies.report.report import Report
-from partwise.studies.results import Drawn, Results, Trial
+from partwise.studies.results import Drawn, Results, SharedChoice, Trial
 from partwise.studies.tables import table
 
 BASE = [2.000, 2.030, 1.985, 2.012, 1.991]
@@ -67,13 +65,14 @@ def test_what_is_no_number_has_no_edge(study, values: list[object]) -> None:
     assert "that was tried" not in found.sentences["position"]
 
 
-def test_one_seed_that_decides_is_said_and_several_are_not_called_one(study) -> None:
+def test_one_choice_for_all_runs_is_said_with_how_much_wider_it_makes_the_intervals(study) -> None:
     chosen = {"base": 0.003, "position=a": 0.003}
     for seeds, alone in (((1000,), True), ((1000, 1001, 1002), False)):
         results = tuned(study, chosen, [0.001, 0.003, 0.01], seeds=seeds)
         report = Report(results, analyse(results))
         assert ("which alone decides" in report.tuning) == alone
-        assert any("One seed (1000) decided" in line for line in report.limits) == alone
+        wider = SharedChoice(seeds=len(seeds), among=3).widening(5)
+        assert any(f"the intervals are {wider:.2g} times as wide" in line for line in report.limits)
 
 
 @pytest.mark.parametrize(("split", "same"), [("valid", True), ("test", False)])
@@ -178,40 +177,49 @@ def test_results_that_name_one_knob_are_read_as_several(study, tmp_path) -> None
     assert Results.model_validate({**old, "tuned_knob": None, "trials": []}).tuned_knobs == {}
 
 
-def test_a_difference_that_a_chance_choice_of_the_knob_can_make_says_so(study) -> None:
-    """Two values that do alike but for what a run scatters; and one far from the others, where nothing is left open."""
-    values = {"base": [2.0, 2.01, 1.99, 2.0, 2.005], "position=a": [1.986, 1.995, 1.977, 1.987, 1.99]}
-    trial = {0.001: 2.4, 0.003: 2.0, 0.01: 2.002}
-    for shift, noisy in ((0.0, True), (0.3, False)):
-        results = tuned(study, {"base": 0.003, "position=a": 0.003}, [*trial])
-        trials = [
-            t.model_copy(update={"metric": trial[t.values[KNOB]] + (shift if t.values[KNOB] == 0.01 else 0.0)})
-            for t in results.trials
-        ]
-        made = study(values, trials=trials, tuned_knobs={KNOB: None}, variants=results.variants)
-        (contrast,) = analyse(made).contrasts
-        assert contrast.verdict == "better"
-        assert contrast.tuning_error is not None
-        assert contrast.has("tuning_noise") == (noisy and abs(contrast.difference) < 2 * contrast.tuning_error)
-        assert (contrast.tuning_error > 1e-4) == noisy
+def test_an_interval_has_what_one_choice_for_all_runs_leaves_open_and_that_of_own_choices_need_not(study) -> None:
+    values = {"base": BASE, "position=a": OTHER}
+    shared = tuned(study, {"base": 0.003, "position=a": 0.003}, [0.001, 0.003, 0.01])
+    own = shared.model_copy(
+        update={
+            "trials": [t.model_copy(update={"chooses": s, "seed": 10_000 + s}) for t in shared.trials for s in range(5)]
+        }
+    )
+    plain = study(values, 0.01)
+    wide, narrow, untuned = (analyse(one).contrasts[0] for one in (shared, own, plain))
+    assert (narrow.low, narrow.high, narrow.p_adjusted) == (untuned.low, untuned.high, untuned.p_adjusted)
+    factor = SharedChoice(seeds=1, among=3).widening(5)
+    assert wide.high - wide.low == pytest.approx(factor * (narrow.high - narrow.low))
+    assert wide.detectable == pytest.approx(factor * narrow.detectable)
+    assert wide.p > narrow.p
+    assert wide.seeds_needed is None
+    # Both parts of the interval, in squares: what seeds scatter, and the choice.
+    assert wide.tuning_error**2 + wide.sd**2 / 5 == pytest.approx((factor * wide.sd) ** 2 / 5)
+    assert narrow.tuning_error is None
 
 
-def test_what_a_choice_costs_is_what_choosing_again_costs(study) -> None:
-    """By a plain loop over new trials around the same means."""
-    rng, sd, means = np.random.default_rng(0), 0.02, np.array([2.0, 2.01, 2.3])
-    results = study({"base": [2.0, 2.1, 2.2], "position=a": [2.0, 2.1, 2.2]}, tuned_knobs={KNOB: None})
-    trials = [
-        Trial(variant=name, values={KNOB: value}, seed=1000, state="done", metric=mean)
-        for name in ("base", "position=a")
-        for value, mean in zip((1, 2, 3), means, strict=True)
+def test_a_secondary_metric_is_judged_with_intervals_as_wide(study) -> None:
+    found = tuned(study, {"base": 0.003, "position=a": 0.003}, [0.001, 0.003, 0.01])
+    found = found.model_copy(update={"secondary": {"again": found.metric}})
+    assert found.by("again").trials == []
+    assert found.by("again").shared_choice == found.shared_choice == SharedChoice(seeds=1, among=3)
+    assert "chosen_by" not in found.by("again").model_dump()
+
+
+def test_what_each_seed_chose_for_itself_stands_in_report_and_tables(study) -> None:
+    found = tuned(study, {"base": 0.003, "position=a": 0.003}, [0.001, 0.003, 0.01])
+    trials = [t.model_copy(update={"chooses": s, "seed": 10_000 + s}) for t in found.trials for s in range(5)]
+    outcomes = [
+        o.model_copy(update={"tuned": {KNOB: 0.01 if o.seed == 4 and o.variant != "base" else 0.003}})
+        for o in found.outcomes
     ]
-    results = results.model_copy(update={"trials": trials})
-    share = (sd**2 / 2) / means.var(ddof=1)
-    likely = means + share * (means.mean() - means)
-    costs = []
-    for _ in range(20_000):
-        chosen = np.argmin(likely + rng.normal(0, sd / np.sqrt(2), 3))
-        costs.append((likely[chosen] - likely[0]) ** 2)
-    assert choice_error(results, "position=a", sd) == pytest.approx(np.sqrt(2 * np.mean(costs)), rel=0.05)
-    assert choice_error(results, "position=a", None) is None
-    assert choice_error(results.model_copy(update={"trials": []}), "position=a", sd) is None
+    found = found.model_copy(update={"trials": trials, "outcomes": outcomes})
+    report = Report(found, analyse(found))
+    files = render(report)
+    assert "lr = 0.003 (tuned, by 4 of 5 seeds)" in files["report.html"]
+    assert "chosen by 4 seeds" in files["report.md"]
+    assert "by 15 trials that each of its 5 seeds has for itself, on the valid split" in report.tuning
+    head, rows = table("runs", found, analyse(found))
+    assert [row[head.index(f"tuned.{KNOB}")] for row in rows] == [0.003] * 9 + [0.01]
+    head, rows = table("trials", found, analyse(found))
+    assert sum(row[head.index("chosen")] == "yes" for row in rows) == 10

@@ -113,7 +113,7 @@ def test_draws_are_the_same_for_all_and_more_of_them_begin_with_the_same(study) 
     assert [one.values for one in found if one.variant.name == "position=rope"] == first
     assert points(study(tune=more))[:4] == first
     assert points(study(tune={**more, "draws_seed": 1}))[:4] != first
-    alone = points(study(tune={"knobs": {KNOB: RANGES[KNOB]}, "draws": 4}))
+    alone = points(study(tune={"knobs": {KNOB: RANGES[KNOB]}, "draws": 4, "seeds": [1000]}))
     assert [one[KNOB] for one in alone] == [one[KNOB] for one in first], "whatever else is tuned"
 
 
@@ -127,6 +127,42 @@ def test_the_best_combination_is_taken_together(study) -> None:
 
 
 def test_a_knob_that_costs_has_its_trials_cost_that(study) -> None:
-    found = trials(plan(study(tune={"knobs": {"trainer.steps": [2, 4]}})))
+    found = trials(plan(study(tune={"knobs": {"trainer.steps": [2, 4]}, "seeds": [1000]})))
     told = [one.training_flops for one in recorded(found, {}) if one.variant == "base"]
     assert told[1] == 2 * told[0]
+
+
+OWN = {"at": KNOB, "values": [1e-4, 1e-3, 1e-2]}
+
+
+def test_by_default_each_seed_has_trials_with_a_seed_of_their_own_and_its_own_choice(study) -> None:
+    found = plan(study(tune=OWN, seeds=[0, 3]))
+    planned = trials(found)
+    assert {(one.seed, one.chooses) for one in planned} == {(10_000, 0), (10_003, 3)}
+    assert {(one.seed, one.chooses) for one in trials(plan(study(tune=OWN, seeds=[0, 10_000])))} == {
+        (20_000, 0), (30_000, 10_000),
+    }  # fmt: skip
+
+    def come_to(one: Any) -> JobResult:
+        wanted = 1e-2 if one.chooses == 3 and one.variant.name == "base" else 1e-3
+        return JobResult(identity=one.job.identity, state="done", metric=abs(one.values[KNOB] - wanted))
+
+    chosen = tuned(found, planned, {one.job.identity: come_to(one) for one in planned})
+    rates = {job.recipe["seed"]: job.recipe["trainer"]["optimizer"]["lr"] for job in chosen.jobs("base")}
+    assert rates == {0: 1e-3, 3: 1e-2}
+    assert {job.recipe["trainer"]["optimizer"]["lr"] for job in chosen.jobs("position=rope")} == {1e-3}
+    assert chosen.base.identity(3) == next(job.identity for job in chosen.jobs("base") if job.recipe["seed"] == 3)
+
+
+def test_a_seed_whose_trials_all_failed_stays_as_it_was(study) -> None:
+    found = plan(study(tune=OWN, seeds=2))
+    planned = trials(found)
+    results = {
+        one.job.identity: JobResult(
+            identity=one.job.identity, state="failed" if one.chooses == 1 else "done", metric=one.values[KNOB]
+        )
+        for one in planned
+    }
+    jobs = tuned(found, planned, results).jobs("base")
+    assert jobs[0].recipe["trainer"]["optimizer"]["lr"] == 1e-4
+    assert jobs[1].identity == found.jobs("base")[1].identity
