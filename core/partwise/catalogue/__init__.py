@@ -8,7 +8,10 @@ slots       the slots there are, and which parts fit in them
 snippets    how a recipe writes a part
 check_results   what verification found
 used        recipes and the parts they are made of
-figures     drawings of what schedules and position encoders do
+figures     pictures of parts: drawings of what schedules and position encoders do, and what the next five make
+schematics  how data flow through a module, by running it (dataflow), as a drawing (diagram); curves of activations
+seen        maps of what mixers look at
+cuts        what samplers leave of a distribution
 view        the content of the pages; `html` renders it, `writing` puts the pages into a directory
 """
 

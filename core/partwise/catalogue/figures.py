@@ -9,11 +9,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
-
-from markupsafe import Markup
 
 from partwise.parts.kinds import PositionPart, SchedulePart
 from partwise.parts.part import Part
@@ -21,6 +19,7 @@ from partwise.rendering.lines import Panel, Series, panels
 from partwise.rendering.svg import Point, Style
 from partwise.rendering.text import plain
 
+from .drawn import Figure
 from .snippets import setting, written
 
 STEPS = 1000
@@ -31,12 +30,28 @@ MOST = 4
 """Lines of a figure."""
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A drawing and its caption."""
+@cache
+def figures(part: type[Part]) -> tuple[Figure, ...]:
+    """All pictures of a part: a schematic of what it builds, curves, and a map of what it looks at."""
+    from .cuts import cuts
+    from .schematics import schematic
+    from .seen import seen
 
-    drawing: Markup
-    caption: str
+    found = [] if (curve := figure(part)) is None else [curve]
+    one = setting(part)
+    for draw in (schematic, seen, cuts):
+        if one is not None:
+            found += _drawn(draw, part, one)
+    return tuple(found)
+
+
+def _drawn(draw: Callable[[type[Part], Part], Iterable[Figure]], part: type[Part], one: Part) -> list[Figure]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return list(draw(part, one))
+    except Exception:  # a plugin's code may raise anything
+        return []
 
 
 def figure(part: type[Part]) -> Figure | None:
@@ -105,13 +120,14 @@ def _position(part: type[Part]) -> Figure | None:
 
 
 def _encoder(one: Part) -> Any:
-    """The built encoder; None if it learns, since then it has no picture before training."""
+    """The built encoder; None if what it adds or turns by is learned, since then it has no picture before training."""
     from partwise.testing import build
 
     site = next(iter(one.sites().values()))
     site = dataclasses.replace(site, width=REACH, context=REACH, heads=MOST, head_width=16)
     encoder = build(one, site)
-    return encoder if not list(encoder.parameters()) and (encoder.max_positions or REACH) >= REACH else None
+    learns = bool(list(encoder.parameters())) and "bias" not in one.acts  # type: ignore[attr-defined]
+    return None if learns or (encoder.max_positions or REACH) < REACH else encoder
 
 
 def _biases(part: type[Part]) -> Figure | None:
@@ -122,7 +138,10 @@ def _biases(part: type[Part]) -> Figure | None:
     table = None if encoder is None else encoder.bias_table(-torch.arange(REACH))
     if table is None:
         return None
-    caption = f"What is added to the score of a key so many positions back, in each of {len(table)} heads ({name})."
+    first = " What it learns is as it is drawn at first." if list(encoder.parameters()) else ""
+    caption = (
+        f"What is added to the score of a key so many positions back, in each of {len(table)} heads ({name}).{first}"
+    )
     return _lines("Bias by distance", caption, "bias", "positions back", _named(table.tolist(), "head"))
 
 
@@ -182,4 +201,4 @@ _FUNCTIONS: dict[type[Part], Callable[[type[Part]], Figure | None]] = {
     PositionPart: _position,
 }
 
-__all__ = ["Figure", "figure"]
+__all__ = ["Figure", "figure", "figures"]

@@ -18,7 +18,7 @@ from partwise.wording import with_article
 
 from . import prose
 from .check_results import OUTCOMES
-from .figures import figure
+from .figures import figures
 from .view import Catalogue, PartView, anchor, recipe_page
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def pages(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
         yield (
             part.page,
             part_page.render(
-                part=part, places=_places(catalogue, part), figure=figure(part.part), command=_command(part), **inner
+                part=part, places=_places(catalogue, part), figures=figures(part.part), command=_command(part), **inner
             ),
         )
     for recipe in catalogue.recipes:

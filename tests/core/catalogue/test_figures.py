@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -65,7 +66,7 @@ def test_rotation_is_drawn_as_the_mean_of_cosines() -> None:
 
 
 def test_what_learns_has_no_figure_and_neither_has_what_does_nothing() -> None:
-    for name in ("learned", "t5_bias", "none"):
+    for name in ("learned", "abacus", "none"):
         assert figures.figure(part("position", name)) is None
     assert figures.figure(part("norm", "rms_norm")) is None
 
@@ -80,3 +81,10 @@ def test_a_part_of_a_plugin_is_drawn_by_its_kind(installed: Registry) -> None:
 def test_a_part_that_cannot_be_drawn_has_no_figure(installed: Registry) -> None:
     assert figures.figure(Broken) is None
     assert figures.figure(TopTwo) is None
+
+
+def test_a_bias_that_is_learned_is_drawn_as_it_is_at_first_and_says_so() -> None:
+    figure = figures.figure(part("position", "kerple"))
+    assert figure is not None
+    assert "as it is drawn at first" in figure.caption
+    assert all(after > before for line in heights(figure.drawing) for before, after in pairwise(line[:30]))
