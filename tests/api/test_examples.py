@@ -6,6 +6,7 @@ import doctest
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,14 @@ import pytest
 import partwise
 from partwise.recipe import LoadedRecipe
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+TOP = Path(__file__).parents[2]
+README = (TOP / "README.md").read_text()
+OF_A_STUDY = [
+    block
+    for page in (README, (TOP / "docs" / "results.md").read_text())
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    if 'partwise.study("demo")' in block
+]
 NOTEBOOK = [name for name in partwise.__all__ if getattr(partwise, name).__module__.startswith("partwise.notebook")]
 FUNCTIONS = [name for name in NOTEBOOK if name.islower() and name != "study"]
 
@@ -67,6 +75,9 @@ def test_the_example_of_a_study_is_true_and_gives_tables_verdicts_and_a_report(p
     assert "\nnote: With fewer than 3 seeds there is no verdict." in repr(result)
     assert result.results.provenance["command"] == "partwise.study('widths')"
     lines: list[str] = []
+    assert len(OF_A_STUDY) == 2
+    for block in OF_A_STUDY:  # of a study that takes longer, and has other factors
+        exec(block.replace('"layers"', '"width"'), {"partwise": SimpleNamespace(study=lambda name: result)})
     again = partwise.study("studies/widths/study.json", seeds=1, say=lines.append)
     assert again.verdicts == result.verdicts
     assert "2 runs, 2 of them done before" in lines

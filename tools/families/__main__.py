@@ -24,7 +24,7 @@ INTRODUCTION = """# Public families
 
 Each family is a recipe at full size and a [weight map](maps.md), both in [recipes/families](../recipes/families). A
 checkpoint of it becomes a run with `partwise import DIRECTORY`, and a run of such a model a checkpoint with
-`partwise export RUN --out DIRECTORY`.
+`partwise export RUN DIRECTORY`.
 
 `make families` writes this page. *Published* and *ours* are parameters at full size. All else is about a reduced
 checkpoint with random weights that transformers has written: the largest difference of any logit after import, in

@@ -22,18 +22,26 @@ AT_ONCE = 2**24
 """Cosines that are computed at once."""
 
 
-def embedding_table(model: nn.Module | Model) -> Tensor:
-    """The table [V, C] of a model's embedding; of a model of pairs, that of the encoder's.
-
-    Raises:
-        InputError: it has none, because tokens are one-hot.
-    """
+def input_table(model: nn.Module | Model) -> Tensor | None:
+    """The table [V, C] that tokens are embedded by; None if they are one-hot. Of a model of pairs, the encoder's."""
     size = cast(Any, model).vocabulary
     for module in cast(nn.Module, model).modules():
         given = getattr(module, "weight_for_head", None)
         table: Tensor | None = given() if callable(given) else None
         if table is not None and table.ndim == 2 and len(table) >= size:
             return table
+    return None
+
+
+def embedding_table(model: nn.Module | Model) -> Tensor:
+    """The table [V, C] of a model's embedding; of a model of pairs, that of the encoder's.
+
+    Raises:
+        InputError: it has none, because tokens are one-hot.
+    """
+    table = input_table(model)
+    if table is not None:
+        return table
     raise InputError(
         "this model has no table with a vector for each token: one-hot tokens are all equally far apart; use a model "
         'with a dense embedding ("embedding": "dense"), or the model "word_vectors"'
@@ -84,13 +92,36 @@ class WordTable:
                 return ids[0]
         return None
 
+    def token_of(self, word: str) -> int:
+        """The one token of a word, as `token` finds it.
+
+        Raises:
+            InputError: the vocabulary does not have the word as one token.
+        """
+        token = self.token(word)
+        if token is not None:
+            return token
+        pieces = self.tokenizer.encode(word)
+        if not word.strip():
+            raise InputError("an empty word has no vector; give one of the vocabulary")
+        if len(pieces) > 1 and self.tokenizer.unknown not in pieces:
+            shown = ", ".join(repr(self.tokenizer.label(one)) for one in pieces[:8])
+            more = ", ..." if len(pieces) > 8 else ""
+            raise InputError(
+                f"{word!r} is {many(len(pieces), 'token')} here ({shown}{more}), and only single tokens have a vector"
+            )
+        words = [self.tokenizer.label(one).strip() for one in self.ids]
+        raise InputError(
+            f"{word!r} is not among the {len(words):,} words of this vocabulary{did_you_mean(word, words)}"
+        )
+
     def neighbours(self, word: str, count: int) -> list[tuple[str, float]]:
         """The words whose vectors point most nearly where its own does, with the cosine of the angle between them.
 
         Raises:
             InputError: the vocabulary does not have the word as one token.
         """
-        return self._told(neighbours(self._vectors, self._row(word), count))
+        return self._told(neighbours(self._vectors, self._rows[self.token_of(word)], count))
 
     def analogy(self, word: str, minus: str, plus: str, count: int) -> list[tuple[str, float]]:
         """The words nearest to word - minus + plus, such as king - man + woman; the three themselves are left out.
@@ -98,7 +129,7 @@ class WordTable:
         Raises:
             InputError: the vocabulary does not have one of the words as one token.
         """
-        row, less, more = (self._row(one) for one in (word, minus, plus))
+        row, less, more = (self._rows[self.token_of(one)] for one in (word, minus, plus))
         return self._told(analogy(self._vectors, less, row, more, count))
 
     def cosines(self, pairs: Sequence[tuple[int, int]]) -> Tensor:
@@ -123,23 +154,5 @@ class WordTable:
     def _told(self, found: list[tuple[int, float]]) -> list[tuple[str, float]]:
         return [(self.tokenizer.label(self.ids[row]), cosine) for row, cosine in found]
 
-    def _row(self, word: str) -> int:
-        token = self.token(word)
-        if token is not None:
-            return self._rows[token]
-        pieces = self.tokenizer.encode(word)
-        if not word.strip():
-            raise InputError("an empty word has no vector; give one of the vocabulary")
-        if len(pieces) > 1 and self.tokenizer.unknown not in pieces:
-            shown = ", ".join(repr(self.tokenizer.label(one)) for one in pieces[:8])
-            more = ", ..." if len(pieces) > 8 else ""
-            raise InputError(
-                f"{word!r} is {many(len(pieces), 'token')} here ({shown}{more}), and only single tokens have a vector"
-            )
-        words = [self.tokenizer.label(one).strip() for one in self.ids]
-        raise InputError(
-            f"{word!r} is not among the {len(words):,} words of this vocabulary{did_you_mean(word, words)}"
-        )
 
-
-__all__ = ["WordTable", "embedding_table"]
+__all__ = ["WordTable", "embedding_table", "input_table"]

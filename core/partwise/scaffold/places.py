@@ -12,6 +12,7 @@ from partwise.errors import PartwiseError
 from partwise.parts.part import Part
 from partwise.parts.registry import registry
 from partwise.parts.shapes import Shape, bare_of, members, shape_of
+from partwise.parts.sites import TokenizerSite
 from partwise.recipe import LoadedRecipe
 from partwise.recipe.knob_types import kind_at, takes_null
 from partwise.recipe.overrides import read_override
@@ -112,7 +113,11 @@ def _refusal(loaded: LoadedRecipe, path: str, name: str) -> str | None:
     from partwise import workflow
 
     try:
-        workflow.check(changed(loaded, [read_override(f"{path}={name}")]))
+        varied = changed(loaded, [read_override(f"{path}={name}")])
+        workflow.check(varied)
+        if path == "tokenizer" and not varied.recipe.tokenizer.learns():
+            # It reads a file of its own, and whether there is one is seen where it is built only.
+            varied.recipe.tokenizer.assemble(TokenizerSite(list, varied.directory_of("tokenizer")))
     except PartwiseError as error:
         first = str(error).partition("\n")[0]
         return first.removeprefix("--set ").partition(": ")[2] or first

@@ -195,7 +195,7 @@ def test_merges_of_byte_pairs_lead_to_the_tokens(looked: Callable[..., Look]) ->
         (PAIRS, {"source": ""}, "an empty one says nothing"),
         (RECIPE, {"beside": [RECIPE] * 3}, "at most 2 others"),
         (RECIPE, {"prompt": "the", "beside": [PAIRS]}, "cannot stand beside"),
-        (RECIPE, {"prompt": "the", "analogies": [("the", "a", "b")]}, "is not one token"),
+        (RECIPE, {"prompt": "the", "analogies": [("the", "a", "b")]}, "only single tokens have a vector"),
     ],
 )
 def test_what_cannot_be_looked_at_is_refused(recipe: Any, texts: dict[str, Any], complaint: str) -> None:

@@ -155,6 +155,14 @@ def test_the_slots_say_what_stands_there_what_fits_and_why_others_do_not() -> No
     assert not set(place.fits) & ({*place.now} | set(place.refused))
 
 
+def test_a_tokenizer_that_reads_a_file_fits_only_where_there_is_one() -> None:
+    (place,) = slots_of(load("char-rnn"), under="tokenizer")
+    assert set(place.fits) >= {"bpe", "word"}
+    assert set(place.fits).isdisjoint({"tokenizer_json", "sentencepiece_model", "tiktoken"})
+    for name in ("tokenizer_json", "sentencepiece_model"):
+        assert "No such file" in place.refused[name]
+
+
 def test_a_part_that_does_not_fit_as_it_is_is_refused_in_one_line() -> None:
     place = next(iter(slots_of(load("char-rnn", ["model.position=none"]), under="model.position")))
     assert "inside attention" in place.refused["rope"]

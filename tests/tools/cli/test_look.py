@@ -70,7 +70,7 @@ def test_a_recipe_is_changed_first_and_a_run_is_not(look) -> None:
         (["nowhere"], "nowhere holds no run"),
         (["seen.json", "--source", "a"], "--source is for models of pairs"),
         (["seen.json", "--prompt", "a", "--out", "no/such/page.html"], "the directory"),
-        (["seen.json", "--prompt", "a", "--analogy", "t", "h", "zebra"], "'zebra' is not one token"),
+        (["seen.json", "--prompt", "a", "--analogy", "t", "h", "zebra"], "'zebra' is not among the 22 words"),
         (["seen.json", "--prompt", "a", "--beside", "nowhere"], "nowhere holds no run"),
         (["seen.json", "--prompt", "a", *["--beside", "seen.json"] * 3], "at most 2 others"),
         (["seen.json", "--set", "model.depth=0"], "model.depth"),

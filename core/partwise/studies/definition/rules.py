@@ -29,6 +29,7 @@ def broken_rules(study: Study, node: Node) -> Iterator[Problem]:
         _comparisons,
         _secondary,
         _names,
+        _texts,
         _sizes,
         _factors,
         _seeds,
@@ -154,6 +155,15 @@ def _budget(study: Study) -> Broken:
     if match is not None and match.quantity == "seconds" and not match.knob.startswith("trainer."):
         told = "wall time is matched by how long a variant is trained, trainer.steps; another model would be timed anew"
         yield told, ("match", "knob")
+
+
+def _texts(study: Study) -> Broken:
+    if len(study.texts) == 1:
+        yield (
+            'several texts are compared, and there is one: name a second ("NAME": {} is the base\'s own), or put what '
+            "this one changes into the base recipe",
+            ("texts",),
+        )
 
 
 def _names(study: Study) -> Broken:

@@ -120,7 +120,8 @@ def test_a_variant_that_undoes_the_sizes_is_refused(study) -> None:
         ({"sizes": {"at": "seed", "values": [8, 16]}}, "'seed' is nothing that a study varies", "seed"),
         ({"sizes": {"values": [8, 16]}}, "a value is a patch of the recipe", "8"),
         ({"sizes": {"at": "model.width", "values": [8]}}, "at least 2", ""),
-        ({"texts": {"fox": {"seed": 3}}}, "'seed' is nothing that a study varies", '"seed"'),
+        ({"texts": {"fox": {"seed": 3}, "own": {}}}, "'seed' is nothing that a study varies", '"seed"'),
+        ({"texts": {"fox": {}}}, "several texts are compared, and there is one: name a second", "{"),
         ({"texts": {" ": {}, "b": {"data": {"valid": 0.2}}}}, "each of them needs a name", "{"),
         ({"secondary": {"again": {"name": "loss"}}}, "measures the same as the primary metric", "{"),
         (
