@@ -57,7 +57,7 @@ class StandardTrainer:
             PartError: this machine, or this many processes, cannot train by these settings.
             WorkError: the loss or the gradient is no longer finite, there is too little memory, or the run cannot be
                 written.
-            KeyboardInterrupt: after the update during which it came.
+            KeyboardInterrupt: after the update during which it came, or after which the training is to stop.
         """
         settings, processes = self.settings, current_processes()
         settings.runs_on(training.device.type, processes.count)
@@ -110,7 +110,7 @@ class _Loop:
                 figures |= self._judged(done)
                 self._log(done, figures)
                 # An interrupt of one process stops them all.
-                stop = self.processes.total(int(interrupted())) > 0
+                stop = self.processes.total(int(interrupted())) > 0 or done == self.training.until
                 if stop or done == settings.steps or _due(done, settings.checkpoint_every):
                     self._save(done, figures.get(VALID_LOSS))
                 if self.processes.first:

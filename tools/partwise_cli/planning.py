@@ -124,7 +124,18 @@ def _tuned(tune: Tuning | None, seeds: int) -> str:
     knobs = joined(short_names(tune.by_path).values())
     how = f"{tune.draws} draws" if tune.draws else f"{tune.combinations} combinations"
     each = "for each of its seeds" if tune.seeds is None else many(len(tune.seeds), "seed")
-    return f"{tune.trials(seeds)} for each variant ({how} of {knobs}, {each})"
+    halved = "" if tune.halving is None else f"; {_halved(tune)}"
+    return f"{tune.trials(seeds)} for each variant ({how} of {knobs}, {each}{halved})"
+
+
+def _halved(tune: Tuning) -> str:
+    """`of 9, these go on: 4 at 10 %, 2 at 30 %; that is 2.8 whole trainings instead of 9`."""
+    from partwise.studies.planning.halving import counts, whole_trainings
+
+    assert tune.halving is not None
+    first, *later = counts(tune)
+    on = ", ".join(f"{count} at {100 * share:.3g} %" for count, share in zip(later, tune.halving.rungs, strict=True))
+    return f"of {first}, these go on: {on}; that is {whole_trainings(tune):.3g} whole trainings instead of {first}"
 
 
 def _places(plan: Plan) -> str:

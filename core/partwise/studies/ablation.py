@@ -13,7 +13,7 @@ from typing import Any
 from partwise.errors import InputError
 from partwise.provenance.environment import now, origin
 from partwise.storage.atomic import unwritable, write_json, write_text
-from partwise.wording import joined
+from partwise.wording import joined, many
 
 from .directories import StudyDirectories
 from .earlier import earlier_results, no_longer_there
@@ -66,7 +66,10 @@ def ablate(
         ahead = [one for one in ahead if one not in due]
         if due:
             saving.note(f"tuning {joined(due[0].values)}: {len(due)} trials")
-            run([one.job for one in due])
+            for number, jobs in enumerate(book.rounds(due)):
+                if number:
+                    saving.note(f"{many(len(jobs), 'trial')} of {len(due)} go on")
+                run(jobs)
             book.settle()
         run([job for job in book.plan.jobs(only) if job.recipe["seed"] in seeds])
         if only is None and len(seeds) < len(plan.seeds) and _decided(book.results()):

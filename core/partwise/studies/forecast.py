@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from math import ceil
 from statistics import mean, variance
 from typing import TYPE_CHECKING
 
 from partwise.machine import cores
 
 from .execution.engine import EnginePart
+from .planning.halving import whole_trainings
 from .planning.plan import Plan
 from .planning.timing import Estimate, estimate
 from .results import Key, at_setting
@@ -71,7 +73,7 @@ def forecast(plan: Plan, where: StudyDirectories) -> Forecast:
     """The figures of a plan; trains a few steps of each variant to estimate the time."""
     results = ResultsBook(plan, where).results()
     waiting = Counter(one.key for one in results.outcomes if one.state in ("waiting", "failed"))
-    waiting.update(one.key for one in results.trials if one.state in ("waiting", "failed"))
+    waiting.update(_open_trials(plan, results))
     slots, threads = slots_of(plan.engine)
     tests = _tests(results)
     sds, powers = _powers(plan, results, tests)
@@ -91,6 +93,18 @@ def forecast(plan: Plan, where: StudyDirectories) -> Forecast:
         tests=tests,
         powers=powers if len(powers) > 1 else [],
     )
+
+
+def _open_trials(plan: Plan, results: Results) -> dict[Key, int]:
+    """What is still to be tried, in whole trainings, rounded up; a choice that is halved counts until it is made."""
+    tune = plan.study.study.tune
+    waiting = [one for one in results.trials if one.state in ("waiting", "failed")]
+    if tune is None or tune.halving is None:
+        return Counter(one.key for one in waiting)
+    choices = Counter((one.key, one.chooses) for one in waiting)
+    seeds = 1 if tune.seeds is None else len(tune.seeds)
+    found = Counter(key for key, _ in choices)
+    return {key: ceil(count * seeds * whole_trainings(tune)) for key, count in found.items()}
 
 
 def slots_of(engine: EnginePart) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from partwise.metric_names import judged
 from partwise.storage.atomic import read_json, write_json
 
 OutcomeState = Literal["done", "diverged", "failed", "waiting"]
+TrialState = Literal["done", "diverged", "failed", "waiting", "stopped"]
 Key = tuple[str, str | None, str | None]
 """The name of a variant, its size and its text."""
 Goal = Literal["min", "max"]
@@ -159,6 +160,15 @@ class Drawn(_Facts):
     """Whether only whole numbers were drawn."""
 
 
+class Halving(_Facts):
+    """That only the better share of the trials goes on from each rung."""
+
+    rungs: list[float]
+    """Shares of a trial's updates."""
+    keep: float
+    """Share of the combinations that goes on, rounded."""
+
+
 class Trial(_Facts):
     """One tuning run. It is not compared; it only serves to choose the values of the knobs."""
 
@@ -174,8 +184,10 @@ class Trial(_Facts):
     """The seed that it was trained with; none of the study's."""
     chooses: int | None = None
     """The seed of the study whose run has the values that this trial and its rivals choose; None: all runs have."""
-    state: OutcomeState
-    """See `Outcome`."""
+    state: TrialState
+    """See `Outcome`; `stopped`: behind its rivals at a rung, and not trained further."""
+    rungs: list[tuple[int, float]] = []
+    """(updates, the study's metric on the valid split) at each rung that it has come to."""
     metric: float | None = None
     """The study's metric on the valid split; None unless done."""
     seconds: float | None = None
@@ -328,6 +340,8 @@ class Results(_Facts):
     """One per variant, size, text and seed."""
     trials: list[Trial] = []
     """The runs of tuning."""
+    halving: Halving | None = None
+    """How trials were stopped that were behind; None: all were trained to their end."""
     tuned_knobs: dict[str, Drawn | None] = {}
     """Path of each knob that was tuned -> the range it was drawn from; None where its values were listed."""
     tokenizer_varies: bool = False
@@ -477,6 +491,7 @@ __all__ = [
     "Drawn",
     "Figure",
     "Goal",
+    "Halving",
     "Key",
     "Look",
     "LookElsewhere",
@@ -486,6 +501,7 @@ __all__ = [
     "Results",
     "SharedChoice",
     "Trial",
+    "TrialState",
     "Variant",
     "at_setting",
     "measured_by",

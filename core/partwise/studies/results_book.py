@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -12,11 +12,11 @@ from .definition.baselines import further_baselines
 from .directories import StudyDirectories
 from .earlier import revised_before, seen_before
 from .execution.execute import known_results
-from .execution.jobs import JobResult
+from .execution.jobs import Job, JobResult
 from .looks import seen_elsewhere
 from .planning.plan import Plan, PlannedVariant
-from .planning.tuning import PlannedTrial, recorded, trials, tuned
-from .results import Key, Look, LookElsewhere, Outcome, Results, Variant
+from .planning.tuning import Choice, PlannedTrial, going, judged_by, recorded, trials, tuned
+from .results import Halving, Look, LookElsewhere, Outcome, Results, Variant
 from .stamp import mark_outdated
 
 
@@ -41,13 +41,13 @@ class ResultsBook:
         self.trials: tuple[PlannedTrial, ...] = tuple(trials(plan))
         self._where = where
         self._untuned = self._plan = plan
-        self._found: dict[str, JobResult] = known_results([one.job for one in self.trials], where.pool)
+        self._found: dict[str, JobResult] = known_results([job for one in self.trials for job in one.jobs], where.pool)
         self._provenance = dict(provenance or {})
         self._seen: list[int] = []
         self._revised: list[str] = []
         self._elsewhere: list[LookElsewhere] = []
         self._counted = _counted(earlier)
-        self._undecided: set[tuple[Key, int | None]] = set()
+        self._undecided: set[Choice] = set()
         self.settle()
         if provenance is not None:  # it is a study's record, and not only a look at how far it is
             now = self.results()
@@ -61,14 +61,24 @@ class ResultsBook:
 
     def settle(self) -> None:
         """Makes every choice whose trials are all done, and looks up the runs that have it in the pool."""
-        self._undecided = {one.choice for one in self.trials if one.job.identity not in self._found}
+        self._undecided = self._waiting()
         decided = [one for one in self.trials if one.choice not in self._undecided]
         self._plan = tuned(self._untuned, decided, self._found)
         self._found |= known_results(self._plan.jobs(), self._where.pool)
 
+    def rounds(self, due: Sequence[PlannedTrial]) -> Iterator[list[Job]]:
+        """The jobs of trials, in rounds of which each may be asked for once the one before is done."""
+        for rung, still in enumerate(going(due, self._found, *judged_by(self._untuned))):
+            yield [one.jobs[rung] for one in still]
+
+    def _waiting(self) -> set[Choice]:
+        """The choices that cannot be made yet."""
+        rounds = enumerate(going(self.trials, self._found, *judged_by(self._untuned)))
+        return {one.choice for rung, still in rounds for one in still if one.jobs[rung].key not in self._found}
+
     def enter(self, results: Iterable[JobResult]) -> None:
         """Adds what came of jobs."""
-        self._found |= {result.identity: result for result in results}
+        self._found |= {result.key: result for result in results}
 
     def finish(self, when: str) -> None:
         """Notes when the study ended."""
@@ -93,6 +103,7 @@ class ResultsBook:
     def results(self) -> Results:
         """The table as it stands now."""
         plan, study = self._plan, self._plan.study.study
+        halving = None if study.tune is None else study.tune.halving
         return Results(
             study=study.name,
             about=study.about,
@@ -109,7 +120,8 @@ class ResultsBook:
             variants=[*map(self._variant, plan.variants), *plan.foreign.variants],
             seeds=list(plan.seeds),
             outcomes=self.outcomes(),
-            trials=recorded(self.trials, self._found),
+            trials=recorded(plan, self.trials, self._found),
+            halving=None if halving is None else Halving(rungs=list(halving.rungs), keep=halving.keep),
             tuned_knobs=study.tune.recorded() if study.tune else {},
             tokenizer_varies=plan.tokenizer_varies,
             looks=[Look(seeds=look.seeds, alpha=look.alpha) for look in study.looks],

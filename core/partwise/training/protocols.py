@@ -81,6 +81,9 @@ class Training:
     """Calls what is only reported, so that it cannot end the training: a failure is told in one line, once."""
     evaluations: Evaluations = field(default_factory=NoEvaluations)
     """To be asked after every update, and run where they are due."""
+    until: int | None = None
+    """Updates after which it stops as it does when interrupted, with a checkpoint, to be continued or not; None: at its
+    end. The schedule is that of the whole training, so that a run that is continued is one that never stopped."""
 
 
 class Trainer(Protocol):

@@ -142,14 +142,16 @@ def _has_data(loaded: LoadedRecipe) -> bool:
     return True
 
 
-def reopen(directory: Path, device: str = "auto", weights: Weights = "last", data: Path | None = None) -> Reopened:
+def reopen(
+    directory: Path, device: str = "auto", weights: Weights | Literal["newest"] = "last", data: Path | None = None
+) -> Reopened:
     """A trained run, ready to generate text or to be evaluated.
 
     Args:
         data: the directory that names of data files are relative to now; unless given, as when it was trained, or as
             far from the run as then.
         weights: "last", or "best" for those of the checkpoint with the lowest validation loss, which an unfinished
-            run may have, too.
+            run may have, too; or "newest", of a run that has only stopped for now, for those of its newest checkpoint.
 
     Raises:
         InputError: the directory holds no run, or one that is not finished.

@@ -41,6 +41,7 @@ def train(
     report: Report = lambda progress: None,
     say: Say = lambda line: None,
     profile: int = 0,
+    until: int | None = None,
 ) -> Run:
     """Trains a recipe, or continues where an interrupted training of it stopped, and returns its run.
 
@@ -54,16 +55,18 @@ def train(
         report: called after every step.
         say: called with a line about what is going on before the first step.
         profile: steps of which to write a trace of the time spent, into the run's directory.
+        until: updates after which to stop with a checkpoint, from which the next call goes on.
 
     Raises:
         PartwiseError: see its subclasses; what was trained before the failure is kept in the directory.
+        KeyboardInterrupt: it was interrupted, or has made as many updates as it was to make; see `Run.step`.
     """
     if seed is not None:
         loaded = replace(loaded, recipe=loaded.recipe.model_copy(update={"seed": seed}))
     directory = default_directory(loaded) if out is None else out
     chosen = local_device(torch_device(device))
     with process_group(chosen) as processes:
-        return train_together(loaded, directory, processes, Watching(chosen, report, say, profile))
+        return train_together(loaded, directory, processes, Watching(chosen, report, say, profile, until))
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class Watching:
     say: Say = lambda line: None
     profile: int = 0
     """Steps of which to write a trace."""
+    until: int | None = None
+    """Updates after which to stop."""
 
 
 def train_together(
@@ -212,7 +217,18 @@ def _fit(assembled: Assembled, prepared: Prepared, run: Run, watching: Watching)
             return None if found is None else found.flops_per_token
 
         assembled.trainer.fit(
-            Training(model, prepared.batches, run, seed, device, after_step, flops_per_token, decoration, evaluations)
+            Training(
+                model,
+                prepared.batches,
+                run,
+                seed,
+                device,
+                after_step,
+                flops_per_token,
+                decoration,
+                evaluations,
+                watching.until,
+            )
         )
 
 

@@ -9,10 +9,12 @@ import pytest
 
 from partwise.errors import InputError
 from partwise.studies.ablation import ablate
+from partwise.studies.analysis import analyse
 from partwise.studies.definition.reading import load_study
 from partwise.studies.directories import study_directories
 from partwise.studies.planning.plan import make_plan
-from partwise.studies.results import Results
+from partwise.studies.report.report import Report
+from partwise.studies.results import Halving, Results
 
 from ...small_study import run_study as run
 
@@ -151,6 +153,41 @@ def test_each_seed_is_tuned_for_itself_and_only_when_its_look_comes(study, engin
     before = len(engine.done)
     assert run(path, pretending).outcomes == results.outcomes
     assert len(engine.done) == before
+
+
+def halved(job: Any) -> dict[str, Any]:
+    """The rate that is best in the end is second best at first, and one diverges."""
+    rate, early = job.recipe["trainer"]["optimizer"]["lr"], job.until is not None
+    order = {1e-1: None, 1e-2: 1.0 if early else 2.0, 1e-3: 2.0 if early else 1.0, 1e-4: 3.0, 1e-5: 4.0}
+    metric = order[rate]
+    return {"state": "diverged"} if metric is None else {"state": "done", "metric": metric + job.recipe["seed"] * 1e-6}
+
+
+def test_trials_that_are_behind_are_stopped_and_a_study_killed_in_between_goes_on(study, engine, pretending) -> None:
+    engine.outcome = staticmethod(halved)
+    halving = {"rungs": [0.2, 0.5], "keep": 0.5}
+    tune = {"at": "trainer.optimizer.lr", "values": [1e-1, 1e-2, 1e-3, 1e-4, 1e-5], "halving": halving}
+    factors = {"position": {"at": "model.position", "values": ["none", "rope"], "baseline": "none"}}
+    base = {"extends": "base.json", "trainer": {"steps": 10}}
+    path = study(base=base, factors=factors, tune=tune, seeds=3)
+    for stop in (7, 33, 49):
+        engine.stop_after = stop
+        with pytest.raises(KeyboardInterrupt):
+            run(path, pretending)
+    engine.stop_after = None
+    results = run(path, pretending)
+    # Of five, three go on (of which none may have diverged), then two: in each of six choices.
+    assert [sum(job.until == until for job in engine.done) for until in (2, 5, None)] == [30, 18, 12 + 6]
+    assert results.halving == Halving(rungs=[0.2, 0.5], keep=0.5)
+    own = [one for one in results.trials if (one.variant, one.chooses) == ("base", 1)]
+    assert [one.state for one in own] == ["diverged", "done", "done", "stopped", "stopped"]
+    assert [len(one.rungs) for one in own] == [0, 2, 2, 2, 1]
+    assert {one.tuned["trainer.optimizer.lr"] for one in results.outcomes} == {1e-3}
+    whole, stopped = own[1].training_flops, own[4].training_flops
+    assert stopped == pytest.approx(0.2 * whole)
+    assert run(path, pretending).trials == results.trials
+    told = Report(results, analyse(results)).tuning
+    assert "the best 50 % of the combinations went on after 20 % and 50 % of their training; 12 of 30 trials" in told
 
 
 def test_a_declared_look_that_decides_everything_ends_the_study(study, engine, pretending) -> None:

@@ -252,6 +252,8 @@ class Tuning:
     text: str | None = None
     times: int = 0
     """How many seeds chose it, where each has a choice of its own."""
+    stopped: int = 0
+    """Trials that were behind at a rung, and not trained further."""
 
 
 @dataclass(frozen=True)

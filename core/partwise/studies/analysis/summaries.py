@@ -77,6 +77,7 @@ def _tuning(trials: Sequence[Trial], chosen: object, times: int) -> Tuning:
         size=trials[0].size,
         text=trials[0].text,
         times=times,
+        stopped=sum(t.state == "stopped" for t in trials),
     )
 
 

@@ -42,7 +42,7 @@ def _edge(results: Results, variant: Variant, knob: str) -> Edge | None:
     own = [t for t in results.trials if t.variant == variant.name]
     if not _number(chosen) or not all(_number(t.values[knob]) for t in own):
         return None
-    open_ones = [t.values for t in own if t.state not in ("done", "diverged")]
+    open_ones = [t.values for t in own if t.state not in ("done", "diverged", "stopped")]
     tried = {t.values[knob] for t in own if t.values not in open_ones}
     if chosen not in tried:
         return None

@@ -12,7 +12,7 @@ from partwise.studies.validity import broken_looks
 from partwise.wording import many
 
 from .searches import broken_search
-from .study import TO_A_TARGET, MetricChoice, Study
+from .study import TO_A_TARGET, MetricChoice, Study, Tuning
 
 FEWEST_FACTORS = 3
 Broken = Iterator[tuple[str, Path]]
@@ -209,6 +209,23 @@ def _tuning(study: Study) -> Broken:
         yield 'tuning needs a knob: "at" and "values", or several as "knobs": {"trainer.optimizer.lr": [...]}', one
     else:
         yield from broken_search(tune, len(study.every_seed))
+        yield from _halving(study, tune)
+
+
+def _halving(study: Study, tune: Tuning) -> Broken:
+    halving, place = tune.halving, ("tune", "halving")
+    if halving is None:
+        return
+    if any(later <= sooner for sooner, later in pairwise(halving.rungs)):
+        yield "rungs are shares of a training that rise: [0.1, 0.3]", (*place, "rungs")
+    if study.metric.name in TO_A_TARGET:
+        told = f"{study.metric.name} says nothing of trials that are stopped before they reach the target"
+        yield f"{told}; leave halving out, or compare another metric", place
+    if "trainer.steps" in tune.by_path:
+        yield (
+            "the updates of a trial are tuned, so that a share of them differs; leave halving out",
+            place,
+        )
 
 
 def _looks(study: Study) -> Broken:

@@ -155,6 +155,15 @@ MOST_TRIALS = 1_000
 """Of each variant. More than anyone's search needs; the trials of more could not be listed in good time."""
 
 
+class Halving(_Choices):
+    """That trials begin with little training, and after each rung only the better share of them goes on."""
+
+    rungs: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=1, max_length=10)] = (0.1, 0.3)
+    """Shares of a trial's updates at which trials are compared, rising. Schedules stay those of the whole training."""
+    keep: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of the combinations that goes on from each rung, rounded; at least one does."""
+
+
 class Tuning(_Choices):
     """Knobs whose best values are found for each variant separately, the base included, on the valid split.
 
@@ -176,6 +185,9 @@ class Tuning(_Choices):
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] | None = None
     """null: each seed of the study has trials of its own, so that chance choices are part of what seeds scatter. A list
     of other seeds: all runs of a variant share one choice, by the mean over these; intervals are widened for it."""
+
+    halving: Halving | None = None
+    """null: every trial is trained to its end. An object, {} at its shortest: those that are behind are stopped."""
 
     @property
     def by_path(self) -> dict[str, tuple[Any, ...] | Range]:

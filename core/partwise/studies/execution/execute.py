@@ -73,6 +73,8 @@ def execute(
 ) -> dict[str, JobResult]:
     """Does every job that is not done yet; returns the result of each, by identity, in the order of `jobs`.
 
+    Of a run that is trained in several steps (`Job.until`), `jobs` may have one.
+
     A job that is done, or has diverged, is never done again. One that failed is tried again as often as it allows;
     with `retry_failed`, as often once more. Killed at any moment and called again, it continues where it was.
 
@@ -84,15 +86,15 @@ def execute(
 
 
 def known_results(jobs: Sequence[Job], pool: Path) -> dict[str, JobResult]:
-    """The results that the pool holds of the jobs, by identity, failures included. Does no job."""
-    found = {job.identity: known_result(job, pool) for job in jobs}
-    return {identity: result for identity, result in found.items() if result is not None}
+    """The results that the pool holds of the jobs, by `Job.key`, failures included. Does no job."""
+    found = {job.key: known_result(job, pool) for job in jobs}
+    return {key: result for key, result in found.items() if result is not None}
 
 
 def known_result(job: Job, pool: Path) -> JobResult | None:
     """The result that the pool holds of a job; also None if the run was measured by another metric. It is then
     measured again, which trains nothing."""
-    result = read_result(pool / job.identity)
+    result = read_result(pool / job.identity, job.until)
     return result if result is not None and result.answers(job) else None
 
 
@@ -102,7 +104,7 @@ class _Execution:
         for job in jobs:
             self.jobs.setdefault(job.identity, job)
         self.engine, self.pool, self.watch = engine, pool, watch
-        known = known_results(jobs, pool)
+        known = {result.identity: result for result in known_results(jobs, pool).values()}
         # With `retry_failed`, earlier attempts are still counted, but do not use up retries.
         self.forgiven = {identity: result.attempts for identity, result in known.items() if retry_failed}
         self.results = {identity: result for identity, result in known.items() if not self._again(result)}
@@ -150,11 +152,13 @@ class _Execution:
 
     def _settle(self, result: JobResult) -> None:
         directory = self.pool / result.identity
+        until = self.jobs[result.identity].until
+        result = result.model_copy(update={"until": until})
         placeless = result.model_copy(update={"directory": None})
-        there = read_result(directory)
+        there = read_result(directory, until)
         if there is None or there.model_copy(update={"directory": None}) != placeless:  # it was done on another disk
             write_result(made(directory), placeless)
-        result = read_result(directory) or result
+        result = read_result(directory, until) or result
         again = self._again(result)
         if again:
             self.waiting.append(self.jobs[result.identity])

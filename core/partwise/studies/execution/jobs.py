@@ -3,7 +3,7 @@
 A job is done in its own directory, an ordinary run's directory that also holds
 
 job.json       the job as it was sent, by which a worker elsewhere knows that it sees this disk
-result.json    its result, once there is one
+result.json    its result, once there is one; result-100.json of a job that stopped after 100 updates
 output.log     what its process wrote, attempt after attempt
 """
 
@@ -48,6 +48,11 @@ class Measured(Asked):
     """Why it could not be measured, in one line."""
 
 
+def key_of(identity: str, until: int | None) -> str:
+    """Of the job that trains a run up to some update, or to its end."""
+    return identity if until is None else f"{identity}@{until}"
+
+
 class Job(_Sent):
     """One recipe to be trained with one seed, and measured."""
 
@@ -78,6 +83,14 @@ class Job(_Sent):
     """How often a failure is tried again. A run that diverged has not failed."""
     attempt: int = 1
     """Which attempt this is."""
+    until: int | None = None
+    """Updates after which it stops, to be measured and perhaps continued by another job of the same identity; None: at
+    its end."""
+
+    @property
+    def key(self) -> str:
+        """What tells its result from others, also from those of the same run after more updates."""
+        return key_of(self.identity, self.until)
 
 
 class JobProgress(_Sent):
@@ -109,6 +122,8 @@ class JobResult(_Sent):
     """Tokens trained on, if the trainer reports them."""
     seconds: float | None = None
     """Wall time; None if it was interrupted and continued, so that no process timed all of it."""
+    until: int | None = None
+    """See `Job`."""
     attempts: int = 1
     """Attempts so far, this one included; continuing after an interruption is not another attempt."""
     error: str | None = None
@@ -117,6 +132,11 @@ class JobResult(_Sent):
     """The end of what a failed job wrote."""
     directory: Path | None = None
     """The directory of its run, if the study can see it."""
+
+    @property
+    def key(self) -> str:
+        """See `Job`."""
+        return key_of(self.identity, self.until)
 
     def answers(self, job: Job) -> bool:
         """Whether it answers what the job asks; another study may have measured something else of the same run."""
@@ -137,12 +157,17 @@ class JobResult(_Sent):
         return self.state in ("done", "diverged") and not any(one.error for one in self.figures)
 
 
-def read_result(directory: Path) -> JobResult | None:
-    """The result of the job that was done in `directory`; None if there is none yet, or the file is damaged."""
-    if not (directory / RESULT).is_file():
+def read_result(directory: Path, until: int | None = None) -> JobResult | None:
+    """The result of the job that was done in `directory`; None if there is none yet, or the file is damaged.
+
+    Args:
+        until: of the job that stopped after so many updates.
+    """
+    path = directory / _named(until)
+    if not path.is_file():
         return None
     try:
-        result = JobResult.model_validate(read_json(directory / RESULT))
+        result = JobResult.model_validate(read_json(path))
     except (PartwiseError, ValueError):
         return None
     return result.model_copy(update={"directory": directory if (directory / "recipe.json").is_file() else None})
@@ -154,7 +179,11 @@ def write_result(directory: Path, result: JobResult) -> None:
     Raises:
         WorkError: it cannot be written.
     """
-    write_json(directory / RESULT, result.model_dump(mode="json", exclude={"directory"}))
+    write_json(directory / _named(result.until), result.model_dump(mode="json", exclude={"directory"}))
+
+
+def _named(until: int | None) -> str:
+    return RESULT if until is None else f"result-{until}.json"
 
 
 __all__ = [

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from partwise.errors import InputError, PartwiseError, WorkError
 from partwise.metric_names import LOSS, VALID_LOSS, judged, of_member
@@ -16,7 +16,7 @@ from partwise.runs.metrics import MetricsLog
 from partwise.runs.run import METRICS
 from partwise.studies.results import Figure, Metric
 
-from .jobs import Asked, Job, JobProgress, JobResult, Measured
+from .jobs import Asked, Job, JobProgress, JobResult, Measured, read_result
 from .reaching import Clock, reached, seconds_at
 
 if TYPE_CHECKING:
@@ -58,12 +58,20 @@ def train_and_measure(job: Job, directory: Path, report: Callable[[JobProgress],
         curve=_curve(directory, job),
         tokens=next((row["tokens"] for row in reversed(run.rows()) if "tokens" in row), None),
         attempts=job.attempt,
-        seconds=round(monotonic() - begun, 3) if reporter.from_the_start else None,
+        until=job.until,
+        seconds=_seconds(monotonic() - begun, reporter.first, directory),
     )
     if never or math.isfinite(value):
         return result
     reason = f"{job.metric.label} is {value} after training"
     return result.model_copy(update={"state": "diverged", "metric": None, "stretches": [], "error": reason})
+
+
+def _seconds(own: float, first: int | None, directory: Path) -> float | None:
+    """Wall time of the run so far, if this process made its first update, or the first one after an earlier stop."""
+    before = None if first is None or first == 1 else read_result(directory, first - 1)
+    earlier = 0.0 if first == 1 else None if before is None else before.seconds
+    return None if earlier is None else round(earlier + own, 3)
 
 
 def _also(measure: _Measuring, asked: Asked) -> Measured:
@@ -82,9 +90,33 @@ def _also(measure: _Measuring, asked: Asked) -> Measured:
 def _trained(job: Job, directory: Path, reporter: _Reporter) -> Run:
     from partwise import workflow
     from partwise.recipe import load
+    from partwise.runs.run import Run
 
+    if job.until is not None and _stands_at(directory) == job.until:  # it was killed before it was measured
+        return Run.open(directory)
     loaded = replace(load(job.recipe), directory=job.directory, judges=job.judges).with_data_in(job.data)
-    return workflow.train(loaded, directory, report=reporter.report, say=lambda line: print(line, flush=True))
+    try:
+        run = workflow.train(
+            loaded, directory, report=reporter.report, say=lambda line: print(line, flush=True), until=job.until
+        )
+    except KeyboardInterrupt:
+        if job.until is None or _stands_at(directory) != job.until:
+            raise
+        return Run.open(directory)
+    if job.until is not None:
+        raise InputError(f"the trainer of this recipe cannot stop after {job.until} updates, as halving needs it to")
+    return run
+
+
+def _stands_at(directory: Path) -> int | None:
+    """Updates that the run has made; None if there is none, or it is finished."""
+    from partwise.runs.run import Run
+
+    try:
+        run = Run.open(directory)
+    except PartwiseError:
+        return None
+    return None if run.finished else run.step
 
 
 class _Measuring:
@@ -123,7 +155,8 @@ class _Measuring:
     def _reopened(self) -> Reopened:
         from partwise import workflow
 
-        return workflow.reopen(self._directory, data=self._job.data)
+        weights: Literal["last", "newest"] = "last" if self._job.until is None else "newest"
+        return workflow.reopen(self._directory, weights=weights, data=self._job.data)
 
     def _evaluated(self, metric: Metric) -> Metrics:
         from partwise import workflow
@@ -193,7 +226,9 @@ def _has_diverged(directory: Path) -> bool:
 
 def _diverged(job: Job, directory: Path, error: str) -> JobResult:
     curve = _curve(directory, job)
-    return JobResult(identity=job.identity, state="diverged", error=error, curve=curve, attempts=job.attempt)
+    return JobResult(
+        identity=job.identity, state="diverged", error=error, curve=curve, attempts=job.attempt, until=job.until
+    )
 
 
 def _curve(directory: Path, job: Job) -> list[tuple[int, float]]:
@@ -219,11 +254,12 @@ class _Reporter:
         self._last = -math.inf
         self._evaluated: float | None = None
         self._clock = Clock(directory)
-        self.from_the_start = False
-        """Whether this process made the first update."""
+        self.first: int | None = None
+        """The first update that this process made."""
 
     def report(self, progress: Progress) -> None:
-        self.from_the_start |= progress.step == 1
+        if self.first is None:
+            self.first = progress.step
         evaluated = progress.metrics.get(VALID_LOSS)
         self._clock.at(progress.step, evaluated is not None)
         now = monotonic()

@@ -91,6 +91,7 @@ def attend(job: Job, directory: Path, report: Callable[[JobProgress], None], ord
         error=error,
         output=_end_of(output, begins_at),
         attempts=job.attempt,
+        until=job.until,
         seconds=round(monotonic() - begun, 3),
     )
     with suppress(Exception):  # it is also sent to the study, which writes it as well

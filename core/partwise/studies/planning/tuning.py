@@ -6,8 +6,8 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from math import inf
-from statistics import mean
 from typing import Any
 
 from partwise.recipe import Problem, RejectedError
@@ -16,9 +16,14 @@ from partwise.studies.definition.variants import changed
 from partwise.studies.execution.jobs import Job, JobResult
 from partwise.studies.knobs import short_names
 from partwise.studies.results import Key, Metric, Trial
+from partwise.wording import joined, many
 
 from .costs import UNITS
+from .halving import score, staying, updates_at
 from .plan import Plan, PlannedVariant
+
+Choice = tuple[Key, int | None]
+"""What trials are rivals for: a variant, and the seed of the study whose run has the values; None: all runs have."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +37,16 @@ class PlannedTrial:
     seed: int
     chooses: int | None
     """The seed of the study that its values are chosen for; None: they are for all."""
-    job: Job
+    jobs: tuple[Job, ...]
+    """One for each rung at which it is compared, and the last one to its end."""
 
     @property
-    def choice(self) -> tuple[Key, int | None]:
+    def job(self) -> Job:
+        """That trains it to its end."""
+        return self.jobs[-1]
+
+    @property
+    def choice(self) -> Choice:
         """What it is tried for; trials with the same are rivals."""
         return self.variant.key, self.chooses
 
@@ -89,15 +100,77 @@ def _trials(plan: Plan, variant: PlannedVariant, combination: Combination, metri
     for seed, chooses in trial_seeds(tune, plan.seeds):
         job = with_values.job(seed, plan.study, metric)
         title = f"tuning {variant.title}, {told}, seed {seed}"
-        yield PlannedTrial(with_values, values, seed, chooses, job.model_copy(update={"title": title}))
+        jobs = _up_to_rungs(job.model_copy(update={"title": title}), with_values, plan)
+        yield PlannedTrial(with_values, values, seed, chooses, jobs)
+
+
+def _up_to_rungs(job: Job, variant: PlannedVariant, plan: Plan) -> tuple[Job, ...]:
+    """The job as it is or, with halving, in steps, in a directory that it shares with no run that never stops.
+
+    Raises:
+        RecipeError: its updates do not suit the rungs.
+    """
+    tune = plan.study.study.tune
+    if tune is None or tune.halving is None:
+        return (job,)
+    planned = variant.loaded.recipe.trainer.planned_updates()
+    rungs = None if planned is None else updates_at(tune.halving, planned)
+    if rungs is None:
+        shares = joined(f"{share:g}" for share in tune.halving.rungs)
+        why = (
+            "does not say how many updates it makes" if planned is None else f"makes {many(planned, 'update')}, too few"
+        )
+        message = f"the trainer {why}: trials cannot be compared after {shares} of them; leave halving out"
+        raise RejectedError([Problem(message, plan.study.at(("tune", "halving")).mark)])
+    own = sha256(f"{job.identity} {rungs}".encode()).hexdigest()[: len(job.identity)]
+    job = job.model_copy(update={"identity": own})
+    return *(job.model_copy(update={"until": one, "title": f"{job.title}, to {one:,}"}) for one in rungs), job
+
+
+def going(
+    planned: Sequence[PlannedTrial], found: Mapping[str, JobResult], goal: str, keep: float = 1.0
+) -> Iterator[list[PlannedTrial]]:
+    """The trials that are trained up to each rung in turn, and those to the end; each asked for after it is done.
+
+    A choice of which a trial waits at a rung has none at the next.
+    """
+    still = list(planned)
+    yield still
+    for rung in range(max((len(one.jobs) for one in planned), default=1) - 1):
+        still = [one for of in by_choice(still).values() for one in _better(of, found, goal, keep, rung)]
+        yield still
+
+
+def _better(
+    rivals: Sequence[PlannedTrial], found: Mapping[str, JobResult], goal: str, keep: float, rung: int
+) -> list[PlannedTrial]:
+    came_to = [found.get(one.jobs[rung].key) for one in rivals]
+    if None in came_to:
+        return []
+    offers = list(dict.fromkeys(id(one.variant) for one in rivals))
+    scores = [
+        score([result for one, result in zip(rivals, came_to, strict=True) if id(one.variant) == offer], goal)
+        for offer in offers
+    ]
+    stay = {offers[place] for place in staying(scores, keep)}
+    return [one for one in rivals if id(one.variant) in stay]
+
+
+def by_choice(planned: Sequence[PlannedTrial]) -> dict[Choice, list[PlannedTrial]]:
+    """The rivals of each choice."""
+    found: dict[Choice, list[PlannedTrial]] = {}
+    for one in planned:
+        found.setdefault(one.choice, []).append(one)
+    return found
 
 
 def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def recorded(planned: Sequence[PlannedTrial], found: Mapping[str, JobResult]) -> list[Trial]:
+def recorded(plan: Plan, planned: Sequence[PlannedTrial], found: Mapping[str, JobResult]) -> list[Trial]:
     """The trials as the results record them, whether or not they are done."""
+    stopped = stopped_at(plan, planned, found)
     return [
         Trial(
             variant=one.variant.name,
@@ -106,17 +179,42 @@ def recorded(planned: Sequence[PlannedTrial], found: Mapping[str, JobResult]) ->
             values=_plain(one.values),
             seed=one.seed,
             chooses=one.chooses,
-            training_flops=one.variant.costs.training_flops,
-            **_came_to(found.get(one.job.identity)),
+            **_came_to(one, found, stopped.get(id(one))),
         )
         for one in planned
     ]
 
 
-def _came_to(result: JobResult | None) -> dict[str, Any]:
-    if result is None:
-        return {"state": "waiting"}
-    return {"state": result.state, "metric": result.metric, "seconds": result.seconds}
+def stopped_at(plan: Plan, planned: Sequence[PlannedTrial], found: Mapping[str, JobResult]) -> dict[int, int]:
+    """id of a trial that did not go on -> the rung, from 0, at which its rivals left it behind."""
+    last, furthest = dict[int, int](), dict[Choice, int]()
+    for rung, still in enumerate(going(planned, found, *judged_by(plan))):
+        last |= {id(one): rung for one in still}
+        furthest |= {one.choice: rung for one in still}
+    return {id(one): last[id(one)] for one in planned if last[id(one)] < furthest[one.choice]}
+
+
+def judged_by(plan: Plan) -> tuple[str, float]:
+    """The goal of the metric, and the share that goes on from each rung."""
+    halving = None if plan.study.study.tune is None else plan.study.study.tune.halving
+    return plan.study.study.metric.asked().goal, 1.0 if halving is None else halving.keep
+
+
+def _came_to(one: PlannedTrial, found: Mapping[str, JobResult], stopped: int | None) -> dict[str, Any]:
+    whole, end = one.variant.costs.training_flops, one.variant.loaded.recipe.trainer.planned_updates()
+    at_rungs = [result for job in one.jobs[:-1] if (result := found.get(job.key)) is not None]
+    rungs = [(int(result.until or 0), result.metric) for result in at_rungs if result.metric is not None]
+    last = found.get(one.job.key) if stopped is None else None
+    facts: dict[str, Any] = {"rungs": rungs, "training_flops": whole}
+    if last is None and at_rungs and at_rungs[-1].state in ("diverged", "failed"):
+        last = at_rungs[-1]
+    if last is not None:
+        return {**facts, "state": last.state, "metric": last.metric, "seconds": last.seconds}
+    if stopped is None:
+        return {**facts, "state": "waiting"}
+    share = 1.0 if not end else (one.jobs[stopped].until or end) / end
+    flops = None if whole is None else share * whole
+    return {**facts, "state": "stopped", "seconds": at_rungs[-1].seconds, "training_flops": flops}
 
 
 def _plain(value: Any) -> Any:
@@ -128,27 +226,23 @@ def tuned(plan: Plan, planned: Sequence[PlannedTrial], found: Mapping[str, JobRe
 
     If several combinations are equally good, the first one wins. If all failed, the variant stays as it was.
     """
-    rivals: dict[tuple[Key, int | None], list[PlannedTrial]] = {}
-    for one in planned:
-        rivals.setdefault(one.choice, []).append(one)
     goal = plan.study.study.metric.asked().goal
-    best = {choice: _best(of, found, goal) for choice, of in rivals.items()}
+    best = {choice: _best(of, found, goal) for choice, of in by_choice(planned).items()}
     return replace(plan, variants=tuple(_chosen(variant, plan.seeds, best) for variant in plan.variants))
 
 
 def _best(rivals: Sequence[PlannedTrial], found: Mapping[str, JobResult], goal: str) -> PlannedVariant | None:
     """None if all failed."""
-    scores: dict[int, list[float]] = {}
-    offers: dict[int, PlannedVariant] = {}
+    offers: dict[int, list[PlannedTrial]] = {}
     for one in rivals:
-        offers[id(one.variant)] = one.variant
-        scores.setdefault(id(one.variant), []).append(_score(found.get(one.job.identity), goal))
-    best = min(scores, key=lambda key: mean(scores[key]))
-    return None if mean(scores[best]) == inf else offers[best]
+        offers.setdefault(id(one.variant), []).append(one)
+    scores = {key: score([found.get(one.job.key) for one in of], goal) for key, of in offers.items()}
+    best = min(scores, key=lambda key: scores[key])
+    return None if scores[best] == inf else offers[best][0].variant
 
 
 def _chosen(
-    variant: PlannedVariant, seeds: Sequence[int], best: Mapping[tuple[Key, int | None], PlannedVariant | None]
+    variant: PlannedVariant, seeds: Sequence[int], best: Mapping[Choice, PlannedVariant | None]
 ) -> PlannedVariant:
     """The variant with one choice for all seeds, or with each seed's own; it then looks like the most frequent one."""
     for_all = best.get((variant.key, None))
@@ -161,11 +255,14 @@ def _chosen(
     return replace(max(own.values(), key=lambda one: times[id(one)]), by_seed=own)
 
 
-def _score(result: JobResult | None, goal: str) -> float:
-    """How good a trial is; the lower, the better."""
-    if result is None or result.state != "done" or result.metric is None:
-        return inf
-    return result.metric if goal == "min" else -result.metric
-
-
-__all__ = ["PlannedTrial", "recorded", "trials", "tuned"]
+__all__ = [
+    "Choice",
+    "PlannedTrial",
+    "by_choice",
+    "going",
+    "judged_by",
+    "recorded",
+    "stopped_at",
+    "trials",
+    "tuned",
+]

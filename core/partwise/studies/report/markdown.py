@@ -202,7 +202,7 @@ def _tuning(report: Report) -> list[str]:
         return []
     knobs = report.results.tuned_knobs or dict.fromkeys(tuned[0].values)
     rows = [
-        [one.variant, *(plain(one.values[knob]) for knob in knobs), f"{one.done} of {one.trials}",
+        [one.variant, *(plain(one.values[knob]) for knob in knobs), _done(one),
          numbers.with_spread(one.mean, one.sd), _choice(one)]
         for one in tuned
     ]  # fmt: skip
@@ -210,6 +210,11 @@ def _tuning(report: Report) -> list[str]:
     lost = lost_trials(report.results)
     said = [f"No figure: {escaped(joined(lost))}."] if lost else []
     return ["## Tuning", escaped(report.tuning), table(head, rows), *said]
+
+
+def _done(one: Tuning) -> str:
+    stopped = f", {one.stopped} stopped" if one.stopped else ""
+    return f"{one.done} of {one.trials}{stopped}"
 
 
 def _choice(one: Tuning) -> str:

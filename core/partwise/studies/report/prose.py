@@ -238,7 +238,20 @@ def tuning(r: Results, cost: TuningCost | None) -> str:
     decides = ", which alone decides" if shared and len(seeds) == 1 else ""
     texts = "on the same texts" if r.metric.split == "valid" else f"on other texts (the {r.metric.split} split)"
     said = f"{chosen}{decides}, on the valid split. The comparison uses other seeds, {texts}."
-    return said if cost is None else f"{said} {_cost(cost)}"
+    return " ".join([said, *_halved(r), *([] if cost is None else [_cost(cost)])])
+
+
+def _halved(r: Results) -> Iterator[str]:
+    """How trials were stopped early, and how many."""
+    if r.halving is None:
+        return
+    shares = joined(f"{100 * share:.3g} %" for share in r.halving.rungs)
+    stopped = sum(trial.state == "stopped" for trial in r.trials)
+    yield (
+        f"By successive halving, the best {100 * r.halving.keep:.3g} % of the combinations went on after {shares} of "
+        f"their training; {stopped} of {many(len(r.trials), 'trial')} were stopped by that, and nothing more is known "
+        "of them."
+    )
 
 
 def _cost(cost: TuningCost) -> str:

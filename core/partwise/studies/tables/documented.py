@@ -16,6 +16,7 @@ MODELS: dict[type[Documented], str] = {
     results.Figure: "Each `secondary` of an outcome",
     results.Trial: "Each of `trials`",
     results.Drawn: "A range in `tuned_knobs`",
+    results.Halving: "`halving`",
     results.Look: "Each of `looks`",
     results.LookElsewhere: "Each of `elsewhere`",
 }

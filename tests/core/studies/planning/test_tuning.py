@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 
 from partwise.errors import RecipeError
 from partwise.studies.definition.reading import load_study
+from partwise.studies.definition.study import Halving, Tuning
 from partwise.studies.execution.jobs import JobResult
+from partwise.studies.planning.halving import counts, staying, whole_trainings
 from partwise.studies.planning.plan import Plan, make_plan
 from partwise.studies.planning.tuning import recorded, trials, tuned
 
@@ -49,7 +52,7 @@ def test_each_variant_takes_its_own_best_value_by_the_mean_over_seeds(study) -> 
     assert [one.tuned["trainer.optimizer.lr"] for one in chosen.variants] == [1e-2, 1e-3, 1e-3, 1e-3]
     assert chosen.base.loaded.recipe.resolved()["trainer"]["optimizer"]["lr"] == 1e-2
     assert chosen.base.described().tuned == {"trainer.optimizer.lr": 1e-2}
-    assert {one.metric for one in recorded(planned, results)} == {result.metric for result in results.values()}
+    assert {one.metric for one in recorded(found, planned, results)} == {result.metric for result in results.values()}
 
 
 def test_a_value_with_one_failure_loses_and_where_all_failed_nothing_changes(study) -> None:
@@ -95,14 +98,15 @@ def points(path: Path) -> list[dict[str, Any]]:
 
 def test_listed_values_of_several_knobs_make_a_grid_for_every_variant(study) -> None:
     knobs = {KNOB: [1e-3, 1e-2], "trainer.optimizer.weight_decay": [0, 0.1, 0.3]}
-    found = trials(plan(study(tune={"knobs": knobs, "seeds": [100, 101]})))
+    made = plan(study(tune={"knobs": knobs, "seeds": [100, 101]}))
+    found = trials(made)
     assert len(found) == 4 * 6 * 2
     by_variant = {name: [one.values for one in found if one.variant.name == name] for name in ("base", "norm=rms_norm")}
     assert by_variant["base"] == by_variant["norm=rms_norm"]
     assert found[2].job.title == "tuning base, lr 0.001, weight_decay 0.1, seed 100"
     optimizer = found[2].job.recipe["trainer"]["optimizer"]
     assert (optimizer["lr"], optimizer["weight_decay"]) == (1e-3, 0.1)
-    assert {one.training_flops is not None for one in recorded(found, {})} == {True}
+    assert {one.training_flops is not None for one in recorded(made, found, {})} == {True}
 
 
 def test_draws_are_the_same_for_all_and_more_of_them_begin_with_the_same(study) -> None:
@@ -127,8 +131,9 @@ def test_the_best_combination_is_taken_together(study) -> None:
 
 
 def test_a_knob_that_costs_has_its_trials_cost_that(study) -> None:
-    found = trials(plan(study(tune={"knobs": {"trainer.steps": [2, 4]}, "seeds": [1000]})))
-    told = [one.training_flops for one in recorded(found, {}) if one.variant == "base"]
+    made = plan(study(tune={"knobs": {"trainer.steps": [2, 4]}, "seeds": [1000]}))
+    found = trials(made)
+    told = [one.training_flops for one in recorded(made, found, {}) if one.variant == "base"]
     assert told[1] == 2 * told[0]
 
 
@@ -166,3 +171,58 @@ def test_a_seed_whose_trials_all_failed_stays_as_it_was(study) -> None:
     jobs = tuned(found, planned, results).jobs("base")
     assert jobs[0].recipe["trainer"]["optimizer"]["lr"] == 1e-4
     assert jobs[1].identity == found.jobs("base")[1].identity
+
+
+HALVED = {"at": KNOB, "values": [1e-4, 1e-3, 1e-2], "halving": {"rungs": [0.2, 0.6], "keep": 0.5}, "seeds": [100]}
+LONG = {"trainer": {"steps": 10}}
+
+
+def long(recipe: dict[str, Any]) -> dict[str, Any]:
+    return {"extends": "base.json", **LONG}
+
+
+def test_trials_that_are_halved_stop_at_each_rung_with_the_schedule_of_the_whole_training(study, recipe) -> None:
+    found = trials(plan(study(base=long(recipe), tune=HALVED)))
+    assert [job.until for job in found[0].jobs] == [2, 6, None]
+    assert {job.recipe["trainer"]["steps"] for job in found[0].jobs} == {10}
+    assert len({job.identity for job in found[0].jobs}) == 1
+    never = trials(plan(study(base=long(recipe), tune={**HALVED, "halving": None})))
+    assert never[0].job.identity != found[0].job.identity, "a run that never stops has no figures at the rungs"
+
+
+def test_the_better_share_goes_on_rounded_and_none_that_failed() -> None:
+    assert staying([3.0, 1.0, 2.0, 4.0], 0.5) == [1, 2]
+    assert staying([3.0, 1.0, 2.0], 0.5) == [1, 2]
+    assert staying([3.0, 1.0, 2.0], 0.34) == [1]
+    assert staying([1.0, 1.0, 1.0], 0.3) == [0]
+    assert staying([inf, 1.0, inf, inf], 0.5) == [1]
+    assert staying([inf, inf], 0.5) == []
+
+
+def test_what_halving_takes_is_counted_in_whole_trainings() -> None:
+    tune = Tuning(at=KNOB, values=(*range(9),), halving=Halving(rungs=(0.1, 0.3), keep=0.34))
+    assert counts(tune) == [9, 3, 1]
+    assert whole_trainings(tune) == pytest.approx(9 * 0.1 + 3 * 0.2 + 1 * 0.7)
+    assert whole_trainings(tune.model_copy(update={"halving": None})) == 9
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tune": {**HALVED, "halving": {"rungs": [0.3, 0.1]}}}, "rungs are shares of a training that rise"),
+        ({"tune": {**HALVED, "halving": {"rungs": [0.1, 1.0]}}}, "less than 1"),
+        ({"tune": {**HALVED, "halving": {"rungs": []}}}, "tune.halving.rungs"),
+        ({"tune": {**HALVED, "halving": {"keep": 1.0}}}, "less than 1"),
+        ({"tune": {**HALVED, "halving": {"rung": [0.1]}}}, "did you mean 'rungs'"),
+        (
+            {"tune": HALVED, "metric": {"name": "steps_to", "target": 2.0}},
+            "steps_to says nothing of trials that are stopped before they reach the target",
+        ),
+        ({"tune": {**HALVED, "at": "trainer.steps", "values": [5, 10]}}, "the updates of a trial are tuned"),
+        ({"tune": HALVED}, "the trainer makes 2 updates, too few"),
+    ],
+)
+def test_a_halving_that_cannot_be_is_refused(study, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        trials(plan(study(**changes)))
+    assert message in str(caught.value)
