@@ -12,6 +12,7 @@ from .decoration import Decoration
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from partwise.data.batches import Batches
     from partwise.runs.run import Run
@@ -81,6 +82,10 @@ class Training:
     """Calls what is only reported, so that it cannot end the training: a failure is told in one line, once."""
     evaluations: Evaluations = field(default_factory=NoEvaluations)
     """To be asked after every update, and run where they are due."""
+    first_weights: Callable[[nn.Module], None] | None = None
+    """Given if the model has no memory, because no process is to hold all of it: gives a submodule of it the weights
+    that it begins with, on the CPU, so that it can be shared out before the next is filled. What has memory already is
+    left as it is; called with the model itself in the end, it fills what remains."""
 
 
 class Trainer(Protocol):
