@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from collections.abc import Iterator
@@ -40,6 +41,24 @@ def _allowed() -> int:
         return sys.maxsize
     with open("/proc/self/statm", encoding="ascii") as file:
         return max(0, limit - int(file.read().split()[0]) * resource.getpagesize())
+
+
+def give_freed_back() -> None:
+    """Has the C library give the memory of freed tensors back to the system at once, from now on.
+
+    glibc keeps it in order to use it again, and where large tensors of many sizes come and go, as when layers are
+    gathered, it comes to keep twice what is used. Other libraries are left as they are.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):  # there is no such function, or (on Windows) no such library
+        return
+    mallopt(_MMAP_THRESHOLD, 2**17)
+
+
+_MMAP_THRESHOLD = -3
+"""The option of glibc's `mallopt` for the size from which memory is asked of the system itself; if it is set, glibc no
+longer raises it of its own accord."""
 
 
 def visible_gpus() -> list[str]:

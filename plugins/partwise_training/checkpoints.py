@@ -1,4 +1,8 @@
-"""Checkpoints of a model that several processes may hold: the first of them reads and writes the run's files."""
+"""Checkpoints of a model that several processes may hold.
+
+Where each holds all of it, the first of them reads and writes the run's files, and sends the others what they need.
+Where each holds a share, each reads and writes its own; the writing goes on beside the training.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from torch import Tensor
 from partwise.runs import Checkpoint, OptimizerState, Run
 from partwise.training import Processes
 
-from .parallel import Parallel
+from .parallel import Parallel, Sharded
 
 
 def restore(run: Run, parallel: Parallel, processes: Processes) -> tuple[int, Mapping[str, Any]]:
@@ -32,12 +36,11 @@ def restore(run: Run, parallel: Parallel, processes: Processes) -> tuple[int, Ma
         step, extra = checkpoint.step, dict(checkpoint.extra)
     step, extra = processes.from_first((step, extra))
     if step and processes.count > 1:
-        saved = found[0] if found else None
-        weights = _sent(saved.model if saved else {}, processes)
-        tensors = _sent(saved.optimizer.tensors if saved else {}, processes)
-        numbers = processes.from_first(saved.optimizer.numbers if saved else {})
-        if not processes.first:
-            parallel.fill(weights, OptimizerState(tensors, numbers), run.directory)
+        if isinstance(parallel, Sharded):
+            if not processes.first:
+                use(run.read_verified(step))
+        else:
+            _send(found[0] if found else None, run, parallel, processes)
     return step, extra
 
 
@@ -53,12 +56,61 @@ def save(
     """Saves all that training needs to continue after update `step`, and the weights that were evaluated.
 
     Raises:
-        WorkError: it could not be written.
+        WorkError: it could not be written; of shares, also the checkpoint before, if that is found out only now.
     """
+    settle(parallel)
     with parallel.evaluating():
-        weights, state = parallel.whole()
-        if processes.first:
-            run.write_checkpoint(step, weights, state, extra, keep, valid_loss)
+        weights, state = parallel.state()
+        if not isinstance(parallel, Sharded):
+            if processes.first:
+                run.write_checkpoint(step, weights, state, extra, keep, valid_loss)
+        elif not processes.from_first(processes.first and run.has(step)):
+            parallel.saving = run.save_shares(step, weights, state, parallel.savers, extra, keep, valid_loss)
+
+
+def finish(run: Run, parallel: Parallel, processes: Processes) -> None:
+    """Writes the final weights, which makes the run finished.
+
+    Raises:
+        WorkError: they could not be written, or the last checkpoint could not.
+    """
+    settle(parallel)
+    with parallel.evaluating():
+        weights, _ = parallel.state()
+        if isinstance(parallel, Sharded):
+            run.finish_with_shares(weights, parallel.savers)
+        elif processes.first:
+            run.finish_with(weights)
+
+
+def look_after(parallel: Parallel) -> None:
+    """Notices early that a checkpoint could not be written.
+
+    Raises:
+        WorkError: so it is.
+    """
+    if isinstance(parallel, Sharded) and parallel.saving is not None and parallel.saving.done:
+        settle(parallel)
+
+
+def settle(parallel: Parallel) -> None:
+    """Waits until the checkpoint that is being written is there.
+
+    Raises:
+        WorkError: it could not be written; the checkpoints before are intact.
+    """
+    if isinstance(parallel, Sharded) and parallel.saving is not None:
+        saving, parallel.saving = parallel.saving, None
+        saving.finish()
+
+
+def _send(saved: Checkpoint | None, run: Run, parallel: Parallel, processes: Processes) -> None:
+    """Fills the model in the other processes with the checkpoint that the first has."""
+    weights = _sent(saved.model if saved else {}, processes)
+    tensors = _sent(saved.optimizer.tensors if saved else {}, processes)
+    numbers = processes.from_first(saved.optimizer.numbers if saved else {})
+    if not processes.first:
+        parallel.fill(weights, OptimizerState(tensors, numbers), run.directory)
 
 
 def _sent(tensors: Mapping[str, Tensor], processes: Processes) -> dict[str, Tensor]:

@@ -117,6 +117,11 @@ class Averaged(Joined):
         return {**super().__getstate__(), "decay": self.decay}
 
 
+def switches(optimizer: Optimizer) -> bool:
+    """Whether the weights to evaluate may be others than those to go on from."""
+    return hasattr(optimizer, "eval")
+
+
 def training(optimizer: Optimizer) -> None:
     """Puts the weights to go on from into the model."""
     if hasattr(optimizer, "train"):

@@ -5,8 +5,9 @@ Replicated   each process holds all of it, and gradients are summed over them (D
 Sharded      each process holds a share of every weight, and gathers a layer's while it computes it
              (FSDP2; Zhao et al. 2023)
 
-Weights and optimizer state leave as whole tensors and come as such: files do not tell how many processes wrote
-them, and any number reads them.
+Weights and optimizer state come as whole tensors, of which each process takes what it holds. They leave whole or,
+where nobody has all of them, in shares. Either way the files are the same (`checkpoints`): they do not tell how many
+processes wrote them, and any number reads them.
 """
 
 from __future__ import annotations
@@ -23,14 +24,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from partwise.data import Batch
+from partwise.machine import give_freed_back
 from partwise.modules import Model, TrainingLoss
 from partwise.parts import OptimizerSite
 from partwise.runs import OptimizerState, fill_model, fill_optimizer, model_tensors, optimizer_state
-from partwise.training import Processes
+from partwise.training import Processes, Training
 
-from .joined import Averaged, evaluated, training
+from .joined import Averaged, evaluated, switches, training
 
 if TYPE_CHECKING:
+    from partwise.runs import Saving
+
     from .parts.trainer import Standard
 
 
@@ -38,6 +42,7 @@ Figures = dict[str, Tensor]
 Loss = Callable[[Batch], Tensor]
 LossAndFigures = Callable[[Batch], tuple[Tensor, Figures]]
 MakeOptimizer = Callable[[nn.Module], Optimizer]
+FirstWeights = Callable[[nn.Module], None]
 Compiler = Literal["inductor", "eager"]
 
 
@@ -69,12 +74,17 @@ class Parallel(Protocol):
         """Within it gradients stay in this process: for a batch that is not the last of its update."""
         ...
 
-    def whole(self) -> tuple[Mapping[str, Tensor], OptimizerState]:
-        """Weights and optimizer state with nothing sharded; to be called by all processes at once."""
+    def state(self) -> tuple[Mapping[str, Tensor], OptimizerState]:
+        """Weights and optimizer state; where each process holds a share, as DTensors."""
+        ...
+
+    def about_to_change(self) -> None:
+        """Called before an update changes weights and optimizer state."""
         ...
 
     def fill(self, weights: Mapping[str, Tensor], state: OptimizerState, source: Path) -> None:
-        """Takes up what `whole` gave; no process waits for another.
+        """Takes up what `state` gave, as whole tensors, which may be read as they are asked for; no process waits for
+        another.
 
         Raises:
             WorkError: they are those of another model.
@@ -101,8 +111,11 @@ class Alone:
     def accumulating(self) -> AbstractContextManager[Any]:
         return nullcontext()
 
-    def whole(self) -> tuple[Mapping[str, Tensor], OptimizerState]:
+    def state(self) -> tuple[Mapping[str, Tensor], OptimizerState]:
         return model_tensors(self.model), optimizer_state(self.model, self.optimizer)
+
+    def about_to_change(self) -> None:
+        """Nobody else is about to read them."""
 
     def fill(self, weights: Mapping[str, Tensor], state: OptimizerState, source: Path) -> None:
         fill_model(self.model, weights, source)
@@ -130,24 +143,38 @@ class Replicated(Alone):
 
 
 class Sharded:
-    """Each process holds a share of every weight, split along its first dimension.
+    """Each process holds a share of every weight, split along its first dimension, and never the whole.
 
-    `model` may be on the CPU, as a whole one may be too large for the device; the shares go to `device`.
+    `model` comes without memory. A layer after the other is filled with its first weights, of which each process keeps
+    its share on `device`.
     """
 
     def __init__(
-        self, model: Model, make_optimizer: MakeOptimizer, compiler: Compiler | None, count: int, device: torch.device
+        self,
+        model: Model,
+        make_optimizer: MakeOptimizer,
+        compiler: Compiler | None,
+        count: int,
+        device: torch.device,
+        first_weights: FirstWeights,
     ) -> None:
+        import torch.distributed as dist
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
 
+        give_freed_back()
         self.model = cast(nn.Module, model)
+        self.saving: Saving | None = None
+        self.savers = dist.new_group(backend="gloo")
+        """The processes, connected for what they write beside the training."""
         mesh = init_device_mesh(device.type, (count,))
-        for layer in layers_of(self.model):
+        for layer in [*layers_of(self.model)]:
+            first_weights(layer)
             if compiler:
                 with _quiet():
                     layer.compile(backend=compiler)
             fully_shard(layer, mesh=mesh)
+        first_weights(self.model)
         self.fsdp: Any = fully_shard(TrainingLoss(model), mesh=mesh)
         self.optimizer = make_optimizer(self.model)
         self.loss: LossAndFigures = lambda batch: self.fsdp(batch)
@@ -155,9 +182,13 @@ class Sharded:
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
+        if switches(self.optimizer):
+            self.about_to_change()
         with evaluated(self.optimizer):
             self._share_again()
             yield
+            if switches(self.optimizer):
+                self.about_to_change()
         self._share_again()
 
     @contextmanager
@@ -180,28 +211,40 @@ class Sharded:
         finally:
             self.fsdp.set_requires_gradient_sync(True)
 
-    def whole(self) -> tuple[Mapping[str, Tensor], OptimizerState]:
+    def state(self) -> tuple[Mapping[str, Tensor], OptimizerState]:
+        from torch.distributed.tensor import DTensor
+
         self._share_again()
-        state = optimizer_state(self.model, self.optimizer)
-        return _gathered(model_tensors(self.model)), OptimizerState(_gathered(state.tensors), state.numbers)
+        # Buffers, which all have, may change at any pass, and the rest by an update only.
+        own = {
+            name: one if isinstance(one, DTensor) else one.clone() for name, one in model_tensors(self.model).items()
+        }
+        return own, optimizer_state(self.model, self.optimizer)
+
+    def about_to_change(self) -> None:
+        if self.saving is not None:
+            self.saving.wait_to_change()
 
     def fill(self, weights: Mapping[str, Tensor], state: OptimizerState, source: Path) -> None:
+        from partwise.runs import SharesOf
+
         own = model_tensors(self.model)
-        fill_model(self.model, {name: _share(tensor, own.get(name)) for name, tensor in weights.items()}, source)
-        shares = {name: _share(tensor, own.get(name.rpartition("/")[0])) for name, tensor in state.tensors.items()}
+        fill_model(self.model, SharesOf(weights, own.get), source)
+        shares = SharesOf(state.tensors, lambda name: own.get(name.rpartition("/")[0]))
         fill_optimizer(self.model, self.optimizer, OptimizerState(shares, state.numbers), source)
         training(self.optimizer)
 
 
-def held(model: Model, settings: Standard, processes: Processes, device: torch.device) -> Parallel:
+def held(training: Training, settings: Standard, processes: Processes) -> Parallel:
     """The model as the processes that there are hold it, with its optimizer."""
+    model, device = training.model, training.device
 
     def make_optimizer(module: nn.Module) -> Optimizer:
         optimizer = settings.optimizer.assemble(OptimizerSite(module))
         return optimizer if settings.average is None else Averaged(optimizer, settings.average)
 
-    if processes.count > 1 and settings.parallel == "fsdp":
-        return Sharded(model, make_optimizer, settings.compile, processes.count, device)
+    if training.first_weights is not None:
+        return Sharded(model, make_optimizer, settings.compile, processes.count, device, training.first_weights)
     cast(nn.Module, model).to(device)
     return (Alone if processes.count == 1 else Replicated)(model, make_optimizer, settings.compile)
 
@@ -239,20 +282,3 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _gathered(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    from torch.distributed.tensor import DTensor
-
-    # One after the other to the CPU: a device that holds a share may not hold the whole.
-    return {name: one.full_tensor().cpu() if isinstance(one, DTensor) else one for name, one in tensors.items()}
-
-
-def _share(whole: Tensor, own: Tensor | None) -> Tensor:
-    """This process's share of a tensor, split as `own` is."""
-    from torch.distributed.tensor import DTensor, distribute_tensor
-
-    if not isinstance(own, DTensor) or own.shape != whole.shape:
-        return whole
-    # Every process has the whole: none need be sent anything.
-    return distribute_tensor(whole.to(own.device), own.device_mesh, own.placements, src_data_rank=None)

@@ -63,9 +63,10 @@ class StandardTrainer:
         settings.runs_on(training.device.type, processes.count)
         numbers = Precision(settings.precision, training.device)
         if processes.from_first(training.run.finished if processes.first else False):
-            training.run.load_weights(cast(nn.Module, training.model))
+            if training.first_weights is None:  # of a model that nobody holds whole, nobody can be given it
+                training.run.load_weights(cast(nn.Module, training.model))
             return
-        model = held(training.model, settings, processes, training.device)
+        model = held(training, settings, processes)
         rates = [group["lr"] for group in model.optimizer.param_groups]
         done, extra = checkpoints.restore(training.run, model, processes)
         numbers.restore(extra.get("scaler", {}))
@@ -96,6 +97,7 @@ class _Loop:
         self.training.model.train()
         with own_random_state(self.training.device), postponed_interrupt() as interrupted:
             while done < settings.steps:
+                checkpoints.look_after(self.model)
                 begun = perf_counter()
                 update = self._update(done)
                 speed = self.speed.update(update.tokens, perf_counter() - begun, update.waited)
@@ -117,12 +119,10 @@ class _Loop:
                     self.speed.log(done, last=stop or done == settings.steps)
                     self.training.report(Progress(done, settings.steps, {**figures, **speed}))
                 if stop and done < settings.steps:
+                    checkpoints.settle(self.model)
                     self._mark("interrupted", f"interrupted after step {done}")
                     raise KeyboardInterrupt
-        with self.model.evaluating():
-            weights, _ = self.model.whole()
-            if self.processes.first:
-                self.training.run.finish_with(weights)
+        checkpoints.finish(self.training.run, self.model, self.processes)
 
     def _update(self, step: int) -> Update:
         """
@@ -196,6 +196,7 @@ class _Loop:
     ) -> WorkError:
         """The error for a loss or gradient that is no longer finite: which module it began in, and what may help."""
         run, settings = self.training.run, self.settings
+        checkpoints.settle(self.model)
         module = cast(nn.Module, self.training.model)
         search = partial(divergence.first_not_finite, module, compute)
         culprits = self.processes.from_each(self.training.decoration(ORIGIN, search))

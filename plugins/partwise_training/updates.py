@@ -100,6 +100,7 @@ class Updates:
         longest = self.settings.clip
         if longest is not None and longest < norm < math.inf:
             clip_grads_with_norm_(parameters, longest, torch.tensor(norm))
+        self.parallel.about_to_change()
         self.precision.step(optimizer)
         optimizer.zero_grad()
         self._tell()

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from partwise.errors import PartError
-from partwise.modules.adapting import adapt, adapted_in
+from partwise.modules.adapting import AdaptedLinear, adapt, adapted_in
 from partwise.parts.adapter import AdapterPart
 from partwise.parts.sites import AdapterSite
 from partwise.recipe.suggestions import did_you_mean, nearest, short_list
@@ -32,11 +32,12 @@ def matches(name: str, path: str) -> bool:
     return any(all(map(fnmatchcase, steps[at : at + len(wanted)], wanted)) for at in windows)
 
 
-def put_adapters(model: nn.Module, part: AdapterPart, seed: int | None) -> None:
+def put_adapters(model: nn.Module, part: AdapterPart, seed: int | None, within: nn.Module | None = None) -> None:
     """Puts the adapters of a recipe beside the layers of a model, which may be without memory.
 
     Args:
         seed: of their first weights; None leaves them as they are, for those that are loaded next.
+        within: beside the layers of this submodule alone that have none yet.
 
     Raises:
         PartError: a target is no linear layer, or one that cannot be adapted.
@@ -48,15 +49,19 @@ def put_adapters(model: nn.Module, part: AdapterPart, seed: int | None) -> None:
         if not found:
             raise PartError(_no_such(name, layers, "linear layer"), ("targets", index))
         for path, layer in found.items():
+            if within is not None and isinstance(layer, AdaptedLinear):
+                continue
             if type(layer).forward is not nn.Linear.forward:
                 raise PartError(
                     f"{path} is a {type(layer).__name__}, which is called otherwise than a linear layer, so that "
                     f"nothing can learn beside it; name the layers without it (linear layers: {_listed(layers)})",
                     ("targets", index),
                 )
-        chosen |= found
+        chosen |= {path: layer for path, layer in found.items() if not isinstance(layer, AdaptedLinear)}
+    here = set((model if within is None else within).modules())
     for path, layer in chosen.items():
-        adapt(layer, _adapter(part, path, layer, seed))
+        if layer in here:
+            adapt(layer, _adapter(part, path, layer, seed))
 
 
 def _adapter(part: AdapterPart, path: str, layer: nn.Linear, seed: int | None) -> nn.Module:

@@ -12,7 +12,7 @@ variants of a recipe share begin with the same weights, which is what pairs the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -161,15 +161,34 @@ def make_room(model: Model, seed: int, device: torch.device | str = "cpu") -> Mo
     Raises:
         WorkError: the device has too little memory.
     """
+    return _filled(model, seed, torch.device(device), _holding_unsaved(cast(nn.Module, model)))
+
+
+def materialise_within(model: Model, within: nn.Module, seed: int, drawn: bool = True) -> nn.Module:
+    """`materialise`, or `make_room` unless weights are `drawn`, for a submodule of a skeleton at a time, on the CPU.
+
+    What has memory already is left as it is. So a model that fits into no memory can be filled and given away piece by
+    piece, and has the weights that it would have as a whole. `materialise_within(model, model)` fills what remains.
+
+    Returns:
+        The submodule that was filled; one around it, if that draws the weights of all that is in it at once.
+    """
     module = cast(nn.Module, model)
+    owners = (one for one in module.modules() if getattr(one, "fills_all_within", False))
+    whole = next((one for one in owners if any(inner is within for inner in one.modules())), within)
+    empty = {one for one in whole.modules() if any(tensor.is_meta for tensor in _tensors(one))}
+    saved_too = (lambda path: True) if drawn else _holding_unsaved(module)
+    _give_memory_to(empty)
+    _fill(module, seed, lambda path, child: child in empty and saved_too(path))
+    return whole
+
+
+def _holding_unsaved(module: nn.Module) -> Callable[[str], bool]:
+    """Whether the module at a path holds what is not saved with a model."""
     tensors = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
     saved = module.state_dict().keys()
     unsaved = [name for name, _ in tensors if name not in saved]
-
-    def holds_unsaved(path: str) -> bool:
-        return any(name.startswith(f"{path}." if path else "") for name in unsaved)
-
-    return _filled(model, seed, torch.device(device), holds_unsaved)
+    return lambda path: any(name.startswith(f"{path}." if path else "") for name in unsaved)
 
 
 def _filled(model: Model, seed: int, device: torch.device, wanted: Callable[[str], bool]) -> Model:
@@ -177,20 +196,25 @@ def _filled(model: Model, seed: int, device: torch.device, wanted: Callable[[str
     module = cast(nn.Module, model)
     refuse_if_too_large(model, device)
     _give_memory(module)
+    _fill(module, seed, lambda path, child: wanted(path))
+    module.to(device)
+    return model
+
+
+def _fill(module: nn.Module, seed: int, wanted: Callable[[str, nn.Module], bool]) -> None:
+    """Has the modules that are wanted, those in `module` and itself, fill their tensors."""
     initializer = getattr(module, "initializer", None)  # a lone block, in a test, has none
     scales = scales_of(module)
     with torch.random.fork_rng([]), torch.no_grad():
         others_fill = filled_by_others(module)
         for path, child in _children_first(module):
-            if child in others_fill or not wanted(path):
+            if child in others_fill or not wanted(path, child):
                 continue
             torch.default_generator.manual_seed(seed_for(seed, path))
             _reset(path, child)
             if initializer is not None:
                 initializer(child)
                 _scale(child, scales.get(f"{path}.weight" if path else "weight"))
-    module.to(device)
-    return model
 
 
 def assemble(part: ModelPart, site: ModelSite, seed: int, device: torch.device | str = "cpu") -> Model:
@@ -215,6 +239,20 @@ def _give_memory(module: nn.Module) -> None:
     for (first, name), *others in places.values():
         for other, its_name in others:
             setattr(other, its_name, getattr(first, name))
+
+
+def _give_memory_to(modules: Iterable[nn.Module]) -> None:
+    """The same for the own tensors of these modules alone, those that have none yet."""
+    given: dict[int, Tensor] = {}
+    for module in modules:
+        for name, one in module._parameters.items():
+            if one is not None and one.is_meta:
+                empty = torch.empty(one.shape, dtype=one.dtype, device="cpu")
+                module._parameters[name] = given.setdefault(id(one), nn.Parameter(empty, one.requires_grad))  # type: ignore[assignment]
+        for name, buffer in module._buffers.items():
+            if buffer is not None and buffer.is_meta:
+                empty = torch.empty(buffer.shape, dtype=buffer.dtype, device="cpu")
+                module._buffers[name] = given.setdefault(id(buffer), empty)
 
 
 def _children_first(
@@ -260,16 +298,20 @@ def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
     yield from module.buffers()
 
 
-def refuse_if_too_large(model: Model, device: torch.device) -> None:
+def refuse_if_too_large(model: Model, device: torch.device, share: float = 1.0) -> None:
     """Checks that the device has enough free memory for the model's weights, as far as that is known.
+
+    Args:
+        share: of the weights that come to lie there.
 
     Raises:
         WorkError: the device has too little memory for the model's weights.
     """
-    needed = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(cast(nn.Module, model)))
+    needed = int(share * sum(tensor.numel() * tensor.element_size() for tensor in _tensors(cast(nn.Module, model))))
     free = free_memory(device)
     if free is not None and needed > free:
+        whose = "this model's weights need" if share == 1 else f"the {share:.0%} of this model's weights here need"
         raise WorkError(
-            f"this model's weights need {size_in_words(needed)} and {device.type} has {size_in_words(free)} free; "
+            f"{whose} {size_in_words(needed)} and {device.type} has {size_in_words(free)} free; "
             "make it smaller (width, depth), or look at it with `partwise inspect`, which needs no memory for weights"
         )

@@ -453,6 +453,14 @@ class TrainerPart(Part):
             PartError: it cannot; unless overridden, it can train anywhere.
         """
 
+    def shares_weights(self, processes: int) -> bool:
+        """Whether each of so many processes comes to hold a share of the weights only; unless overridden, none does.
+
+        Its trainer is then given a model without memory, which it fills piece by piece (`Training.first_weights`), and
+        every process must see the run's directory.
+        """
+        return False
+
     def planned_updates(self) -> int | None:
         """Updates of the weights in a whole training; None (unless overridden) if that is not known beforehand, in
         which case a study knows neither the tokens of a run nor how long it takes."""

@@ -8,6 +8,8 @@ from .run import Run as Run
 from .run import alone_in as alone_in
 from .run import first_difference as first_difference
 from .run import holder as holder
+from .saving import Saving as Saving
+from .saving import SharesOf as SharesOf
 from .weights import OptimizerState as OptimizerState
 from .weights import fill_model as fill_model
 from .weights import fill_optimizer as fill_optimizer

@@ -50,6 +50,14 @@ def write(place: Path, saved: Checkpoint, run: str) -> None:
     """
     from partwise.storage.safetensors import fill_file
 
+    begin(place, saved)
+    for path, tensors in contents(place, saved).items():
+        fill_file(path, tensors)
+    settle(place, run)
+
+
+def begin(place: Path, saved: Checkpoint) -> None:
+    """Makes the new directory `place`, and writes there all of a checkpoint but its tensors. Raises OSError."""
     state = {
         "step": saved.step,
         "valid_loss": saved.valid_loss,
@@ -59,8 +67,15 @@ def write(place: Path, saved: Checkpoint, run: str) -> None:
     place.mkdir()
     (place / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
     (place / METRICS).write_bytes(saved.metrics)
-    fill_file(place / WEIGHTS, saved.model)
-    fill_file(place / OPTIMIZER, saved.optimizer.tensors)
+
+
+def contents(place: Path, saved: Checkpoint) -> dict[Path, Mapping[str, Tensor]]:
+    """The files of tensors of a checkpoint in the directory `place`."""
+    return {place / WEIGHTS: saved.model, place / OPTIMIZER: saved.optimizer.tensors}
+
+
+def settle(place: Path, run: str) -> None:
+    """Waits until the files of a checkpoint are on the disk itself, and lists them in its manifest. Raises OSError."""
     with ThreadPoolExecutor(len(FILES)) as pool:  # waits for the disk and hashes, all at once
         entries = pool.map(_settled, [place / name for name in FILES])
         manifest = Manifest(place, dict(zip(FILES, entries, strict=True)), run)
@@ -70,22 +85,34 @@ def write(place: Path, saved: Checkpoint, run: str) -> None:
 
 
 def read(place: Path, step: int, run: str) -> Checkpoint:
-    """The checkpoint of `step` in the directory `place`.
+    """The checkpoint of `step` in the directory `place`; its tensors are read when they are asked for.
 
     Raises:
         WorkError: it is damaged, or not the one that it should be.
         OSError: it cannot be read.
     """
-    from .weights import OptimizerState, read_tensors
-
     verify(place, run)
+    return read_verified(place, step)
+
+
+def read_verified(place: Path, step: int) -> Checkpoint:
+    """`read` of a checkpoint that another process has verified.
+
+    Raises:
+        WorkError: it is not the one that it should be.
+        OSError: it cannot be read.
+    """
+    from partwise.storage.safetensors import StoredTensors
+
+    from .weights import OptimizerState
+
     state = read_json(place / STATE)
     numbers, extra = state.get("optimizer"), state.get("extra")
     if state.get("step") != step or not isinstance(numbers, dict) or not isinstance(extra, dict):
         raise WorkError(f"{place / STATE} was not written by partwise, or is that of another checkpoint")
-    optimizer = OptimizerState(read_tensors(place / OPTIMIZER), numbers)
+    optimizer = OptimizerState(StoredTensors([place / OPTIMIZER]), numbers)
     metrics = (place / METRICS).read_bytes()
-    return Checkpoint(step, read_tensors(place / WEIGHTS), optimizer, metrics, extra, _loss(state), place)
+    return Checkpoint(step, StoredTensors([place / WEIGHTS]), optimizer, metrics, extra, _loss(state), place)
 
 
 def read_valid_loss(place: Path, run: str) -> float | None:

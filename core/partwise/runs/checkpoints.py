@@ -9,13 +9,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from partwise.errors import PartwiseError, WorkError
 from partwise.storage.atomic import flush_to_disk
 
-from .checkpoint import Checkpoint, read, read_valid_loss, verify, write
+from .checkpoint import Checkpoint, begin, contents, read, read_valid_loss, settle, verify, write
 from .layout import CHECKPOINT, METRICS
 from .manifest import Segment
+
+if TYPE_CHECKING:
+    from partwise.storage.in_shares import Files
 
 
 class Checkpoints:
@@ -53,20 +57,48 @@ class Checkpoints:
         Raises:
             OSError: it could not be written; the earlier ones are intact.
         """
-        place = self.place(saved.step)
-        partial = place.with_name(f".{place.name}.partial")
+        partial = self._partial(saved.step)
         shutil.rmtree(partial, ignore_errors=True)
         try:
             write(partial, saved, self.owner(saved.step))
-            if place.exists():
-                self._remove(saved.step)
-            partial.rename(place)
-            flush_to_disk(self.directory)
+            self._publish(saved.step)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
+        self._prune(saved.step, keep)
+
+    def in_shares(self, saved: Checkpoint, keep: int) -> Files:
+        """`save` of a checkpoint of which several processes write each its shares."""
+        from partwise.storage.in_shares import Files
+
+        partial, owner = self._partial(saved.step), self.owner(saved.step)
+
+        def prepare() -> None:
+            shutil.rmtree(partial, ignore_errors=True)
+            begin(partial, saved)
+
+        def complete() -> None:
+            settle(partial, owner)
+            self._publish(saved.step)
+            self._prune(saved.step, keep)
+
+        return Files(contents(partial, saved), prepare, complete, lambda: shutil.rmtree(partial, ignore_errors=True))
+
+    def _partial(self, step: int) -> Path:
+        """Where a checkpoint is written."""
+        return self.directory / f".{self.place(step).name}.partial"
+
+    def _publish(self, step: int) -> None:
+        """Gives a checkpoint that has been written its name. Raises OSError."""
+        place = self.place(step)
+        if place.exists():
+            self._remove(step)
+        self._partial(step).rename(place)
+        flush_to_disk(self.directory)
+
+    def _prune(self, written: int, keep: int) -> None:
         steps = self.steps()
-        for step in set(steps) - {*steps[-keep:], saved.step, self.best()}:
+        for step in set(steps) - {*steps[-keep:], written, self.best()}:
             self._remove(step)
 
     def verified(self, step: int) -> Path:

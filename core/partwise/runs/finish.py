@@ -20,6 +20,8 @@ from .manifest import FileEntry, Manifest
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from partwise.storage.in_shares import Files
+
 HOW_TO_RESTORE = "restore it from a copy, or run the training command again, which restores it from a checkpoint"
 
 
@@ -32,13 +34,33 @@ def write_final(directory: Path, tensors: Mapping[str, Tensor]) -> None:
     from partwise.storage.safetensors import fill_file
 
     def record(written: Path) -> None:
-        manifest = Manifest.read(directory)
-        manifest.files[WEIGHTS] = FileEntry.of_file(written)
-        if (directory / METRICS).exists():
-            manifest.files[METRICS] = FileEntry.of_file(directory / METRICS)
-        manifest.write()
+        _record(directory, written)
 
     write_whole(directory / WEIGHTS, lambda place: fill_file(place, tensors), first=record)
+
+
+def final_in_shares(directory: Path, tensors: Mapping[str, Tensor]) -> Files:
+    """`write_final` of weights of which several processes write each its shares."""
+    from partwise.storage.in_shares import Files
+
+    partial = directory / f".{WEIGHTS}.shares.partial"
+
+    def complete() -> None:
+        flush_to_disk(partial)
+        _record(directory, partial)
+        partial.replace(directory / WEIGHTS)
+        flush_to_disk(directory)
+
+    return Files({partial: tensors}, lambda: None, complete, lambda: partial.unlink(missing_ok=True))
+
+
+def _record(directory: Path, written: Path) -> None:
+    """Lists the final weights, which have yet to be given their name, in the manifest, with the metrics."""
+    manifest = Manifest.read(directory)
+    manifest.files[WEIGHTS] = FileEntry.of_file(written)
+    if (directory / METRICS).exists():
+        manifest.files[METRICS] = FileEntry.of_file(directory / METRICS)
+    manifest.write()
 
 
 def last_weights(directory: Path, checkpoints: Checkpoints) -> Path:

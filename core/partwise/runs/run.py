@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from partwise.errors import InputError, PartwiseError, WorkError
 from partwise.storage.atomic import read_json, write_json
 
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, read_verified
 from .checkpoints import Checkpoints
 from .create import create_or_resume, first_difference
-from .finish import HOW_TO_RESTORE, best_weights, last_weights, mend_final, write_final
+from .finish import HOW_TO_RESTORE, best_weights, final_in_shares, last_weights, mend_final, write_final
 from .identity import run_identity
 from .layout import GOING_ON, LOCK, MANIFEST, METRICS, RECIPE, STATUS, TOKENIZER, WEIGHTS
 from .manifest import Manifest, Segment
@@ -30,8 +30,10 @@ from .ownership import alone_in, holder
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from torch.distributed import ProcessGroup
     from torch.optim import Optimizer
 
+    from .saving import Saving
     from .weights import OptimizerState
 
 RunState = Literal["finished", "training", "diverged", "interrupted"]
@@ -214,16 +216,65 @@ class Run:
     ) -> None:
         """`save_checkpoint` for trainers that gather weights and optimizer state themselves (from several processes,
         say), as `weights.model_tensors` and `weights.optimizer_state` give them."""
-        place = self._checkpoints.place(step)
-        if place.exists() and self._checkpoints.is_good(step):
-            return  # training is deterministic: it is this very checkpoint
-        loss = float(best) if best is not None and math.isfinite(best) else None
-        checkpoint = Checkpoint(step, weights, optimizer, self._metrics.content(), dict(extra), loss)
+        if self.has(step):
+            return
+        checkpoint = self._checkpoint(step, weights, optimizer, extra, best)
         try:
             self._checkpoints.save(checkpoint, max(keep, 1))
         except (OSError, WorkError) as error:
-            reason = str(error) if isinstance(error, WorkError) else f"cannot write {place}: {error.strerror or error}"
-            raise WorkError(f"{reason}; {self._last_good(step)}") from error
+            raise self._not_saved(step, error) from error
+
+    def has(self, step: int) -> bool:
+        """Whether update `step` is saved already: training is deterministic, so it is this very checkpoint."""
+        return self._checkpoints.place(step).exists() and self._checkpoints.is_good(step)
+
+    def save_shares(
+        self,
+        step: int,
+        weights: Mapping[str, Tensor],
+        optimizer: OptimizerState,
+        group: ProcessGroup,
+        extra: Mapping[str, Any] = NOTHING,
+        keep: int = 2,
+        best: float | None = None,
+    ) -> Saving:
+        """`write_checkpoint` by several processes at once, each of which holds shares of the tensors (DTensors); they
+        write the file that one process would. Training may go on meanwhile, as `Saving` says.
+
+        Args:
+            group: the processes, connected by gloo for this alone.
+        """
+        from .saving import write_in_shares
+
+        checkpoint = self._checkpoint(step, weights, optimizer, extra, best)
+        files = self._checkpoints.in_shares(checkpoint, max(keep, 1))
+        return write_in_shares(files, group, lambda error: self._not_saved(step, error))
+
+    def _checkpoint(
+        self,
+        step: int,
+        weights: Mapping[str, Tensor],
+        optimizer: OptimizerState,
+        extra: Mapping[str, Any],
+        best: float | None,
+    ) -> Checkpoint:
+        loss = float(best) if best is not None and math.isfinite(best) else None
+        return Checkpoint(step, weights, optimizer, self._metrics.content(), dict(extra), loss)
+
+    def _not_saved(self, step: int, error: Exception) -> WorkError:
+        return WorkError(f"{_reason(self._checkpoints.place(step), error)}; {self._last_good(step)}")
+
+    def read_verified(self, step: int) -> Checkpoint:
+        """The checkpoint of an update, which another process has verified; its tensors are read when asked for.
+
+        Raises:
+            WorkError: it is not there, as where processes do not see the same disk.
+        """
+        place = self._checkpoints.place(step)
+        try:
+            return read_verified(place, step)
+        except (OSError, PartwiseError) as error:
+            raise WorkError(_reason(place, error)) from error
 
     def load_checkpoint(self, model: nn.Module, optimizer: Optimizer) -> ResumePoint:
         """Restores the newest good checkpoint and forgets the rows logged after it.
@@ -275,6 +326,18 @@ class Run:
         write_final(self.directory, weights)
         (self.directory / STATUS).unlink(missing_ok=True)
 
+    def finish_with_shares(self, weights: Mapping[str, Tensor], group: ProcessGroup) -> None:
+        """`finish_with` by several processes at once, each of which holds shares of the weights: see `save_shares`."""
+        from .saving import write_in_shares
+
+        self._metrics.flush()
+        path = self.directory / WEIGHTS
+        writing = write_in_shares(
+            final_in_shares(self.directory, weights), group, lambda error: WorkError(_reason(path, error))
+        )
+        writing.finish()
+        (self.directory / STATUS).unlink(missing_ok=True)
+
     def load_weights(self, model: nn.Module, best: bool = False) -> None:
         """Fills `model` with the final weights or, if the run is not finished, those of the newest good checkpoint.
 
@@ -295,6 +358,11 @@ class Run:
     def _last_good(self, failed: int) -> str:
         good = self._checkpoints.newest_good(below=failed)
         return "there is no earlier checkpoint" if good is None else f"the checkpoint of step {good} is intact"
+
+
+def _reason(place: Path, error: Exception) -> str:
+    """Why something could not be read or written, in words."""
+    return f"cannot write {place}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
 
 
 __all__ = ["METRICS", "Checkpoint", "ResumePoint", "Run", "RunState", "alone_in", "first_difference", "holder"]

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -65,29 +66,55 @@ def fill_file(path: Path, tensors: Mapping[str, Tensor]) -> None:
         OSError: it could not be written.
         WorkError: the format has no name for a tensor's dtype.
     """
-    # Wide types first, so that every tensor begins where its type can be read; then by name, always the same.
-    order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    end = 0
-    for name in order:
-        tensor = tensors[name]
-        if tensor.dtype not in _NAMES:
-            raise WorkError(f"{name} is of {tensor.dtype}, which a safetensors file cannot hold")
-        begin, end = end, end + tensor.numel() * tensor.element_size()
-        header[name] = {"dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [begin, end]}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
+    layout = Layout.of(tensors)
     with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little"))
-        file.write(text)
-        for content in _bytes(tensors[name] for name in order):
-            file.write(content)
+        file.write(layout.header)
+        for name in layout.begins:
+            file.write(content_of(tensors[name]))
 
 
-def _bytes(tensors: Iterator[Tensor]) -> Iterator[memoryview]:
-    for tensor in tensors:
-        if tensor.numel():
-            yield (tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+@dataclass(frozen=True)
+class Layout:
+    """Where everything stands in a safetensors file of given tensors."""
+
+    header: bytes
+    """All that comes before the tensors."""
+    begins: Mapping[str, int]
+    """Place of each tensor's first byte, in the order of the file."""
+    size: int
+    """Bytes of the file."""
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> Layout:
+        """The layout for tensors of these types and shapes, which may be without content.
+
+        Raises:
+            WorkError: the format has no name for a tensor's dtype.
+        """
+        # Wide types first, so that every tensor begins where its type can be read; then by name, always the same.
+        order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+        entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
+        begins: dict[str, int] = {}
+        end = 0
+        for name in order:
+            tensor = tensors[name]
+            if tensor.dtype not in _NAMES:
+                raise WorkError(f"{name} is of {tensor.dtype}, which a safetensors file cannot hold")
+            begins[name], end = end, end + tensor.numel() * tensor.element_size()
+            shape, offsets = list(tensor.shape), [begins[name], end]
+            entries[name] = {"dtype": _NAMES[tensor.dtype], "shape": shape, "data_offsets": offsets}
+        text = json.dumps(entries, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 8)
+        header = len(text).to_bytes(8, "little") + text
+        return cls(header, {name: len(header) + begin for name, begin in begins.items()}, len(header) + end)
+
+
+def content_of(tensor: Tensor) -> memoryview:
+    """A tensor's bytes, as they stand in a file."""
+    if not tensor.numel():
+        return memoryview(b"")
+    content: memoryview = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+    return content
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -138,6 +165,15 @@ class StoredTensors(Mapping[str, Tensor]):
         with _opened(path) as file:
             tensor: Tensor = file.get_tensor(name)
             return tensor
+
+    def rows(self, name: str, begin: int, end: int) -> Tensor:
+        """These rows of a tensor of at least one dimension; the others take no memory."""
+        with _opened(self._places[name]) as file:
+            stored = file.get_slice(name)
+            if begin < end:
+                found: Tensor = stored[begin:end]
+                return found
+            return torch.empty(0, *stored.get_shape()[1:], dtype=_dtype(stored.get_dtype(), name))
 
     def __contains__(self, name: object) -> bool:
         return name in self._places

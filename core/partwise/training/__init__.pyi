@@ -5,6 +5,7 @@ from .distributed import launched_by_torchrun as launched_by_torchrun
 from .distributed import local_device as local_device
 from .distributed import one_error_message as one_error_message
 from .distributed import process_group as process_group
+from .distributed import processes_here as processes_here
 from .distributed import speaks_to_user as speaks_to_user
 from .evaluation import Metrics as Metrics
 from .evaluation import evaluate as evaluate

@@ -2,8 +2,9 @@
 
 `torchrun --nproc-per-node 4 -m partwise_cli train gpt` runs the same program four times. Each process computes
 on its share of every batch. Only the first reads and writes the run's directory and writes to the terminal. It sends
-the others what they need from the directory, so they may be on machines that do not see its disk. (Importing this
-module imports no torch: the command line uses it.)
+the others what they need from the directory, so they may be on machines that do not see its disk; but where each holds
+a share of the weights, each reads and writes its own, and all must see the directory. (Importing this module imports no
+torch: the command line uses it.)
 """
 
 from __future__ import annotations
@@ -104,6 +105,13 @@ def launched_by_torchrun() -> bool:
     """Whether this process was started to train together with others."""
     names = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"}
     return names <= os.environ.keys() and os.environ["WORLD_SIZE"] != "1"
+
+
+def processes_here() -> int:
+    """How many of the processes that train together are on this machine, as far as `torchrun` says."""
+    if not launched_by_torchrun():
+        return 1
+    return int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
 
 
 def speaks_to_user() -> bool:

@@ -12,6 +12,7 @@ from .decoration import Decoration
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from partwise.data.batches import Batches
     from partwise.runs.run import Run
@@ -84,6 +85,10 @@ class Training:
     until: int | None = None
     """Updates after which it stops as it does when interrupted, with a checkpoint, to be continued or not; None: at its
     end. The schedule is that of the whole training, so that a run that is continued is one that never stopped."""
+    first_weights: Callable[[nn.Module], None] | None = None
+    """Given if the model has no memory, because no process is to hold all of it: gives a submodule of it the weights
+    that it begins with, on the CPU, so that it can be shared out before the next is filled. What has memory already is
+    left as it is; called with the model itself in the end, it fills what remains."""
 
 
 class Trainer(Protocol):

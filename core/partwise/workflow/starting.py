@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ from partwise.parts.part import parts_within
 from partwise.recipe import Difference, LoadedRecipe, differences, load
 from partwise.runs.run import Run
 from partwise.runs.taking import Taken, weights_to_take
-from partwise.runs.weights import fill_model, model_tensors, read_tensors
+from partwise.runs.weights import fill_model, model_tensors
+from partwise.storage.safetensors import StoredTensors
 from partwise.wording import some_of
 
 from .placing import at
@@ -204,10 +206,38 @@ def begin(model: Model, loaded: LoadedRecipe, start: Beginning | None, device: t
     learn(module, loaded, seed)
 
 
+def begin_by_parts(model: Model, loaded: LoadedRecipe, start: Beginning | None) -> Callable[[nn.Module], None]:
+    """`begin` for a model that this process never holds whole: what is returned does the same for one submodule at a
+    time, on the CPU, and leaves alone what has memory."""
+    seed, module = loaded.recipe.seed, cast(nn.Module, model)
+    tensors: Mapping[str, Tensor] = {} if start is None or start.taken is None else _weights(start)
+    fresh = any(name not in tensors for name in model_tensors(module))
+    learning = cast(nn.Module, copy.deepcopy(model))  # without memory
+    learn(learning, loaded, None)
+    learns = {name: parameter.requires_grad for name, parameter in learning.named_parameters(remove_duplicate=False)}
+
+    def fill(within: nn.Module) -> None:
+        empty = {name for name, one in model_tensors(module).items() if one.is_meta}
+        filled = assembly.materialise_within(model, within, seed, drawn=fresh)
+        with torch.no_grad():
+            for name, own in model_tensors(module).items():
+                if name in empty and name in tensors and not own.is_meta:
+                    own.copy_(tensors[name])
+        if loaded.recipe.adapter is not None:
+            with at(loaded, "adapter"):
+                assembly.put_adapters(module, loaded.recipe.adapter, seed, filled)
+        inside = {id(parameter) for parameter in filled.parameters()}
+        for name, parameter in module.named_parameters(remove_duplicate=False):
+            if id(parameter) in inside:
+                parameter.requires_grad_(learns[name])
+
+    return fill
+
+
 def _weights(start: Beginning) -> Mapping[str, Tensor]:
     """The weights of the start, with its adapters merged into them."""
     assert start.taken is not None, "the run is there"
-    stored = read_tensors(start.taken.file)
+    stored = StoredTensors([start.taken.file])
     if start.recipe.recipe.adapter is None:
         return stored
     model = _skeleton(start)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import uuid4
 
 import torch
+from torch import nn
 
 from partwise import assembly
 from partwise.data.protocols import Tokenizer
-from partwise.errors import InputError, PartwiseError
+from partwise.errors import InputError, PartwiseError, WorkError
 from partwise.machine import torch_device
 from partwise.provenance.lock import changes, lock
 from partwise.recipe import LoadedRecipe, RejectedError
 from partwise.runs.run import Run, alone_in
+from partwise.storage.atomic import write_text
 from partwise.training.decoration import Decoration
-from partwise.training.distributed import Processes, local_device, process_group
+from partwise.training.distributed import Processes, local_device, process_group, processes_here
 from partwise.training.profiling import TRACE, profiled
 from partwise.training.protocols import Progress, Training
 from partwise.training.tracking import notifying
@@ -26,7 +30,7 @@ from .evaluations import WhileTraining, reader_of
 from .mixtures import in_words, mixture_plan
 from .placing import at
 from .preparation import Assembled, Prepared, check, data_of, inspect, prepare
-from .starting import Beginning, begin, tell
+from .starting import Beginning, begin, begin_by_parts, tell
 
 Report = Callable[[Progress], None]
 Say = Callable[[str], None]
@@ -90,7 +94,7 @@ def train_together(
     Args:
         tokenizer: in place of the recipe's: that of the run, which goes on.
     """
-    watching = watching if processes.first else Watching(watching.device)
+    watching = watching if processes.first else Watching(watching.device, until=watching.until)
     chosen, say = watching.device, watching.say
     if (done := _done_without_data(loaded, directory, processes, say)) is not None:
         return done
@@ -98,14 +102,19 @@ def train_together(
         loaded.recipe.trainer.runs_on(chosen.type, processes.count)
     # Of several processes each may come to hold only a share of the model: the trainer moves it.
     first_device = chosen if processes.count == 1 else torch.device("cpu")
+    shared = loaded.recipe.trainer.shares_weights(processes.count)
     assembled, prepared = _prepare(loaded, directory, first_device, processes, say, tokenizer)
     with _opened(prepared, assembled.start, directory, processes, say) as run:
         if processes.from_first(processes.first and run.finished):
             say("this run is finished; nothing is left to do")
         else:
             say(f"training {loaded.recipe.name} in {directory}")
-            begin(assembled.model, loaded, assembled.start, first_device)
-            _fit(assembled, prepared, run, watching)
+            if shared:
+                _refuse_other_disk(directory, processes)
+                first_weights = begin_by_parts(assembled.model, loaded, assembled.start)
+            else:
+                begin(assembled.model, loaded, assembled.start, first_device)
+            _fit(assembled, prepared, run, watching, first_weights if shared else None)
     return run
 
 
@@ -160,7 +169,10 @@ def _prepare(
         say(in_words(plan))
     # Now that the texts have been read, it is known how many words there are, and how often each stands in them.
     assembled = replace(assembled, site=prepared.site, model=prepared.skeleton())
-    assembly.refuse_if_too_large(assembled.model, device)
+    share = 1.0
+    if loaded.recipe.trainer.shares_weights(processes.count):  # those of all processes of this machine lie here
+        share = processes_here() / processes.count
+    assembly.refuse_if_too_large(assembled.model, device, share)
     return (assembled if processes.first else replace(assembled, trackers=())), prepared
 
 
@@ -178,7 +190,9 @@ def _opened(
     loaded, data_hash = prepared.loaded, prepared.data_hash
     recipe, tokenizer = loaded.recipe.resolved(), prepared.tokenizer.to_json()
     if not processes.first:
-        yield Run(directory, recipe, tokenizer, {})
+        there = Run(directory, recipe, tokenizer, {})
+        lock_there, segments = processes.from_first((there.lock, there.segments))
+        yield Run(directory, recipe, tokenizer, lock_there, segments=segments)
         return
     with alone_in(directory):
         now = lock(loaded, data_hash, directory)
@@ -191,10 +205,37 @@ def _opened(
             raise InputError(
                 f"the data has changed since the run in {directory} was started; train into another directory (--out)"
             )
+        processes.from_first((run.lock, run.segments))
         yield run
 
 
-def _fit(assembled: Assembled, prepared: Prepared, run: Run, watching: Watching) -> None:
+def _refuse_other_disk(directory: Path, processes: Processes) -> None:
+    """
+    Raises:
+        WorkError: some processes do not see the run's directory, where each is to write its shares.
+    """
+    mark = processes.from_first(f".seen-by-all.{uuid4().hex}.partial")
+    if processes.first:
+        write_text(directory / mark, "")
+    processes.from_first(None)
+    seen = processes.from_each((platform.node(), (directory / mark).exists()))
+    if processes.first:
+        (directory / mark).unlink(missing_ok=True)
+    if blind := dict.fromkeys(host for host, there in seen if not there):
+        raise WorkError(
+            f"the processes on {', '.join(blind)} do not see {directory} as the first process does, where each has to "
+            "write its share of the weights; train into a directory that all machines share (--out), or let each "
+            "process hold the whole model: trainer.parallel=ddp"
+        )
+
+
+def _fit(
+    assembled: Assembled,
+    prepared: Prepared,
+    run: Run,
+    watching: Watching,
+    first_weights: Callable[[nn.Module], None] | None,
+) -> None:
     """Trains the model, from wherever the run stands."""
     device, say = watching.device, watching.say
     model, seed, decoration = assembled.model, prepared.loaded.recipe.seed, Decoration(say)
@@ -218,18 +259,10 @@ def _fit(assembled: Assembled, prepared: Prepared, run: Run, watching: Watching)
 
         assembled.trainer.fit(
             Training(
-                model,
-                prepared.batches,
-                run,
-                seed,
-                device,
-                after_step,
-                flops_per_token,
-                decoration,
-                evaluations,
-                watching.until,
+                model, prepared.batches, run, seed, device, after_step, flops_per_token, decoration, evaluations,
+                watching.until, first_weights,
             )
-        )
+        )  # fmt: skip
 
 
 def default_directory(loaded: LoadedRecipe, seed: int | None = None) -> Path:

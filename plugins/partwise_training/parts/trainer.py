@@ -56,7 +56,8 @@ class Standard(TrainerPart):
     bits: with a number here, two machines of one kind train the same weights. null: as many as there are cores, or as
     a study gives to each of its runs."""
     parallel: Literal["ddp", "fsdp"] = "ddp"
-    """What several processes (torchrun) hold: ddp, each the whole model; fsdp, each a share of every weight."""
+    """What several processes (torchrun) hold: ddp, each the whole model; fsdp, each a share of every weight, so that
+    together they have room for a model that fits into none."""
     evaluate_every: PositiveInt | None = 100
     """Updates between evaluations on the valid split. null: only before the first update and after the last."""
     evaluate_batches: PositiveInt | None = 20
@@ -90,6 +91,9 @@ class Standard(TrainerPart):
             )
         if processes > 1 and self.parallel == "fsdp" and self.precision == "float16":
             raise PartError('sharded training has no scaling for float16; use "bfloat16"', ("precision",))
+
+    def shares_weights(self, processes: int) -> bool:
+        return processes > 1 and self.parallel == "fsdp"
 
     def planned_updates(self) -> int:
         return self.steps

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from partwise import PartError, WorkError
 from partwise.assembly import build
-from partwise.assembly.build import assemble, make_room, materialise, seed_for, skeleton
+from partwise.assembly.build import assemble, make_room, materialise, materialise_within, seed_for, skeleton
+from partwise.modules import fillable
 from partwise.parts import ModelPart, ModelSite, NormPart, WidthSite, resolve_part
 from partwise.wording import size_in_words
 
@@ -243,3 +244,55 @@ def test_sizes_beyond_what_can_be_counted_are_refused_in_words(width: int) -> No
     with pytest.raises(PartError, match="more bytes than 64 bits can count; make the model smaller") as caught:
         skeleton(model(width=width), SITE)
     assert caught.value.path is not None
+
+
+class Drawn(nn.Module):
+    """Draws its weights, and those of all that is in it, in its constructor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2)])
+
+
+class Above(nn.Module):
+    """A module that fills a child anew, beside layers one of which it fills again and two that share a weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            [nn.Linear(3, 3), nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)), fillable(Drawn)]
+        )
+        self.tied = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
+        self.tied[1].weight = self.tied[0].weight
+        self.head = nn.Linear(3, 3)
+
+    def reset_parameters(self) -> None:
+        nn.init.normal_(self.head.weight)
+
+
+def test_submodules_that_are_filled_one_after_the_other_are_those_of_a_whole() -> None:
+    def skeleton_of() -> Above:
+        with torch.device("meta"):
+            return Above()
+
+    whole, pieces = skeleton_of(), skeleton_of()
+    materialise(cast(Any, whole), 5)
+    drawn = cast(Drawn, pieces.layers[2])
+    for piece in (pieces.layers[1], pieces.layers[0]):
+        assert materialise_within(cast(Any, pieces), piece, 5) is piece
+    assert materialise_within(cast(Any, pieces), drawn.layers[1], 5) is drawn, "it draws all that is in it at once"
+    kept = {name: one.clone() for name, one in pieces.layers.state_dict().items()}
+    torch.rand(3)
+    assert materialise_within(cast(Any, pieces), pieces, 5) is pieces
+    for name, one in whole.state_dict().items():
+        assert one.equal(pieces.state_dict()[name]), name
+    assert all(one.equal(pieces.layers.state_dict()[name]) for name, one in kept.items())
+    assert pieces.tied[0].weight is pieces.tied[1].weight
+
+
+def test_a_submodule_whose_weights_are_loaded_next_draws_none() -> None:
+    with torch.device("meta"):
+        model = nn.ModuleDict({"table": Tabled(), "other": nn.Linear(2, 2)})
+    materialise_within(cast(Any, model), model["table"], 0, drawn=False)
+    assert model["other"].weight.is_meta
+    assert not any(tensor.is_meta for tensor in (*model["table"].parameters(), *model["table"].buffers()))

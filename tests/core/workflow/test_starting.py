@@ -20,6 +20,7 @@ from partwise.runs import Run
 from partwise.runs.weights import read_tensors
 from partwise.training import Progress
 from partwise.workflow import check, inspect, reopen, train
+from partwise.workflow.starting import begin, begin_by_parts
 
 BLOCK = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": 2}, "feedforward": "gelu"}
 MODEL = {"use": "language_model", "width": 16, "context": 16, "depth": 2, "position": "learned", "blocks": [BLOCK]}
@@ -307,3 +308,24 @@ def test_an_adapted_model_is_merged_into_a_plain_one(place: Path, tmp_path: Path
         torch.testing.assert_close(opened.model(batch), before, atol=1e-5, rtol=1e-5)
     assert partwise.generate(opened, "the ", tokens=9, sampler="greedy") == said
     assert dict(module.named_parameters()).keys() == weights(place / "base").keys()
+
+
+@pytest.mark.parametrize("adapters", [False, True], ids=["plain", "from-adapters"])
+def test_a_model_that_begins_layer_by_layer_begins_as_one_at_once(place: Path, tmp_path: Path, adapters: bool) -> None:
+    first = tuned(place, adapter={**LORA, "targets": ["mixer"]}, trainable=["*norm*"])
+    if adapters:
+        keys = {"adapter": {**LORA, "targets": ["feedforward"]}}
+        train(tuned(place, **keys), place / "adapted", device="cpu")
+        first = tuned(place, start={"run": "adapted"}, adapter={**LORA, "targets": ["mixer"]}, trainable=["*norm*"])
+    whole, pieces = (check(first) for _ in range(2))
+    begin(whole.model, first, whole.start, torch.device("cpu"))
+    fill = begin_by_parts(pieces.model, first, pieces.start)
+    ours, theirs = cast(nn.Module, pieces.model), cast(nn.Module, whole.model)
+    for block in cast(Any, ours).stack.blocks:
+        fill(block)
+    fill(ours)
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    for (name, mine), (other, its) in zip(ours.named_parameters(), theirs.named_parameters(), strict=True):
+        assert name == other
+        assert mine.equal(its), name
+        assert mine.requires_grad == its.requires_grad, name

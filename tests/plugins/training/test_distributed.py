@@ -61,23 +61,27 @@ def free_port() -> str:
         return str(free.getsockname()[1])
 
 
-def two_processes(command: list[str], tmp_path: Path) -> list[tuple[int, str]]:
-    """Exit code and output of each; started as `torchrun` does, without what it prints of its own."""
+def started(command: list[str], tmp_path: Path, count: int) -> list[subprocess.Popen[str]]:
+    """So many processes, started as `torchrun` does, without what it prints of its own."""
     port = free_port()
-    started = [
+    others = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [
         subprocess.Popen(
             [sys.executable, *command],
-            env=environment(
-                tmp_path, RANK=rank, LOCAL_RANK=rank, WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port
-            ),
+            env=environment(tmp_path, RANK=rank, LOCAL_RANK=rank, **others),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for rank in "01"
+        for rank in map(str, range(count))
     ]
-    outputs = [process.communicate(timeout=120)[0] for process in started]
-    return [(process.returncode, output) for process, output in zip(started, outputs, strict=True)]
+
+
+def two_processes(command: list[str], tmp_path: Path) -> list[tuple[int, str]]:
+    """Exit code and output of each."""
+    processes = started(command, tmp_path, 2)
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    return [(process.returncode, output) for process, output in zip(processes, outputs, strict=True)]
 
 
 def interrupted_at(step: int, path: Path, out: Path, tmp_path: Path) -> None:
