@@ -12,7 +12,6 @@ them, and any number reads them.
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -23,7 +22,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from partwise.data import Batch
-from partwise.modules import Model, TrainingLoss
+from partwise.modules import Model, TrainingLoss, layers_of, recompute
 from partwise.parts import OptimizerSite
 from partwise.runs import OptimizerState, fill_model, fill_optimizer, model_tensors, optimizer_state
 from partwise.training import Processes
@@ -143,7 +142,7 @@ class Sharded:
 
         self.model = cast(nn.Module, model)
         mesh = init_device_mesh(device.type, (count,))
-        for layer in layers_of(self.model):
+        for layer in layers_of(self.model, apart=True):
             if compiler:
                 with _quiet():
                     layer.compile(backend=compiler)
@@ -200,23 +199,13 @@ def held(model: Model, settings: Standard, processes: Processes, device: torch.d
         optimizer = settings.optimizer.assemble(OptimizerSite(module))
         return optimizer if settings.average is None else Averaged(optimizer, settings.average)
 
+    if settings.recompute is not None:
+        for layer in list(layers_of(cast(nn.Module, model)))[:: settings.recompute]:
+            recompute(layer)
     if processes.count > 1 and settings.parallel == "fsdp":
         return Sharded(model, make_optimizer, settings.compile, processes.count, device)
     cast(nn.Module, model).to(device)
     return (Alone if processes.count == 1 else Replicated)(model, make_optimizer, settings.compile)
-
-
-def layers_of(model: nn.Module) -> Iterator[nn.Module]:
-    """The outermost modules that stand in lists, which is how layers are kept, but for those that share weights."""
-    uses = Counter(id(one) for module in model.modules() for one in module.parameters(recurse=False))
-    lists = [path for path, module in model.named_modules() if isinstance(module, nn.ModuleList)]
-    for path in lists:
-        if not any(path.startswith(f"{other}.") for other in lists):
-            for layer in cast(nn.ModuleList, model.get_submodule(path)):
-                weights = list(layer.parameters())
-                inside = Counter(id(one) for module in layer.modules() for one in module.parameters(recurse=False))
-                if weights and all(uses[key] == count for key, count in inside.items()):
-                    yield layer
 
 
 def _compiled(module: nn.Module, compiler: Compiler) -> LossAndFigures:
