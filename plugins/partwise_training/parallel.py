@@ -13,7 +13,6 @@ processes wrote them, and any number reads them.
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -25,7 +24,7 @@ from torch.optim import Optimizer
 
 from partwise.data import Batch
 from partwise.machine import give_freed_back
-from partwise.modules import Model, TrainingLoss
+from partwise.modules import Model, TrainingLoss, layers_of, recompute
 from partwise.parts import OptimizerSite
 from partwise.runs import OptimizerState, fill_model, fill_optimizer, model_tensors, optimizer_state
 from partwise.training import Processes, Training
@@ -168,7 +167,7 @@ class Sharded:
         self.savers = dist.new_group(backend="gloo")
         """The processes, connected for what they write beside the training."""
         mesh = init_device_mesh(device.type, (count,))
-        for layer in [*layers_of(self.model)]:
+        for layer in [*layers_of(self.model, apart=True)]:
             first_weights(layer)
             if compiler:
                 with _quiet():
@@ -243,23 +242,13 @@ def held(training: Training, settings: Standard, processes: Processes) -> Parall
         optimizer = settings.optimizer.assemble(OptimizerSite(module))
         return optimizer if settings.average is None else Averaged(optimizer, settings.average)
 
+    if settings.recompute is not None:
+        for layer in list(layers_of(cast(nn.Module, model)))[:: settings.recompute]:
+            recompute(layer)
     if training.first_weights is not None:
         return Sharded(model, make_optimizer, settings.compile, processes.count, device, training.first_weights)
     cast(nn.Module, model).to(device)
     return (Alone if processes.count == 1 else Replicated)(model, make_optimizer, settings.compile)
-
-
-def layers_of(model: nn.Module) -> Iterator[nn.Module]:
-    """The outermost modules that stand in lists, which is how layers are kept, but for those that share weights."""
-    uses = Counter(id(one) for module in model.modules() for one in module.parameters(recurse=False))
-    lists = [path for path, module in model.named_modules() if isinstance(module, nn.ModuleList)]
-    for path in lists:
-        if not any(path.startswith(f"{other}.") for other in lists):
-            for layer in cast(nn.ModuleList, model.get_submodule(path)):
-                weights = list(layer.parameters())
-                inside = Counter(id(one) for module in layer.modules() for one in module.parameters(recurse=False))
-                if weights and all(uses[key] == count for key, count in inside.items()):
-                    yield layer
 
 
 def _compiled(module: nn.Module, compiler: Compiler) -> LossAndFigures:

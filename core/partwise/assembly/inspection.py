@@ -15,6 +15,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -107,11 +108,12 @@ def inspect_model(part: ModelPart, site: ModelSite, built: Model | None = None) 
     module = cast(nn.Module, model)
     module.eval()
     with countable():
-        shapes, flops, problem = _forward(model, part)
+        kind = cache(_kind)
+        shapes, flops, problem = _forward(model, part, kind)
         state = _state_bytes(model, part)
     per_token, fixed = (None, None) if isinstance(state, Uncounted) else state
     return Inspection(
-        rows=tuple(_rows(module, shapes)),
+        rows=tuple(_rows(module, shapes, kind)),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         vocabulary=model.vocabulary,
         context=model.context,
@@ -130,9 +132,11 @@ def _batch(part: ModelPart, rows: int, length: int) -> Batch:
 
 
 Shapes = dict[str, tuple[int | str, ...]]
+Kind = Callable[[nn.Module], str]
+"""What a module has in common with those that are like it."""
 
 
-def _forward(model: Model, part: ModelPart) -> tuple[Shapes, int | None, Uncounted | None]:
+def _forward(model: Model, part: ModelPart, kind: Kind) -> tuple[Shapes, int | None, Uncounted | None]:
     """Output shape of each module that was reached, by path; and the FLOPs of one sequence as long as the context, or
     what prevents counting them.
 
@@ -140,7 +144,7 @@ def _forward(model: Model, part: ModelPart) -> tuple[Shapes, int | None, Uncount
     layers takes hardly longer than one of two. If that fails (the first is never called, say), all are run.
     """
     shapes: Shapes = {}
-    repeats = list(_repeats(cast(nn.Module, model)))
+    repeats = list(_repeats(cast(nn.Module, model), kind))
     flops, problem = _run(model, part, shapes, repeats)
     if problem is not None and repeats:
         flops, problem = _run(model, part, shapes, [])
@@ -153,7 +157,10 @@ def _run(
     """Runs one sequence through the model; adds to `shapes`, and gives the FLOPs or what prevents counting them."""
     module = cast(nn.Module, model)
     within: list[str] = []
-    handles = [handle for path, child in module.named_modules() for handle in _recorder(path, child, shapes, within)]
+    idle = {child for _, copies in repeats for copy in copies for child in copy.modules()}
+    idle -= {child for first, _ in repeats for child in module.get_submodule(first).modules()}
+    watched = ((path, child) for path, child in module.named_modules() if child not in idle)
+    handles = [handle for path, child in watched for handle in _recorder(path, child, shapes, within)]
     times: dict[nn.Module, int] = {}
     handles += [handle for first, copies in repeats for handle in _run_once(module.get_submodule(first), copies, times)]
     try:
@@ -209,11 +216,11 @@ def _recorder(path: str, module: nn.Module, shapes: Shapes, within: list[str]) -
     yield module.register_forward_hook(leave)
 
 
-def _repeats(module: nn.Module) -> Iterator[tuple[str, list[nn.Module]]]:
+def _repeats(module: nn.Module, kind: Kind) -> Iterator[tuple[str, list[nn.Module]]]:
     """Outermost consecutive layers that are alike: the path of the first, and the others."""
 
     def within(parent: nn.Module, path: str) -> Iterator[tuple[str, list[nn.Module]]]:
-        for name, group in _grouped(parent):
+        for name, group in _grouped(parent, kind):
             place = f"{path}.{name}" if path else name
             if len(group) > 1:
                 yield place, group[1:]
@@ -244,14 +251,18 @@ def _run_once(first: nn.Module, copies: list[nn.Module], times: dict[nn.Module, 
     return [first.register_forward_hook(keep)]
 
 
-def _grouped(module: nn.Module) -> Iterator[tuple[str, list[nn.Module]]]:
+def _grouped(module: nn.Module, kind: Kind) -> Iterator[tuple[str, list[nn.Module]]]:
     """The children of a module, each with its name and with those that follow it in a list and are like it."""
     children = list(module.named_children())
     index = 0
     while index < len(children):
         name, child = children[index]
         alike = [child]
-        while name.isdigit() and index + len(alike) < len(children) and _same(child, children[index + len(alike)][1]):
+        while (
+            name.isdigit()
+            and index + len(alike) < len(children)
+            and kind(child) == kind(children[index + len(alike)][1])
+        ):
             alike.append(children[index + len(alike)][1])
         yield name, alike
         index += len(alike)
@@ -274,18 +285,20 @@ def _bytes(state: State) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors_of(state))
 
 
-def _rows(module: nn.Module, shapes: Shapes) -> list[ModuleRow]:
+def _rows(module: nn.Module, shapes: Shapes, kind: Kind) -> list[ModuleRow]:
     rows: list[ModuleRow] = []
-    _collect(module, "", 0, 1, shapes, rows)
+    _collect(module, "", 0, 1, shapes, kind, rows)
     return rows
 
 
-def _collect(module: nn.Module, path: str, level: int, count: int, shapes: Shapes, rows: list[ModuleRow]) -> None:
+def _collect(
+    module: nn.Module, path: str, level: int, count: int, shapes: Shapes, kind: Kind, rows: list[ModuleRow]
+) -> None:
     own = {name: tuple(weight.shape) for name, weight in module.named_parameters(recurse=False)}
     below = sum(parameter.numel() for parameter in module.parameters())
-    kind, detail = type(module).__name__, module.extra_repr()
-    rows.append(ModuleRow(path, level, count, kind, detail, shapes.get(path), own, below * count))
-    for name, group in _grouped(module):
+    named, detail = type(module).__name__, module.extra_repr()
+    rows.append(ModuleRow(path, level, count, named, detail, shapes.get(path), own, below * count))
+    for name, group in _grouped(module, kind):
         inner = f"{path}.{name}" if path else name
         if (
             not any(True for _ in group[0].parameters())
@@ -293,13 +306,9 @@ def _collect(module: nn.Module, path: str, level: int, count: int, shapes: Shape
             and not any(True for _ in group[0].buffers())
         ):
             continue  # a helper that is never called as a module, such as one that adds a branch to the stream
-        _collect(group[0], inner, level + 1, len(group), shapes, rows)
+        _collect(group[0], inner, level + 1, len(group), shapes, kind, rows)
 
 
-def _same(one: nn.Module, other: nn.Module) -> bool:
-    """Whether two neighbours are alike in everything but their weights."""
-    return str(one) == str(other) and _shape_list(one) == _shape_list(other)
-
-
-def _shape_list(module: nn.Module) -> list[tuple[str, torch.Size]]:
-    return [(name, weight.shape) for name, weight in module.named_parameters()]
+def _kind(module: nn.Module) -> str:
+    """All that two neighbours must have in common to be alike: everything but their weights."""
+    return f"{module}{[(name, tuple(weight.shape)) for name, weight in module.named_parameters()]}"

@@ -46,6 +46,8 @@ from .protocols import Router as Router
 from .protocols import Score as Score
 from .protocols import StreamEnds as StreamEnds
 from .protocols import Updated as Updated
+from .recomputing import layers_of as layers_of
+from .recomputing import recompute as recompute
 from .recurrence import linear_recurrence as linear_recurrence
 from .roles import roles_of as roles_of
 from .roles import stacked_rows as stacked_rows

@@ -27,6 +27,15 @@ class Bias:
         self._masked: dict[Mask, Tensor] = {}
         self._within: dict[int, Bias] = {}
 
+    def as_found(self) -> Bias:
+        """The same bias with the forms it has so far; what is made of it from now on is made twice."""
+        found = Bias(self.table, self.queries)
+        found._masked.update(self._masked)
+        found._within.update({length: one.as_found() for length, one in self._within.items()})
+        if "dense" in self.__dict__:
+            found.__dict__["dense"] = self.dense
+        return found
+
     def within(self, length: int) -> Bias:
         """The bias between the tokens of a document of that length, in a pass that has all of its tokens."""
         if length not in self._within:

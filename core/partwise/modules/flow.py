@@ -154,6 +154,18 @@ class Flow:
         """This flow for an attention of that shape, which uses the position part of the model."""
         return self.by_shape.get((heads, head_width), self)
 
+    def as_found(self) -> Flow:
+        """The same pass as it stands now, for a layer that is computed again: what that leaves behind is not kept."""
+        return self._found(Carried(shared=dict(self.shared)))
+
+    def _found(self, carried: Carried) -> Flow:
+        shapes = {shape: flow._found(carried) for shape, flow in self.by_shape.items()}
+        found = replace(
+            self, carried=carried, by_shape=shapes, bias=None if self.bias is None else self.bias.as_found()
+        )
+        found._masks.update(self._masks)
+        return found
+
     def mask(self, visibility: Visibility) -> Mask:
         """Which of the tokens so far each token of this pass sees: [T, S]. Layers of equal visibility share it."""
         if visibility not in self._masks:

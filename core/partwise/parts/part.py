@@ -169,10 +169,30 @@ class Part(Documented):
     """Checks that the part is known to fail, by name or as "check[case]", each with the reason. Strict: see
     `partwise.testing`."""
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **named: Any) -> None:
+        super().__pydantic_init_subclass__(**named)
+        _read_class_variables(cls)
+
     @model_serializer(mode="wrap")
     def _dump(self, knobs: SerializerFunctionWrapHandler) -> dict[str, Any]:
         head = {"use": _name_of(type(self))}
         return {**head, **({"version": self.version} if self.version > 1 else {}), **knobs(self)}
+
+
+def _read_class_variables(part: type[BaseModel]) -> None:
+    """Says that its class variables are some in a form that needs no parsing.
+
+    pydantic reads the annotations of a class once for each class below it, and half of those that it would parse, as
+    text, are class variables of parts.
+    """
+    own = vars(part).get("__annotations__", {})
+    for name, annotation in own.items():
+        if isinstance(annotation, str) and annotation.startswith("ClassVar["):
+            own[name] = ClassVar
+
+
+_read_class_variables(Part)
 
 
 def _refuse_no_build(part: object) -> None:

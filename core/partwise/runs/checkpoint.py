@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +47,7 @@ def write(place: Path, saved: Checkpoint, run: str) -> None:
     Raises:
         OSError: it could not be written.
     """
+
     from partwise.storage.safetensors import fill_file
 
     begin(place, saved)

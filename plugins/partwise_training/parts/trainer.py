@@ -27,6 +27,7 @@ class Standard(TrainerPart):
     in_updates = ("steps", "evaluate_every", "checkpoint_every")
     known_failures: ClassVar[Mapping[str, str]] = {
         "every_knob_makes_a_difference[parallel]": "a single process has nothing to share out",
+        "every_knob_makes_a_difference[recompute]": "what is computed again is the same, to the bit",
         "every_knob_makes_a_difference[threads]": "sums so small are not shared out",
     }
 
@@ -51,6 +52,9 @@ class Standard(TrainerPart):
     compile: Literal["inductor", "eager"] | None = None
     """What compiles the model's loss. inductor: to kernels of its own, slow to begin, then faster, above all on a
     GPU. eager: to nothing but PyTorch's own calls, to see whether it can be compiled at all. null: nothing does."""
+    recompute: PositiveInt | None = None
+    """Activation checkpointing, which saves memory and costs time: 1, every layer keeps its input alone for the
+    backward pass, and is computed again in it; 2, every second layer. No figure changes. null: no layer is."""
     threads: PositiveInt | None = None
     """CPU threads that train. How many there are decides in which order sums are added up, and with that their last
     bits: with a number here, two machines of one kind train the same weights. null: as many as there are cores, or as
@@ -128,6 +132,7 @@ class Standard(TrainerPart):
     def equals(cls) -> Iterable[tuple[Self, Self]]:
         whole = cls(steps=3, batch_size=4, optimizer=Sgd(lr=0.05), evaluate_batches=None)
         yield whole, whole.model_copy(update={"batch_size": 2, "accumulate": 2})
+        yield whole, whole.model_copy(update={"recompute": 1})
 
     @classmethod
     def examples(cls) -> Iterable[Self]:
@@ -150,6 +155,7 @@ class Standard(TrainerPart):
             clip=None,
             precision="bfloat16",
             compile="eager",
+            recompute=2,
             threads=1,
             evaluate_every=None,
             evaluate_batches=None,

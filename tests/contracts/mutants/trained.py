@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from partwise.modules import Flow, State
 from partwise.parts import AttentionPart, FeedForwardPart, MixerPart, NormPart
-from partwise.testing.checks import leaks, lengths, memory, models, modules, training
+from partwise.testing.checks import leaks, lengths, memory, models, modules, recomputing, training
 
 from .attention import Tiny, attention
 from .mixers import Decay, part_of
@@ -245,6 +245,36 @@ class OverwritesInTraining(Plain):
         if self.training:
             x.mul_(1.5)
         return y
+
+
+class RemembersItsInput(Plain):
+    """Saves work where it is called with one tensor twice: what a layer is that is computed again."""
+
+    def forward(self, x):
+        memo = getattr(self, "memo", None)
+        if not self.training or memo is None or memo[0] != x.data_ptr():
+            memo = x.data_ptr(), super().forward(x)
+        self.memo = memo if self.training else None
+        return memo[1]
+
+
+class CountsInABuffer(Plain):
+    """Grows by what it has counted so far, in a buffer that no checkpoint has."""
+
+    def __init__(self, width):
+        super().__init__(width)
+        self.register_buffer("seen", torch.zeros(()), persistent=False)
+
+    def reset_parameters(self):
+        super().reset_parameters()
+        if hasattr(self, "seen"):
+            nn.init.zeros_(self.seen)
+
+    def forward(self, x):
+        if not self.training:
+            return super().forward(x)
+        self.seen += 1.0
+        return super().forward(x) * (1 + 0.1 * self.seen.clone())
 
 
 # --- memory ----------------------------------------------------------------------------------------------
@@ -631,6 +661,8 @@ for mistake, wrong, check, right in (
     ("another gradient under autocast", AnotherGradientUnderAutocast, modules.it_computes_in_mixed_precision, Plain),
     ("another way under no_grad", OtherWithoutGradients, training.without_gradients_it_computes_the_same, Plain),
     ("the input changed in training", OverwritesInTraining, modules.inputs_are_not_changed, Plain),
+    ("an input remembered", RemembersItsInput, recomputing.it_can_be_computed_again, Plain),
+    ("a count in a buffer", CountsInABuffer, recomputing.it_can_be_computed_again, Plain),
     ("a list of losses", KeepsItsLosses, memory.training_keeps_nothing, Plain),
     ("experts with a capacity", Capacity, lengths.each_of_a_thousand_positions_is_by_itself, Plain),
     ("a capacity in training only", CapacityInTraining, lengths.each_of_a_thousand_positions_is_by_itself, Plain),

@@ -13,14 +13,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from partwise.recipe import load
 from partwise.runs import Run
 from partwise.training import Processes, current_processes, launched_by_torchrun, speaks_to_user
 from partwise.workflow import train
 from partwise_evaluations.parts import SAMPLES
-from partwise_training.parallel import layers_of
 
 PROGRAM = Path(__file__).with_name("together.py")
 STEPS = 9
@@ -106,7 +104,7 @@ def alike(row: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("how", [pytest.param("ddp", marks=pytest.mark.exhaustive), "fsdp"])
 def test_two_processes_then_one_then_two_train_as_one(tmp_path: Path, alone: Run, how: str) -> None:
-    path, out = recipe(tmp_path, parallel=how), tmp_path / "together"
+    path, out = recipe(tmp_path, parallel=how, recompute=1), tmp_path / "together"
     interrupted_at(3, path, out, tmp_path)
     one = [sys.executable, str(PROGRAM), str(path), str(out), "6"]
     subprocess.run(one, env=environment(tmp_path), capture_output=True, timeout=120, check=False)
@@ -122,9 +120,10 @@ def test_two_processes_then_one_then_two_train_as_one(tmp_path: Path, alone: Run
 
 
 def test_two_processes_with_whole_weights_train_as_one(tmp_path: Path, alone: Run) -> None:
-    """Begun and ended by the same two; the exhaustive test above has others go on."""
+    """Begun and ended by the same two; the exhaustive test above has others go on. Every second layer is computed again
+    in the backward pass."""
     out = tmp_path / "together"
-    ended = two_processes([str(PROGRAM), str(recipe(tmp_path, parallel="ddp")), str(out), "99"], tmp_path)
+    ended = two_processes([str(PROGRAM), str(recipe(tmp_path, parallel="ddp", recompute=2)), str(out), "99"], tmp_path)
     assert [code for code, _ in ended] == [0, 0], ended
     same_training(Run.open(out), alone)
 
@@ -180,16 +179,6 @@ def test_a_process_alone_is_the_first_and_sums_are_its_own(monkeypatch: pytest.M
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert launched_by_torchrun()
     assert not speaks_to_user()
-
-
-def test_layers_are_the_outermost_in_lists_that_share_no_weights() -> None:
-    def layer() -> nn.Module:
-        return nn.ModuleDict({"a": nn.Linear(2, 2), "experts": nn.ModuleList([nn.Linear(2, 2)])})
-
-    model = nn.ModuleDict({"first": nn.ModuleList([layer(), nn.ReLU(), layer(), layer(), layer()]), "head": layer()})
-    layers = model["first"]
-    layers[3]["a"].weight = layers[2]["a"].weight
-    assert list(layers_of(model)) == [layers[0], layers[4], model["head"]["experts"][0]]
 
 
 @pytest.mark.exhaustive
