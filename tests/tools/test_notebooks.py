@@ -15,6 +15,8 @@ import pytest
 import build_notebooks
 from build_notebooks import LESSONS, TOP, notebook, write
 
+STUDIES = {"8-is-it-better"}
+"""Lessons whose picture is a report, which is a file."""
 QUICK = {"1-tokens"}
 """Lessons that train nothing."""
 SHOWN = "<iframe "
@@ -73,7 +75,7 @@ def executed(page: Path, place: Path) -> list[Any]:
 def test_every_cell_runs_in_a_fresh_directory_and_pages_are_shown_in_place(page: Path, place: Path) -> None:
     cells = executed(page, place)
     looked = [cell for cell in cells if cell.cell_type == "code" and cell.source.startswith("partwise.look(")]
-    assert looked
+    assert looked or page.stem in STUDIES
     for cell in looked:
         assert any(SHOWN in output.get("data", {}).get("text/html", "") for output in cell.outputs), cell.source
     assert not list(place.glob("*.html"))
