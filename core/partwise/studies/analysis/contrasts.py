@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import isnan
-from statistics import StatisticsError, correlation, mean
+from statistics import StatisticsError, correlation, fmean
 
 import numpy as np
 
@@ -39,23 +40,23 @@ class Question:
     def waiting(self) -> bool:
         return self.both.waiting
 
-    @property
+    @cached_property
     def differences(self) -> Array | None:
         """To be tested; None while runs are waiting, or with too few."""
         found = None if self.waiting else paired_array(self.both.differences)
         return None if found is None else widened(found, self.widening)
 
-    @property
+    @cached_property
     def widening(self) -> float:
         """Of what is tested, where all runs share one choice of what was tuned."""
         shared = self.results.shared_choice
         return 1.0 if shared is None else shared.widening(len(self.both.seeds))
 
-    @property
+    @cached_property
     def divergence(self) -> float | None:
         return None if self.waiting else self.both.divergence
 
-    @property
+    @cached_property
     def by_unit(self) -> dict[int | str, tuple[float, float]]:
         """Seed -> figure of the variant, and of the baseline."""
         each = widened(np.array([self.both.variant, self.both.baseline]), self.widening)
@@ -155,7 +156,7 @@ def has_left_floor(results: Results, variant: Variant, both: Pair) -> bool:
     """Whether either side knows more than how frequent each token is."""
     base = next(v for v in results.variants if v.name == results.baseline)
     sides = ((both.variant, variant.floor), (both.baseline, base.floor))
-    return any(left_floor(mean(values), floor, results.metric) for values, floor in sides)
+    return any(left_floor(fmean(values), floor, results.metric) for values, floor in sides)
 
 
 def _with_seeds(asked: Question, contrast: Contrast, family: Family) -> Contrast:
@@ -168,7 +169,7 @@ def _with_seeds(asked: Question, contrast: Contrast, family: Family) -> Contrast
     if not sd or seeds < FEWEST_SEEDS or contrast.verdict == "no verdict":
         return contrast
     contrast = replace(contrast, sd=sd, detectable=detectable_size(seeds, alpha) * sd * asked.widening)
-    smallest, seen = results.metric.smallest_effect, abs(mean(both.differences))
+    smallest, seen = results.metric.smallest_effect, abs(fmean(both.differences))
     # Not where a verdict was found and withheld.
     if (
         results.shared_choice is not None
@@ -210,7 +211,7 @@ def described(asked: Question) -> Contrast:
         pairs=len(both.seeds),
         seeds=both.seeds,
         differences=both.differences,
-        difference=mean(both.differences) if both.seeds else None,
+        difference=fmean(both.differences) if both.seeds else None,
         low=None,
         high=None,
         p=None,

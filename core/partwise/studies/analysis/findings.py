@@ -7,7 +7,7 @@ the sentences know which direction is good.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -252,8 +252,8 @@ class Tuning:
     text: str | None = None
     times: int = 0
     """How many seeds chose it, where each has a choice of its own."""
-    stopped: int = 0
-    """Trials that were behind at a rung, and not trained further."""
+    stopped: Mapping[int, int] = field(default_factory=dict)
+    """Updates of a rung -> trials that were behind there, and not trained further."""
 
 
 @dataclass(frozen=True)

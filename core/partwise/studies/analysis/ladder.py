@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, cast
 
 import numpy as np
@@ -35,24 +36,24 @@ class Rung:
     own_compute: Array
     """Of the variant."""
 
-    @property
+    @cached_property
     def waiting(self) -> bool:
         return any(one.waiting for one in self.asked)
 
-    @property
+    @cached_property
     def units(self) -> list[int | str]:
         """Seeds, or texts, that are done at every size."""
         first, *others = [one.by_unit for one in self.asked]
         return [unit for unit in first if all(unit in of for of in others)]
 
-    @property
+    @cached_property
     def figures(self) -> Array:
         """(variant or baseline, sizes, units)."""
         units = self.units
         found = np.array([[one.by_unit[unit] for unit in units] for one in self.asked], dtype=float)
         return np.moveaxis(found.reshape(len(self.asked), len(units), 2), -1, 0)
 
-    @property
+    @cached_property
     def slopes(self) -> Array | None:
         """Of each unit; None while runs are waiting, with too few units, or where compute does not tell sizes apart."""
         if self.waiting or not np.ptp(self.compute) or len(self.units) < 2:
@@ -60,7 +61,7 @@ class Rung:
         variant, base = self.figures
         return paired_array(slopes(variant - base, self.compute).tolist())
 
-    @property
+    @cached_property
     def lost_half(self) -> Array:
         """p that less than half of the difference at each size is left at the largest; 1 where that is not tested."""
         if self.slopes is None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import sqrt
-from statistics import mean, stdev
+from statistics import fmean, stdev
 
 from partwise.studies.results import Look
 from partwise.studies.validity import FEWEST_TEXTS
@@ -36,26 +37,26 @@ class TextsQuestion:
         """The variant that stands for the baseline, if it is another."""
         return self.each[0].against
 
-    @property
+    @cached_property
     def waiting(self) -> bool:
         return any(one.waiting for one in self.each)
 
-    @property
+    @cached_property
     def censored(self) -> bool:
         """Whether a run never reached the metric's target: then there are no means that could be compared."""
         return any(one.both.censored for one in self.each)
 
-    @property
+    @cached_property
     def by_unit(self) -> dict[int | str, tuple[float, float]]:
         """Text -> mean figure of the variant, and of the baseline, on the seeds that both finished."""
         done = [] if self.censored else [one for one in self.each if one.both.seeds]
-        return {one.variant.text or "": (mean(one.both.variant), mean(one.both.baseline)) for one in done}
+        return {one.variant.text or "": (fmean(one.both.variant), fmean(one.both.baseline)) for one in done}
 
-    @property
+    @cached_property
     def per_text(self) -> tuple[float, ...]:
         return tuple(variant - base for variant, base in self.by_unit.values())
 
-    @property
+    @cached_property
     def differences(self) -> Array | None:
         return None if self.waiting else paired_array(self.per_text)
 
@@ -64,7 +65,7 @@ class TextsQuestion:
         pairs = [getattr(one.both, what) for one in self.each]
         return sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
 
-    @property
+    @cached_property
     def divergence(self) -> float | None:
         (variant, base), (done, base_done) = self.counts("diverged"), self.counts("done")
         return None if self.waiting else divergence_p((variant, done), (base, base_done))
@@ -82,7 +83,7 @@ class TextsQuestion:
             pairs=len(units),
             seeds=(),
             differences=units,
-            difference=mean(units) if units else None,
+            difference=fmean(units) if units else None,
             correlation=None,
             text=None,
             unit="text",

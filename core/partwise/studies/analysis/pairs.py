@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import isinf
 from statistics import stdev
 
@@ -39,24 +40,24 @@ class Pair:
         """Whether a run never reached the metric's target."""
         return self.times != ((), ())
 
-    @property
+    @cached_property
     def differences(self) -> tuple[float, ...]:
         return tuple(v - b for v, b in zip(self.variant, self.baseline, strict=True))
 
-    @property
+    @cached_property
     def rounding(self) -> bool:
         """Whether no difference is larger than rounding alone may make it."""
         size = max(map(abs, (*self.variant, *self.baseline)), default=0.0)
         return bool(self.seeds) and all(abs(one) <= ROUNDING * size for one in self.differences)
 
-    @property
+    @cached_property
     def divergence(self) -> float | None:
         """Signed p that one diverges more often or, of a target that some never reached, reaches it later."""
         if self.censored:
             return later_p(*map(list, self.times))
         return divergence_p((self.diverged[0], self.done[0]), (self.diverged[1], self.done[1]))
 
-    @property
+    @cached_property
     def spread(self) -> float | None:
         """SD of the paired differences; None below two."""
         return stdev(self.differences) if len(self.seeds) > 1 else None

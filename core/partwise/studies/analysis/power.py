@@ -69,28 +69,40 @@ def equivalence_power_of(margin: float, seeds: int, alpha: float) -> float:
     return float((2 * ndtr(room) - 1).clip(0) @ weight)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def detectable_size(seeds: int, alpha: float, power: float = 0.8) -> float:
     """Smallest true difference found with chance `power`, in SDs of the paired difference; seeds at least 2."""
+    return _smallest(lambda size: power_of(size, seeds, alpha) - power)
+
+
+@lru_cache(maxsize=4096)
+def _margin(seeds: int, alpha: float, power: float) -> float:
+    """Smallest margin within which equivalence is shown with chance `power`, in SDs of the paired difference."""
+    return _smallest(lambda margin: equivalence_power_of(margin, seeds, alpha) - power)
+
+
+def _smallest(short_of: Callable[[float], float]) -> float:
+    """Where a rising function passes zero."""
     from scipy.optimize import brentq
 
     top = 1.0
-    while power_of(top, seeds, alpha) < power:
+    while short_of(top) < 0:
         top *= 2
-    return float(brentq(lambda size: power_of(size, seeds, alpha) - power, 0.0, top, xtol=1e-5))
+    return float(brentq(short_of, 0.0, top, xtol=1e-12))
 
 
 def seeds_for_size(size: float, alpha: float, power: float = 0.8) -> int | None:
     """Fewest seeds (at least 3) that find a difference of `size` SDs; None if more than 10,000."""
-    return _fewest(lambda seeds: power_of(size, seeds, alpha) >= power)
+    return _fewest(lambda seeds: size >= detectable_size(seeds, alpha, power))
 
 
 def seeds_for_equivalence(margin: float, alpha: float, power: float = 0.8) -> int | None:
     """Fewest seeds (at least 3) that show equivalence within `margin` SDs where there is no difference at all."""
-    return _fewest(lambda seeds: equivalence_power_of(margin, seeds, alpha) >= power)
+    return _fewest(lambda seeds: margin >= _margin(seeds, alpha, power))
 
 
 def _fewest(enough: Callable[[int], bool]) -> int | None:
+    """Asked for the same few numbers of seeds whatever the effect, so that what they detect is computed once."""
     if not enough(MOST_SEEDS):
         return None
     low, high = 2, MOST_SEEDS  # too few; enough

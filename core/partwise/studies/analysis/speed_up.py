@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -66,18 +67,31 @@ def path(
     From the baseline's smallest size, along its curve, to where both stand, and back along the variant's curve.
     """
     (there, one), (here, other) = (
-        _fine(losses, compute, at, curve or curve_weights)
-        for losses, compute in ((base, base_compute), (variant, variant_compute))
+        _fine(losses, compute, at, curve) for losses, compute in ((base, base_compute), (variant, variant_compute))
     )
     apart = np.concatenate([one - other[..., -1:, :], (one[..., -1:, :] - other[..., ::-1, :])[..., 1:, :]], axis=-2)
     return apart, np.concatenate([there - here[-1], (there[-1] - here[::-1])[1:]]), there.size - 1
 
 
-def _fine(losses: Array, compute: Array, at: int, curve: Curve) -> tuple[Array, Array]:
+def _fine(losses: Array, compute: Array, at: int, curve: Curve | None) -> tuple[Array, Array]:
     """Of a curve from its smallest size to the one at `at`: points of log compute, and its losses there, by seed."""
-    between = (compute[:at, None] + np.diff(compute)[:at, None] * np.arange(STEPS) / STEPS).ravel()
-    points = np.append(between, compute[at])
-    return points, np.einsum("pk,...kn->...pn", curve(compute, points), losses)
+    points = _points(compute)
+    weights = _weights(tuple(compute.tolist())) if curve is None else curve(compute, points)
+    until = at * STEPS + 1
+    return points[:until], np.einsum("pk,...kn->...pn", weights[:until], losses)
+
+
+def _points(compute: Array) -> Array:
+    """Along all sizes, these among them."""
+    between = compute[:-1, None] + np.diff(compute)[:, None] * np.arange(STEPS) / STEPS
+    return np.append(between.ravel(), compute[-1])
+
+
+@lru_cache(maxsize=4096)
+def _weights(compute: tuple[float, ...]) -> Array:
+    """Of `curve_weights`: a variant has one compute for all its metrics and texts."""
+    sizes = np.array(compute)
+    return curve_weights(sizes, _points(sizes))
 
 
 def curve_weights(compute: Array, points: Array) -> Array:

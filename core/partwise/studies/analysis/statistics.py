@@ -102,10 +102,10 @@ def divergence_p(variant: tuple[int, int], baseline: tuple[int, int]) -> float |
     None where nothing diverged. Runs that failed otherwise (killed, timed out) say little about the variant, and
     are not counted here.
     """
-    from scipy.stats import fisher_exact
-
     if not variant[0] + baseline[0]:
         return None
+    from scipy.stats import fisher_exact
+
     p = float(fisher_exact([variant, baseline])[1])
     more = variant[0] * sum(baseline) >= baseline[0] * sum(variant)
     return p if more else -p

@@ -77,8 +77,13 @@ def _tuning(trials: Sequence[Trial], chosen: object, times: int) -> Tuning:
         size=trials[0].size,
         text=trials[0].text,
         times=times,
-        stopped=sum(t.state == "stopped" for t in trials),
+        stopped=stopped(trials),
     )
+
+
+def stopped(trials: Iterable[Trial]) -> dict[int, int]:
+    """Updates of a rung -> trials that were behind their rivals there."""
+    return dict(sorted(Counter(t.rungs[-1][0] for t in trials if t.state == "stopped" and t.rungs).items()))
 
 
 def tuning_cost(results: Results) -> TuningCost | None:
@@ -116,4 +121,4 @@ def _sd(values: Sequence[float]) -> float | None:
     return stdev(values) if len(values) > 1 else None
 
 
-__all__ = ["summaries", "tuning", "tuning_cost", "unequal_trials"]
+__all__ = ["stopped", "summaries", "tuning", "tuning_cost", "unequal_trials"]

@@ -213,8 +213,8 @@ def _tuning(report: Report) -> list[str]:
 
 
 def _done(one: Tuning) -> str:
-    stopped = f", {one.stopped} stopped" if one.stopped else ""
-    return f"{one.done} of {one.trials}{stopped}"
+    stopped = [f"{count} stopped after {many(updates, 'update')}" for updates, count in one.stopped.items()]
+    return ", ".join([f"{one.done} of {one.trials}", *stopped])
 
 
 def _choice(one: Tuning) -> str:

@@ -13,6 +13,7 @@ from partwise.studies.analysis.findings import Analysis, Contrast, Pooled, Tunin
 from partwise.studies.analysis.ladder_findings import LadderFinding
 from partwise.studies.analysis.phrases import seeds_in_words
 from partwise.studies.analysis.power import sd_interval
+from partwise.studies.analysis.summaries import stopped
 from partwise.studies.results import Results, at_setting
 from partwise.wording import joined, many
 
@@ -246,11 +247,12 @@ def _halved(r: Results) -> Iterator[str]:
     if r.halving is None:
         return
     shares = joined(f"{100 * share:.3g} %" for share in r.halving.rungs)
-    stopped = sum(trial.state == "stopped" for trial in r.trials)
+    at_rungs = stopped(r.trials)
+    each = joined(f"{count} after {many(updates, 'update')}" for updates, count in at_rungs.items())
     yield (
         f"By successive halving, the best {100 * r.halving.keep:.3g} % of the combinations went on after {shares} of "
-        f"their training; {stopped} of {many(len(r.trials), 'trial')} were stopped by that, and nothing more is known "
-        "of them."
+        f"their training; {sum(at_rungs.values())} of {many(len(r.trials), 'trial')} were behind and stopped "
+        f"({each}), and nothing more is known of them."
     )
 
 
