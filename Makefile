@@ -9,6 +9,7 @@
 # make families   compares every public family with transformers and writes docs/families.md (about a minute)
 # make gpu-wheels   collects what tools/gpu/check.py needs on a machine with a GPU and no network
 # make figures   trains the five models and prints the README's table of them (about ten minutes)
+# make verified   verifies every part and writes what the catalogue shows of it; before a release (many minutes)
 # make docs     builds the site of docs/ in build/site, without network; a broken link fails it (some seconds)
 # make notebooks   the lessons of the course as notebooks, in build/notebooks (a second)
 # make pictures  trains two small models and takes the pictures of docs/look.md, with Chromium (about five minutes)
@@ -20,7 +21,7 @@ READY := $(VENV)/.ready
 # Two halves, so that what the tests of a file share is made once; whoever is done first takes from the other.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --quiet -r fE
 
-.PHONY: demo test verify-all check lint bench figures pictures replicate families docs notebooks gpu-wheels format clean
+.PHONY: verified demo test verify-all check lint bench figures pictures replicate families docs notebooks gpu-wheels format clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "partwise needs Python 3.11 or newer; say PYTHON=... to make")'
@@ -67,6 +68,9 @@ pictures: $(READY)
 gpu-wheels: $(READY)
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --constraint constraints.txt --only-binary :all: \
 		--no-deps --dest tools/gpu/wheels $$($(BIN)/python tools/gpu/needed.py)
+
+verified: $(READY)
+	$(BIN)/python tools/verified.py
 
 docs: $(READY)
 	$(BIN)/python tools/build_site.py

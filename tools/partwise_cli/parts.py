@@ -92,7 +92,7 @@ def _write_pages(directory: Path, verify: bool, results: str | None) -> bool:
     from partwise.parts.registry import registry
 
     check_directory(directory)  # before minutes of work
-    found: ResultsByPart = {}
+    found: ResultsByPart | None = None
     origin = None
     if verify:
         from partwise.testing import verify_parts
@@ -106,7 +106,7 @@ def _write_pages(directory: Path, verify: bool, results: str | None) -> bool:
     elif results is not None:
         found, origin = read_results(options.directory(results)), f"the results in {Path(results).name}"
     write(f"wrote {write_catalogue(directory, found, origin)}")
-    failed = [name for (_, name), ones in found.items() if any(one.outcome == "failed" for one in ones)]
+    failed = [name for (_, name), ones in (found or {}).items() if any(one.outcome == "failed" for one in ones)]
     if failed:
         paragraph(f"Checks of these parts failed, as their pages show: {', '.join(sorted(failed))}")
     return verify and bool(failed)

@@ -54,6 +54,8 @@ class PartView:
     """Recipes that use it."""
     checks: tuple[CheckResult, ...] | None
     """The results of its verification; None if it was not verified."""
+    stale: bool = False
+    """Whether they are of other code than what is installed."""
 
     @property
     def part(self) -> type[Part]:
@@ -162,6 +164,8 @@ class Catalogue:
     results: ResultsByPart = field(default_factory=dict)
     origin: str | None = None
     """The source of the results, in words; None if there are none."""
+    stale: frozenset[tuple[str, str]] = frozenset()
+    """Kinds and names of parts whose results are of other code."""
 
     @cached_property
     def parts(self) -> tuple[PartView, ...]:
@@ -172,6 +176,7 @@ class Catalogue:
                 tuple(slots_for(entry.part, every)),
                 tuple(one for one in self.recipes if entry.part in one.parts),
                 self.results.get((entry.part.kind, entry.name)),
+                (entry.part.kind, entry.name) in self.stale,
             )
             for entry in registry().entries()
         )
