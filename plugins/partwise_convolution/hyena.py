@@ -34,6 +34,8 @@ class Hyena(nn.Module):
     """
 
     parameter_roles: ClassVar[Mapping[str, str]] = {"skip": "vector"}
+    rows_begin_together: ClassVar[bool] = True
+    """Its filters lie in the state by distance, and are made as far as the text has come."""
 
     def __init__(self, width: int, order: int, kernel: int, shape: FilterShape) -> None:
         super().__init__()

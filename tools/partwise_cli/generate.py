@@ -13,7 +13,7 @@ import click
 
 from partwise.errors import InputError
 
-from . import options
+from . import many, options
 from .output import write
 from .runs import directory_of
 from .text import as_text, visible
@@ -31,6 +31,22 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="TEXT",
     help='Text to continue, or to answer; "-" reads standard input. May be repeated.',
+)
+@click.option(
+    "--prompts",
+    "prompt_file",
+    metavar="FILE",
+    help='Answer many prompts at once, in lines of JSON: a prompt a line, or (.jsonl) an object with "prompt" and '
+    'perhaps "seed" on each; "-" reads lines from standard input.',
+)
+@click.option(
+    "--rows", type=options.whole(1), metavar="N", help="With --prompts: texts written at once; by default 16."
+)
+@click.option(
+    "--output",
+    type=Path,
+    metavar="FILE",
+    help="With --prompts: a file for the answers; one that is not complete yet is completed.",
 )
 @click.option("--tokens", type=options.whole(1), metavar="N", default=200, show_default=True, help="Tokens at most.")
 @click.option(
@@ -77,6 +93,9 @@ if TYPE_CHECKING:
 def command(
     run: str,
     prompts: tuple[str, ...],
+    prompt_file: str | None,
+    rows: int | None,
+    output: Path | None,
     tokens: int,
     seed: int,
     sampler: str | None,
@@ -95,7 +114,8 @@ def command(
     A language model continues the prompt; a seq2seq model answers it, in one line. --prompt - reads standard
     input, as one prompt for a language model, and as one prompt a line for a seq2seq model, which answers an
     empty line with an empty line. All prompts are checked before the first is answered. Control characters are
-    shown as escapes (\\x1b); --json has the text as it is.
+    shown as escapes (\\x1b); --json has the text as it is. With --prompts, the first has the seed of --seed, the
+    second the one after it, and so on; a text that ends makes room for the next.
 
     \b
     Examples:
@@ -103,11 +123,14 @@ def command(
       partwise generate runs/gpt-1f0c2d3e4b-s0 --sampler '{"use": "top_k", "k": 20}'
       partwise generate runs/gpt-1f0c2d3e4b-s0 --prompt "def " --stop "return" --stop $'\\n\\n'
       partwise generate runs/transformer-9a8b7c6d5e-s0 --prompt "3 May 2021" --sampler greedy
+      partwise generate runs/gpt-1f0c2d3e4b-s0 --prompts prompts.txt --output answers.jsonl
       partwise generate runs/chat-gpt-0a1b2c3d4e-s0 --chat
     """
     from partwise import workflow
 
     _check_options(chat, prompts, special, system, template)
+    _check_many(prompt_file, chat, prompts, rows, output)
+    wanted = None if prompt_file is None else many.read(prompt_file, seed)
     reopened = workflow.reopen(directory_of(run), device, weights)
     for change in reopened.changes():
         write(f"note: since this run was trained, {change}", err=True)
@@ -120,6 +143,11 @@ def command(
 
         said = None if system is None else as_text(system, "--system")
         talk(workflow.Chat(reopened, tokens, seed, chosen, strings, said, template), as_json)
+        return
+    if wanted is not None:
+        asked_of_all = many.Asked(tokens, seed, chosen, strings, special, weights, rows or many.ROWS)
+        _compile_if_it_pays(reopened, compiled, tokens * len(wanted) // asked_of_all.rows)
+        many.answer_all(reopened, wanted, asked_of_all, output)
         return
     answers = reopened.recipe.model.reads == "pair"
     if answers and not prompts:
@@ -167,6 +195,21 @@ def _check_options(
     if not chat and (system is not None or template is not None):
         given = "--system" if system is not None else "--template"
         raise InputError(f"{given} is for conversations; add --chat")
+
+
+def _check_many(
+    prompt_file: str | None, chat: bool, prompts: tuple[str, ...], rows: int | None, output: Path | None
+) -> None:
+    """
+    Raises:
+        InputError: options that do not go together.
+    """
+    if prompt_file is None:
+        if rows is not None or output is not None:
+            given = "--rows" if rows is not None else "--output"
+            raise InputError(f"{given} is for many prompts; name a file of them with --prompts")
+    elif chat or prompts:
+        raise InputError(f"--prompts does not go with {'--chat' if chat else '--prompt'}; leave one out")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,9 @@ from .compiled import compile_steps as compile_steps
 from .decoder import Decoder as Decoder
 from .generate import generate_text as generate_text
 from .generate import generate_texts as generate_texts
+from .many import Wanted as Wanted
+from .many import generate_many as generate_many
+from .places import rows_can_change as rows_can_change
 from .prefill import CHUNK as CHUNK
 from .prefill import read_prompt as read_prompt
 from .prompts import left_padded as left_padded

@@ -53,7 +53,12 @@ class Score(Protocol):
 
 
 class Mixer(Protocol):
-    """An `nn.Module` that moves information between positions."""
+    """An `nn.Module` that moves information between positions.
+
+    With `rows_begin_together = True` it says that no row of its state can begin anew while others go on, so that its
+    model writes texts one after the other. Any other leaves alone what stands at padding, and keeps what belongs to a
+    token, if it keeps that at all, along one axis in the order of the tokens: what lies there may move along that axis.
+    """
 
     def __call__(self, x: Tensor, flow: Flow, state: State | None = None) -> Tensor:
         """x [B, T, C] to [B, T, C].

@@ -194,6 +194,19 @@ class OneCacheForAllRows(Tiny):
         return (keys, values) if state is None else (keys[:1].expand_as(keys), values)
 
 
+class KeepsTheNewestFirst(Tiny):
+    """Its cache fills from the end, so that what lies there cannot move with the tokens."""
+
+    def remember(self, keys, values, flow, state):
+        if state is None:
+            return keys, values
+        turned = {name: tensor.flip(2) for name, tensor in state.items()}
+        keys, values = super().remember(keys, values, flow, turned)
+        for name, tensor in turned.items():
+            state[name].copy_(tensor.flip(2))
+        return keys, values
+
+
 class PaddingScoredLow(Tiny):
     def weights(self, scores, mask):
         return scores.masked_fill(~mask, -5.0).softmax(-1)
@@ -244,6 +257,7 @@ for mistake, wrong, check in (
     ("a state kept from text to text", StateKeptInTheModule, mixers.states_begin_empty),
     ("no room for the last token", NoRoomForTheLastToken, mixers.decoding_goes_on_to_the_end_of_the_context),
     ("one row's cache for all", OneCacheForAllRows, mixers.states_can_be_reordered),
+    ("the newest token first in the cache", KeepsTheNewestFirst, mixers.a_text_can_begin_while_others_go_on),
     ("padding with a low score", PaddingScoredLow, mixers.padding_is_not_read),
     ("padding masked off by one", PaddingMaskedOffByOne, mixers.padding_is_not_read),
     ("a row of padding sees nothing", NothingToSeeInARowOfPadding, mixers.nothing_but_padding_stays_finite),

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from partwise.decoding.places import axes_of, move
 from partwise.modules.states import State, reordered, tensors_of
 from partwise.parts.part import Part
 from partwise.testing.cases import family
@@ -164,6 +165,36 @@ def states_can_be_reordered(part: Part, site: Any) -> None:
     memory = None if memory is None else memory[rows]
     rest = [module(x[rows, t : t + 1], flow_of(t, t + 1, memory), state) for t in range(3, T)]
     close_at_positions(torch.cat(rest, 1), run(module, site, x)[rows, 3:], "after its rows changed places")
+
+
+@check("mixer", "block")
+def a_text_can_begin_while_others_go_on(part: Part, site: Any) -> None:
+    """A text begins behind places that hold nothing, and then moves to the front of them, as where one text among
+    several makes room for another. A mixer that cannot says `rows_begin_together`."""
+    only_if_it_decodes(site)
+    module, gap, moved = shaken(part, site), 4, 3
+    if any(getattr(one, "rows_begin_together", False) for one in module.modules()):
+        skip("it says that its rows begin together")
+
+    def attempt(rows: int, length: int) -> None:
+        x, memory, half = numbers(rows, length, site.width), memory_of(site, rows), length // 2
+        there = torch.arange(gap + length).expand(rows, -1) >= gap
+        state = empty_state(part, module, site, rows, gap + length)
+        module(numbers(rows, 1, site.width, seed=4), flow_of(0, 1, memory, there), state)
+        pieces = [module(x[:, :half], flow_of(gap, gap + half, memory, there), state)]
+        try:
+            axes = axes_of(*(empty_state(part, module, site, 1, n) for n in (2, 3)))
+        except ValueError as error:
+            violated(f"tokens lie along several axes of {error.args[0]!r} in its state, or take several places each")
+        move(state, axes, moved, 0, gap + half - moved)
+        start, there = gap + half - moved, there[:, moved:]
+        pieces += [
+            module(x[:, t : t + 1], flow_of(start + t - half, start + t - half + 1, memory, there), state)
+            for t in range(half, length)
+        ]
+        close_at_positions(torch.cat(pieces, 1), run(module, site, x), "begun behind empty places and moved, and alone")
+
+    smallest(attempt, B, T)
 
 
 @check("mixer", "block")

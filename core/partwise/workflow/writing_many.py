@@ -1,0 +1,191 @@
+"""Many prompts answered with one run, and the file of answers, which a run that was stopped goes on with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from partwise.decoding.many import Wanted
+from partwise.decoding.many import generate_many as many
+from partwise.errors import InputError
+from partwise.parts.kinds import SamplerPart
+from partwise.runs.identity import run_identity
+from partwise.storage.atomic import open_regular, write_text
+from partwise.storage.text import decode_text
+
+from .reopening import Reopened, Weights, refuse_what_cannot_write
+
+KEYS = ("prompt", "seed")
+
+
+def generate_many(
+    reopened: Reopened,
+    wanted: Sequence[Wanted],
+    limit: int,
+    rows: int = 16,
+    sampler: SamplerPart | None = None,
+    stop: Sequence[str] = (),
+    special: bool = False,
+) -> Iterator[tuple[int, str]]:
+    """The index and the text of each prompt, in the order in which they end; each text is what `generate` writes.
+
+    Args:
+        rows: texts that are written at once; one that ends makes room for the next.
+        stop: strings before the first of which a text ends.
+
+    Raises:
+        InputError: the model was trained to see both ways, and cannot write; a prompt cannot be answered; a stop
+            string is empty.
+    """
+    refuse_what_cannot_write(reopened)
+    chosen = (sampler or reopened.recipe.sampler).assemble(None)
+    pairs = reopened.recipe.model.reads == "pair"
+    model, tokenizer, device = reopened.model, reopened.tokenizer, reopened.device
+    return many(model, tokenizer, wanted, chosen, limit, rows, pairs, device, stop, special)
+
+
+def settings_of(
+    reopened: Reopened,
+    weights: Weights,
+    limit: int,
+    sampler: SamplerPart | None,
+    stop: Sequence[str],
+    special: bool,
+) -> str:
+    """Ten digits that change whenever something does that decides what is written after a prompt and a seed."""
+    chosen = sampler or reopened.recipe.sampler
+    said = {
+        "run": run_identity(reopened.run.recipe, reopened.run.lock.get("data")),
+        "step": reopened.run.best if weights == "best" else reopened.run.step,
+        "tokens": limit,
+        "sampler": {"use": chosen.name, **chosen.model_dump(mode="json")},
+        "stop": list(stop),
+        "special": special,
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def read_wanted(content: bytes, place: str, lines: bool, seed: int) -> list[Wanted]:
+    """Prompts, one a line; their seeds are `seed` and those that follow, where they have none of their own.
+
+    Args:
+        place: where they come from, for messages.
+        lines: whether each line is an object of JSON with "prompt" and, if wanted, "seed"; otherwise it is the prompt.
+
+    Raises:
+        InputError: a line is no such object; there is no prompt.
+    """
+    text = decode_text(content, place).replace("\r\n", "\n")
+    wanted: list[Wanted] = []
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), start=1):
+        where = f"{place}, line {number}"
+        if not lines:
+            wanted.append(Wanted(line, seed + len(wanted), where))
+        elif line.strip():
+            wanted.append(_object(line, where, seed + len(wanted)))
+    if not wanted:
+        raise InputError(f"{place} has no prompt in it; write one on each line")
+    return wanted
+
+
+def _object(line: str, where: str, seed: int) -> Wanted:
+    try:
+        found: Any = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: this is no JSON ({error}); a line of prompts is {_EXAMPLE}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("prompt"), str):
+        raise InputError(f'{where}: there is no "prompt" with a text; a line of prompts is {_EXAMPLE}')
+    unknown = [key for key in found if key not in KEYS]
+    if unknown:
+        raise InputError(f'{where}: "{unknown[0]}" means nothing here; the keys of a prompt are "prompt" and "seed"')
+    own = found.get("seed", seed)
+    if type(own) is not int or not 0 <= own < 2**63:
+        raise InputError(f'{where}: "seed" is {json.dumps(own)}; it must be a whole number from 0 to 2^63 - 1')
+    if any("\ud800" <= character <= "\udfff" for character in found["prompt"]):
+        raise InputError(f'{where}: "prompt" holds half of a character, a lone surrogate, which no tokenizer reads')
+    return Wanted(found["prompt"], own, where)
+
+
+_EXAMPLE = '{"prompt": "Once upon a time"}, with a "seed" if it needs its own'
+
+
+def _content(place: Path) -> bytes:
+    try:
+        with open_regular(place) as file:
+            return bytes(file.read())
+    except OSError as error:
+        raise InputError(f"cannot read {place}: {error.strerror or error}") from error
+
+
+class Answers:
+    """A file of answers, a line of JSON each, which is there as soon as a text is over.
+
+    What it holds already, from a command that was stopped, is kept. While texts are written they stand in the order in
+    which they end, and in that of the prompts when all are there.
+    """
+
+    def __init__(self, place: Path, wanted: Sequence[Wanted], settings: str) -> None:
+        """
+        Raises:
+            InputError: the file holds something else than answers to these prompts with these settings.
+        """
+        self._place, self._wanted, self._settings = place, wanted, settings
+        self._lines: dict[int, str] = {}
+        content = _content(place) if place.exists() else b""
+        # A command that was killed may have left half a line.
+        whole = content[: content.rfind(b"\n") + 1]
+        for number, line in enumerate(decode_text(whole, str(place)).splitlines(), start=1):
+            self._lines[self._index(line, number)] = line
+        self._rewrite()
+
+    def _index(self, line: str, number: int) -> int:
+        try:
+            found: Any = json.loads(line)
+            index = found["line"] - 1
+            one, same = self._wanted[index], index >= 0
+            same = same and (found["prompt"], found["seed"], found["settings"]) == (
+                one.prompt,
+                one.seed,
+                self._settings,
+            )
+        except (ValueError, KeyError, TypeError, IndexError):
+            same, index = False, -1
+        if not same:
+            raise InputError(
+                f"{self._place}, line {number}: this is no answer to the prompts asked now, with the run and the "
+                "options given now; name another file, or delete this one"
+            )
+        return int(index)
+
+    @property
+    def missing(self) -> list[int]:
+        """The prompts that are not answered yet."""
+        return [index for index in range(len(self._wanted)) if index not in self._lines]
+
+    def add(self, index: int, text: str) -> None:
+        self._lines[index] = answer(index, self._wanted[index], text, self._settings)
+        with self._place.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(self._lines[index] + "\n")
+
+    def finish(self) -> None:
+        """Puts the answers in the order of the prompts."""
+        self._rewrite()
+
+    def _rewrite(self) -> None:
+        lines = [self._lines[index] for index in sorted(self._lines)]
+        try:
+            write_text(self._place, "".join(f"{line}\n" for line in lines))
+        except OSError as error:
+            raise InputError(f"cannot write {self._place}: {error.strerror or error}") from error
+
+
+def answer(index: int, wanted: Wanted, text: str, settings: str) -> str:
+    """A line of JSON."""
+    found = {"line": index + 1, "prompt": wanted.prompt, "seed": wanted.seed, "settings": settings, "text": text}
+    return json.dumps(found)
+
+
+__all__ = ["Answers", "answer", "generate_many", "read_wanted", "settings_of"]
