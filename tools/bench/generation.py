@@ -13,7 +13,7 @@ from torch import nn
 
 from partwise.assembly.build import assemble
 from partwise.data import Batch
-from partwise.decoding import Decoder, compile_steps
+from partwise.decoding import Decoder, Wanted, compile_steps, generate_many
 from partwise.modules import Model
 from partwise.parts import ModelPart, ModelSite, SamplerPart, resolve_part
 
@@ -97,5 +97,36 @@ def _against_generate(shape: Shape, compiled: bool) -> Measure:
             )  # fmt: skip
         new = (output.shape[1] - prompt.shape[1]) * shape.texts
         return ours, new / (time.perf_counter() - start)
+
+    return one_by_one(measure)
+
+
+class Letters:
+    """A tokenizer of ASCII, and as many ids as the models have."""
+
+    vocab_size, end, unknown, unknown_bits, lossless = VOCABULARY, VOCABULARY - 1, None, None, True
+
+    def encode(self, text: str) -> list[int]:
+        return [ord(letter) % VOCABULARY for letter in text]
+
+    def token_bytes(self, token: int) -> bytes:
+        return bytes([32 + token])
+
+
+def refilled() -> Measure:
+    """200 prompts of 1 to 64 tokens whose texts end by themselves, 16 at once, against one after the other."""
+    model = SMALL.ours()
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.randint(1, 65, (200,), generator=generator).tolist()
+    wanted = [Wanted("x" * length, seed) for seed, length in enumerate(lengths)]
+    sampler = resolve_part(SamplerPart, "temperature").assemble(None)
+
+    def measure() -> Pair:
+        return per_second(16), per_second(1)
+
+    def per_second(rows: int) -> float:
+        start = time.perf_counter()
+        written = sum(len(text) for _, text in generate_many(model, Letters(), wanted, sampler, 190, rows))
+        return written / (time.perf_counter() - start)
 
     return one_by_one(measure)

@@ -78,6 +78,15 @@ def rows() -> list[Row]:
                 ("-compiled-16", "compiled, batch 16", 4.0, generation.compiled_many),
             )
         ),
+        Row(
+            "generate-many",
+            "200 prompts of uneven lengths, 16 at once",
+            "one after the other",
+            "characters/s",
+            3.0,
+            3,
+            generation.refilled,
+        ),
         Row("bpe-train", "BPE training, 10 MB", f"{tokenizers} BpeTrainer", "MB/s", 1.0, 3, tokenizing.training),
         Row("bpe-encode", "BPE encoding, 10 MB", f"{tokenizers} encode", "MB/s", 10.0, 3, tokenizing.encoding),
         Row(

@@ -182,13 +182,12 @@ class _Text(Decoder):
     def append(self, token: int) -> bool:
         """Whether the model can read the token where it is; else the window begins anew with its last half, or a text
         with a source is as good as over."""
-        tokens = self._window.new_tensor([token])
         if self._length < self._room:
-            self._window[:, self._length] = tokens
+            self._window[0, self._length] = token
             self._length += 1
             return True
         if not self._has_source:
-            self._fill(self._last_half(tokens).tokens)
+            self._fill(self._last_half(self._window.new_tensor([token])).tokens)
         return False
 
     def finish(self) -> None:
