@@ -81,6 +81,7 @@ def write_source(directory: Path) -> None:
     of_kinds = [f'{{ "{Path(name).stem}" = "{name}" }}' for name in generated if name.startswith(f"{PLACE}/parts/")]
     settings = (HERE / "site.toml").read_text().replace(KINDS, f"[{', '.join(of_kinds)}]")
     (directory / "zensical.toml").write_text(settings)
+    shutil.copy(HERE / "site.css", pages)
 
 
 def build(source: Path, site: Path) -> int:

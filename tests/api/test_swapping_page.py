@@ -18,7 +18,7 @@ PAGE = (TOP / "docs" / "swapping.md").read_text()
 
 def test_who_follows_the_page_sees_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "88")
     done = follow(PAGE, tmp_path)
     assert {command.split()[0] for command in done} == {"parts", "diff", "check", "inspect", "train", "show", "runs"}
     assert len(done) > 12

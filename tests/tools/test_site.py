@@ -129,9 +129,10 @@ def test_every_lesson_has_a_link_to_its_notebook_beside_it(site: Path) -> None:
 
 
 def test_a_browser_asks_for_files_of_the_site_only(site: Path, browser: Browser) -> None:
-    browser.open(site / "look.html")
-    assert {address.partition(":")[0] for address in browser.requests()} == {"file"}
-    assert browser.overflow(380) <= 0
+    for page in ("look.html", "swapping.html", "reference/commands.html", "reference/parts/attention.html"):
+        browser.open(site / page)
+        assert {address.partition(":")[0] for address in browser.requests()} == {"file"}
+        assert browser.overflow(380) <= 0, page
 
 
 def test_a_link_to_a_missing_page_or_anchor_fails_the_build(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
