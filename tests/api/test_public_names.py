@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from string import Template
+from textwrap import dedent
 
 import pytest
 
@@ -21,7 +22,7 @@ WORDS = {"name": "acme", "module": "acme", "kind": "norm", "part": "mean_norm", 
 
 def blocks(path: Path) -> str:
     """The Python in a page; of an example with a prompt, the lines behind `>>>`."""
-    text = "\n".join(re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL))
+    text = "\n".join(map(dedent, re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL)))
     return "\n".join(line[4:] if line.startswith((">>> ", "... ")) else line for line in without_output(text))
 
 

@@ -14,6 +14,7 @@ from .text import in_bytes, in_words
 from .tree import show_tree
 
 if TYPE_CHECKING:
+    from partwise.assembly.activations import TrainingCosts
     from partwise.assembly.inspection import Inspection
 
 
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 @options.overrides
 @options.start
 @click.option("--vocabulary", type=options.whole(1), metavar="N", help="Number of tokens, in place of the tokenizer's.")
+@click.option("--training", is_flag=True, help="Show what training takes, too: memory of activations, FLOPs.")
 @options.as_json
-def command(recipe: str, overrides: tuple[str, ...], start: Path | None, vocabulary: int | None, as_json: bool) -> None:
+def command(
+    recipe: str, overrides: tuple[str, ...], start: Path | None, vocabulary: int | None, training: bool, as_json: bool
+) -> None:
     """Show a recipe's model: modules, shapes, parameters, costs.
 
     No memory is taken for weights, so a model of any size can be inspected. Shapes name B for the batch,
@@ -32,6 +36,7 @@ def command(recipe: str, overrides: tuple[str, ...], start: Path | None, vocabul
     \b
     Examples:
       partwise inspect gpt
+      partwise inspect gpt --training
       partwise inspect families/llama3-8b --json
     """
     from partwise import workflow
@@ -41,15 +46,29 @@ def command(recipe: str, overrides: tuple[str, ...], start: Path | None, vocabul
     found = workflow.inspect(loaded, vocabulary)
     exact = loaded.recipe.start is not None or workflow.planned_vocabulary(loaded.recipe)[1]
     source = "given" if vocabulary else "exact" if exact else "assumed"
+    costs = workflow.training_costs(loaded, vocabulary) if training else None
     if as_json:
-        print_json({"name": loaded.recipe.name, **asdict(found), "learning": found.learning, "vocabulary_is": source})
+        told = {"name": loaded.recipe.name, **asdict(found), "learning": found.learning, "vocabulary_is": source}
+        print_json(told | ({"training": costs and asdict(costs)} if training else {}))
         return
     heading(loaded.recipe.name)
     paragraph(loaded.recipe.about)
     write()
     show_tree(found)
     write()
-    show_columns(_totals(found, source))
+    show_columns(_totals(found, source) + (_training(costs, found.context) if training else []))
+
+
+def _training(costs: TrainingCosts | None, context: int) -> list[tuple[str, str]]:
+    if costs is None:
+        return [("training", "not counted: its work depends on the data")]
+    more = costs.recomputed_flops / costs.flops if costs.flops else 0.0
+    again = f"at most {in_bytes(costs.recomputed_activations)}, for {more:.0%} more FLOPs"
+    return [
+        ("training", f"{in_words(costs.flops / context, 'FLOPs')} per token, forward and backward"),
+        ("activations", f"{in_bytes(costs.activations)} for each row of {context:,} tokens, in float32"),
+        ("recomputed", f"{again} (trainer.recompute 1)"),
+    ]
 
 
 def _totals(found: Inspection, source: str) -> list[tuple[str, str]]:

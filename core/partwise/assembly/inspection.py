@@ -125,8 +125,9 @@ def inspect_model(part: ModelPart, site: ModelSite, built: Model | None = None) 
     )
 
 
-def _batch(part: ModelPart, rows: int, length: int) -> Batch:
-    tokens = torch.zeros(rows, length, dtype=torch.int64, device="meta")
+def batch_without_content(part: ModelPart, length: int) -> Batch:
+    """One row of so many tokens on the meta device."""
+    tokens = torch.zeros(1, length, dtype=torch.int64, device="meta")
     source = torch.zeros_like(tokens) if part.reads == "pair" else None
     return Batch(tokens, torch.full_like(tokens, IGNORED), source=source)
 
@@ -166,7 +167,7 @@ def _run(
     try:
         with torch.no_grad(), warnings.catch_warnings(), FlopCounterMode(display=False) as counter:
             warnings.simplefilter("ignore")
-            model(_batch(part, 1, model.context))
+            model(batch_without_content(part, model.context))
     except Exception as error:
         return None, _uncounted("FLOPs", module, within[-1] if within else "", error)
     finally:

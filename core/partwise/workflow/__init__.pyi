@@ -13,6 +13,7 @@ from .preparation import check as check
 from .preparation import inspect as inspect
 from .preparation import planned_vocabulary as planned_vocabulary
 from .preparation import prepare as prepare
+from .preparation import training_costs as training_costs
 from .reopening import Reopened as Reopened
 from .reopening import Weights as Weights
 from .reopening import evaluate as evaluate

@@ -22,7 +22,9 @@ from typing import Any, cast
 from torch import nn
 
 from partwise import assembly
-from partwise.assembly.inspection import Inspection, inspect_model
+from partwise.assembly.activations import TrainingCosts
+from partwise.assembly.activations import training_costs as costs_of
+from partwise.assembly.inspection import Inspection, batch_without_content, inspect_model
 from partwise.data.batches import Batches
 from partwise.data.cache import cache_directory, made_in_cache
 from partwise.data.encoded import EncodedSplit, SplitFacts, data_hash
@@ -360,8 +362,23 @@ def inspect(loaded: LoadedRecipe, vocabulary: int | None = None) -> Inspection:
     Raises:
         RecipeError: a part does not fit its place.
     """
+    model, site = _without_weights(loaded, vocabulary)
+    return inspect_model(loaded.recipe.model, site, model)
+
+
+def training_costs(loaded: LoadedRecipe, vocabulary: int | None = None) -> TrainingCosts | None:
+    """What training of a recipe's model takes for each row; None if its work depends on the data.
+
+    Raises:
+        RecipeError: a part does not fit its place.
+    """
+    model, _ = _without_weights(loaded, vocabulary)
+    return costs_of(model, batch_without_content(loaded.recipe.model, model.context))
+
+
+def _without_weights(loaded: LoadedRecipe, vocabulary: int | None) -> tuple[Model, ModelSite]:
     start = start_of(loaded) if vocabulary is None else None
     site = _planned_site(loaded, vocabulary) if start is None else model_site(loaded, start.tokenizer)
     model = skeleton(loaded, site)
     learn(cast(nn.Module, model), loaded, None)
-    return inspect_model(loaded.recipe.model, site, model)
+    return model, site

@@ -153,3 +153,16 @@ def test_what_cannot_be_counted_is_told_with_its_module_and_the_reason(call, rec
     described = json.loads(call("inspect", recipe(), "--json").output)
     assert described["flops_per_token"] is None
     assert described["uncounted"][0]["path"] == "blocks.0.mixer"
+
+
+def test_what_training_takes_is_shown_when_it_is_asked_for(call) -> None:
+    lines = call("inspect", "gpt", "--training").output.splitlines()
+    training, activations, recomputed = lines[-3:]
+    assert training.startswith("training")
+    assert "per token, forward and backward" in training
+    assert activations.startswith("activations")
+    assert "in float32" in activations
+    assert recomputed.startswith("recomputed")
+    assert "more FLOPs (trainer.recompute 1)" in recomputed
+    told = json.loads(call("inspect", "gpt", "--training", "--json").output)["training"]
+    assert 0 < told["recomputed_activations"] <= told["activations"]
