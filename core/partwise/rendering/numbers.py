@@ -52,8 +52,10 @@ def interval(low: float | None, high: float | None, places: int) -> str:
 
 
 def factor(value: float) -> str:
-    """How many times: `1.40`, `2.45`, `1,210`."""
-    return f"{value:#.3g}".rstrip(".") if value < 1000 else f"{value:,.0f}"
+    """How many times: `0.001`, `1.40`, `1,210`."""
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}".rstrip(".") if value >= 0.01 else f"{value:.3g}"
 
 
 def p_value(p: float | None) -> str:
