@@ -12,6 +12,7 @@ from typing import Any
 
 from partwise.errors import InputError
 from partwise.provenance.environment import now, origin
+from partwise.rendering.text import flat
 from partwise.storage.atomic import unwritable, write_json, write_text
 from partwise.wording import joined, many
 
@@ -103,9 +104,23 @@ def _provenance(plan: Plan, earlier: Results | None, command: str) -> dict[str, 
         **found,
         "data": plan.base.data_hash if same else hashes,
         "study": plan.study.study.model_dump(mode="json"),
-        "recipe": plan.base.loaded.recipe.resolved(),
+        **_recipes(plan),
         **_foreign(plan),
     }
+
+
+def _recipes(plan: Plan) -> dict[str, Any]:
+    """The base's recipe and, in a study with sizes or texts, how it differs at the settings after the first."""
+    first, *others = [one for one in plan.variants if one.name == plan.base.name]
+    facts = {"recipe": first.loaded.recipe.resolved()}
+    if not others:
+        return facts
+    written = dict(flat(facts["recipe"]))
+    differing = {
+        one.title: {path: text for path, text in flat(one.loaded.recipe.resolved()) if written.get(path) != text}
+        for one in others
+    }
+    return {**facts, f"the recipe above is {first.title}; otherwise": differing}
 
 
 def _foreign(plan: Plan) -> dict[str, Any]:

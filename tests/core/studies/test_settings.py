@@ -134,6 +134,9 @@ def test_tuning_chooses_at_every_setting_by_itself(ladder, engine, pretending) -
     }
     assert [one.key for one in results.trials[::2]] == [one.key for one in results.variants]
     assert {job.also == [] for job in engine.done if job.title.startswith("tuning")} == {True}, "by the primary alone"
+    told = results.provenance["the recipe above is base at width 8; otherwise"]["base at width 16"]
+    assert told["model.width"] == "16"
+    assert "model.context" not in told
 
 
 def test_the_forecast_knows_every_setting(ladder, engine, pretending, monkeypatch) -> None:

@@ -34,7 +34,7 @@ def markdown(report: Report) -> str:
     parts += [f"**{escaped(report.progress)}**"] if report.progress else []
     parts += _verdicts(report) + _limits(report)
     parts += ["## Table", _main(report), *(escaped(note) for note in report.footnotes)]
-    parts += _metrics(report) + _seeds(report) + _tuning(report) + _effects(report) + _pooled(report)
+    parts += _further(report) + _metrics(report) + _seeds(report) + _tuning(report) + _effects(report) + _pooled(report)
     parts += _failures(report) + _provenance(report)
     return "\n\n".join(part for part in parts if part).encode("utf-8", "replace").decode() + "\n"
 
@@ -48,7 +48,7 @@ def whole_markdown(report: WholeReport) -> str:
     if report.by_text:
         parts += ["## Text by text", _matrix(report.by_text)]
         parts += [escaped(note) for note in report.notes] if not report.ladder else []
-    parts += _metrics(report)
+    parts += _further(report) + _metrics(report)
     parts += ["## Every setting", escaped(report.settings_told), escaped(report.tuning)]
     parts += ["\n".join(f"- [{escaped(one.name)}]({one.place}/report.md)" for one in report.settings)]
     parts += _failures(report) + _provenance(report)
@@ -66,6 +66,17 @@ def _ladder(report: WholeReport) -> list[str]:
     ]  # fmt: skip
     head = ["variant", "verdict", *sizes, "slope", f"speed-up at {report.results.sizes[-1]}"]
     return ["## Over the sizes", table(head, rows, left=2), *(escaped(note) for note in report.notes)]
+
+
+def _further(report: Told) -> list[str]:
+    if not report.further:
+        return []
+    rows = [
+        [one.name, one.against, f"{SYMBOLS[one.verdict]} {one.verdict}", one.difference, one.interval, one.p]
+        for one in report.further
+    ]
+    head = ["variant", "against", "verdict", "difference", "interval", "adjusted p"]
+    return ["## Further comparisons", table(head, rows, left=3)]
 
 
 def _metrics(report: Told) -> list[str]:
@@ -224,8 +235,12 @@ def _choice(one: Tuning) -> str:
 def _effects(report: Report) -> list[str]:
     if not report.effects:
         return []
-    rows = [[one.name, one.kind, one.estimate, one.interval, one.p, one.verdict] for one in report.effects]
-    head = ["effect", "kind", "estimate", "interval", report.effect_p, "verdict"]
+    aliased = any(one.aliases for one in report.effects)
+    rows = [
+        [one.name, one.kind, one.estimate, one.interval, one.p, one.verdict, *([one.aliases] if aliased else [])]
+        for one in report.effects
+    ]
+    head = ["effect", "kind", "estimate", "interval", report.effect_p, "verdict", *(["or of"] if aliased else [])]
     return ["## Interactions", table(head, rows, left=2)]
 
 

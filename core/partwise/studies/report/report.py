@@ -8,6 +8,7 @@ from functools import cached_property
 
 from partwise.rendering.text import printable
 from partwise.studies.analysis.findings import FactorVerdict
+from partwise.studies.fractions import aliases
 from partwise.studies.results import Results, at_setting
 
 from . import prose
@@ -98,11 +99,10 @@ class Report(Told):
 
     @property
     def effects(self) -> list[EffectRow]:
-        return [effect_row(one, self.results.metric.goal, self._size) for one in self.analysis.effects]
-
-    @property
-    def _size(self) -> float:
-        return max((abs(run.metric) for run in self.results.outcomes if run.metric is not None), default=0.0)
+        r, groups = self.results, list[list[tuple[str, ...]]]()
+        if r.design == "fractional" and r.resolution is not None:
+            groups = aliases([*r.factors], r.resolution)
+        return [effect_row(one, r.metric.goal, self._size, groups) for one in self.analysis.effects]
 
     @property
     def effect_p(self) -> str:

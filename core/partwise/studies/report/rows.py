@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,10 +12,18 @@ from partwise.rendering.text import plain, printable
 from partwise.studies.analysis.findings import Contrast, Effect, NoteKind, PooledContrast, Summary
 from partwise.studies.analysis.pairs import ROUNDING
 from partwise.studies.knobs import short_names
-from partwise.studies.results import Goal, Variant
+from partwise.studies.results import Goal, Variant, at_setting
 from partwise.wording import joined
 
-SYMBOLS = {"better": "▲", "baseline": "", "equivalent": "=", "inconclusive": "?", "no verdict": "·", "worse": "▼"}
+SYMBOLS = {
+    "better": "▲",
+    "baseline": "",
+    "equivalent": "=",
+    "inconclusive": "?",
+    "not tested": "·",
+    "no verdict": "·",
+    "worse": "▼",
+}
 """Beside the word, so that a verdict is seen at a glance and not by its colour alone."""
 SURVIVORS = "†"
 WITHOUT_SPREAD: dict[NoteKind, str] = {
@@ -45,6 +53,8 @@ class VariantRow:
 
     @property
     def verdict(self) -> str:
+        if self.contrast and self.contrast.has("untested"):  # of a fraction, whose effects are
+            return "not tested"
         return self.contrast.verdict if self.contrast else "baseline" if self.variant == self.base else "no verdict"
 
     @property
@@ -188,6 +198,32 @@ class VariantRow:
 
 
 @dataclass(frozen=True)
+class FurtherRow:
+    """A comparison with a variant that is not the baseline."""
+
+    contrast: Contrast
+    name: str
+    against: str
+    difference: str
+    interval: str
+    p: str
+
+    @property
+    def verdict(self) -> str:
+        return self.contrast.verdict
+
+
+def further_row(c: Contrast, size: float) -> FurtherRow:
+    """`size` as in `pooled_row`."""
+    where, p = at_setting(c.size, c.text), numbers.p_value(c.p_adjusted)
+    if c.difference is None or c.low is None or c.high is None:
+        figures = (numbers.signed(c.difference, 3), numbers.NONE)
+    else:
+        figures = _estimate(c.difference, c.low, c.high, size)
+    return FurtherRow(c, printable(c.variant + where), printable(c.against or ""), *figures, p)
+
+
+@dataclass(frozen=True)
 class PooledRow:
     """A line of the second opinion."""
 
@@ -215,13 +251,24 @@ class EffectRow:
     interval: str
     p: str
     verdict: str
+    aliases: str = ""
+    """What may be its cause instead, in a fraction."""
 
 
-def effect_row(e: Effect, goal: Goal, size: float) -> EffectRow:
+def effect_row(e: Effect, goal: Goal, size: float, groups: Sequence[Sequence[tuple[str, ...]]] = ()) -> EffectRow:
+    """
+    Args:
+        groups: effects of a fraction that share one estimate.
+    """
     kind = "main effect" if len(e.factors) == 1 else "interaction"
     p = numbers.p_value(e.p if e.p_adjusted is None else e.p_adjusted)
     estimate = _estimate(e.estimate, e.low, e.high, size)
-    return EffectRow(e, printable(e.name), kind, *estimate, p, _effect_verdict(e, goal, size))
+    others = [
+        " x ".join(other) for group in groups if tuple(e.factors) in map(tuple, group)
+        for other in group if tuple(other) != tuple(e.factors)
+    ]  # fmt: skip
+    verdict = _effect_verdict(e, goal, size)
+    return EffectRow(e, printable(e.name), kind, *estimate, p, verdict, printable(joined(others)))
 
 
 def _effect_verdict(e: Effect, goal: Goal, size: float) -> str:
@@ -243,4 +290,7 @@ def _estimate(value: float, low: float, high: float, size: float) -> tuple[str, 
     return numbers.signed(value, places), numbers.interval(low, high, places)
 
 
-__all__ = ["SURVIVORS", "SYMBOLS", "EffectRow", "PooledRow", "VariantRow", "effect_row", "pooled_row"]
+__all__ = [
+    "SURVIVORS", "SYMBOLS", "EffectRow", "FurtherRow", "PooledRow", "VariantRow", "effect_row", "further_row",
+    "pooled_row",
+]  # fmt: skip

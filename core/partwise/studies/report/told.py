@@ -14,6 +14,7 @@ from partwise.studies.stamp import runs_told
 from . import prose
 from .cells import Matrix
 from .metrics import metrics_matrix
+from .rows import FurtherRow, further_row
 
 LAST_LINES = 40
 
@@ -75,6 +76,15 @@ class Told:
     @property
     def tuning(self) -> str:
         return prose.tuning(self.results, self.analysis.tuning_cost)
+
+    @property
+    def further(self) -> list[FurtherRow]:
+        """Comparisons with others than the baseline."""
+        return [further_row(one, self._size) for one in self.analysis.pairs]
+
+    @property
+    def _size(self) -> float:
+        return max((abs(run.metric) for run in self.results.outcomes if run.metric is not None), default=0.0)
 
     @property
     def stamp(self) -> str:

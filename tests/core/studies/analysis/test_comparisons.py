@@ -190,3 +190,31 @@ def test_a_seed_that_lost_a_run_is_lost_to_all_effects_of_a_fraction() -> None:
     ]
     found = analyse(results.model_copy(update={"outcomes": outcomes}))
     assert {e.seeds for e in found.effects} == {4}
+
+
+# What the report has of them
+
+
+def test_each_further_comparison_has_a_row_in_the_report(study) -> None:
+    results = study(FOUR, baselines=["position=a"])
+    report = Report(results, analyse(results))
+    assert [(row.name, row.against) for row in report.further] == [
+        (c.variant, "position=a") for c in report.analysis.pairs
+    ]
+    files = render(report)
+    section = files["report.md"].partition("## Further comparisons")[2].partition("## ")[0]
+    assert section.count("| position=a |") == len(report.further) > 0
+    assert all(row.interval in files["report.html"] for row in report.further)
+    alone = study(FOUR)
+    assert "Further comparisons" not in "".join(render(Report(alone, analyse(alone))).values())
+
+
+def test_combinations_of_a_fraction_are_not_tested_and_effects_name_what_they_may_be_instead() -> None:
+    results = fraction(3, {"a": 0.2})
+    report = Report(results, analyse(results))
+    assert {row.verdict for row in report.rows} == {"baseline", "not tested"}
+    assert all(" x " in row.aliases for row in report.effects)
+    files = render(report)
+    assert "| or of |" in files["report.md"]
+    assert "no verdict" not in files["report.md"].partition("## Table")[2].partition("## ")[0]
+    assert report.effects[0].aliases in files["report.html"]
