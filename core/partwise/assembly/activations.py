@@ -105,7 +105,7 @@ class FusedAttention(TorchFunctionMode):
             query, key, value, mask = (*args, (kwargs or {}).get("attn_mask"))[:4]
             with torch.no_grad():
                 func(*args, **(kwargs or {}))  # for its FLOPs
-            return _Attention.apply(query, key, value, mask)
+            return _Attention.apply(query, key, value, mask)  # type: ignore[no-untyped-call]
         return func(*args, **(kwargs or {}))
 
 

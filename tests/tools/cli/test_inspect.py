@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from partwise import workflow
+from partwise.assembly.activations import TrainingCosts
 from partwise.assembly.inspection import Inspection, ModuleRow, Uncounted
 from partwise_cli.tree import guides, with_totals
 
@@ -155,14 +156,17 @@ def test_what_cannot_be_counted_is_told_with_its_module_and_the_reason(call, rec
     assert described["uncounted"][0]["path"] == "blocks.0.mixer"
 
 
-def test_what_training_takes_is_shown_when_it_is_asked_for(call) -> None:
-    lines = call("inspect", "gpt", "--training").output.splitlines()
-    training, activations, recomputed = lines[-3:]
-    assert training.startswith("training")
-    assert "per token, forward and backward" in training
-    assert activations.startswith("activations")
-    assert "in float32" in activations
-    assert recomputed.startswith("recomputed")
-    assert "more FLOPs (trainer.recompute 1)" in recomputed
-    told = json.loads(call("inspect", "gpt", "--training", "--json").output)["training"]
-    assert 0 < told["recomputed_activations"] <= told["activations"]
+@pytest.mark.usefixtures("inspected")
+def test_what_training_takes_is_shown_when_it_is_asked_for(call, recipe, monkeypatch) -> None:
+    costs = TrainingCosts(4_000_000, 1_000_000, 24_000_000, 8_000_000)
+    monkeypatch.setattr(workflow, "training_costs", lambda loaded, vocabulary: costs)
+    training, activations, recomputed = call("inspect", recipe(), "--training").output.splitlines()[-3:]
+    assert " ".join(training.split()) == "training 3 million FLOPs per token, forward and backward"
+    assert " ".join(activations.split()) == "activations 4.0 MB for each row of 8 tokens, in float32"
+    assert " ".join(recomputed.split()) == "recomputed at most 1.0 MB, for 33% more FLOPs (trainer.recompute 1)"
+    told = json.loads(call("inspect", recipe(), "--training", "--json").output)
+    assert told["training"]["activations"] == costs.activations
+    assert "training" not in json.loads(call("inspect", recipe(), "--json").output)
+    monkeypatch.setattr(workflow, "training_costs", lambda loaded, vocabulary: None)
+    last = call("inspect", recipe(), "--training").output.splitlines()[-1]
+    assert " ".join(last.split()) == "training not counted: its work depends on the data"
