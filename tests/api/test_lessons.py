@@ -26,7 +26,7 @@ LESSONS = sorted(LEARN.glob("[1-8]-*.md"))
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SHORT = ["--set", "trainer.steps=4", "--set", "trainer.schedule=constant", "--set", "trainer.evaluate_every=null"]
 """Enough training to have a run, whose answers are nothing to go by."""
-SLOW = {"2-embeddings", "3-attention", "4-memory", "5-encoder-and-decoder"}
+SLOW = {"2-embeddings", "3-attention", "4-memory", "5-encoder-and-decoder", "6-the-block"}
 """Lessons that train for more than some seconds."""
 HOLD = {"7-gpt": 3}
 """Of such lessons, how many outputs hold after a short training, if not all but the last."""

@@ -152,9 +152,12 @@ def _upward(panel: Panel, bottom: float, top: float) -> Scale:
 
 def _names(drawing: Drawing, panel: Panel, across: Scale, top: float, bottom: float) -> None:
     room = across(1) - across(0) - 6
+    numbers = all(name.isdecimal() for name in panel.names)  # those left out are known from their neighbours
+    every = math.ceil(max(map(width_of, panel.names), default=0.0) / room) if numbers else 1
     for number, name in enumerate(panel.names):
         drawing.line((across(number), top), (across(number), bottom), "grid")
-        drawing.text((across(number), bottom + 14), shortened(name, room), "tick", "middle")
+        if number % max(every, 1) == 0:
+            drawing.text((across(number), bottom + 14), name if numbers else shortened(name, room), "tick", "middle")
     drawing.line((across.start, bottom), (across.end, bottom), "axis")
     drawing.text(((across.start + across.end) / 2, bottom + 34), panel.across, "axis-title", "middle")
 
