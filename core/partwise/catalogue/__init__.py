@@ -12,6 +12,7 @@ used        recipes and the parts they are made of
 figures     pictures of parts: drawings of what schedules and position encoders do, and what the next five make
 schematics  how data flow through a module, by running it (dataflow), as a drawing (diagram); curves of activations
 seen        maps of what mixers look at
+tries       commands that try a part in a shipped recipe
 cuts        what samplers leave of a distribution
 view        the content of the pages; `html` renders it, `writing` puts the pages into a directory
 """

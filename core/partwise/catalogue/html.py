@@ -19,6 +19,7 @@ from partwise.wording import with_article
 from . import prose
 from .check_results import OUTCOMES
 from .figures import figures
+from .tries import command
 from .view import Catalogue, PartView, anchor, recipe_page
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ def pages(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
         yield (
             part.page,
             part_page.render(
-                part=part, places=_places(catalogue, part), figures=figures(part.part), command=_command(part), **inner
+                part=part,
+                places=_places(catalogue, part),
+                figures=figures(part.part),
+                command=_command(part),
+                trial=_trial(part),
+                **inner,
             ),
         )
     for recipe in catalogue.recipes:
@@ -82,6 +88,15 @@ def _places(catalogue: Catalogue, part: PartView) -> list[tuple[PartView | None,
     return [
         (catalogue.view_of(owner.part) if owner else None, [slot.knob for slot in slots]) for owner, slots in grouped
     ]
+
+
+def _trial(part: PartView) -> str | None:
+    """A command that trains a model with the part: in a recipe that is changed for it, or else one that has it."""
+    if not part.plugin.builtin:
+        return None  # what a plugin's part needs beside it is not known here
+    shipped = (recipe.name for recipe in part.recipes if recipe.source == "partwise" and recipe.problem is None)
+    has_it = next(shipped, None)
+    return command(part.part, part.fitting) or (f"partwise train {shlex.quote(has_it)}" if has_it else None)
 
 
 def _command(part: PartView) -> str:
