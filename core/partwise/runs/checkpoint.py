@@ -48,7 +48,6 @@ def write(place: Path, saved: Checkpoint, run: str) -> None:
     Raises:
         OSError: it could not be written.
     """
-
     from partwise.storage.safetensors import fill_file
 
     begin(place, saved)

@@ -13,12 +13,12 @@ from torch import nn
 from torch.distributed.checkpoint import HuggingFaceStorageReader
 
 from partwise.assembly import materialise
+from partwise.modules import layers_of
 from partwise.recipe import load
 from partwise.runs import Run, model_tensors
 from partwise.storage.safetensors import write_tensors
 from partwise.workflow import check, prepare, train
 from partwise.workflow.starting import begin_by_parts
-from partwise_training.parallel import layers_of
 
 from .shares import AGAIN, FIRST
 from .test_distributed import environment, free_port, recipe, same_training, started, two_processes
@@ -111,7 +111,7 @@ def test_a_model_filled_layer_by_layer_has_the_weights_of_one_filled_at_once(nam
     whole, pieces = (cast(nn.Module, check(loaded).model) for _ in range(2))
     materialise(cast(Any, whole), loaded.recipe.seed)
     fill = begin_by_parts(cast(Any, pieces), loaded, None)
-    layers = [*layers_of(pieces)]
+    layers = [*layers_of(pieces, apart=True)]
     for layer in layers:
         assert all(parameter.is_meta for parameter in layer.parameters())
         fill(layer)
