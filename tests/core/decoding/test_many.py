@@ -11,7 +11,7 @@ from torch import Tensor
 
 from partwise import InputError
 from partwise.assembly.build import assemble
-from partwise.decoding import Decoder, Wanted, generate_many, generate_text, rows_can_change
+from partwise.decoding import Decoder, Wanted, compile_steps, generate_many, generate_text, rows_can_change
 from partwise.modules import Model
 from partwise.parts import ModelPart, ModelSite, SamplerPart, resolve_part
 
@@ -124,6 +124,16 @@ def test_a_text_that_ends_makes_room_at_once() -> None:
     found = list(generate_many(model, ByteTokenizer(), wanted, Counting(), 20, rows=2))
     assert [len(text) for _, text in sorted(found)] == lengths
     assert len(steps) < sum(lengths) * 2 / 3, "the short ones are written beside the long one"
+
+
+def test_a_compiled_step_writes_the_same() -> None:
+    torch.compiler.reset()
+    model = model_of(MIXERS["attention"])
+    _, alone = both(model, sampler_of("temperature"), 8)
+    compile_steps(model, "eager")
+    wanted = [Wanted(prompt, seed) for seed, prompt in enumerate(PROMPTS)]
+    many = generate_many(model, ByteTokenizer(), wanted, sampler_of("temperature"), 8, 4, stop=["abb", "€"])
+    assert dict(many) == alone
 
 
 def test_what_cannot_refill_says_so() -> None:
