@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -104,13 +105,24 @@ def _against_generate(shape: Shape, compiled: bool) -> Measure:
 class Letters:
     """A tokenizer of ASCII, and as many ids as the models have."""
 
-    vocab_size, end, unknown, unknown_bits, lossless = VOCABULARY, VOCABULARY - 1, None, None, True
+    vocab_size, end, lossless = VOCABULARY, VOCABULARY - 1, True
+    unknown: int | None = None
+    unknown_bits: float | None = None
 
     def encode(self, text: str) -> list[int]:
         return [ord(letter) % VOCABULARY for letter in text]
 
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(map(self.label, ids))
+
     def token_bytes(self, token: int) -> bytes:
-        return bytes([32 + token])
+        return self.label(token).encode()
+
+    def label(self, token: int) -> str:
+        return chr(32 + token % 95)
+
+    def to_json(self) -> dict[str, Any]:
+        return {}
 
 
 def refilled() -> Measure:

@@ -170,8 +170,8 @@ class Part(Documented):
     `partwise.testing`."""
 
     @classmethod
-    def __pydantic_init_subclass__(cls, **named: Any) -> None:
-        super().__pydantic_init_subclass__(**named)
+    def __pydantic_init_subclass__(cls) -> None:  # type: ignore[override]  # parts take no keywords in their class line
+        super().__pydantic_init_subclass__()
         _read_class_variables(cls)
 
     @model_serializer(mode="wrap")

@@ -380,8 +380,11 @@ class Results(_Facts):
 
     @property
     def digest(self) -> str:
-        """Ten digits that change with anything that a report says of the runs, but not with when or where they ran."""
-        facts = self.model_dump(mode="json", exclude={"provenance": True, "outcomes": {"__all__": {"directory"}}})
+        """Ten digits that change with anything that a report says of the runs, but not with when or where they ran, nor
+        with what a later version of partwise could have said of them and does not."""
+        facts = self.model_dump(
+            mode="json", exclude_defaults=True, exclude={"provenance": True, "outcomes": {"__all__": {"directory"}}}
+        )
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:10]
 
     def at(self, size: str | None = None, text: str | None = None, metric: str | None = None) -> Results:
