@@ -85,7 +85,7 @@ def test_a_command_that_a_page_shows_is_one(
         assert found is not None, "there is no such command"
         asked = found
     try:
-        asked.make_context("partwise", words)
+        asked.make_context("partwise", words, **cli.context_settings)
     except (click.exceptions.NoArgsIsHelpError, click.exceptions.Exit):
         pass
     except click.MissingParameter:
@@ -204,7 +204,7 @@ def test_a_mistake_in_a_block_would_be_found() -> None:
 
 def test_every_page_with_python_has_it_run_by_a_test() -> None:
     shown = {page for page, text in PAGES.items() if any(language == "python" for language, _, _ in blocks(text))}
-    assert shown - set(FOLLOWED) - IN_EXAMPLES == {"docs/encoding.md", "docs/look.md"}
+    assert shown - set(FOLLOWED) - IN_EXAMPLES == {"docs/encoding.md", "docs/generating.md", "docs/look.md"}
 
 
 def python_of(page: str) -> dict[str, Any]:
@@ -212,6 +212,16 @@ def python_of(page: str) -> dict[str, Any]:
     ((_, block),) = [(language, block) for language, block, _ in blocks(PAGES[page]) if language == "python"]
     exec(f"from __future__ import annotations\nimport torch\nfrom torch import Tensor, nn\n{block}", known)
     return known
+
+
+def test_the_page_on_writing_text_writes_a_text_for_each_seed(
+    runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = partwise.open(runs["gpt"])
+    monkeypatch.setattr(partwise, "open", lambda directory: run)
+    python_of("docs/generating.md")
+    seeds = [int(line.split(" ")[0]) for line in capsys.readouterr().out.splitlines() if re.match(r"\d+ ", line)]
+    assert sorted(seeds) == list(range(200))
 
 
 def test_the_mixer_of_the_page_on_looking_shows_its_output_taken_apart() -> None:

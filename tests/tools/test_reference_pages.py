@@ -72,7 +72,7 @@ def test_the_examples_of_a_command_are_commands(name: str, command: click.Comman
         _, first, *rest = shlex.split(line, comments=True)
         asked = cli.get_command(click.Context(cli), first)
         assert asked is not None
-        asked.make_context(first, rest, resilient_parsing=False)
+        asked.make_context(first, rest, **cli.context_settings)
 
 
 @pytest.mark.parametrize(

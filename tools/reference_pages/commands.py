@@ -42,13 +42,14 @@ def _commands(words: list[str], command: click.Command | None) -> Iterator[tuple
     assert command is not None
     yield words, command
     if isinstance(command, click.Group):
-        context = click.Context(command)
+        context = click.Context(command, help_option_names=cli.context_settings["help_option_names"])
         for name in command.list_commands(context):
             yield from _commands([*words, name], command.get_command(context, name))
 
 
 def _described(words: list[str], command: click.Command) -> list[str]:
-    context = click.Context(command, info_name=" ".join(["partwise", *words]))
+    names = cli.context_settings["help_option_names"]  # a command keeps the option that it makes of them
+    context = click.Context(command, info_name=" ".join(["partwise", *words]), help_option_names=names)
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     options = [one for one in command.get_params(context) if isinstance(one, click.Option) and "--help" not in one.opts]
     pieces = [f"### {context.command_path}", markdown.block(usage), *_help(command)]

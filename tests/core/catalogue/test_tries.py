@@ -29,7 +29,7 @@ def given(command: str) -> tuple[str, list[str]]:
     assert (program, name) == ("partwise", "train")
     train = cli.get_command(click.Context(cli), name)
     assert train is not None
-    context = train.make_context(name, words)
+    context = train.make_context(name, words, **cli.context_settings)
     return context.params["recipe"], list(context.params["overrides"])
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
@@ -166,6 +167,8 @@ def follow(problem: str, place: Path) -> None:
             lines = (place / file).read_text().splitlines(keepends=True)
             lines[int(number) - 1] = f"{statement}\n"
             (place / file).write_text("".join(lines))
+    for cached in place.rglob("__pycache__"):
+        rmtree(cached)  # of the same second, and perhaps of the same length: Python could not tell that it is old
 
 
 @pytest.mark.parametrize("kind", OLD)

@@ -162,8 +162,7 @@ def it_computes_in_mixed_precision(part: Part, site: Any) -> None:
 def alike_under_autocast(module: nn.Module, call: Probe) -> None:
     """A module's output and gradients under autocast are about those that it has without."""
     exact, expected = _learned(module, call)
-    with torch.autocast("cpu", torch.bfloat16):
-        output, reached = _learned(module, call)
+    output, reached = _learned(module, call, autocast=True)
     require(output.isfinite().all(), "the output under autocast is not finite")
     # Not number by number: a norm makes the rounding of a tiny vector as large as the vector.
     off = float((output - exact).norm() / exact.norm().clamp_min(1e-6))
@@ -179,11 +178,12 @@ def alike_under_autocast(module: nn.Module, call: Probe) -> None:
                 violated(f"under autocast the gradient of {name} is another: it is off by {off:.0%}")
 
 
-def _learned(module: nn.Module, call: Probe) -> tuple[Tensor, dict[str, Tensor]]:
-    """The output, and the gradient of each parameter that one reaches."""
+def _learned(module: nn.Module, call: Probe, autocast: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
+    """The output, and the gradient of each parameter that one reaches. Autocast is for the forward pass alone."""
     torch.manual_seed(drawn(1))
     module.zero_grad()
-    output = call(module)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        output = call(module)
     if output.requires_grad:
         (output.float() * numbers(*output.shape, seed=3)).sum().backward()
     found = {name: one.grad.clone() for name, one in module.named_parameters() if one.grad is not None}

@@ -139,11 +139,13 @@ def test_tuning_tries_every_variant_at_every_setting(study) -> None:
     tune = {"at": "trainer.optimizer.lr", "values": [1e-3, 1e-2]}
     found = plan(study(factors=ROPE, sizes={"at": "model.width", "values": [8, 16]}, tune=tune))
     tried = trials(found)
-    assert [one.job.title for one in tried[::2]] == [
-        f"tuning {name} at width {width}, lr 0.001, seed 1000"
+    assert {one.job.title for one in tried} == {
+        f"tuning {name} at width {width}, lr {lr}, seed {seed}"
         for width in (8, 16)
         for name in ("base", "position=rope")
-    ]
+        for lr in (0.001, 0.01)
+        for seed in (10000, 10001, 10002)
+    }
 
 
 @pytest.mark.parametrize(
