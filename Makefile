@@ -12,7 +12,7 @@
 # make verified   verifies every part and writes what the catalogue shows of it; before a release (many minutes)
 # make docs     builds the site of docs/ in build/site, without network; a broken link fails it (some seconds)
 # make notebooks   the lessons of the course as notebooks, in build/notebooks (a second)
-# make pictures  trains two small models and takes the pictures of docs/look.md, with Chromium (about five minutes)
+# make pictures  trains three small models and takes the pictures of docs/look.md, with Chromium (about six minutes)
 
 PYTHON ?= python3
 VENV := .venv

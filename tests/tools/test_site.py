@@ -86,7 +86,7 @@ def test_every_link_and_picture_of_the_copied_pages_leads_to_a_file_of_the_copy(
         ("[words](../CONTRIBUTING.md#words)", "[words](contributing.md#words)"),
         ("[a `b` c](../CHANGELOG.md)", "[a `b` c](changelog.md)"),
         ("[families](../recipes/families)", "families"),
-        ("[look](look.md#three-models-to-begin-with)", "[look](look.md#three-models-to-begin-with)"),
+        ("[look](look.md#models-to-begin-with)", "[look](look.md#models-to-begin-with)"),
         ("[here](#words)", "[here](#words)"),
         ("[paper](https://arxiv.org/abs/1301.3781)", "[paper](https://arxiv.org/abs/1301.3781)"),
         ("values[0](x)", "values[0](x)"),
