@@ -42,14 +42,19 @@ def _commands(words: list[str], command: click.Command | None) -> Iterator[tuple
     assert command is not None
     yield words, command
     if isinstance(command, click.Group):
-        context = click.Context(command, help_option_names=cli.context_settings["help_option_names"])
+        context = _context(words, command)
         for name in command.list_commands(context):
             yield from _commands([*words, name], command.get_command(context, name))
 
 
+def _context(words: list[str], command: click.Command) -> click.Context:
+    """As the command line has it: a command keeps the help option that it makes of the names in its first context."""
+    names = cli.context_settings["help_option_names"]
+    return click.Context(command, info_name=" ".join(["partwise", *words]), help_option_names=names)
+
+
 def _described(words: list[str], command: click.Command) -> list[str]:
-    names = cli.context_settings["help_option_names"]  # a command keeps the option that it makes of them
-    context = click.Context(command, info_name=" ".join(["partwise", *words]), help_option_names=names)
+    context = _context(words, command)
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     options = [one for one in command.get_params(context) if isinstance(one, click.Option) and "--help" not in one.opts]
     pieces = [f"### {context.command_path}", markdown.block(usage), *_help(command)]

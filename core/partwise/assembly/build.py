@@ -178,7 +178,7 @@ def materialise_within(model: Model, within: nn.Module, seed: int, drawn: bool =
     whole = next((one for one in owners if any(inner is within for inner in one.modules())), within)
     empty = {one for one in whole.modules() if any(tensor.is_meta for tensor in _tensors(one))}
     saved_too = (lambda path: True) if drawn else _holding_unsaved(module)
-    _give_memory_to(empty)
+    _give_memory(empty)
     _fill(module, seed, lambda path, child: child in empty and saved_too(path))
     return whole
 
@@ -195,7 +195,7 @@ def _filled(model: Model, seed: int, device: torch.device, wanted: Callable[[str
     """Gives a skeleton memory; the modules whose paths are `wanted` fill theirs."""
     module = cast(nn.Module, model)
     refuse_if_too_large(model, device)
-    _give_memory(module)
+    _give_memory(module.modules())
     _fill(module, seed, lambda path, child: wanted(path))
     module.to(device)
     return model
@@ -228,21 +228,10 @@ def seed_for(seed: int, *path: str | int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def _give_memory(module: nn.Module) -> None:
-    """Replaces meta tensors with empty ones on the CPU; modules that share a parameter still share it."""
-    places: dict[int, list[tuple[nn.Module, str]]] = {}
-    for child in module.modules():
-        for name, parameter in child.named_parameters(recurse=False, remove_duplicate=False):
-            places.setdefault(id(parameter), []).append((child, name))
-    # Not `to_empty`, which would unshare them, and whose `empty_like` of a meta tensor also imports PyTorch's compiler.
-    module._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu"))
-    for (first, name), *others in places.values():
-        for other, its_name in others:
-            setattr(other, its_name, getattr(first, name))
-
-
-def _give_memory_to(modules: Iterable[nn.Module]) -> None:
-    """The same for the own tensors of these modules alone, those that have none yet."""
+def _give_memory(modules: Iterable[nn.Module]) -> None:
+    """Replaces the own tensors of these modules that have none by empty ones on the CPU; modules that share a tensor
+    still share it. (Not `to_empty`, which would unshare them, and whose `empty_like` of a meta tensor also imports
+    PyTorch's compiler.)"""
     given: dict[int, Tensor] = {}
     for module in modules:
         for name, one in module._parameters.items():
