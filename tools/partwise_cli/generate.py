@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     "compiled",
     default=None,
     help="Compile the decode step: half a minute first, then a small model writes about 1.6 times as fast. By default "
-    "only where that pays, from 50,000 tokens on.",
+    "only where that pays, from 30,000 tokens on.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per prompt, once it is answered.")
 @click.option(

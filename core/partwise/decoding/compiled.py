@@ -1,32 +1,48 @@
 """The decode step of a model as one compiled graph, for long texts and many samples.
 
-Most of a step's time on a CPU goes into Python and into starting some hundred small operations; a graph has neither.
-It is made once, for any number of tokens so far: the length is a symbol in it, so that keys and values are still read
-up to the newest token only, and nothing is computed for room that is not filled.
+Most of a step's time on a CPU goes into Python, into starting some hundred small operations, and into reading weights
+that lie in memory as training wants them. A graph has none of this. It is made once, for any number of tokens so far:
+the length is a symbol in it, so that keys and values are still read up to the newest token only, and nothing is
+computed for room that is not filled.
 """
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from types import FunctionType
+from typing import Any, Literal, cast
+from weakref import ref
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from partwise.modules.protocols import Model
 from partwise.modules.states import Decoding, State
 
 Compiler = Literal["inductor", "eager"]
-PAYS_FROM = 50_000
-"""Steps from which on the time that compiling takes, some 30 seconds on two cores, is won back: a graph saves about
-half a millisecond a step (`make bench`, width 128, one text)."""
+PAYS_FROM = 30_000
+"""Steps from which on the time that compiling takes, some 25 seconds on two cores, is won back: a graph saves about
+0.8 milliseconds a step (`make bench`, width 128, one text), and more where a model is wider."""
+
+_Settings = Mapping[str, Any]
+_CPU_KERNELS: _Settings = {
+    "freezing": True,  # weights as constants, copied into the order in which a product of few rows reads them
+    "max_autotune": True,
+    "max_autotune_gemm_backends": "CPP",  # inductor's own products: every core for one row, where BLAS takes one
+    "cpp_wrapper": True,  # no Python between the kernels
+}
+"""What makes inductor take half the time on a CPU. It cannot have weights that are computed in each step."""
 
 
 def compile_steps(
     model: Model, compiler: Compiler = "inductor", say: Callable[[str], None] = lambda line: None
 ) -> None:
     """From now on the model's decode steps are one graph, made at the first of them.
+
+    On a CPU the graph has weights of its own, as large as the model's. When the model's change, the next text has a
+    new graph. What else is changed in its modules, such as a number or a hook, the graph does not see.
 
     A step that cannot be one graph (PyTorch's own LSTM), or for which there is no C++ compiler, stays as it is.
 
@@ -41,27 +57,65 @@ class CompiledStep:
     """`model.step`, compiled."""
 
     def __init__(self, model: Model, compiler: Compiler, say: Callable[[str], None]) -> None:
+        self._module = cast(nn.Module, model)
         self._plain = type(model).step.__get__(model)
+        self._compiler = compiler
         self._say = say
-        self._graph: Callable[..., Tensor] | None = torch.compile(
-            self._step, backend=compiler, fullgraph=True, dynamic=True
-        )
+        on_cpu = next(self._module.parameters()).device.type == "cpu"
+        self._ways: list[_Settings] = [_CPU_KERNELS, {}] if compiler == "inductor" and on_cpu else [{}]
+        """Settings to compile with: the first, and the next where it fails; none is left if all have failed."""
+        self._graph: Callable[..., Tensor]
+        self._made_for: set[tuple[Any, ...]]
+        self._weights: list[tuple[int, int]] = []
+        self._text: Callable[[], Decoding | None] = lambda: None
 
     def __call__(self, tokens: Tensor, decoding: Decoding) -> Tensor:
         # 0 and 1 are no symbols, and would each have a graph of their own.
-        if self._graph is None or decoding.length < 2:
+        if not self._ways or decoding.length < 2:
             return self._plain(tokens, decoding)
+        if self._text() is not decoding:
+            self._text = ref(decoding)
+            if self._weights != (weights := _versions(self._module)):
+                self._weights = weights
+                self._begin()
+        while self._ways:
+            try:
+                logits = self._run(tokens, decoding)
+            except torch._dynamo.exc.TorchDynamoException as error:  # raised before the step has changed anything
+                self._ways.pop(0)
+                self._begin()
+                if not self._ways:
+                    reason = str(error).strip().partition("\n")[0]
+                    self._say(f"the decode step stays as it is, for it cannot be compiled: {reason}")
+            else:
+                decoding.advance()
+                return logits
+        return self._plain(tokens, decoding)
+
+    def _begin(self) -> None:
+        """A graph that is not made yet, and shares nothing with those that there are."""
+        step = CompiledStep._step
+        # PyTorch keeps its graphs with the code that they are of. This code is like that of every other model's step,
+        # whose weights may be constants in its graph.
+        own = FunctionType(
+            step.__code__.replace(), step.__globals__, step.__name__, step.__defaults__, step.__closure__
+        )
+        self._graph = torch.compile(
+            own.__get__(self),
+            backend=self._compiler,
+            fullgraph=True,
+            dynamic=True,
+            # Asking some hundred modules at each step whether they have changed takes longer than a kernel.
+            options={"guard_filter_fn": torch.compiler.skip_guard_on_all_nn_modules_unsafe},
+        )
+        self._made_for = set()
+
+    def _run(self, tokens: Tensor, decoding: Decoding) -> Tensor:
         given = (decoding.padding, decoding.positions, decoding.memory, decoding.memory_padding)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what the compiler says of itself
-                logits = self._graph(tokens, decoding.length, decoding.room, decoding.states, *given)
-        except torch._dynamo.exc.TorchDynamoException as error:  # raised before the step has changed anything
-            self._graph = None
-            reason = str(error).strip().partition("\n")[0]
-            self._say(f"the decode step stays as it is, for it cannot be compiled: {reason}")
-            return self._plain(tokens, decoding)
-        decoding.advance()
+        shape = (len(tokens), decoding.room, *(value is None for value in given))
+        with contextlib.nullcontext() if shape in self._made_for else _making(self._ways[0]):
+            logits = self._graph(tokens, decoding.length, decoding.room, decoding.states, *given)
+        self._made_for.add(shape)
         return logits
 
     def _step(
@@ -76,6 +130,22 @@ class CompiledStep:
         memory_padding: Tensor | None,
     ) -> Tensor:
         return self._plain(tokens, Decoding(states, length, room, padding, positions, memory, memory_padding))
+
+
+def _versions(module: nn.Module) -> list[tuple[int, int]]:
+    """Where each tensor of a module lies, and how often it was written: changes when a weight does."""
+    tensors = (*module.parameters(), *module.buffers())
+    return [(tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version) for tensor in tensors]
+
+
+@contextlib.contextmanager
+def _making(settings: _Settings) -> Iterator[None]:
+    """Within it a graph may be made. Not all of the settings can be given to `torch.compile`, as the part of it that
+    reads Python, and tells weights from other tensors, sees only those of the process."""
+    inductor, dynamo = torch._inductor.config, torch._dynamo.config
+    with warnings.catch_warnings(), inductor.patch(dict(settings)), dynamo.patch(specialize_float=True):
+        warnings.simplefilter("ignore")  # what the compiler says of itself
+        yield
 
 
 __all__ = ["PAYS_FROM", "CompiledStep", "compile_steps"]

@@ -57,6 +57,7 @@ class Decoder:
         """Id of the token that stands after a text that has ended."""
         self.ends = tuple(ends) or (end,)
         """Ids of all tokens that end a text; a family may have several."""
+        self._ends = torch.tensor(self.ends, device=prompt.tokens.device)
         self._stops = stops
         self._model = model
         self._room = room
@@ -97,7 +98,7 @@ class Decoder:
 
     def ended(self, tokens: Tensor) -> Tensor:
         """Which of these tokens end a text."""
-        return torch.isin(tokens, torch.tensor(self.ends, device=tokens.device))
+        return torch.isin(tokens, self._ends)
 
     def stopped(self, texts: Tensor) -> Tensor:
         """Which of these texts stop with their last token, as a stop string is complete: written tokens [..., n] to

@@ -106,3 +106,41 @@ def test_kernels_write_what_the_plain_step_writes(mixer: str) -> None:
     plain = written(model, prompts(padded=True))
     compile_steps(model)
     assert torch.allclose(written(model, prompts(padded=True)), plain, atol=1e-5)
+
+
+@pytest.mark.exhaustive
+def test_kernels_are_those_of_their_own_model_and_of_its_weights_as_they_are() -> None:
+    torch.compiler.reset()
+    one, other = language_model(MIXERS["attention"]), language_model(MIXERS["attention"])
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight.mul_(1.5)
+    compile_steps(one)
+    compile_steps(other)
+    for model in (one, other):
+        assert torch.allclose(written(model, prompts(padded=False)), written_plainly(model), atol=1e-5)
+    with torch.no_grad():
+        for weight in one.parameters():
+            weight.mul_(0.5)
+    assert torch.allclose(written(one, prompts(padded=False)), written_plainly(one), atol=1e-5)
+    assert not torch.allclose(written_plainly(one), written_plainly(other), atol=1e-2)
+
+
+def written_plainly(model: Model) -> Tensor:
+    compiled = model.step
+    del model.step  # type: ignore[attr-defined]
+    plain = written(model, prompts(padded=False))
+    model.step = compiled  # type: ignore[method-assign]
+    return plain
+
+
+@pytest.mark.exhaustive
+def test_weights_that_are_computed_in_each_step_have_kernels_too() -> None:
+    torch.compiler.reset()
+    model = language_model(MIXERS["attention"])
+    linears = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]  # type: ignore[attr-defined]
+    torch.nn.utils.parametrizations.weight_norm(linears[0])
+    plain, said = written(model, prompts(padded=False)), list[str]()
+    compile_steps(model, say=said.append)
+    assert torch.allclose(written(model, prompts(padded=False)), plain, atol=1e-5)
+    assert not said
