@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -57,7 +58,6 @@ class Decoder:
         """Id of the token that stands after a text that has ended."""
         self.ends = tuple(ends) or (end,)
         """Ids of all tokens that end a text; a family may have several."""
-        self._ends = torch.tensor(self.ends, device=prompt.tokens.device)
         self._stops = stops
         self._model = model
         self._room = room
@@ -98,7 +98,11 @@ class Decoder:
 
     def ended(self, tokens: Tensor) -> Tensor:
         """Which of these tokens end a text."""
-        return torch.isin(tokens, self._ends)
+        return torch.isin(tokens, self._every_end)
+
+    @cached_property
+    def _every_end(self) -> Tensor:
+        return torch.tensor(self.ends, device=self.logits.device)
 
     def stopped(self, texts: Tensor) -> Tensor:
         """Which of these texts stop with their last token, as a stop string is complete: written tokens [..., n] to
