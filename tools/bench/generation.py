@@ -14,7 +14,7 @@ from torch import nn
 
 from partwise.assembly.build import assemble
 from partwise.data import Batch
-from partwise.decoding import Decoder, Wanted, compile_steps, generate_many
+from partwise.decoding import Decoder, Wanted, Writing, compile_steps, generate_many
 from partwise.modules import Model
 from partwise.parts import ModelPart, ModelSite, SamplerPart, resolve_part
 
@@ -131,14 +131,14 @@ def refilled() -> Measure:
     generator = torch.Generator().manual_seed(0)
     lengths = torch.randint(1, 65, (200,), generator=generator).tolist()
     wanted = [Wanted("x" * length, seed) for seed, length in enumerate(lengths)]
-    sampler = resolve_part(SamplerPart, "temperature").assemble(None)
+    writing = Writing(resolve_part(SamplerPart, "temperature").assemble(None), 190)
 
     def measure() -> Pair:
         return per_second(16), per_second(1)
 
     def per_second(rows: int) -> float:
         start = time.perf_counter()
-        written = sum(len(text) for _, text in generate_many(model, Letters(), wanted, sampler, 190, rows))
+        written = sum(len(text) for _, text in generate_many(model, Letters(), wanted, writing, rows))
         return written / (time.perf_counter() - start)
 
     return one_by_one(measure)

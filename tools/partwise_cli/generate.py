@@ -19,6 +19,7 @@ from .runs import directory_of
 from .text import as_text, visible
 
 if TYPE_CHECKING:
+    from partwise.decoding import Writing
     from partwise.parts import SamplerPart
     from partwise.workflow.reopening import Reopened, Weights
 
@@ -138,18 +139,19 @@ def command(
     strings = [as_text(stop, "--stop") for stop in stops]
     if not all(strings):
         raise InputError("--stop is empty, and would end every text before it begins; leave it out")
+    writing = workflow.writing_of(reopened, tokens, chosen, strings, special)
     if chat:
         from .chatting import talk
 
         said = None if system is None else as_text(system, "--system")
-        talk(workflow.Chat(reopened, tokens, seed, chosen, strings, said, template), as_json)
+        talk(workflow.Chat(reopened, writing, seed, said, template), as_json)
         return
     if wanted is not None:
-        asked_of_all = many.Asked(tokens, seed, chosen, strings, special, weights, rows or many.ROWS)
+        asked_of_all = many.Asked(writing, chosen, weights, rows or many.ROWS)
         _compile_if_it_pays(reopened, compiled, tokens * len(wanted) // asked_of_all.rows)
         many.answer_all(reopened, wanted, asked_of_all, output)
         return
-    answers = reopened.recipe.model.reads == "pair"
+    answers = writing.pairs
     if answers and not prompts:
         raise InputError(
             "this model answers a source: give it one with --prompt TEXT, or lines of them with --prompt -"
@@ -157,7 +159,7 @@ def command(
     asked = list(_asked(prompts, answers)) or [_Prompt("", "--prompt")]
     _compile_if_it_pays(reopened, compiled, tokens * len(asked))
     # All of them are looked at before the first is answered.
-    written = [_written(reopened, prompt, tokens, seed, chosen, strings, special) for prompt in asked]
+    written = [_written(reopened, prompt, writing, seed) for prompt in asked]
     for prompt, pieces in zip(asked, written, strict=True):
         text = prompt.text
         if as_json:
@@ -232,21 +234,13 @@ def _asked(prompts: tuple[str, ...], answers: bool) -> Iterator[_Prompt]:
             yield _Prompt(_standard_input().removesuffix("\n"), "standard input")
 
 
-def _written(
-    reopened: Reopened,
-    prompt: _Prompt,
-    tokens: int,
-    seed: int,
-    sampler: SamplerPart | None,
-    stops: list[str],
-    special: bool,
-) -> Iterator[str]:
+def _written(reopened: Reopened, prompt: _Prompt, writing: Writing, seed: int) -> Iterator[str]:
     from partwise import workflow
 
     if prompt.blank:
         return iter(())
     try:
-        return workflow.generate(reopened, prompt.text, tokens, seed, sampler, stops, special)
+        return workflow.generate(reopened, prompt.text, writing, seed)
     except InputError as error:
         raise InputError(f"{prompt.place}: {error}") from error
 

@@ -15,7 +15,7 @@ from .output import said, write
 from .text import visible
 
 if TYPE_CHECKING:
-    from partwise.decoding import Wanted
+    from partwise.decoding import Wanted, Writing
     from partwise.parts import SamplerPart
     from partwise.workflow.reopening import Reopened, Weights
 
@@ -27,11 +27,9 @@ ROWS = 16
 class Asked:
     """What is written, apart from the prompts."""
 
-    tokens: int
-    seed: int
+    writing: Writing
     sampler: SamplerPart | None
-    stops: list[str]
-    special: bool
+    """The one that was asked for in place of the recipe's."""
     weights: Weights
     rows: int
 
@@ -61,7 +59,7 @@ def answer_all(reopened: Reopened, wanted: list[Wanted], asked: Asked, output: P
     """Answers the prompts, on standard output or in a file that may have some of the answers already."""
     from partwise import workflow
 
-    settings = workflow.settings_of(reopened, asked.weights, asked.tokens, asked.sampler, asked.stops, asked.special)
+    settings = workflow.settings_of(reopened, asked.weights, asked.sampler, asked.writing)
     if output is None:
         with _in_order(wanted, settings) as add:
             for index, text in _texts(reopened, wanted, range(len(wanted)), asked):
@@ -83,18 +81,9 @@ def _texts(
     """Index and text of some of the prompts. A model of pairs answers nothing with nothing."""
     from partwise import workflow
 
-    pairs = reopened.recipe.model.reads == "pair"
-    blank = [index for index in which if pairs and not wanted[index].prompt]
+    blank = [index for index in which if asked.writing.pairs and not wanted[index].prompt]
     others = [index for index in which if index not in set(blank)]
-    texts = workflow.generate_many(
-        reopened,
-        [wanted[index] for index in others],
-        asked.tokens,
-        asked.rows,
-        asked.sampler,
-        asked.stops,
-        asked.special,
-    )
+    texts = workflow.generate_many(reopened, [wanted[index] for index in others], asked.writing, asked.rows)
     yield from ((index, "") for index in blank)
     yield from ((others[index], text) for index, text in texts)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING
@@ -46,12 +46,9 @@ def samples(reopened: Reopened) -> Iterator[Sample]:
 
     Nothing of a model that was trained to see both ways, and so cannot write.
     """
-    from partwise import workflow
-
     if not reopened.recipe.objective.causal:
         return
 
-    seed = reopened.recipe.seed
     template = reopened.chat_template()
     if template is not None:
         yield from _first_answers(reopened, template)
@@ -59,14 +56,13 @@ def samples(reopened: Reopened) -> Iterator[Sample]:
     prompts = list(islice(_prompts(reopened), ANSWERS))
     if prompts:
         for prompt, expected, limit in prompts:
-            yield Sample(prompt, "".join(workflow.generate(reopened, prompt, limit, seed)), expected)
+            yield Sample(prompt, _written(reopened, prompt, limit), expected)
     else:
-        yield Sample("", "".join(workflow.generate(reopened, "", TOKENS, seed)))
+        yield Sample("", _written(reopened, "", TOKENS))
 
 
 def _first_answers(reopened: Reopened, template: ChatTemplate) -> Iterator[Sample]:
     """The first answers of conversations of the valid split, each after what stands before it."""
-    from partwise import workflow
     from partwise.data import END_NAME, Turn
 
     try:
@@ -79,10 +75,15 @@ def _first_answers(reopened: Reopened, template: ChatTemplate) -> Iterator[Sampl
         prompt = "".join(piece.text for piece in example.pieces[:first])
         answer = "".join(piece.text for piece in takewhile(lambda piece: piece.scored, example.pieces[first:]))
         answer = answer.removesuffix(end.rstrip() or end)
-        limit, seed, stops = len(answer) + TOKENS, reopened.recipe.seed, [end] if end else []
         asked = prompt.replace(END_NAME, reopened.tokenizer.label(reopened.tokenizer.end))
-        written = workflow.generate(reopened, asked, limit, seed, stop=stops, special=True)
-        yield Reply(prompt, "".join(written), answer)
+        yield Reply(prompt, _written(reopened, asked, len(answer) + TOKENS, [end] if end else [], True), answer)
+
+
+def _written(reopened: Reopened, prompt: str, limit: int, stop: Sequence[str] = (), special: bool = False) -> str:
+    from partwise import workflow
+
+    writing = workflow.writing_of(reopened, limit, stop=stop, special=special)
+    return "".join(workflow.generate(reopened, prompt, writing, reopened.recipe.seed))
 
 
 def _prompts(reopened: Reopened) -> Iterator[tuple[str, str, int]]:

@@ -12,3 +12,4 @@ from .prompts import left_padded as left_padded
 from .prompts import source_prompt as source_prompt
 from .prompts import text_prompt as text_prompt
 from .sampler import Sampler as Sampler
+from .writing import Writing as Writing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 
@@ -14,47 +14,25 @@ from partwise.modules.modes import evaluating
 from partwise.modules.protocols import Model
 
 from .decoder import Decoder
-from .prefill import CHUNK
 from .prompts import source_prompt, text_prompt
-from .sampler import Sampler
 from .stops import Row, StopStrings
+from .writing import Writing, device_of
 
 
-def generate_text(
-    model: Model,
-    tokenizer: Tokenizer,
-    prompt: str,
-    sampler: Sampler,
-    limit: int,
-    seed: int = 0,
-    pairs: bool = False,
-    device: torch.device | str = "cpu",
-    stop: Sequence[str] = (),
-    special: bool = False,
-    chunk: int = CHUNK,
-) -> Iterator[str]:
+def generate_text(model: Model, tokenizer: Tokenizer, prompt: str, writing: Writing, seed: int = 0) -> Iterator[str]:
     """The text that a model writes after a prompt, in pieces that come as soon as their characters are complete.
 
     The prompt is not repeated. The same seed writes the same text. What is wrong with the prompt is said at once, not
     when the first piece is asked for.
 
-    Args:
-        limit: most tokens to write.
-        pairs: whether the prompt is a source and the text its target.
-        device: where the model is.
-        stop: strings before the first of which the text ends; nothing of it is shown. The prompt may contain them.
-        special: whether the names of special tokens in the prompt are those tokens; otherwise they are text.
-        chunk: tokens of a prompt that are read at once; fewer need less memory.
-
     Raises:
         InputError: a source is empty, or longer than the model's context; a stop string is empty; special tokens are
             asked for, and the tokenizer has none with names.
     """
-    begin = source_prompt if pairs else text_prompt
+    begin = source_prompt if writing.pairs else text_prompt
     # A tokenizer of words puts a space before each word; at the beginning of a text it does not belong there.
-    at_beginning = (pairs or not prompt) and not tokenizer.lossless
-    asked = begin(tokenizer, [prompt], special)
-    pieces = generate_texts(model, tokenizer, asked, sampler, limit, seed, device, stop, chunk=chunk)
+    at_beginning = (writing.pairs or not prompt) and not tokenizer.lossless
+    pieces = generate_texts(model, tokenizer, begin(tokenizer, [prompt], writing.special), writing, seed)
     return _without_spaces_first((piece for (piece,) in pieces), at_beginning)
 
 
@@ -67,57 +45,44 @@ def _without_spaces_first(pieces: Iterator[str], at_beginning: bool) -> Iterator
 
 
 def generate_texts(
-    model: Model,
-    tokenizer: Tokenizer,
-    prompt: Batch,
-    sampler: Sampler,
-    limit: int,
-    seed: int = 0,
-    device: torch.device | str = "cpu",
-    stop: Sequence[str] = (),
-    ends: Sequence[int] = (),
-    chunk: int = CHUNK,
+    model: Model, tokenizer: Tokenizer, prompt: Batch, writing: Writing, seed: int = 0
 ) -> Iterator[list[str]]:
     """`generate_text` for a batch: yields one piece per row, which may be empty.
 
     Args:
-        prompt: from `text_prompt` or `source_prompt`.
-        ends: ids that end a text beside those that always do.
-        chunk: tokens of a prompt that are read at once; fewer need less memory.
+        prompt: from `text_prompt` or `source_prompt`, which have heeded what `writing` says of prompts.
 
     Raises:
         InputError: a source is longer than the model's context; a stop string is empty.
+    """
+    refuse_long_source(model, prompt)
+    return _pieces(model, tokenizer, prompt, writing, seed, StopStrings(writing.stop, tokenizer))
+
+
+def refuse_long_source(model: Model, prompt: Batch) -> None:
+    """
+    Raises:
+        InputError: a source is longer than the model's context.
     """
     if prompt.source is not None and prompt.source.shape[1] > model.context:
         raise InputError(
             f"a source of {prompt.source.shape[1]} tokens is too long for this model, whose context is {model.context}"
         )
-    every_end = (*marks_of(tokenizer).ends, *ends)
-    stops = StopStrings(stop, tokenizer)
-    return _pieces(model, tokenizer, prompt, sampler, limit, seed, device, stops, every_end, chunk)
 
 
 def _pieces(
-    model: Model,
-    tokenizer: Tokenizer,
-    prompt: Batch,
-    sampler: Sampler,
-    limit: int,
-    seed: int,
-    device: torch.device | str,
-    stops: StopStrings,
-    ends: Sequence[int],
-    chunk: int,
+    model: Model, tokenizer: Tokenizer, prompt: Batch, writing: Writing, seed: int, stops: StopStrings
 ) -> Iterator[list[str]]:
+    device = device_of(model)
     generator = torch.Generator(device).manual_seed(seed)
     with evaluating(model):
         # A short text needs no states for a whole context.
-        room = min(model.context, prompt.tokens.shape[1] + limit)
-        completed = stops.completed if stops else None
-        decoder = Decoder(model, prompt.to(device), tokenizer.end, room, ends, completed, chunk)
+        room = min(model.context, prompt.tokens.shape[1] + writing.limit)
+        ends, completed = (*marks_of(tokenizer).ends, *writing.ends), stops.completed if stops else None
+        decoder = Decoder(model, prompt.to(device), tokenizer.end, room, ends, completed, writing.chunk)
         rows = [Row(stops) for _ in prompt.tokens]
         ended = [False] * len(rows)
-        for tokens in sampler.generate(decoder, limit, generator):
+        for tokens in writing.sampler.generate(decoder, writing.limit, generator):
             ids = tokens.tolist()
             # A sampler of a plugin may know of one end token only, and write on after another.
             ended = [over or token in decoder.ends for over, token in zip(ended, ids, strict=True)]

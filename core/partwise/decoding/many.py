@@ -20,12 +20,11 @@ from partwise.modules.modes import evaluating
 from partwise.modules.protocols import Model
 
 from .decoder import Decoder
-from .generate import generate_text
+from .generate import generate_text, refuse_long_source
 from .places import Places, rows_can_change
-from .prefill import CHUNK
 from .prompts import source_prompt, text_prompt
-from .sampler import Sampler
 from .stops import Row, StopStrings
+from .writing import Writing, device_of
 
 SLACK = 64
 """Places beyond the longest text, so that all texts move once in so many steps."""
@@ -43,17 +42,7 @@ class Wanted:
 
 
 def generate_many(
-    model: Model,
-    tokenizer: Tokenizer,
-    wanted: Sequence[Wanted],
-    sampler: Sampler,
-    limit: int,
-    rows: int = 16,
-    pairs: bool = False,
-    device: torch.device | str = "cpu",
-    stop: Sequence[str] = (),
-    special: bool = False,
-    chunk: int = CHUNK,
+    model: Model, tokenizer: Tokenizer, wanted: Sequence[Wanted], writing: Writing, rows: int = 16
 ) -> Iterator[tuple[int, str]]:
     """The index and the text of each prompt, as `generate_text` writes it, in the order in which they end.
 
@@ -61,13 +50,7 @@ def generate_many(
     needs more than a row (beam search), prompts are answered one after the other.
 
     Args:
-        limit: most tokens to write for each.
         rows: texts to write at once.
-        pairs: whether prompts are sources and texts their targets.
-        device: where the model is.
-        stop: strings before the first of which a text ends.
-        special: whether the names of special tokens in prompts are those tokens.
-        chunk: tokens of a prompt that are read at once.
 
     Raises:
         InputError: a source is empty, or longer than the model's context; a stop string is empty; special tokens are
@@ -75,55 +58,46 @@ def generate_many(
     """
     if rows < 1:
         raise InputError(f"texts are written in one row or more, not {rows}")
-    stops = StopStrings(stop, tokenizer)
-    prompts = [_encoded(model, tokenizer, one, pairs, special) for one in wanted]
+    common = _Common(model, tokenizer, writing, StopStrings(writing.stop, tokenizer), device_of(model))
+    prompts = [_encoded(model, tokenizer, one, writing) for one in wanted]
 
     def alone(index: int) -> str:
         one = wanted[index]
-        return "".join(
-            generate_text(model, tokenizer, one.prompt, sampler, limit, one.seed, pairs, device, stop, special, chunk)
-        )
+        return "".join(generate_text(model, tokenizer, one.prompt, writing, one.seed))
 
     if not wanted or rows == 1 or not rows_can_change(model):
         return ((index, alone(index)) for index in range(len(wanted)))
-    writing = _Writing(model, tokenizer, sampler, limit, torch.device(device), stops, chunk)
-    stripped = [(pairs or not one.prompt) and not tokenizer.lossless for one in wanted]
-    texts = _refilled(writing, [prompt.to(device) for prompt in prompts], [one.seed for one in wanted], rows)
+    stripped = [(writing.pairs or not one.prompt) and not tokenizer.lossless for one in wanted]
+    texts = _refilled(common, [prompt.to(common.device) for prompt in prompts], [one.seed for one in wanted], rows)
     return (
         (index, alone(index) if text is None else text.lstrip(" ") if stripped[index] else text)
         for index, text in texts
     )
 
 
-def _encoded(model: Model, tokenizer: Tokenizer, wanted: Wanted, pairs: bool, special: bool) -> Batch:
-    begin = source_prompt if pairs else text_prompt
+def _encoded(model: Model, tokenizer: Tokenizer, wanted: Wanted, writing: Writing) -> Batch:
+    begin = source_prompt if writing.pairs else text_prompt
     try:
-        prompt = begin(tokenizer, [wanted.prompt], special)
-        if prompt.source is not None and prompt.source.shape[1] > model.context:
-            raise InputError(
-                f"a source of {prompt.source.shape[1]} tokens is too long for this model, whose context is "
-                f"{model.context}"
-            )
+        prompt = begin(tokenizer, [wanted.prompt], writing.special)
+        refuse_long_source(model, prompt)
     except InputError as error:
         raise InputError(f"{wanted.place}: {error}" if wanted.place else str(error)) from error
     return prompt
 
 
 @dataclass(frozen=True)
-class _Writing:
+class _Common:
     """What all texts have in common."""
 
     model: Model
     tokenizer: Tokenizer
-    sampler: Sampler
-    limit: int
-    device: torch.device
+    writing: Writing
     stops: StopStrings
-    chunk: int
+    device: torch.device
 
     def room(self, prompt: Batch) -> int:
         """Tokens that the states would hold for this text alone."""
-        return min(self.model.context, prompt.tokens.shape[1] + self.limit)
+        return min(self.model.context, prompt.tokens.shape[1] + self.writing.limit)
 
 
 class _NotByRowError(Exception):
@@ -133,19 +107,20 @@ class _NotByRowError(Exception):
 class _Text(Decoder):
     """A text among others, as its sampler sees it: a decoder of one row, whose tokens the others are waiting for."""
 
-    def __init__(self, index: int, prompt: Batch, seed: int, writing: _Writing) -> None:
+    def __init__(self, index: int, prompt: Batch, seed: int, common: _Common) -> None:
         self.index = index
-        self.end, self.ends = writing.tokenizer.end, (*marks_of(writing.tokenizer).ends,)
-        self._stops = writing.stops.completed if writing.stops else None
-        self._room = writing.room(prompt)
+        writing, tokenizer = common.writing, common.tokenizer
+        self.end, self.ends = tokenizer.end, (*marks_of(tokenizer).ends, *writing.ends)
+        self._stops = common.stops.completed if common.stops else None
+        self._room = common.room(prompt)
         self._has_source = prompt.source is not None
         self._prompt = prompt.tokens[:, -self._room :]
         self._source = prompt.source
         self._fill(self._prompt)
         self._given: int | None = None
-        self._row, self._written, self._bytes_of = Row(writing.stops), 0, writing.tokenizer.token_bytes
+        self._row, self._written, self._bytes_of = Row(common.stops), 0, tokenizer.token_bytes
         self._limit, self._shown = writing.limit, [""]
-        self._sampler, self._generator = writing.sampler, torch.Generator(writing.device).manual_seed(seed)
+        self._sampler, self._generator = writing.sampler, torch.Generator(common.device).manual_seed(seed)
         self._tokens: Iterator[Tensor] | None = None
 
     def _fill(self, tokens: Tensor) -> None:
@@ -217,21 +192,21 @@ class _Text(Decoder):
 
 
 def _refilled(
-    writing: _Writing, prompts: Sequence[Batch], seeds: Sequence[int], rows: int
+    common: _Common, prompts: Sequence[Batch], seeds: Sequence[int], rows: int
 ) -> Iterator[tuple[int, str | None]]:
     """Index and text of each prompt; None for a text that a sampler cannot write row by row."""
     coming = iter(range(len(prompts)))
-    longest = max(writing.room(prompt) for prompt in prompts)
-    room = min(writing.model.context, longest + SLACK)
+    longest = max(common.room(prompt) for prompt in prompts)
+    room = min(common.model.context, longest + SLACK)
     memory = max(0 if prompt.source is None else prompt.source.shape[1] for prompt in prompts)
-    places = Places(writing.model, room, writing.tokenizer.end, writing.chunk, memory)
+    places = Places(common.model, room, common.tokenizer.end, common.writing.chunk, memory)
 
     def following() -> _Text | None:
         index = next(coming, None)
-        return None if index is None else _Text(index, prompts[index], seeds[index], writing)
+        return None if index is None else _Text(index, prompts[index], seeds[index], common)
 
     texts = [text for _ in range(rows) if (text := following()) is not None]
-    with evaluating(writing.model):
+    with evaluating(common.model):
         places.begin([text.prompt for text in texts])
         while texts:
             tokens, anew, idle = [], dict[int, _Text | None](), list[int]()
@@ -253,11 +228,11 @@ def _refilled(
                     anew[row] = text
                 if row in anew:
                     idle.append(row)
-                tokens.append(writing.tokenizer.end if token is None else token)
+                tokens.append(common.tokenizer.end if token is None else token)
             going = [text for row, text in enumerate(texts) if row not in anew]
             if going:
                 before = max(text.length for text in going) - 1
-                places.step(torch.tensor(tokens, device=writing.device), idle, before)
+                places.step(torch.tensor(tokens, device=common.device), idle, before)
             texts = _exchanged(places, texts, anew, bool(going))
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from partwise.data.protocols import Tokenizer
 from partwise.decoding.generate import generate_texts
 from partwise.decoding.prompts import source_prompt, text_prompt
+from partwise.decoding.writing import Writing
 from partwise.errors import InputError
 from partwise.modules.protocols import Model
 
@@ -127,7 +128,7 @@ class Reader:
         for start in range(0, len(order), self.rows):
             some = order[start : start + self.rows]
             batch = begin(self.tokenizer, [prompts[index] for index in some])
-            texts = generate_texts(self.model, self.tokenizer, batch, Greedy(), limit, device=self.device, stop=stop)
+            texts = generate_texts(self.model, self.tokenizer, batch, Writing(Greedy(), limit, stop))
             for index, pieces in zip(some, zip(*texts, strict=True), strict=False):
                 written[index] = "".join(pieces)
         return written

@@ -139,7 +139,8 @@ def generate(
     reopened = _opened(run)
     chosen = None if sampler is None else change(reopened.loaded, {"sampler": sampler}).recipe.sampler
     stops = (stop,) if isinstance(stop, str) else stop
-    return "".join(workflow.generate(reopened, prompt, tokens, seed, chosen, stops, special))
+    writing = workflow.writing_of(reopened, tokens, chosen, stops, special)
+    return "".join(workflow.generate(reopened, prompt, writing, seed))
 
 
 def evaluate(

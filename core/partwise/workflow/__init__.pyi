@@ -19,6 +19,7 @@ from .reopening import Weights as Weights
 from .reopening import evaluate as evaluate
 from .reopening import generate as generate
 from .reopening import reopen as reopen
+from .reopening import writing_of as writing_of
 from .surveying import DataReport as DataReport
 from .surveying import survey as survey
 from .training import default_directory as default_directory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from partwise.data.chat_reading import chat_template_of, read_chat_template
@@ -11,10 +12,10 @@ from partwise.data.marks import marks_of
 from partwise.data.named import piece_ids, special_ids
 from partwise.decoding.generate import generate_texts
 from partwise.decoding.prompts import left_padded
+from partwise.decoding.writing import Writing
 from partwise.errors import InputError
-from partwise.parts.kinds import SamplerPart
 
-from .reopening import Reopened, refuse_what_cannot_write
+from .reopening import Reopened
 
 USER, SYSTEM = "user", "system"
 ROOM = 8
@@ -31,18 +32,15 @@ class Chat:
     def __init__(
         self,
         reopened: Reopened,
-        limit: int,
+        writing: Writing,
         seed: int = 0,
-        sampler: SamplerPart | None = None,
-        stop: Sequence[str] = (),
         system: str | None = None,
         template: Path | None = None,
     ) -> None:
         """
         Args:
-            limit: most tokens of an answer.
+            writing: from `writing_of`: how an answer is written.
             seed: of the sampler; each answer of a conversation is drawn from another.
-            stop: strings before the first of which an answer ends.
             system: what stands before the conversation, in the role of the system.
             template: a file with a chat template, in place of that of the run's data, or of the checkpoint that the run
                 was imported from.
@@ -50,11 +48,9 @@ class Chat:
         Raises:
             InputError: the model cannot hold a conversation, there is no chat template, or it refuses this one.
         """
-        refuse_what_cannot_write(reopened)
-        if reopened.recipe.model.reads == "pair":
+        if writing.pairs:
             raise InputError("this model answers one source, without what was said before; leave out --chat")
-        self._reopened, self._limit, self._seed, self._stop = reopened, limit, seed, tuple(stop)
-        self._sampler = (sampler or reopened.recipe.sampler).assemble(None)
+        self._reopened, self._writing, self._seed = reopened, writing, seed
         self._template, self._learned = _template(reopened, template)
         self._system = [] if system is None else [Turn(SYSTEM, system)]
         self.turns: list[Turn] = []
@@ -80,11 +76,12 @@ class Chat:
         opening, ends, stop = self._borders(turns)
         self.forgotten += len(self.turns) + 1 - len(turns)
         room = self._reopened.model.context - len(ids)
-        written = generate_texts(
-            self._reopened.model, self._reopened.tokenizer, left_padded([ids], self._reopened.tokenizer.end),
-            self._sampler, min(self._limit, room), self._seed + self._answers, self._reopened.device,
-            (*self._stop, *stop), ends,
-        )  # fmt: skip
+        writing = replace(
+            self._writing, limit=min(self._writing.limit, room), stop=(*self._writing.stop, *stop), ends=ends
+        )
+        model, tokenizer = self._reopened.model, self._reopened.tokenizer
+        prompt = left_padded([ids], tokenizer.end)
+        written = generate_texts(model, tokenizer, prompt, writing, self._seed + self._answers)
         self._answers += 1
         return self._remembered(turns, _shown((piece for (piece,) in written), opening))
 
@@ -100,7 +97,7 @@ class Chat:
     def _fitted(self, turns: list[Turn]) -> tuple[list[int], list[Turn]]:
         """The ids of a conversation and what of it they are of, without the oldest turns if they do not fit."""
         context = self._reopened.model.context
-        room = min(self._limit, context // ROOM)
+        room = min(self._writing.limit, context // ROOM)
         while True:
             ids = self._ids([*self._system, *turns])
             if len(ids) + room <= context:

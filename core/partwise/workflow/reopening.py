@@ -14,6 +14,7 @@ from partwise import assembly
 from partwise.data.chat_template import ChatTemplate
 from partwise.data.protocols import Data, Split, Tokenizer
 from partwise.decoding.generate import generate_text
+from partwise.decoding.writing import Writing
 from partwise.errors import InputError, PartwiseError
 from partwise.machine import torch_device
 from partwise.modules.protocols import Model
@@ -204,36 +205,20 @@ def evaluate(
     return evaluate_model(reopened.model, batches, split, size, limit, reopened.device, accuracy=accuracy)
 
 
-def generate(
+def writing_of(
     reopened: Reopened,
-    prompt: str,
     limit: int,
-    seed: int = 0,
     sampler: SamplerPart | None = None,
     stop: Sequence[str] = (),
     special: bool = False,
-) -> Iterator[str]:
-    """Text that a run's model writes, piece by piece: it continues `prompt`; a seq2seq model answers it.
+) -> Writing:
+    """How a run's model writes: by its recipe's sampler, unless told otherwise, and as its model reads.
 
     Args:
-        stop: strings before the first of which the text ends.
-        special: whether the names of special tokens in the prompt are those tokens; otherwise they are text.
+        limit, stop, special: as in `Writing`.
 
     Raises:
-        InputError: the model was trained to see both ways, and cannot write; the prompt cannot be answered; a stop
-            string is empty.
-    """
-    refuse_what_cannot_write(reopened)
-    chosen = (sampler or reopened.recipe.sampler).assemble(None)
-    pairs = reopened.recipe.model.reads == "pair"
-    model, tokenizer = reopened.model, reopened.tokenizer
-    return generate_text(model, tokenizer, prompt, chosen, limit, seed, pairs, reopened.device, stop, special)
-
-
-def refuse_what_cannot_write(reopened: Reopened) -> None:
-    """
-    Raises:
-        InputError: the model was trained to see both ways.
+        InputError: the model was trained to see both ways, and cannot write.
     """
     objective = reopened.recipe.objective
     if not objective.causal:
@@ -241,3 +226,14 @@ def refuse_what_cannot_write(reopened: Reopened) -> None:
             f"this model cannot write: its objective {objective.name!r} taught it to fill in tokens from both sides, "
             "and not to continue a text"
         )
+    chosen = (sampler or reopened.recipe.sampler).assemble(None)
+    return Writing(chosen, limit, stop, pairs=reopened.recipe.model.reads == "pair", special=special)
+
+
+def generate(reopened: Reopened, prompt: str, writing: Writing, seed: int = 0) -> Iterator[str]:
+    """Text that a run's model writes, piece by piece: it continues `prompt`; a seq2seq model answers it.
+
+    Raises:
+        InputError: the prompt cannot be answered; a stop string is empty.
+    """
+    return generate_text(reopened.model, reopened.tokenizer, prompt, writing, seed)

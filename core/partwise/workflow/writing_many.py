@@ -10,13 +10,14 @@ from typing import Any
 
 from partwise.decoding.many import Wanted
 from partwise.decoding.many import generate_many as many
+from partwise.decoding.writing import Writing
 from partwise.errors import InputError
 from partwise.parts.kinds import SamplerPart
 from partwise.runs.identity import run_identity
 from partwise.storage.atomic import open_regular, write_text
 from partwise.storage.text import decode_text
 
-from .reopening import Reopened, Weights, refuse_what_cannot_write
+from .reopening import Reopened, Weights
 
 KEYS = ("prompt", "seed")
 
@@ -24,46 +25,30 @@ KEYS = ("prompt", "seed")
 def generate_many(
     reopened: Reopened,
     wanted: Sequence[Wanted],
-    limit: int,
+    writing: Writing,
     rows: int = 16,
-    sampler: SamplerPart | None = None,
-    stop: Sequence[str] = (),
-    special: bool = False,
 ) -> Iterator[tuple[int, str]]:
     """The index and the text of each prompt, in the order in which they end; each text is what `generate` writes.
 
     Args:
         rows: texts that are written at once; one that ends makes room for the next.
-        stop: strings before the first of which a text ends.
 
     Raises:
-        InputError: the model was trained to see both ways, and cannot write; a prompt cannot be answered; a stop
-            string is empty.
+        InputError: a prompt cannot be answered; a stop string is empty.
     """
-    refuse_what_cannot_write(reopened)
-    chosen = (sampler or reopened.recipe.sampler).assemble(None)
-    pairs = reopened.recipe.model.reads == "pair"
-    model, tokenizer, device = reopened.model, reopened.tokenizer, reopened.device
-    return many(model, tokenizer, wanted, chosen, limit, rows, pairs, device, stop, special)
+    return many(reopened.model, reopened.tokenizer, wanted, writing, rows)
 
 
-def settings_of(
-    reopened: Reopened,
-    weights: Weights,
-    limit: int,
-    sampler: SamplerPart | None,
-    stop: Sequence[str],
-    special: bool,
-) -> str:
+def settings_of(reopened: Reopened, weights: Weights, sampler: SamplerPart | None, writing: Writing) -> str:
     """Ten digits that change whenever something does that decides what is written after a prompt and a seed."""
     chosen = sampler or reopened.recipe.sampler
     said = {
         "run": run_identity(reopened.run.recipe, reopened.run.lock.get("data")),
         "step": reopened.run.best if weights == "best" else reopened.run.step,
-        "tokens": limit,
+        "tokens": writing.limit,
         "sampler": {"use": chosen.name, **chosen.model_dump(mode="json")},
-        "stop": list(stop),
-        "special": special,
+        "stop": list(writing.stop),
+        "special": writing.special,
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:10]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from partwise import InputError
 from partwise.data import Batch
-from partwise.decoding import Decoder, generate_text, generate_texts, left_padded
+from partwise.decoding import Decoder, Writing, generate_text, generate_texts, left_padded
 from partwise.decoding.stops import StopStrings
 from partwise.modules import Decoding
 
@@ -34,7 +34,7 @@ class Script:
 
 def pieces(columns: list[list[int]], limit: int = 99) -> list[list[str]]:
     prompt = left_padded([[1]] * len(columns[0]), END)
-    return list(generate_texts(Summing(), ByteTokenizer(), prompt, Script(columns), limit))
+    return list(generate_texts(Summing(), ByteTokenizer(), prompt, Writing(Script(columns), limit)))
 
 
 def test_characters_split_over_tokens_come_when_they_are_complete() -> None:
@@ -51,13 +51,13 @@ def test_each_row_has_its_own_text() -> None:
 
 
 def test_text_of_one_prompt_comes_without_empty_pieces() -> None:
-    text = generate_text(Summing(), ByteTokenizer(), "ab", Script([[1], [3], [4], [END]]), 10)
+    text = generate_text(Summing(), ByteTokenizer(), "ab", Writing(Script([[1], [3], [4], [END]]), 10))
     assert list(text) == ["a", "€"]
 
 
 def test_dropout_is_off_while_text_is_written_and_on_again_afterwards() -> None:
     model = Summing().train()
-    writing = generate_text(model, ByteTokenizer(), "ab", Script([[1], [2]]), 10)
+    writing = generate_text(model, ByteTokenizer(), "ab", Writing(Script([[1], [2]]), 10))
     next(writing)
     assert not model.training
     writing.close()
@@ -66,7 +66,7 @@ def test_dropout_is_off_while_text_is_written_and_on_again_afterwards() -> None:
 
 def test_a_pair_is_written_from_its_source() -> None:
     model = Summing()
-    list(generate_text(model, ByteTokenizer(), "ab", Script([[1]]), 3, pairs=True))
+    list(generate_text(model, ByteTokenizer(), "ab", Writing(Script([[1]]), 3, pairs=True)))
     (prompt,) = model.begun
     assert prompt.tokens.tolist() == [[END]]
     assert prompt.source is not None
@@ -75,9 +75,9 @@ def test_a_pair_is_written_from_its_source() -> None:
 
 def test_a_source_that_is_empty_or_too_long_is_an_input_error() -> None:
     with pytest.raises(InputError, match="empty"):
-        next(generate_text(Summing(), ByteTokenizer(), "", Script([[1]]), 3, pairs=True))
+        next(generate_text(Summing(), ByteTokenizer(), "", Writing(Script([[1]]), 3, pairs=True)))
     with pytest.raises(InputError, match="7 tokens is too long for this model, whose context is 6"):
-        next(generate_text(Summing(), ByteTokenizer(), "abababa", Script([[1]]), 3, pairs=True))
+        next(generate_text(Summing(), ByteTokenizer(), "abababa", Writing(Script([[1]]), 3, pairs=True)))
 
 
 def test_states_are_no_longer_than_the_text_and_never_than_the_context() -> None:
@@ -87,8 +87,8 @@ def test_states_are_no_longer_than_the_text_and_never_than_the_context() -> None
             return super().begin(prompt, room)
 
     rooms: list[int] = []
-    list(generate_text(Asked(), ByteTokenizer(), "a", Script([[1]]), 2))
-    list(generate_text(Asked(), ByteTokenizer(), "a", Script([[1]]), 200))
+    list(generate_text(Asked(), ByteTokenizer(), "a", Writing(Script([[1]]), 2)))
+    list(generate_text(Asked(), ByteTokenizer(), "a", Writing(Script([[1]]), 200)))
     assert rooms == [4, 6]
 
 
@@ -97,7 +97,7 @@ def test_states_are_no_longer_than_the_text_and_never_than_the_context() -> None
 
 def stopped(columns: list[list[int]], *stop: str) -> list[list[str]]:
     prompt = left_padded([[1]] * len(columns[0]), END)
-    return list(generate_texts(Summing(), ByteTokenizer(), prompt, Script(columns), 99, stop=stop))
+    return list(generate_texts(Summing(), ByteTokenizer(), prompt, Writing(Script(columns), 99, stop)))
 
 
 def test_a_text_ends_before_a_stop_string_of_which_nothing_is_shown() -> None:
@@ -127,17 +127,19 @@ def test_each_row_stops_by_itself_and_all_of_them_end_the_writing() -> None:
 
 def test_after_a_stop_string_nothing_is_written() -> None:
     script = Script([[1], [2], [1]])
-    text = generate_text(Summing(), ByteTokenizer(), "ab", script, 10, stop=("b",))
+    text = generate_text(Summing(), ByteTokenizer(), "ab", Writing(script, 10, stop=("b",)))
     assert list(text) == ["a"]
 
 
 def test_the_prompt_may_hold_stop_strings() -> None:
-    assert "".join(generate_text(Summing(), ByteTokenizer(), "ab", Script([[2], [1]]), 9, stop=("ab",))) == "ba"
+    assert (
+        "".join(generate_text(Summing(), ByteTokenizer(), "ab", Writing(Script([[2], [1]]), 9, stop=("ab",)))) == "ba"
+    )
 
 
 def test_an_empty_stop_string_is_an_input_error_at_once() -> None:
     with pytest.raises(InputError, match="a stop string is empty"):
-        generate_text(Summing(), ByteTokenizer(), "ab", Script([[1]]), 9, stop=("a", ""))
+        generate_text(Summing(), ByteTokenizer(), "ab", Writing(Script([[1]]), 9, stop=("a", "")))
 
 
 def naive(columns: list[int], stop: list[str]) -> str:

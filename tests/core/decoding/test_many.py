@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from partwise import InputError
 from partwise.assembly.build import assemble
-from partwise.decoding import Decoder, Wanted, compile_steps, generate_many, generate_text, rows_can_change
+from partwise.decoding import Decoder, Wanted, Writing, compile_steps, generate_many, generate_text, rows_can_change
 from partwise.modules import Model
 from partwise.parts import ModelPart, ModelSite, SamplerPart, resolve_part
 
@@ -58,11 +59,11 @@ def both(
 ) -> tuple[dict[int, str], dict[int, str]]:
     """Many at once, and each alone."""
     wanted = [Wanted(prompt, seed) for seed, prompt in enumerate(prompts)]
-    stop = ["abb", "€"]
+    writing = Writing(sampler, limit, stop=["abb", "€"], pairs=pairs)
     tokenizer = ByteTokenizer()
-    many = dict(generate_many(model, tokenizer, wanted, sampler, limit, rows, pairs, stop=stop))
+    many = dict(generate_many(model, tokenizer, wanted, writing, rows))
     alone = {
-        index: "".join(generate_text(model, tokenizer, one.prompt, sampler, limit, one.seed, pairs, stop=stop))
+        index: "".join(generate_text(model, tokenizer, one.prompt, writing, one.seed))
         for index, one in enumerate(wanted)
     }
     return many, alone
@@ -121,7 +122,7 @@ def test_a_text_that_ends_makes_room_at_once() -> None:
                 decoder.advance(token)
 
     wanted = [Wanted("a", seed) for seed in range(len(lengths))]
-    found = list(generate_many(model, ByteTokenizer(), wanted, Counting(), 20, rows=2))
+    found = list(generate_many(model, ByteTokenizer(), wanted, Writing(Counting(), 20), rows=2))
     assert [len(text) for _, text in sorted(found)] == lengths
     assert len(steps) < sum(lengths) * 2 / 3, "the short ones are written beside the long one"
 
@@ -132,7 +133,8 @@ def test_a_compiled_step_writes_the_same() -> None:
     _, alone = both(model, sampler_of("temperature"), 8)
     compile_steps(model, "eager")
     wanted = [Wanted(prompt, seed) for seed, prompt in enumerate(PROMPTS)]
-    many = generate_many(model, ByteTokenizer(), wanted, sampler_of("temperature"), 8, 4, stop=["abb", "€"])
+    writing = Writing(sampler_of("temperature"), 8, stop=["abb", "€"])
+    many = generate_many(model, ByteTokenizer(), wanted, writing, 4)
     assert dict(many) == alone
 
 
@@ -143,16 +145,16 @@ def test_what_cannot_refill_says_so() -> None:
 
 
 def test_nothing_wanted_is_nothing_written() -> None:
-    assert list(generate_many(model_of("gru", "none"), ByteTokenizer(), [], sampler_of("greedy"), 5)) == []
+    assert list(generate_many(model_of("gru", "none"), ByteTokenizer(), [], Writing(sampler_of("greedy"), 5))) == []
 
 
 def test_what_is_wrong_is_said_before_anything_is_written() -> None:
-    model, tokenizer, greedy = pair_model(), ByteTokenizer(), sampler_of("greedy")
+    model, tokenizer, greedy = pair_model(), ByteTokenizer(), Writing(sampler_of("greedy"), 5, pairs=True)
     with pytest.raises(InputError, match="line 2: this model answers a source"):
-        generate_many(model, tokenizer, [Wanted("a"), Wanted("", 0, "line 2")], greedy, 5, pairs=True)
+        generate_many(model, tokenizer, [Wanted("a"), Wanted("", 0, "line 2")], greedy)
     with pytest.raises(InputError, match="30 tokens is too long"):
-        generate_many(model, tokenizer, [Wanted("a" * 30)], greedy, 5, pairs=True)
+        generate_many(model, tokenizer, [Wanted("a" * 30)], greedy)
     with pytest.raises(InputError, match="not 0"):
-        generate_many(model, tokenizer, [Wanted("a")], greedy, 5, 0, pairs=True)
+        generate_many(model, tokenizer, [Wanted("a")], greedy, 0)
     with pytest.raises(InputError, match="stop string is empty"):
-        generate_many(model, tokenizer, [Wanted("a")], greedy, 5, pairs=True, stop=[""])
+        generate_many(model, tokenizer, [Wanted("a")], replace(greedy, stop=[""]))

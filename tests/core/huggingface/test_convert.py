@@ -114,7 +114,7 @@ def test_an_imported_run_reads_and_writes_text_as_the_checkpoints_own_tokenizer_
         assert reopened.tokenizer.encode(text) == theirs.encode(text).ids
         assert reopened.tokenizer.decode(theirs.encode(text).ids) == text
     assert reopened.tokenizer.end == END
-    assert "".join(workflow.generate(reopened, "The ", 8))
+    assert "".join(workflow.generate(reopened, "The ", workflow.writing_of(reopened, 8)))
 
 
 def test_an_imported_run_can_be_judged_on_its_recipes_data(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import transformers
 import partwise_tokenizers
 from partwise import InputError, workflow
 from partwise.data import Batch, Turn
-from partwise.decoding import generate_texts, source_prompt, text_prompt
+from partwise.decoding import Writing, generate_texts, source_prompt, text_prompt
 from partwise.huggingface.convert import export_run, import_checkpoint
 from partwise.huggingface.tokenizer import tokenizer_files
 from partwise.parts import TokenizerSite
@@ -50,7 +50,7 @@ TOKENIZERS: dict[str, Any] = {
 
 def greedy(reopened: Any, prompt: str, limit: int = 12) -> str:
     sampler = load("gpt", ['sampler="greedy"']).recipe.sampler
-    return "".join(workflow.generate(reopened, prompt, limit, sampler=sampler))
+    return "".join(workflow.generate(reopened, prompt, workflow.writing_of(reopened, limit, sampler)))
 
 
 def theirs_after(place: Path, prompt: str, limit: int = 12) -> str:
@@ -137,7 +137,7 @@ def test_a_run_keeps_the_chat_template_and_reads_conversations_as_transformers_d
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "in").apply_chat_template(
         [vars(turn) for turn in turns], add_generation_prompt=True, return_dict=False
     )
-    assert workflow.Chat(run, 5)._ids(turns) == theirs
+    assert workflow.Chat(run, workflow.writing_of(run, 5))._ids(turns) == theirs
 
 
 @pytest.mark.parametrize("template", [True, False])
@@ -177,7 +177,7 @@ def test_every_end_ends_what_is_written(tmp_path: Path) -> None:
         with torch.no_grad():
             head.copy_(state)
             head[end] = 2 * state[first]
-        assert "".join(row for (row,) in generate_texts(ours.model, ours.tokenizer, prompt, Greedy(), 9)) == ""
+        assert "".join(row for (row,) in generate_texts(ours.model, ours.tokenizer, prompt, Writing(Greedy(), 9))) == ""
 
 
 def checkpoint(place: Path, made: tokenizers.Tokenizer, eos: str, **settings: Any) -> Any:
@@ -333,7 +333,7 @@ def test_text_written_equals_transformers_text(name: str, tmp_path: Path) -> Non
         read = auto(text, return_tensors="pt", return_token_type_ids=False)
         written = theirs.generate(**read, max_new_tokens=12, do_sample=False)[0, read["input_ids"].shape[1] :]
         expected = auto.decode(written, skip_special_tokens=True)
-        pieces = generate_texts(ours, tokenizer, text_prompt(tokenizer, [text]), Greedy(), 12)
+        pieces = generate_texts(ours, tokenizer, text_prompt(tokenizer, [text]), Writing(Greedy(), 12))
         assert "".join(piece for (piece,) in pieces).replace("\ufffd", "").split() == expected.split()
 
 
@@ -351,7 +351,7 @@ def test_pairs_begin_with_their_start_and_sources_end_as_the_familys_do(tmp_path
     assert prompt.source[0].tolist() == read["input_ids"][0].tolist()
     written = theirs.generate(**read, max_new_tokens=12, do_sample=False)
     expected = [auto.decode(row, skip_special_tokens=True) for row in written]
-    rows = zip(*generate_texts(ours, tokenizer, prompt, Greedy(), 12), strict=True)
+    rows = zip(*generate_texts(ours, tokenizer, prompt, Writing(Greedy(), 12)), strict=True)
     assert ["".join(row).replace("\ufffd", "").split() for row in rows] == [row.split() for row in expected]
 
 

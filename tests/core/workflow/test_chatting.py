@@ -16,7 +16,7 @@ from partwise import InputError
 from partwise.data import ChatTemplate, Marks, Turn
 from partwise.decoding import Decoder
 from partwise.recipe import load
-from partwise.workflow import Chat, reopen, train
+from partwise.workflow import Chat, reopen, train, writing_of
 from partwise.workflow import chatting as chatting_module
 from partwise_tokenizers.bpe import BYTES, BytePairTokenizer
 from partwise_tokenizers.char import CharTokenizer
@@ -80,7 +80,8 @@ def chat(says: Says, tokenizer: Any = CHARS, template: str | None = None, contex
     reopened: Any = SimpleNamespace(
         recipe=recipe, run=run, tokenizer=tokenizer, model=Mute(context), device="cpu", chat_template=lambda: made
     )
-    return Chat(reopened, **{"limit": 50, **knobs})
+    settings = {name: knobs.pop(name) for name in ("limit", "stop") if name in knobs}
+    return Chat(reopened, writing_of(reopened, **{"limit": 50, **settings}), **knobs)
 
 
 def test_every_answer_is_asked_for_after_all_that_was_said() -> None:
@@ -157,7 +158,8 @@ def test_a_run_that_learned_elsewhere_begins_as_prompts_of_its_family_do(tmp_pat
     says = Says([256], [256], [256])
     list(chat(says, BEGUN, LINES).answer("a"))
     list(chat(says, BEGUN).answer("a"))
-    list(Chat(chat(says, BEGUN)._reopened, 50, template=tmp_path / "chat.jinja").answer("a"))
+    reopened = chat(says, BEGUN)._reopened
+    list(Chat(reopened, writing_of(reopened, 50), template=tmp_path / "chat.jinja").answer("a"))
     assert [read[0] == 257 for read in says.read] == [True, True, False]
 
 
@@ -182,7 +184,7 @@ def test_models_that_cannot_hold_a_conversation_are_refused(causal: bool, reads:
     reopened = chat(Says())._reopened
     reopened.recipe.objective.causal, reopened.recipe.model.reads = causal, reads  # type: ignore[misc]
     with pytest.raises(InputError, match=problem):
-        Chat(reopened, 5)
+        Chat(reopened, writing_of(reopened, 5))
 
 
 def test_a_template_that_refuses_a_system_is_told_at_once() -> None:
@@ -210,5 +212,6 @@ def test_a_run_that_was_taught_to_answer_answers(tmp_path: Path, monkeypatch: py
     }
     (tmp_path / "talks.json").write_text(json.dumps(recipe))
     run = train(load(tmp_path / "talks.json"), tmp_path / "run", device="cpu")
-    talk = Chat(reopen(run.directory, "cpu"), 20)
+    reopened = reopen(run.directory, "cpu")
+    talk = Chat(reopened, writing_of(reopened, 20))
     assert ["".join(talk.answer(said)) for said in ("dog", "cat")] == ["wau", "miau"]

@@ -12,6 +12,7 @@ import pytest
 
 from partwise import InputError, workflow
 from partwise.data import ChatTemplate, Example, Turn
+from partwise.decoding import Writing
 from partwise.recipe import load
 from partwise.runs import Run
 from partwise_cli import chatting
@@ -61,6 +62,7 @@ def run(here: Path, plugins: object, monkeypatch: pytest.MonkeyPatch) -> str:
     Run.create(place, RESOLVED, RESOLVED, RESOLVED)
     reopened = SimpleNamespace(loaded=load(RESOLVED), run=SimpleNamespace(recipe=RESOLVED), changes=list)
     monkeypatch.setattr(workflow, "reopen", lambda *given: reopened)
+    monkeypatch.setattr(workflow, "writing_of", lambda reopened, *given: Writing(given[1], given[0], *given[2:]))
     monkeypatch.setattr(workflow, "Chat", Echo)
     return str(place)
 
@@ -79,8 +81,9 @@ def test_that_turns_are_forgotten_is_told_once_in_a_conversation(call, run) -> N
 def test_it_passes_on_its_options(call, run, tmp_path) -> None:
     options = ("--tokens", "7", "--seed", "9", "--stop", ".", "--system", "be kind", "--template", "a.jinja")
     call("generate", run, "--chat", *options, "--sampler", '{"heat": 3}', input="a")
-    _, tokens, seed, sampler, stops, system, template = Echo.made
-    assert (tokens, seed, sampler.heat, stops, system, template) == (7, 9, 3, ["."], "be kind", Path("a.jinja"))
+    _, writing, seed, system, template = Echo.made
+    assert (writing.limit, writing.sampler.heat, writing.stop) == (7, 3, ["."])
+    assert (seed, system, template) == (9, "be kind", Path("a.jinja"))
 
 
 def test_as_json_there_is_an_object_for_each_answer(call, run) -> None:
@@ -152,15 +155,20 @@ def test_training_ends_with_the_first_answers_of_conversations_that_were_held_ou
 ) -> None:
     asked = []
 
-    def generate(reopened: Any, prompt: str, limit: int, seed: int, stop: list[str], special: bool) -> Iterator[str]:
-        asked.append((prompt, limit, seed, stop, special))
+    def generate(reopened: Any, prompt: str, writing: Writing, seed: int) -> Iterator[str]:
+        asked.append((prompt, writing.limit, seed, writing.stop, writing.special))
         yield "Hello"
 
     monkeypatch.setattr(workflow, "generate", generate)
     turns = [Turn("user", "Hi"), Turn("assistant", "Hello"), Turn("user", "Ho"), Turn("assistant", "Hey")]
     held_out = [Example(ChatTemplate().conversation(turns)), Example(ChatTemplate().conversation(turns[2:]))]
     reopened: Any = SimpleNamespace(
-        recipe=SimpleNamespace(seed=3, objective=SimpleNamespace(causal=True)),
+        recipe=SimpleNamespace(
+            seed=3,
+            objective=SimpleNamespace(causal=True),
+            model=SimpleNamespace(reads="sequence"),
+            sampler=SimpleNamespace(assemble=lambda site: None),
+        ),
         chat_template=ChatTemplate,
         tokenizer=SimpleNamespace(end=9, label=lambda token: "</s>"),
         data=lambda: SimpleNamespace(examples=lambda split: iter(held_out)),

@@ -12,6 +12,7 @@ import pytest
 
 from partwise import InputError, WorkError, workflow
 from partwise.data import Example, Piece
+from partwise.decoding import Writing
 from partwise.recipe import load
 from partwise.runs import Run
 from partwise.training import Metrics, Progress
@@ -69,10 +70,14 @@ class Pretended:
             tokenizer=SimpleNamespace(encode=list),
         )  # fmt: skip
 
-    def generate(
-        self, reopened, prompt: str, limit: int, seed: int = 0, sampler: Any = None, stop: Any = (), special=False
-    ) -> Iterator[str]:
-        self.calls.append(("generate", prompt, limit, seed, sampler, *([stop] if stop else []), *([True] * special)))
+    def writing_of(self, reopened, limit: int, sampler: Any = None, stop: Any = (), special: bool = False) -> Writing:
+        return Writing(sampler, limit, stop, pairs=self.reads == "pair", special=special)
+
+    def generate(self, reopened, prompt: str, writing: Writing, seed: int = 0) -> Iterator[str]:
+        stop, special = writing.stop, writing.special
+        self.calls.append(
+            ("generate", prompt, writing.limit, seed, writing.sampler, *([stop] if stop else []), *([True] * special))
+        )
         yield from (self.text[:5], self.text[5:])
 
     def evaluate(self, reopened, split: str, limit: int | None) -> Metrics:
@@ -83,7 +88,7 @@ class Pretended:
 @pytest.fixture
 def pretended(monkeypatch: pytest.MonkeyPatch, plugins) -> Pretended:
     made = Pretended()
-    for name in ("train", "reopen", "generate", "evaluate"):
+    for name in ("train", "reopen", "writing_of", "generate", "evaluate"):
         monkeypatch.setattr(workflow, name, getattr(made, name))
     return made
 

@@ -1,0 +1,42 @@
+"""`Writing`: how a text is written, whichever text it is and however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from partwise.modules.protocols import Model
+
+from .prefill import CHUNK
+from .sampler import Sampler
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How texts are written, and how what they begin with is read."""
+
+    sampler: Sampler
+    """Chooses the tokens."""
+    limit: int
+    """Most tokens to write in a text."""
+    stop: Sequence[str] = ()
+    """Strings before the first of which a text ends; nothing of it is shown. The prompt may contain them."""
+    ends: Sequence[int] = ()
+    """Ids that end a text beside those that always do."""
+    pairs: bool = False
+    """Whether a prompt is a source, and the text its target."""
+    special: bool = False
+    """Whether the names of special tokens in a prompt are those tokens; otherwise they are text."""
+    chunk: int = CHUNK
+    """Tokens of a prompt that are read at once; fewer need less memory."""
+
+
+def device_of(model: Model) -> torch.device:
+    """Where a model is; the CPU if it has no weights."""
+    first = next(iter(model.parameters()), None)
+    return torch.device("cpu") if first is None else first.device
+
+
+__all__ = ["Writing", "device_of"]
