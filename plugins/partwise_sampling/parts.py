@@ -190,8 +190,8 @@ class Chain(SamplerPart):
         Temperature(temperature=0.8),
         TopP(p=0.95),
     )
-    """Samplers that filter: temperature, top_k, top_p, min_p, typical, repetition_penalty; each sees what the one
-    before has left."""
+    """Samplers that filter: greedy, temperature, top_k, top_p, min_p, typical, repetition_penalty; each sees what the
+    one before has left."""
 
     def build(self, site: None) -> Drawing | DrawingAfter:
         from . import stepwise
@@ -238,7 +238,7 @@ def _filtering(name: str, sampler: Sampler) -> Any:
         return sampler
     raise PartError(
         f"sampler {name!r} does not filter logits, so it cannot be part of a chain; "
-        "those that do are temperature, top_k, top_p, min_p, typical and repetition_penalty"
+        "those that do are greedy, temperature, top_k, top_p, min_p, typical and repetition_penalty"
     )
 
 

@@ -7,19 +7,19 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from partwise.errors import InputError
 
-from . import many, options
+from . import drafting, many, options
 from .output import write
 from .runs import directory_of
 from .text import as_text, visible
 
 if TYPE_CHECKING:
-    from partwise.decoding import Writing
+    from partwise.decoding import Draft, Writing
     from partwise.parts import SamplerPart
     from partwise.workflow.reopening import Reopened, Weights
 
@@ -71,6 +71,15 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Take names of special tokens in prompts, such as <|user|>, for these tokens; otherwise they are text.",
 )
+@click.option(
+    "--draft",
+    metavar="RUN",
+    help="A smaller run with the same tokenizer that proposes tokens, which this one reads together: each text is as "
+    "likely as without it, and with --sampler greedy the same. See docs/generating.md.",
+)
+@click.option(
+    "--draft-tokens", type=options.whole(1), metavar="N", help="With --draft: tokens proposed at once; by default 4."
+)
 @options.weights
 @options.device
 @click.option(
@@ -102,6 +111,8 @@ def command(
     sampler: str | None,
     stops: tuple[str, ...],
     special: bool,
+    draft: str | None,
+    draft_tokens: int | None,
     weights: Weights,
     device: str,
     compiled: bool | None,
@@ -125,12 +136,15 @@ def command(
       partwise generate runs/gpt-1f0c2d3e4b-s0 --prompt "def " --stop "return" --stop $'\\n\\n'
       partwise generate runs/transformer-9a8b7c6d5e-s0 --prompt "3 May 2021" --sampler greedy
       partwise generate runs/gpt-1f0c2d3e4b-s0 --prompts prompts.txt --output answers.jsonl
+      partwise generate runs/gpt-1f0c2d3e4b-s0 --draft runs/small-7a6b5c4d3e-s0 --sampler greedy
       partwise generate runs/chat-gpt-0a1b2c3d4e-s0 --chat
     """
     from partwise import workflow
 
     _check_options(chat, prompts, special, system, template)
     _check_many(prompt_file, chat, prompts, rows, output)
+    drafting.check(draft, draft_tokens, prompt_file, compiled)
+    small = None if draft is None else directory_of(draft)
     wanted = None if prompt_file is None else many.read(prompt_file, seed)
     reopened = workflow.reopen(directory_of(run), device, weights)
     for change in reopened.changes():
@@ -139,12 +153,14 @@ def command(
     strings = [as_text(stop, "--stop") for stop in stops]
     if not all(strings):
         raise InputError("--stop is empty, and would end every text before it begins; leave it out")
-    writing = workflow.writing_of(reopened, tokens, chosen, strings, special)
+    drafted = None if small is None else drafting.opened(reopened, small, draft_tokens, device)
+    writing = workflow.writing_of(reopened, tokens, chosen, strings, special, drafted)
     if chat:
         from .chatting import talk
 
         said = None if system is None else as_text(system, "--system")
         talk(workflow.Chat(reopened, writing, seed, said, template), as_json)
+        drafting.tell(drafted)
         return
     if wanted is not None:
         asked_of_all = many.Asked(writing, chosen, weights, rows or many.ROWS)
@@ -157,21 +173,30 @@ def command(
             "this model answers a source: give it one with --prompt TEXT, or lines of them with --prompt -"
         )
     asked = list(_asked(prompts, answers)) or [_Prompt("", "--prompt")]
-    _compile_if_it_pays(reopened, compiled, tokens * len(asked))
+    if drafted is None:
+        _compile_if_it_pays(reopened, compiled, tokens * len(asked))
     # All of them are looked at before the first is answered.
     written = [_written(reopened, prompt, writing, seed) for prompt in asked]
     for prompt, pieces in zip(asked, written, strict=True):
-        text = prompt.text
         if as_json:
-            write(json.dumps({"prompt": text, "text": "".join(pieces)}))
+            write(json.dumps(_answer(prompt, pieces, drafted)))
             continue
         if len(asked) > 1 and not answers:
             write("---")
         if not answers:
-            write(visible(text), end="")
+            write(visible(prompt.text), end="")
         for piece in pieces:
             write(visible(piece).replace("\n", "\\n") if answers else visible(piece), end="")
         write()
+    drafting.tell(drafted)
+
+
+def _answer(prompt: _Prompt, pieces: Iterator[str], draft: Draft | None) -> dict[str, Any]:
+    before = (0, 0) if draft is None else (draft.proposed, draft.accepted)
+    found: dict[str, Any] = {"prompt": prompt.text, "text": "".join(pieces)}
+    if draft is not None:
+        found["draft"] = {"proposed": draft.proposed - before[0], "accepted": draft.accepted - before[1]}
+    return found
 
 
 def _compile_if_it_pays(reopened: Reopened, wanted: bool | None, steps: int) -> None:

@@ -1,6 +1,7 @@
 from .compiled import PAYS_FROM as PAYS_FROM
 from .compiled import compile_steps as compile_steps
 from .decoder import Decoder as Decoder
+from .drawing import draw_from as draw_from
 from .generate import generate_text as generate_text
 from .generate import generate_texts as generate_texts
 from .many import Wanted as Wanted
@@ -12,4 +13,5 @@ from .prompts import left_padded as left_padded
 from .prompts import source_prompt as source_prompt
 from .prompts import text_prompt as text_prompt
 from .sampler import Sampler as Sampler
+from .writing import Draft as Draft
 from .writing import Writing as Writing

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from partwise.data.batch import Batch
 from partwise.data.marks import marks_of
@@ -15,6 +16,8 @@ from partwise.modules.protocols import Model
 
 from .decoder import Decoder
 from .prompts import source_prompt, text_prompt
+from .revisable import Revisable
+from .speculative import refuse_draft, speculated
 from .stops import Row, StopStrings
 from .writing import Writing, device_of
 
@@ -27,7 +30,7 @@ def generate_text(model: Model, tokenizer: Tokenizer, prompt: str, writing: Writ
 
     Raises:
         InputError: a source is empty, or longer than the model's context; a stop string is empty; special tokens are
-            asked for, and the tokenizer has none with names.
+            asked for, and the tokenizer has none with names; the text cannot be written with the draft.
     """
     begin = source_prompt if writing.pairs else text_prompt
     # A tokenizer of words puts a space before each word; at the beginning of a text it does not belong there.
@@ -53,9 +56,12 @@ def generate_texts(
         prompt: from `text_prompt` or `source_prompt`, which have heeded what `writing` says of prompts.
 
     Raises:
-        InputError: a source is longer than the model's context; a stop string is empty.
+        InputError: a source is longer than the model's context; a stop string is empty; this text cannot be written
+            with the draft.
     """
     refuse_long_source(model, prompt)
+    if writing.draft is not None:
+        refuse_draft(model, writing.draft, writing.sampler, prompt)
     return _pieces(model, tokenizer, prompt, writing, seed, StopStrings(writing.stop, tokenizer))
 
 
@@ -73,19 +79,14 @@ def refuse_long_source(model: Model, prompt: Batch) -> None:
 def _pieces(
     model: Model, tokenizer: Tokenizer, prompt: Batch, writing: Writing, seed: int, stops: StopStrings
 ) -> Iterator[list[str]]:
-    device = device_of(model)
-    generator = torch.Generator(device).manual_seed(seed)
+    ends = (*marks_of(tokenizer).ends, *writing.ends)
     with evaluating(model):
-        # A short text needs no states for a whole context.
-        room = min(model.context, prompt.tokens.shape[1] + writing.limit)
-        ends, completed = (*marks_of(tokenizer).ends, *writing.ends), stops.completed if stops else None
-        decoder = Decoder(model, prompt.to(device), tokenizer.end, room, ends, completed, writing.chunk)
         rows = [Row(stops) for _ in prompt.tokens]
         ended = [False] * len(rows)
-        for tokens in writing.sampler.generate(decoder, writing.limit, generator):
+        for tokens in _tokens(model, tokenizer.end, ends, prompt, writing, seed, stops):
             ids = tokens.tolist()
             # A sampler of a plugin may know of one end token only, and write on after another.
-            ended = [over or token in decoder.ends for over, token in zip(ended, ids, strict=True)]
+            ended = [over or token in ends for over, token in zip(ended, ids, strict=True)]
             yield [
                 "" if over else row.add(tokenizer.token_bytes(token))
                 for row, token, over in zip(rows, ids, ended, strict=True)
@@ -96,3 +97,21 @@ def _pieces(
     rest = [row.rest() for row in rows]
     if any(rest):
         yield rest
+
+
+def _tokens(
+    model: Model, end: int, ends: tuple[int, ...], prompt: Batch, writing: Writing, seed: int, stops: StopStrings
+) -> Iterator[Tensor]:
+    """Tokens [B], one per row."""
+    device = device_of(model)
+    generator, prompt = torch.Generator(device).manual_seed(seed), prompt.to(device)
+    # A short text needs no states for a whole context.
+    room = min(model.context, prompt.tokens.shape[1] + writing.limit)
+    if writing.draft is None:
+        completed = stops.completed if stops else None
+        decoder = Decoder(model, prompt, end, room, ends, completed, writing.chunk)
+        yield from writing.sampler.generate(decoder, writing.limit, generator)
+        return
+    with evaluating(writing.draft.model):
+        target, draft = (Revisable(one, prompt, end, room, ends, writing.chunk) for one in (model, writing.draft.model))
+        yield from speculated(target, draft, writing, generator)

@@ -54,10 +54,12 @@ def generate_many(
 
     Raises:
         InputError: a source is empty, or longer than the model's context; a stop string is empty; special tokens are
-            asked for, and the tokenizer has none with names.
+            asked for, and the tokenizer has none with names; there is a draft.
     """
     if rows < 1:
         raise InputError(f"texts are written in one row or more, not {rows}")
+    if writing.draft is not None:
+        raise InputError("a draft writes one text at a time, and not many side by side; leave it out")
     common = _Common(model, tokenizer, writing, StopStrings(writing.stop, tokenizer), device_of(model))
     prompts = [_encoded(model, tokenizer, one, writing) for one in wanted]
 

@@ -30,15 +30,14 @@ Axes = list[dict[str, Any]]
 def rows_can_change(model: Model) -> bool:
     """Whether a text can begin while others are in the middle: the model can `extend`, its states hold tokens along one
     axis at most, and none of its modules says `rows_begin_together`."""
-    if not hasattr(model, "extend"):
-        return False
+    return hasattr(model, "extend") and token_axes(model) is not None
+
+
+def token_axes(model: Model, memory_length: int = 1) -> Axes | None:
+    """Along which axes of a model's states tokens lie; None if a tensor has several such axes, or a module says that
+    `rows_begin_together`."""
     if any(getattr(module, "rows_begin_together", False) for module in cast(nn.Module, model).modules()):
-        return False
-    return _axes(model, 1) is not None
-
-
-def _axes(model: Model, memory_length: int) -> Axes | None:
-    """None if a tensor has several such axes."""
+        return None
     one, other = model.empty_states(1, 2, memory_length), model.empty_states(1, 3, memory_length)
     try:
         return [axes_of(a, b) for a, b in zip(one, other, strict=True)]
@@ -77,7 +76,7 @@ class Places:
         """
         self._model, self._room, self._end, self._chunk = model, room, end, chunk
         self._memory_length = memory_length
-        self._axes = _axes(model, memory_length or 1) or []
+        self._axes = token_axes(model, memory_length or 1) or []
         self._decoding: Decoding | None = None
         self.logits: Tensor
         """[B, V], of the next token of each text."""
@@ -200,4 +199,4 @@ def move(state: State, axes: dict[str, Any], source: int, target: int, count: in
             value.narrow(axes[name], target, count).copy_(kept)
 
 
-__all__ = ["Places", "axes_of", "move", "rows_can_change"]
+__all__ = ["Places", "axes_of", "move", "rows_can_change", "token_axes"]

@@ -23,8 +23,9 @@ class Sampler(Protocol):
         yields all of them once it has decided; where `decoder.stopped`, a text has ended, too. (Whoever shows the text
         cuts it there, and stops asking for more.)
 
-        A sampler that only changes logits may be part of a `chain` if it offers `filter(logits)`, from logits [B, V] to
-        logits, or `filter_after(logits, text)` if that depends on `decoder.text`.
+        A sampler that only changes logits may be part of a `chain`, and take a draft's proposals, if it offers
+        `filter(logits)`, from logits [B, V] to those whose softmax it draws from, or `filter_after(logits, text)` if
+        that depends on `decoder.text`.
 
         Args:
             generator: the only source of randomness; on the decoder's device.

@@ -1,4 +1,4 @@
-"""`Writing`: how a text is written, whichever text it is and however many there are."""
+"""`Writing`: how texts are written, whichever they are and however many."""
 
 from __future__ import annotations
 
@@ -11,6 +11,20 @@ from partwise.modules.protocols import Model
 
 from .prefill import CHUNK
 from .sampler import Sampler
+
+
+@dataclass
+class Draft:
+    """A small model that proposes tokens to the one that writes, which reads them in one pass, and accepts those that
+    it might have written (speculative decoding)."""
+
+    model: Model
+    tokens: int = 4
+    """How many to propose at once."""
+    proposed: int = 0
+    """Tokens that it has proposed so far."""
+    accepted: int = 0
+    """Tokens of these that were written."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,8 @@ class Writing:
     """Whether the names of special tokens in a prompt are those tokens; otherwise they are text."""
     chunk: int = CHUNK
     """Tokens of a prompt that are read at once; fewer need less memory."""
+    draft: Draft | None = None
+    """What proposes tokens, if anything does: the same texts in fewer passes of the model, one text at a time."""
 
 
 def device_of(model: Model) -> torch.device:
@@ -39,4 +55,4 @@ def device_of(model: Model) -> torch.device:
     return torch.device("cpu") if first is None else first.device
 
 
-__all__ = ["Writing", "device_of"]
+__all__ = ["Draft", "Writing", "device_of"]

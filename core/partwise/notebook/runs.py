@@ -115,6 +115,8 @@ def generate(
     sampler: str | Mapping[str, Any] | None = None,
     stop: str | Sequence[str] = (),
     special: bool = False,
+    draft: Reopened | str | Path | None = None,
+    draft_tokens: int = 4,
 ) -> str:
     """What a run's model writes after the prompt or, for a seq2seq model, in answer to it.
 
@@ -125,9 +127,12 @@ def generate(
         sampler: how tokens are chosen, in place of the recipe's sampler.
         stop: a string, or several; the text ends before the first of them that the model writes.
         special: whether names of special tokens in the prompt, such as "<|user|>", are these tokens; if not, text.
+        draft: a smaller run with the same tokenizer, which proposes tokens (speculative decoding).
+        draft_tokens: how many it proposes at once.
 
     Raises:
-        PartwiseError: there is no such run or sampler, a string to stop at is empty, or special tokens have no names.
+        PartwiseError: there is no such run or sampler, a string to stop at is empty, special tokens have no names, or
+            the draft cannot be one of this run.
 
     >>> partwise.generate("runs/tiny", "the ", tokens=10)
     '...'
@@ -139,7 +144,8 @@ def generate(
     reopened = _opened(run)
     chosen = None if sampler is None else change(reopened.loaded, {"sampler": sampler}).recipe.sampler
     stops = (stop,) if isinstance(stop, str) else stop
-    writing = workflow.writing_of(reopened, tokens, chosen, stops, special)
+    drafted = None if draft is None else workflow.draft_of(reopened, _opened(draft), draft_tokens)
+    writing = workflow.writing_of(reopened, tokens, chosen, stops, special, drafted)
     return "".join(workflow.generate(reopened, prompt, writing, seed))
 
 

@@ -1,5 +1,6 @@
 from .chatting import Chat as Chat
 from .continuing import continue_run as continue_run
+from .drafting import draft_of as draft_of
 from .epochs import EpochsPlan as EpochsPlan
 from .epochs import planned_epochs as planned_epochs
 from .judging import Judgement as Judgement

@@ -14,7 +14,7 @@ from partwise import assembly
 from partwise.data.chat_template import ChatTemplate
 from partwise.data.protocols import Data, Split, Tokenizer
 from partwise.decoding.generate import generate_text
-from partwise.decoding.writing import Writing
+from partwise.decoding.writing import Draft, Writing
 from partwise.errors import InputError, PartwiseError
 from partwise.machine import torch_device
 from partwise.modules.protocols import Model
@@ -211,11 +211,12 @@ def writing_of(
     sampler: SamplerPart | None = None,
     stop: Sequence[str] = (),
     special: bool = False,
+    draft: Draft | None = None,
 ) -> Writing:
     """How a run's model writes: by its recipe's sampler, unless told otherwise, and as its model reads.
 
     Args:
-        limit, stop, special: as in `Writing`.
+        limit, stop, special, draft: as in `Writing`.
 
     Raises:
         InputError: the model was trained to see both ways, and cannot write.
@@ -227,7 +228,8 @@ def writing_of(
             "and not to continue a text"
         )
     chosen = (sampler or reopened.recipe.sampler).assemble(None)
-    return Writing(chosen, limit, stop, pairs=reopened.recipe.model.reads == "pair", special=special)
+    pairs = reopened.recipe.model.reads == "pair"
+    return Writing(chosen, limit, stop, pairs=pairs, special=special, draft=draft)
 
 
 def generate(reopened: Reopened, prompt: str, writing: Writing, seed: int = 0) -> Iterator[str]:

@@ -62,7 +62,7 @@ def run(here: Path, plugins: object, monkeypatch: pytest.MonkeyPatch) -> str:
     Run.create(place, RESOLVED, RESOLVED, RESOLVED)
     reopened = SimpleNamespace(loaded=load(RESOLVED), run=SimpleNamespace(recipe=RESOLVED), changes=list)
     monkeypatch.setattr(workflow, "reopen", lambda *given: reopened)
-    monkeypatch.setattr(workflow, "writing_of", lambda reopened, *given: Writing(given[1], given[0], *given[2:]))
+    monkeypatch.setattr(workflow, "writing_of", lambda reopened, *given: Writing(given[1], given[0], given[2]))
     monkeypatch.setattr(workflow, "Chat", Echo)
     return str(place)
 

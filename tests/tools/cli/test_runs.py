@@ -70,8 +70,10 @@ class Pretended:
             tokenizer=SimpleNamespace(encode=list),
         )  # fmt: skip
 
-    def writing_of(self, reopened, limit: int, sampler: Any = None, stop: Any = (), special: bool = False) -> Writing:
-        return Writing(sampler, limit, stop, pairs=self.reads == "pair", special=special)
+    def writing_of(
+        self, reopened, limit: int, sampler: Any = None, stop: Any = (), special: bool = False, draft: Any = None
+    ) -> Writing:
+        return Writing(sampler, limit, stop, pairs=self.reads == "pair", special=special, draft=draft)
 
     def generate(self, reopened, prompt: str, writing: Writing, seed: int = 0) -> Iterator[str]:
         stop, special = writing.stop, writing.special
