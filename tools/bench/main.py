@@ -87,6 +87,15 @@ def rows() -> list[Row]:
             3,
             generation.refilled,
         ),
+        Row(
+            "generate-draft",
+            "a GPT of 6 layers with one of 1 layer as its draft, both trained for a minute",
+            "without the draft",
+            "characters/s",
+            1.3,
+            3,
+            generation.drafted,
+        ),
         Row("bpe-train", "BPE training, 10 MB", f"{tokenizers} BpeTrainer", "MB/s", 1.0, 3, tokenizing.training),
         Row("bpe-encode", "BPE encoding, 10 MB", f"{tokenizers} encode", "MB/s", 10.0, 3, tokenizing.encoding),
         Row(

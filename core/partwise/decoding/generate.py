@@ -61,7 +61,11 @@ def generate_texts(
     """
     refuse_long_source(model, prompt)
     if writing.draft is not None:
-        refuse_draft(model, writing.draft, writing.sampler, prompt)
+        refuse_draft(model, writing.draft, writing.sampler)
+        if len(prompt.tokens) != 1:
+            raise InputError(f"a draft writes one text at a time, not {len(prompt.tokens)} side by side; leave it out")
+        if prompt.source is not None:
+            raise InputError("this model answers a source, which a draft would not know; leave the draft out")
     return _pieces(model, tokenizer, prompt, writing, seed, StopStrings(writing.stop, tokenizer))
 
 

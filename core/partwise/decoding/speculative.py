@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from partwise.data.batch import Batch
 from partwise.errors import InputError
 from partwise.modules.protocols import Model
 
@@ -29,18 +28,14 @@ Distribution = Callable[[Tensor, Tensor], Tensor]
 """From logits [T, V], and the text [1, n] that ends before the last of them is chosen, to probabilities [T, V]."""
 
 
-def refuse_draft(model: Model, draft: Draft, sampler: Sampler, prompt: Batch) -> None:
+def refuse_draft(model: Model, draft: Draft, sampler: Sampler) -> None:
     """
     Raises:
-        InputError: this text cannot be written with this draft.
+        InputError: the model cannot write with this draft.
     """
     small = draft.model
     if draft.tokens < 1:
         raise InputError(f"a draft proposes one token at once or more, not {draft.tokens}")
-    if len(prompt.tokens) != 1:
-        raise InputError(f"a draft writes one text at a time, not {len(prompt.tokens)} side by side; leave it out")
-    if prompt.source is not None:
-        raise InputError("this model answers a source, which a draft would not know; leave the draft out")
     if not (hasattr(sampler, "filter") or hasattr(sampler, "filter_after")):
         raise InputError(
             f"the sampler {type(sampler).__name__} does not choose token by token from filtered logits, so that what "

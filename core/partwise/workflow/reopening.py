@@ -14,6 +14,7 @@ from partwise import assembly
 from partwise.data.chat_template import ChatTemplate
 from partwise.data.protocols import Data, Split, Tokenizer
 from partwise.decoding.generate import generate_text
+from partwise.decoding.speculative import refuse_draft
 from partwise.decoding.writing import Draft, Writing
 from partwise.errors import InputError, PartwiseError
 from partwise.machine import torch_device
@@ -219,7 +220,7 @@ def writing_of(
         limit, stop, special, draft: as in `Writing`.
 
     Raises:
-        InputError: the model was trained to see both ways, and cannot write.
+        InputError: the model was trained to see both ways, and cannot write; or not with this draft.
     """
     objective = reopened.recipe.objective
     if not objective.causal:
@@ -228,6 +229,8 @@ def writing_of(
             "and not to continue a text"
         )
     chosen = (sampler or reopened.recipe.sampler).assemble(None)
+    if draft is not None:
+        refuse_draft(reopened.model, draft, chosen)
     pairs = reopened.recipe.model.reads == "pair"
     return Writing(chosen, limit, stop, pairs=pairs, special=special, draft=draft)
 

@@ -10,7 +10,7 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor, nn
 
-from partwise import InputError
+from partwise import InputError, PartError
 from partwise.data import Batch
 from partwise.decoding import (
     Draft,
@@ -23,6 +23,7 @@ from partwise.decoding import (
 )
 from partwise.decoding.speculative import judged
 from partwise.modules import Decoding, Model
+from partwise.parts.registry import registry
 
 from .test_many import MIXERS, model_of, pair_model, sampler_of
 from .writing import END, ByteTokenizer, Summing, V
@@ -74,6 +75,26 @@ def test_without_chance_the_text_is_the_same_token_by_token(mixer: str) -> None:
             tried.append(Draft(small, k))
             assert written(target, choice, tried[-1], 45) == plain
     assert 0 < sum(one.accepted for one in tried) < sum(one.proposed for one in tried), "some were taken back"
+
+
+EXAMPLES = [
+    pytest.param({"use": part.name, **part.model_dump(mode="json")}, id=f"{part.name}-{number}")
+    for entry in registry().entries()
+    if entry.part.kind in ("mixer", "attention")
+    for number, part in enumerate(entry.part.examples())
+]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("choice", EXAMPLES)
+def test_every_mixer_takes_back_what_was_not_accepted(choice: dict[str, Any]) -> None:
+    try:
+        target, small = unending(model_of(choice, "none")), like(unending(model_of(choice, "none")))
+    except PartError:
+        return  # it belongs into an encoder, or between an encoder and a decoder
+    draft = Draft(small, 5)
+    assert written(target, RESTLESS, draft, 45) == written(target, RESTLESS, None, 45)
+    assert draft.accepted < draft.proposed
 
 
 def test_the_draft_may_be_of_another_kind() -> None:

@@ -87,6 +87,7 @@ def test_what_is_no_draft_is_refused(runs: Path, draft: str, said: str) -> None:
         (("--draft", "small", "--prompts", "x.txt"), "--draft does not go with --prompts"),
         (("--draft", "small", "--compile"), "--draft does not go with --compile"),
         (("--draft", "small", "--sampler", "beam"), "BeamSearch does not choose token by token"),
+        (("--draft", "small", "--chat", "--sampler", "beam"), "BeamSearch does not choose token by token"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(runs: Path, options: tuple[Any, ...], said: str) -> None:
