@@ -16,7 +16,7 @@ from partwise import InputError
 from partwise.data import ChatTemplate, Marks, Turn
 from partwise.decoding import Decoder
 from partwise.recipe import load
-from partwise.workflow import Chat, reopen, train, writing_of
+from partwise.workflow import Chat, draft_of, reopen, train, writing_of
 from partwise.workflow import chatting as chatting_module
 from partwise_tokenizers.bpe import BYTES, BytePairTokenizer
 from partwise_tokenizers.char import CharTokenizer
@@ -213,5 +213,8 @@ def test_a_run_that_was_taught_to_answer_answers(tmp_path: Path, monkeypatch: py
     (tmp_path / "talks.json").write_text(json.dumps(recipe))
     run = train(load(tmp_path / "talks.json"), tmp_path / "run", device="cpu")
     reopened = reopen(run.directory, "cpu")
-    talk = Chat(reopened, writing_of(reopened, 20))
-    assert ["".join(talk.answer(said)) for said in ("dog", "cat")] == ["wau", "miau"]
+    draft = draft_of(reopened, reopened)
+    for one in (None, draft):
+        talk = Chat(reopened, writing_of(reopened, 20, draft=one))
+        assert ["".join(talk.answer(said)) for said in ("dog", "cat")] == ["wau", "miau"]
+    assert draft.accepted == draft.proposed > 0
