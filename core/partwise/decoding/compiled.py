@@ -100,13 +100,12 @@ class CompiledStep:
         own = FunctionType(
             step.__code__.replace(), step.__globals__, step.__name__, step.__defaults__, step.__closure__
         )
+        # Asking some hundred modules at each step whether they have changed takes longer than a kernel; an older
+        # PyTorch cannot leave it out.
+        unasked = getattr(torch.compiler, "skip_guard_on_all_nn_modules_unsafe", None)
+        options = {} if unasked is None else {"guard_filter_fn": unasked}
         self._graph = torch.compile(
-            own.__get__(self),
-            backend=self._compiler,
-            fullgraph=True,
-            dynamic=True,
-            # Asking some hundred modules at each step whether they have changed takes longer than a kernel.
-            options={"guard_filter_fn": torch.compiler.skip_guard_on_all_nn_modules_unsafe},
+            own.__get__(self), backend=self._compiler, fullgraph=True, dynamic=True, options=options
         )
         self._made_for = set()
 

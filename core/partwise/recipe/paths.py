@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
@@ -25,7 +26,7 @@ def parse_path(text: str, mark: Mark, example: str) -> tuple[tuple[str, ...], tu
         example: a path that is right, for the message.
 
     Raises:
-        RecipeError: a segment is empty, or has spaces round it.
+        RecipeError: a segment is empty, has spaces round it, or an index in brackets.
     """
     before = {0: 0, 2: 1}.get(mark.end - mark.start - len(text))
     segments, marks, at = text.split("."), list[Mark](), mark.start + (before or 0)
@@ -34,6 +35,9 @@ def parse_path(text: str, mark: Mark, example: str) -> tuple[tuple[str, ...], tu
         at += len(segment) + 1
         if not segment or segment.strip() != segment:
             message = f"a path is names, indexes and *, with dots between: {example}"
+            raise RejectedError([Problem(message, marks[-1])])
+        if bracketed := re.fullmatch(r"(\w+)\[(\*|\d+)\]", segment):
+            message = f"an index follows a dot: write {bracketed[1]}.{bracketed[2]} in place of {segment}"
             raise RejectedError([Problem(message, marks[-1])])
     return tuple(segments), tuple(marks)
 

@@ -124,6 +124,8 @@ def test_mends_a_recipe_that_would_not_hold_without_it(base: dict[str, Any]) -> 
         ("model.*.norm=rms", "stack has no '*'"),
         ("trainer.range.hihg=3", "a range has no 'hihg', did you mean 'high'?"),
         ("model..width=3", "a path is names, indexes and *, with dots between"),
+        ("model.blocks[*].norm=rms", "an index follows a dot: write blocks.* in place of blocks[*]"),
+        ("model.blocks[0].norm=rms", "an index follows a dot: write blocks.0 in place of blocks[0]"),
         ("model.width", "the value is missing: write model.width=VALUE"),
         ("=3", "a path is names, indexes and *"),
         ("", "a path is names, indexes and *"),
