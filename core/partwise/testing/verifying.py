@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
 from pydantic import ValidationError
 
 from partwise.errors import BuildError
@@ -99,7 +98,7 @@ def run_check(part: type[Part], check: Check, seed: int = 0, most: int | None = 
     unfailed = {key for key in judged if not any(_covers(key, subject) for subject in left_out)}
     with probes.seeded(seed):
         for subject in subjects[:most]:
-            torch.manual_seed(seed)
+            probes.seed_torch(seed)
             try:
                 check(*subject.arguments)
                 run += 1

@@ -21,7 +21,7 @@ from partwise.parts.part import Part
 from partwise.parts.shapes import choices, shape_of
 from partwise.parts.sites import OptimizerSite, ScheduleSite
 from partwise.testing import cases
-from partwise.testing.probes import Probe, build, drawn, in_one, loss_of, probe, terms_of, weighted
+from partwise.testing.probes import Probe, build, drawn, in_one, loss_of, probe, seed_torch, terms_of, weighted
 from partwise.testing.registering import EVERY, check
 from partwise.testing.violation import close, require, skip, violated
 
@@ -120,7 +120,7 @@ def _built(part: Part, site: Any, training: bool) -> Any:
 
 def _module(part: Part, site: Any, training: bool) -> Any:
     module, call = build(part, site, seed=5).train(training), probe(part, site, length=9)
-    torch.manual_seed(drawn(6))
+    seed_torch(drawn(6))
     weights = {name: one.clone() for name, one in module.state_dict().items()}
     return {**weights, "output": call(module).detach(), "context": getattr(module, "context", None)}
 
@@ -138,7 +138,7 @@ def _beneath(part: Part) -> dict[str, Any]:
         with torch.no_grad():
             seen[f"{place}, evaluated"] = call(module)
         for name, total in (("output", weighted), ("loss", loss_of), ("terms", terms_of)):
-            torch.manual_seed(drawn(6))
+            seed_torch(drawn(6))
             figure = total(module.train(), call)
             if figure is not None:
                 seen[f"{place}, {name}"] = figure.detach()
