@@ -34,7 +34,10 @@ BEGUN = time.monotonic()
 
 @pytest.fixture(autouse=True)
 def _same_random_numbers_every_time() -> None:
-    torch.manual_seed(0)
+    # Not `torch.manual_seed`, which writes the whole stack down for every kind of device that this machine has not.
+    torch.default_generator.manual_seed(0)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(0)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,7 +11,8 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,7 +40,15 @@ def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts[1:]).removesuffix(".__init__")
 
 
-each_source = pytest.mark.parametrize("path", SOURCES, ids=name_of)
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """A source file, parsed once for all the rules. Treat it as read-only."""
+    return ast.parse(path.read_text())
+
+
+def broken(rule: Callable[[Path], object]) -> list[str]:
+    """What a rule says of the source files that break it: all of them, and nothing of those that hold it."""
+    return [f"{name_of(path)}: {said}" for path in SOURCES if (said := rule(path))]
 
 
 def run(program: str) -> None:
@@ -105,9 +114,15 @@ def test_importing_the_core_imports_no_plugin_and_no_click() -> None:
     )
 
 
-@each_source
-def test_a_module_can_be_imported_by_itself(path: Path) -> None:
-    importlib.import_module(module_of(path))
+def test_every_module_can_be_imported() -> None:
+    def rule(path: Path) -> str:
+        try:
+            importlib.import_module(module_of(path))
+        except Exception as error:
+            return repr(error)
+        return ""
+
+    assert not broken(rule)
 
 
 def test_the_names_of_partwise_are_sorted_and_there() -> None:
@@ -119,16 +134,19 @@ def test_the_names_of_partwise_are_sorted_and_there() -> None:
         _ = partwise.nonsense
 
 
-@each_source
-def test_all_lists_are_sorted_and_true(path: Path) -> None:
-    module: ModuleType = importlib.import_module(module_of(path))
-    listed = list(getattr(module, "__all__", ()))
-    assert [name for name in listed if not hasattr(module, name)] == []
-    if path.with_suffix(".pyi").exists():  # the names of a stub, which are loaded on first use
-        assert listed == sorted(listed)
-        return
-    # As ruff sorts them: constants, classes, then the rest.
-    assert listed == sorted(listed, key=lambda name: (not name.isupper(), not name[:1].isupper(), name))
+def test_all_lists_are_sorted_and_true() -> None:
+    def rule(path: Path) -> str:
+        module: ModuleType = importlib.import_module(module_of(path))
+        listed = list(getattr(module, "__all__", ()))
+        if absent := [name for name in listed if not hasattr(module, name)]:
+            return f"{absent} are not there"
+        if path.with_suffix(".pyi").exists():  # the names of a stub, which are loaded on first use
+            return "" if listed == sorted(listed) else "not sorted"
+        # As ruff sorts them: constants, classes, then the rest.
+        ordered = sorted(listed, key=lambda name: (not name.isupper(), not name[:1].isupper(), name))
+        return "" if listed == ordered else "not sorted"
+
+    assert not broken(rule)
 
 
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "torch.save", "os.system", "input"}
@@ -145,46 +163,58 @@ FORBIDDEN_CALLS |= {"pd.read_pickle", "pandas.read_pickle", "yaml.load", "yaml.u
 FORBIDDEN_IMPORTS = {"pickle", "cPickle", "_pickle", "dill", "marshal", "shelve", "cloudpickle", "joblib", "yaml"}
 
 
-@each_source
-def test_nothing_is_unpickled_evaluated_or_executed(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    assert not [f"{name} at line {line}" for name, line in calls(tree) if name in FORBIDDEN_CALLS]
-    assert not FORBIDDEN_IMPORTS & set(imports(tree))
+def test_nothing_is_unpickled_evaluated_or_executed() -> None:
+    def rule(path: Path) -> list[str]:
+        called = [f"{name} at line {line}" for name, line in calls(tree_of(path)) if name in FORBIDDEN_CALLS]
+        return called + sorted(FORBIDDEN_IMPORTS & set(imports(tree_of(path))))
+
+    assert not broken(rule)
 
 
-@each_source
-def test_a_module_says_what_it_is(path: Path) -> None:
-    text = path.read_text()
-    if text.strip():
-        assert ast.get_docstring(ast.parse(text)), "it has no docstring"
+def test_a_module_says_what_it_is() -> None:
+    def rule(path: Path) -> str:
+        said = not path.read_text().strip() or ast.get_docstring(tree_of(path))
+        return "" if said else "it has no docstring"
+
+    assert not broken(rule)
 
 
-@each_source
-def test_users_errors_are_not_asserted_with_messages_about_them(path: Path) -> None:
+def test_users_errors_are_not_asserted_with_messages_about_them() -> None:
     """`assert` is for what cannot happen: one that speaks of recipes or options is an error in disguise."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Assert) and node.msg is not None:
-            words = ast.unparse(node.msg).lower()
-            assert not any(word in words for word in ("please", "recipe", "option", "must be")), (node.lineno, words)
+
+    def rule(path: Path) -> list[tuple[int, str]]:
+        messages = (
+            (node.lineno, ast.unparse(node.msg).lower())
+            for node in ast.walk(tree_of(path))
+            if isinstance(node, ast.Assert) and node.msg is not None
+        )
+        told = ("please", "recipe", "option", "must be")
+        return [(line, words) for line, words in messages if any(word in words for word in told)]
+
+    assert not broken(rule)
 
 
-@each_source
-def test_functions_take_no_anonymous_keywords(path: Path) -> None:
+def test_functions_take_no_anonymous_keywords() -> None:
     """`**kwargs` hides what a function takes, and swallows what it does not."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert node.args.kwarg is None, f"{node.name} at line {node.lineno}"
+
+    def rule(path: Path) -> list[str]:
+        return [
+            f"{node.name} at line {node.lineno}"
+            for node in ast.walk(tree_of(path))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.args.kwarg is not None
+        ]
+
+    assert not broken(rule)
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
 def test_plugins_import_partwise_and_libraries_and_never_each_other(plugin: str) -> None:
     for path in (ROOT / "plugins" / plugin).rglob("*.py"):
         others = {*PLUGINS, "partwise_cli"} - {plugin}
-        assert not others & set(imports(ast.parse(path.read_text()))), name_of(path)
+        assert not others & set(imports(tree_of(path))), name_of(path)
 
 
-@each_source
-def test_what_is_imported_is_a_declared_dependency(path: Path) -> None:
+def test_what_is_imported_is_a_declared_dependency() -> None:
     declared = {re.split(r"[<>=!~\[ ]", line)[0].replace("-", "_") for line in PROJECT["project"]["dependencies"]}
     # Imported by what needs them, which says so where they are missing.
     optional = {
@@ -193,8 +223,8 @@ def test_what_is_imported_is_a_declared_dependency(path: Path) -> None:
     }  # fmt: skip
     brought_along = {"annotated_types", "pydantic_core"}  # by pydantic, whose interface they are
     own = {package.name for package in PACKAGES}
-    foreign = set(imports(ast.parse(path.read_text()))) - set(sys.stdlib_module_names) - own
-    assert foreign <= declared | brought_along | optional, foreign
+    known = declared | brought_along | optional | own | set(sys.stdlib_module_names)
+    assert not broken(lambda path: sorted(set(imports(tree_of(path))) - known))
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
@@ -222,7 +252,7 @@ def test_parts_are_vocabulary_and_implementations_know_nothing_of_recipes(plugin
     """Only `parts.py`, or the package `parts`, (and the hook) may know of parts, slots and pydantic."""
     for path in (ROOT / "plugins" / plugin).rglob("*.py"):
         if path.name != "__init__.py" and module_of(path) not in vocabulary(plugin):
-            tree = ast.parse(path.read_text())
+            tree = tree_of(path)
             assert "pydantic" not in set(imports(tree)), name_of(path)
             taken = [
                 (node.module, alias.name)

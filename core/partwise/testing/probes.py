@@ -54,6 +54,14 @@ def drawn(seed: int) -> int:
     return seed + _SPREAD * _seed.get()
 
 
+def seed_torch(seed: int) -> None:
+    """`torch.manual_seed`, but for devices that nobody has used: for each kind of these it writes the whole stack down,
+    which takes most of a millisecond within pytest, and where there are none at all, it never forgets it."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
+
+
 @dataclass(frozen=True)
 class Probe:
     """Inputs for a module, and the call."""

@@ -10,12 +10,11 @@ from __future__ import annotations
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
 from pydantic import ValidationError
 
 from partwise.errors import BuildError
@@ -28,6 +27,7 @@ from .registering import Check, as_check
 from .violation import ContractViolation, NotApplicableError, require
 
 Outcome = Literal["passed", "skipped", "expected", "failed"]
+Subjects = tuple[cases.Subject, ...]
 
 
 @dataclass(frozen=True)
@@ -81,25 +81,27 @@ def _refusal(part: Part) -> str:
     return ""
 
 
-def run_check(part: type[Part], check: Check, seed: int = 0, most: int | None = None) -> Result:
+def run_check(
+    part: type[Part], check: Check, seed: int = 0, which: Callable[[Subjects], Subjects] | None = None
+) -> Result:
     """Runs one check of a part.
 
     Args:
         seed: varies the random inputs and weights.
-        most: the number of cases to run, from the first; None for all of them. A declared failure counts as mended only
-            if all cases that it covers were run, and with seed 0.
+        which: from all cases to those that are run; None for all of them. A declared failure counts as mended only if
+            all cases that it covers were run, and with seed 0.
     """
     begun, run, skipped = time.perf_counter(), 0, Counter[str]()
     known = {key: why for key, why in part.known_failures.items() if _split(key)[0] == check.name}
     failures, expected = list[tuple[str, BaseException]](), 0
     subjects = _subjects(part, check, failures)
-    left_out = () if most is None else subjects[most:]
+    chosen = subjects if which is None else which(subjects)
     # Under another seed a failure that stands on random numbers may stay away.
     judged = () if seed else known
-    unfailed = {key for key in judged if not any(_covers(key, subject) for subject in left_out)}
+    unfailed = {key for key in judged if not any(_covers(key, one) for one in subjects if one not in chosen)}
     with probes.seeded(seed):
-        for subject in subjects[:most]:
-            torch.manual_seed(seed)
+        for subject in chosen:
+            probes.seed_torch(seed)
             try:
                 check(*subject.arguments)
                 run += 1
@@ -123,7 +125,7 @@ def _covers(key: str, subject: cases.Subject) -> bool:
     return not place or subject.matches(place)
 
 
-def _subjects(part: type[Part], check: Check, failures: list[tuple[str, BaseException]]) -> tuple[cases.Subject, ...]:
+def _subjects(part: type[Part], check: Check, failures: list[tuple[str, BaseException]]) -> Subjects:
     try:
         return cases.subjects(part, check.per)
     except Exception as error:  # its `examples` or `sites` fail

@@ -6,7 +6,6 @@ from itertools import combinations
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from partwise.studies.analysis.findings import (
     Analysis,
@@ -20,6 +19,8 @@ from partwise.studies.analysis.findings import (
     Summary,
 )
 from partwise.studies.results import Results
+
+from .statsmodels_holm import holm_of_statsmodels
 
 
 def analysis_of(results: Results) -> Analysis:
@@ -116,7 +117,7 @@ def verdict(results: Results, mean: float | None, p: float | None, equivalent: f
 
 def holm(contrasts: list[Contrast]) -> list[Contrast]:
     tested = [c for c in contrasts if c.p is not None]
-    adjusted = multipletests([c.p for c in tested], method="holm")[1] if tested else []
+    adjusted = holm_of_statsmodels([c.p for c in tested]) if tested else []
     found = dict(zip([c.variant for c in tested], map(float, adjusted), strict=True))
     return [
         Contrast(

@@ -15,7 +15,7 @@ from partwise.modules.states import State
 from partwise.parts.kinds import FeedForwardPart, MixerPart
 from partwise.parts.part import Part
 from partwise.parts.sites import LayerSite
-from partwise.testing.probes import build, model_batch, shaken
+from partwise.testing.probes import build, model_batch, seed_torch, shaken
 from partwise.testing.registering import check
 from partwise.testing.violation import close, require, skip
 
@@ -33,13 +33,13 @@ def its_hidden_states_give_its_logits(part: Any, site: Any) -> None:
         require(isinstance(width, int), "it has no `width`, the number of features before its head")
         batch = model_batch(part, site, B, T)
         batch = replace(batch, targets=batch.targets.masked_fill(torch.arange(T) % 3 == 1, IGNORED))
-        torch.manual_seed(0)
+        seed_torch(0)
         hidden = model.hidden(batch)
         shape = tuple(hidden.states.shape)
         require(shape == (B, T, width), f"its hidden states have the shape {shape}, and its width is {width}")
-        torch.manual_seed(0)
+        seed_torch(0)
         close(hidden.head.logits(hidden.states), model(batch), "logits from its hidden states, and its own")
-        torch.manual_seed(0)
+        seed_torch(0)
         nats = hidden.head.cross_entropy(hidden.states, batch.targets)
         close(nats, model.loss(batch), "the loss from its hidden states, and its own")
         there = hidden.flow.tokens is not None and hidden.flow.tokens.equal(batch.tokens)

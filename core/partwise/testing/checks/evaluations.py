@@ -29,7 +29,7 @@ from partwise.modules.states import Decoding, State
 from partwise.parts.evaluation import EvaluationPart
 from partwise.parts.part import Part
 from partwise.parts.sites import EvaluationSite
-from partwise.testing.probes import drawn
+from partwise.testing.probes import drawn, seed_torch
 from partwise.testing.registering import check
 from partwise.testing.violation import require, skip
 
@@ -206,9 +206,9 @@ def it_judges_alike_each_time(part: Part) -> None:
     """The same model gets the same figures whenever it is judged, whatever was drawn or judged before."""
     evaluation: Any = part.assemble(SITE)
     with torch.random.fork_rng([]):
-        torch.manual_seed(1)
+        seed_torch(1)
         first = measured(evaluation, reader())
-        torch.manual_seed(2)
+        seed_torch(2)
         _same(first, measured(evaluation, reader()), "a second time")
         _same(first, figures(part), "built anew")
 

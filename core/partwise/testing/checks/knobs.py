@@ -21,7 +21,7 @@ from partwise.parts.part import Part
 from partwise.parts.shapes import choices, shape_of
 from partwise.parts.sites import OptimizerSite, ScheduleSite
 from partwise.testing import cases
-from partwise.testing.probes import Probe, build, drawn, in_one, loss_of, probe, terms_of, weighted
+from partwise.testing.probes import Probe, build, drawn, in_one, loss_of, probe, seed_torch, terms_of, weighted
 from partwise.testing.registering import EVERY, check
 from partwise.testing.violation import close, require, skip, violated
 
@@ -34,11 +34,12 @@ def every_knob_makes_a_difference(part: type[Part], knob: str) -> None:
     """For each knob there is an example in which another value makes a difference that can be seen."""
     tried = []
     for one, other in pairs(part, knob):
-        seen = _observed(part, cases.examples(part).index(one), drawn(0)), observe(other)
-        shared = seen[0].keys() & seen[1].keys()
-        if any(not _alike(seen[0][place], seen[1][place]) for place in shared):
-            return
-        tried += [(one, other)] * bool(shared)
+        seen, shared = _observed(part, cases.examples(part).index(one), drawn(0)), False
+        for place, theirs in observing(other):
+            if place in seen and not _alike(seen[place], theirs):
+                return
+            shared |= place in seen
+        tried += [(one, other)] * shared
     if not tried and not any(True for _ in pairs(part, knob)):
         violated(f"every example has the same {knob}, and it has no default: give two examples that differ in {knob}")
     require(tried, f"no example can be built with another value of {knob}")
@@ -96,16 +97,20 @@ def _observed(part: type[Part], example: int, seed: int) -> dict[str, Any]:
 
 def observe(part: Part, training: bool = True) -> dict[str, Any]:
     """What the part does at each place where it fits; in training, dropout counts."""
+    return dict(observing(part, training))
+
+
+def observing(part: Part, training: bool = True) -> Iterator[tuple[str, Any]]:
+    """The same, place by place: who finds a difference at the first needs no others."""
     observer: Callable[[Any, Any, bool], Any] = _OBSERVERS.get(cases.family(part), _built)
     if cases.stands_for_others(part):
         observer = _group
-    seen = {}
     for place, site in part.sites().items():
         try:
-            seen[place] = observer(part, site, training)
+            seen = observer(part, site, training)
         except PartError:
             continue
-    return seen
+        yield place, seen
 
 
 def _built(part: Part, site: Any, training: bool) -> Any:
@@ -120,7 +125,7 @@ def _built(part: Part, site: Any, training: bool) -> Any:
 
 def _module(part: Part, site: Any, training: bool) -> Any:
     module, call = build(part, site, seed=5).train(training), probe(part, site, length=9)
-    torch.manual_seed(drawn(6))
+    seed_torch(drawn(6))
     weights = {name: one.clone() for name, one in module.state_dict().items()}
     return {**weights, "output": call(module).detach(), "context": getattr(module, "context", None)}
 
@@ -138,7 +143,7 @@ def _beneath(part: Part) -> dict[str, Any]:
         with torch.no_grad():
             seen[f"{place}, evaluated"] = call(module)
         for name, total in (("output", weighted), ("loss", loss_of), ("terms", terms_of)):
-            torch.manual_seed(drawn(6))
+            seed_torch(drawn(6))
             figure = total(module.train(), call)
             if figure is not None:
                 seen[f"{place}, {name}"] = figure.detach()

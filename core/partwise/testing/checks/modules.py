@@ -15,7 +15,7 @@ from partwise.assembly.build import materialise
 from partwise.modules.filling import filled_by_others
 from partwise.parts.part import Part
 from partwise.testing.cases import family, skeleton_of
-from partwise.testing.probes import Probe, build, drawn, loss_of, numbers, probe, shaken, terms_of, weighted
+from partwise.testing.probes import Probe, build, drawn, loss_of, numbers, probe, seed_torch, shaken, terms_of, weighted
 from partwise.testing.registering import MODULE, check
 from partwise.testing.violation import close, require, skip, violated
 
@@ -180,7 +180,7 @@ def alike_under_autocast(module: nn.Module, call: Probe) -> None:
 
 def _learned(module: nn.Module, call: Probe, autocast: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
     """The output, and the gradient of each parameter that one reaches. Autocast is for the forward pass alone."""
-    torch.manual_seed(drawn(1))
+    seed_torch(drawn(1))
     module.zero_grad()
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         output = call(module)
@@ -268,7 +268,7 @@ def slopes(module: nn.Module, call: Probe, size: float = 1e-6) -> tuple[float, f
     directions = [numbers(*one.shape, seed=9 + index).double() for index, one in enumerate(moved)]
 
     def total() -> Tensor:
-        torch.manual_seed(drawn(1))
+        seed_torch(drawn(1))
         output = call(module)
         return (output * numbers(*output.shape, seed=3).to(output.dtype)).sum()
 

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from partwise.parts.part import Part
 from partwise.parts.sites import OptimizerSite
-from partwise.testing.probes import drawn
+from partwise.testing.probes import drawn, seed_torch
 from partwise.testing.registering import check
 from partwise.testing.violation import gap, require
 
 
 def _network() -> nn.Module:
-    torch.manual_seed(drawn(1))
+    seed_torch(drawn(1))
     network = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.LayerNorm(8), nn.Linear(8, 3))
     network[3].bias.requires_grad_(False)
     return network

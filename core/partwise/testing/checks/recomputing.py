@@ -13,7 +13,17 @@ from partwise.modules.flow import Flow
 from partwise.modules.recomputing import layers_of, recompute
 from partwise.parts.part import Part
 from partwise.testing.cases import family
-from partwise.testing.probes import VOCABULARY, drawn, flow_of, flow_over, model_batch, numbers, shaken, tokens
+from partwise.testing.probes import (
+    VOCABULARY,
+    drawn,
+    flow_of,
+    flow_over,
+    model_batch,
+    numbers,
+    seed_torch,
+    shaken,
+    tokens,
+)
 from partwise.testing.registering import check
 from partwise.testing.violation import require, violated
 
@@ -67,7 +77,7 @@ def _trained(part: Part, site: Any, computed_again: bool, half: bool) -> _Left:
     if computed_again:
         for layer in list(layers_of(module)) if family(part) == "model" else [module]:
             recompute(layer)
-    torch.manual_seed(drawn(1))
+    seed_torch(drawn(1))
     for _ in range(2):  # gradients add up, as those of accumulated batches do
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             output, flow = _pass(module, part, site)

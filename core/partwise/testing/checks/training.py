@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from partwise.parts.part import Part
-from partwise.testing.probes import Probe, drawn, numbers, probe, shaken
+from partwise.testing.probes import Probe, drawn, numbers, probe, seed_torch, shaken
 from partwise.testing.registering import MODULE, check
 from partwise.testing.violation import close, gap, require, violated
 
@@ -28,7 +28,7 @@ PASSES = 128
 
 def under(seed: int, call: Callable[[], ResultT]) -> ResultT:
     """What a call gives from the random state that `seed` sets."""
-    torch.manual_seed(drawn(seed))
+    seed_torch(drawn(seed))
     return call()
 
 
@@ -97,7 +97,7 @@ def training_means_what_evaluation_does(part: Part, site: Any) -> None:
         if not random_in_training(module, lambda: call(module)):
             close(call(module), expected, "in training, where nothing is random, and in evaluation")
             return
-        torch.manual_seed(drawn(5))
+        seed_torch(drawn(5))
         passes = torch.stack([call(module).double() for _ in range(PASSES)])
     off, variance = passes.mean(0) - expected, passes.var(0)
     still = variance < 1e-12

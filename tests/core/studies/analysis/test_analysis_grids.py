@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from partwise.studies.analysis import analyse
 from partwise.studies.analysis.findings import Effect
@@ -16,6 +15,7 @@ from partwise.studies.analysis.grid_effects import grid_contrasts
 from partwise.studies.analysis.verdicts import judge
 from partwise.studies.results import Results
 
+from ..statsmodels_holm import holm_of_statsmodels
 from .conftest import make_study
 
 FACTORS = {"position": ["learned", "rope", "alibi"], "norm": ["layer", "rms"], "act": ["gelu", "relu"]}
@@ -71,7 +71,7 @@ def test_contrasts_and_effects_are_one_holm_family(y) -> None:
     found = analyse(grid(FACTORS, y))
     assert (len(found.contrasts), len(found.effects)) == (11, 4 + 5)
     tests = [*found.contrasts, *found.effects]
-    adjusted = multipletests([one.p for one in tests], method="holm")[1]
+    adjusted = holm_of_statsmodels([one.p for one in tests])
     assert [one.p_adjusted for one in tests] == pytest.approx(list(adjusted))
 
 

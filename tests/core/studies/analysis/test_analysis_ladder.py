@@ -14,6 +14,7 @@ from partwise.studies.analysis.ladder_verdicts import lost_half
 from partwise.studies.results import Results, Trial
 
 from ..fake_ladder import BITS, FLOPS, SIZES, baseline_curve, noisy, planted, study_of
+from ..statsmodels_holm import holm_of_statsmodels
 
 UNDECLARED = BITS.model_copy(update={"smallest_effect": None})
 
@@ -77,13 +78,11 @@ def test_the_slope_is_a_t_test_over_the_seeds_own_slopes(found: Analysis) -> Non
 
 
 def test_differences_at_all_sizes_and_slopes_are_one_holm_family(found: Analysis) -> None:
-    from statsmodels.stats.multitest import multipletests
-
     assert family(planted()) == 5 * 4 + 5
     p = [c.p for c in found.contrasts] + [one.slope.p for one in found.ladder if one.slope]
     adjusted = [c.p_adjusted for c in found.contrasts] + [one.slope.p_adjusted for one in found.ladder if one.slope]
     assert len(p) == 25
-    assert adjusted == pytest.approx(multipletests(p, method="holm")[1])
+    assert adjusted == pytest.approx(holm_of_statsmodels(p))
 
 
 def test_every_size_is_also_analysed_as_a_study_of_its_own(found: Analysis) -> None:
