@@ -132,6 +132,8 @@ class NothingToFill(TorchFunctionMode):
             tensor = args[0] if args else kwargs["tensor"]
             if tensor.is_meta:
                 return tensor
+        if func is torch.eye and kwargs and kwargs.get("out") is not None and kwargs["out"].is_meta:  # nn.init.eye_
+            return kwargs["out"]
         with countable():
             return func(*args, **(kwargs or {}))
 

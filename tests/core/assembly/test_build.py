@@ -199,6 +199,7 @@ def test_filling_is_skipped_where_there_is_nothing_to_fill() -> None:
         empty = torch.empty(2, 2, device="meta")
         assert nn.init.xavier_uniform_(empty) is empty
         assert empty.normal_() is empty
+        assert nn.init.eye_(empty) is empty
     assert isinstance(resolve_part(NormPart, "rms_norm").assemble(WidthSite(4)), nn.Module)
 
 
@@ -210,7 +211,7 @@ from partwise.assembly import assemble
 from partwise.parts import ModelPart
 from partwise.parts import resolve_part
 from partwise.parts import ModelSite
-block = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": 2}}
+block = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": 2, "weighing": "talking_heads"}}
 recurrent = {"use": "recurrent", "mixer": "lstm"}
 part = {"use": "language_model", "width": 8, "context": 16, "position": "learned", "blocks": [block, recurrent]}
 assemble(resolve_part(ModelPart, part), ModelSite(13), 0)
