@@ -114,7 +114,10 @@ def test_undeclared_peeking_would_inflate_the_error_as_the_simulation_of_the_des
     assert np.mean(ever) == pytest.approx(0.167, abs=0.006)
 
 
-@pytest.mark.parametrize(("seeds", "rate"), [(5, 0.05), (5, 0.3), (10, 0.1), (10, 0.5)])
+@pytest.mark.parametrize(
+    ("seeds", "rate"),
+    [(5, 0.3), (10, 0.1), *(pytest.param(*one, marks=pytest.mark.exhaustive) for one in [(5, 0.05), (10, 0.5)])],
+)
 def test_runs_that_diverge_at_random_do_not_raise_the_error_rate(seeds: int, rate: float) -> None:
     """Both tests of a contrast, on survivors and on the number of diverged runs, through all of `judge`."""
     studies, rng = 1_500, np.random.default_rng(int(100 * rate) + seeds)
