@@ -164,8 +164,11 @@ def command(
         return
     if wanted is not None:
         asked_of_all = many.Asked(writing, chosen, weights, rows or many.ROWS)
-        _compile_if_it_pays(reopened, compiled, tokens * len(wanted) // asked_of_all.rows)
-        many.answer_all(reopened, wanted, asked_of_all, output)
+
+        def prepare(texts: int) -> None:
+            _compile_if_it_pays(reopened, compiled, tokens * texts // asked_of_all.rows)
+
+        many.answer_all(reopened, wanted, asked_of_all, output, prepare)
         return
     answers = writing.pairs
     if answers and not prompts:

@@ -55,23 +55,31 @@ def read(place: str, seed: int) -> list[Wanted]:
     return read_wanted(content, place, Path(place).suffix in (".jsonl", ".ndjson"), seed)
 
 
-def answer_all(reopened: Reopened, wanted: list[Wanted], asked: Asked, output: Path | None) -> None:
-    """Answers the prompts, on standard output or in a file that may have some of the answers already."""
+def answer_all(
+    reopened: Reopened, wanted: list[Wanted], asked: Asked, output: Path | None, prepare: Callable[[int], None]
+) -> None:
+    """Answers the prompts, on standard output or in a file that may have some of the answers already.
+
+    Args:
+        prepare: is told how many texts are to be written.
+    """
     from partwise import workflow
 
     settings = workflow.settings_of(reopened, asked.weights, asked.sampler, asked.writing)
     if output is None:
+        prepare(len(wanted))
         with _in_order(wanted, settings) as add:
             for index, text in _texts(reopened, wanted, range(len(wanted)), asked):
                 add(index, text)
         return
-    answers = workflow.Answers(output, wanted, settings)
-    missing = answers.missing
-    if len(missing) < len(wanted):
-        said(f"{output} has {len(wanted) - len(missing)} of {len(wanted)} answers already")
-    for index, text in _texts(reopened, wanted, missing, asked):
-        answers.add(index, text)
-    answers.finish()
+    with workflow.answers_in(output, wanted, settings) as answers:
+        missing = answers.missing
+        if len(missing) < len(wanted):
+            said(f"{output} has {len(wanted) - len(missing)} of {len(wanted)} answers already")
+        prepare(len(missing))
+        for index, text in _texts(reopened, wanted, missing, asked):
+            answers.add(index, text)
+        answers.finish()
     write(f"{len(wanted)} answers in {visible(str(output))}", err=True)
 
 

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from partwise.modules.protocols import Model
 from partwise.modules.states import Decoding, State
 
+from .writing import device_of
+
 Compiler = Literal["inductor", "eager"]
 PAYS_FROM = 30_000
 """Steps from which on the time that compiling takes, some 25 seconds on two cores, is won back: a graph saves about
@@ -41,8 +43,9 @@ def compile_steps(
 ) -> None:
     """From now on the model's decode steps are one graph, made at the first of them.
 
-    On a CPU the graph has weights of its own, as large as the model's. When the model's change, the next text has a
-    new graph. What else is changed in its modules, such as a number or a hook, the graph does not see.
+    On a CPU the graph has weights of its own, as large as the model's. When the model's change, however they are
+    written, or its modules begin to train, the next text has a new graph. What else is changed in its modules, such as
+    a number or a hook, the graph does not see.
 
     A step that cannot be one graph (PyTorch's own LSTM), or for which there is no C++ compiler, stays as it is.
 
@@ -61,12 +64,12 @@ class CompiledStep:
         self._plain = type(model).step.__get__(model)
         self._compiler = compiler
         self._say = say
-        on_cpu = next(self._module.parameters()).device.type == "cpu"
+        on_cpu = device_of(model).type == "cpu"
         self._ways: list[_Settings] = [_CPU_KERNELS, {}] if compiler == "inductor" and on_cpu else [{}]
         """Settings to compile with: the first, and the next where it fails; none is left if all have failed."""
         self._graph: Callable[..., Tensor]
         self._made_for: set[tuple[Any, ...]]
-        self._weights: list[tuple[int, int]] = []
+        self._weights: tuple[Any, ...] = ()
         self._text: Callable[[], Decoding | None] = lambda: None
 
     def __call__(self, tokens: Tensor, decoding: Decoding) -> Tensor:
@@ -75,7 +78,7 @@ class CompiledStep:
             return self._plain(tokens, decoding)
         if self._text() is not decoding:
             self._text = ref(decoding)
-            if self._weights != (weights := _versions(self._module)):
+            if self._weights != (weights := _weights_of(self._module)):
                 self._weights = weights
                 self._begin()
         while self._ways:
@@ -131,10 +134,24 @@ class CompiledStep:
         return self._plain(tokens, Decoding(states, length, room, padding, positions, memory, memory_padding))
 
 
-def _versions(module: nn.Module) -> list[tuple[int, int]]:
-    """Where each tensor of a module lies, and how often it was written: changes when a weight does."""
+def _weights_of(module: nn.Module) -> tuple[Any, ...]:
+    """Changes when a weight does, and takes as long as reading them once.
+
+    PyTorch counts how often a tensor was written, but not what is written to its `.data`, or by NumPy. So on a CPU,
+    where a graph has weights of its own, their bits are added up, too.
+    """
     tensors = (*module.parameters(), *module.buffers())
-    return [(tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version) for tensor in tensors]
+    written = [(tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version) for tensor in tensors]
+    memory = [tensor.untyped_storage() for tensor in tensors if tensor.device.type == "cpu"]
+    sums = [_sum_of_bits(storage) for storage in {one.data_ptr(): one for one in memory}.values()]
+    return written, [tensor.dtype for tensor in tensors], sums, [one.training for one in module.modules()]
+
+
+def _sum_of_bits(storage: torch.UntypedStorage) -> int:
+    all_bytes = torch.empty(0, dtype=torch.uint8).set_(storage)
+    whole = len(all_bytes) // 8 * 8
+    # As whole numbers of 64 bits, which are added faster than smaller ones. Whole numbers have no NaN, nor rounding.
+    return int(all_bytes[:whole].view(torch.int64).sum() + all_bytes[whole:].sum())
 
 
 @contextlib.contextmanager

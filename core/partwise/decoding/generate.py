@@ -10,7 +10,7 @@ from torch import Tensor
 from partwise.data.batch import Batch
 from partwise.data.marks import marks_of
 from partwise.data.protocols import Tokenizer
-from partwise.errors import InputError
+from partwise.errors import InputError, WorkError
 from partwise.modules.modes import evaluating
 from partwise.modules.protocols import Model
 
@@ -117,5 +117,9 @@ def _tokens(
         yield from writing.sampler.generate(decoder, writing.limit, generator)
         return
     with evaluating(writing.draft.model):
-        target, draft = (Revisable(one, prompt, end, room, ends, writing.chunk) for one in (model, writing.draft.model))
+        target = Revisable(model, prompt, end, room, ends, writing.chunk)
+        try:
+            draft = Revisable(writing.draft.model, prompt, end, room, ends, writing.chunk)
+        except WorkError as error:
+            raise WorkError(f"the draft: {error}") from error
         yield from speculated(target, draft, writing, generator)

@@ -12,6 +12,7 @@ from typing import cast
 from torch import Tensor
 
 from partwise.data.batch import Batch
+from partwise.errors import WorkError
 from partwise.modules.protocols import Extends, Model
 from partwise.modules.states import Decoding
 
@@ -23,7 +24,20 @@ def read_prompt(model: Model, prompt: Batch, room: int, chunk: int = CHUNK) -> t
     """`model.begin(prompt, room)`, in passes over `chunk` tokens at most.
 
     A model that cannot `extend`, and a prompt of packed documents, is read at once.
+
+    Raises:
+        WorkError: logits are no numbers, as after a training that diverged.
     """
+    logits, decoding = _read(model, prompt, room, chunk)
+    if bool(logits.isnan().any()):
+        raise WorkError(
+            "the model's logits are no numbers (NaN), so that no token can be chosen: its training diverged, or its "
+            "weights are damaged"
+        )
+    return logits, decoding
+
+
+def _read(model: Model, prompt: Batch, room: int, chunk: int) -> tuple[Tensor, Decoding]:
     T = prompt.tokens.shape[1]
     if chunk >= T or prompt.documents is not None or not hasattr(model, "extend"):
         return model.begin(prompt, room)

@@ -61,6 +61,8 @@ def refuse_draft(model: Model, draft: Draft, sampler: Sampler) -> None:
 def speculated(target: Revisable, draft: Revisable, writing: Writing, generator: Generator) -> Iterator[Tensor]:
     """Tokens [1] of a text, as the sampler would choose them from the target alone."""
     assert writing.draft is not None
+    if writing.limit < 1:
+        return
     distribution = distribution_of(writing.sampler)
     last = draw_from(distribution(target.logits, target.text), generator)
     yield last

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from partwise.errors import InputError
 from partwise.modules.protocols import Model
 
 from .prefill import CHUNK
@@ -46,7 +47,17 @@ class Writing:
     chunk: int = CHUNK
     """Tokens of a prompt that are read at once; fewer need less memory."""
     draft: Draft | None = None
-    """What proposes tokens, if anything does: the same texts in fewer passes of the model, one text at a time."""
+    """What proposes tokens, if anything does: texts as likely as without it, in fewer passes, one text at a time."""
+
+    def __post_init__(self) -> None:
+        """
+        Raises:
+            InputError: fewer than no tokens are asked for; there is one stop string in place of several.
+        """
+        if self.limit < 0:
+            raise InputError(f"a text has 0 tokens or more, not {self.limit}")
+        if isinstance(self.stop, str):  # which would be strings of a character each
+            raise InputError(f"stop is a list of strings, not one; write stop=[{self.stop!r}]")
 
 
 def device_of(model: Model) -> torch.device:

@@ -27,6 +27,7 @@ from .training import default_directory as default_directory
 from .training import train as train
 from .writing_many import Answers as Answers
 from .writing_many import answer as answer
+from .writing_many import answers_in as answers_in
 from .writing_many import generate_many as generate_many
 from .writing_many import read_wanted as read_wanted
 from .writing_many import settings_of as settings_of

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from partwise.decoding.many import Wanted
 from partwise.decoding.many import generate_many as many
 from partwise.decoding.writing import Writing
-from partwise.errors import InputError
+from partwise.errors import InputError, WorkError
 from partwise.parts.kinds import SamplerPart
 from partwise.runs.identity import run_identity
-from partwise.storage.atomic import open_regular, write_text
+from partwise.storage.atomic import open_regular, unwritable, write_text
+from partwise.storage.locks import lock
 from partwise.storage.text import decode_text
 
 from .reopening import Reopened, Weights
@@ -105,6 +108,44 @@ def _content(place: Path) -> bytes:
         raise InputError(f"cannot read {place}: {error.strerror or error}") from error
 
 
+@contextmanager
+def answers_in(place: Path, wanted: Sequence[Wanted], settings: str) -> Iterator[Answers]:
+    """The answers in a file, which is made if need be, for this process alone until the `with` block ends.
+
+    Raises:
+        InputError: the file cannot be written, or holds something else than answers to these prompts with these
+            settings.
+        WorkError: another process is writing answers into it.
+    """
+    handle = _own(place)
+    try:
+        yield Answers(place, wanted, settings)
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _own(place: Path) -> int | None:
+    """The file, opened, and locked until it is closed; None where there are no locks."""
+    while True:
+        try:
+            handle = os.open(place, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o666)
+        except OSError as error:
+            raise InputError(f"cannot write {place}: {error.strerror or error}") from error
+        outcome = lock(handle)
+        with suppress(OSError):
+            # Whoever had it before may have put another file in its place, in the order of the prompts.
+            if outcome == "held" and os.path.samestat(os.fstat(handle), place.stat()):
+                return handle
+        os.close(handle)
+        if outcome == "unsupported":
+            return None
+        if outcome == "taken":
+            raise WorkError(
+                f"another process is writing answers into {place}; wait until it ends, or name another file"
+            )
+
+
 class Answers:
     """A file of answers, a line of JSON each, which is there as soon as a text is over.
 
@@ -113,18 +154,20 @@ class Answers:
     """
 
     def __init__(self, place: Path, wanted: Sequence[Wanted], settings: str) -> None:
-        """
-        Raises:
-            InputError: the file holds something else than answers to these prompts with these settings.
-        """
+        """From `answers_in`, which keeps other processes out."""
         self._place, self._wanted, self._settings = place, wanted, settings
         self._lines: dict[int, str] = {}
-        content = _content(place) if place.exists() else b""
-        # A command that was killed may have left half a line.
+        content = _content(place)
         whole = content[: content.rfind(b"\n") + 1]
-        for number, line in enumerate(decode_text(whole, str(place)).splitlines(), start=1):
+        lines = decode_text(whole, str(place)).splitlines()
+        for number, line in enumerate(lines, start=1):
             self._lines[self._index(line, number)] = line
-        self._rewrite()
+        half = content[len(whole) :]
+        if half:  # from a command that was killed, if it is ours
+            beginning = _BEGINNING.encode()
+            if half[: len(beginning)] != beginning[: len(half)]:
+                raise self._foreign(len(lines) + 1)
+            os.truncate(place, len(whole))
 
     def _index(self, line: str, number: int) -> int:
         try:
@@ -139,11 +182,14 @@ class Answers:
         except (ValueError, KeyError, TypeError, IndexError):
             same, index = False, -1
         if not same:
-            raise InputError(
-                f"{self._place}, line {number}: this is no answer to the prompts asked now, with the run and the "
-                "options given now; name another file, or delete this one"
-            )
+            raise self._foreign(number)
         return int(index)
+
+    def _foreign(self, number: int) -> InputError:
+        return InputError(
+            f"{self._place}, line {number}: this is no answer to the prompts asked now, with the run and the options "
+            "given now; name another file, or delete this one"
+        )
 
     @property
     def missing(self) -> list[int]:
@@ -151,20 +197,20 @@ class Answers:
         return [index for index in range(len(self._wanted)) if index not in self._lines]
 
     def add(self, index: int, text: str) -> None:
+        """
+        Raises:
+            WorkError: it cannot be written, such as on a full disk; what was answered before is kept.
+        """
         self._lines[index] = answer(index, self._wanted[index], text, self._settings)
-        with self._place.open("a", encoding="utf-8", newline="\n") as file:
-            file.write(self._lines[index] + "\n")
+        try:
+            with self._place.open("a", encoding="utf-8", newline="\n") as file:
+                file.write(self._lines[index] + "\n")
+        except OSError as error:
+            raise unwritable(self._place, error) from error
 
     def finish(self) -> None:
         """Puts the answers in the order of the prompts."""
-        self._rewrite()
-
-    def _rewrite(self) -> None:
-        lines = [self._lines[index] for index in sorted(self._lines)]
-        try:
-            write_text(self._place, "".join(f"{line}\n" for line in lines))
-        except OSError as error:
-            raise InputError(f"cannot write {self._place}: {error.strerror or error}") from error
+        write_text(self._place, "".join(f"{self._lines[index]}\n" for index in sorted(self._lines)))
 
 
 def answer(index: int, wanted: Wanted, text: str, settings: str) -> str:
@@ -173,4 +219,8 @@ def answer(index: int, wanted: Wanted, text: str, settings: str) -> str:
     return json.dumps(found)
 
 
-__all__ = ["Answers", "answer", "generate_many", "read_wanted", "settings_of"]
+_BEGINNING = '{"line": '
+"""Of every line that `answer` makes."""
+
+
+__all__ = ["Answers", "answer", "answers_in", "generate_many", "read_wanted", "settings_of"]

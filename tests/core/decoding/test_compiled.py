@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from torch import Tensor
 from partwise.assembly.build import assemble
 from partwise.data import IGNORED, Batch
 from partwise.decoding import Decoder, compile_steps
-from partwise.modules import Model
+from partwise.decoding.compiled import _weights_of
+from partwise.modules import Decoding, Model
 from partwise.parts import ModelPart, ModelSite, resolve_part
 
 V, WIDTH = 23, 16
@@ -98,6 +100,54 @@ def test_a_step_that_is_no_single_graph_stays_as_it_is_and_says_so_once() -> Non
     assert "cannot be compiled" in said[0]
 
 
+def negate(model: Any) -> None:
+    for weight in model.parameters():
+        weight.data.neg_()  # PyTorch does not count what is written there
+
+
+def write_with_numpy(model: Any) -> None:
+    next(iter(model.parameters())).detach().numpy()[0, 0] += 1
+
+
+CHANGES: dict[str, Callable[[Any], object]] = {
+    "data": negate,
+    "numpy": write_with_numpy,
+    "loaded": lambda model: model.load_state_dict({name: 2 * one for name, one in model.state_dict().items()}),
+    "other tensors": lambda model: model.load_state_dict(
+        {name: one.clone() for name, one in model.state_dict().items()}, assign=True
+    ),
+    "another precision": lambda model: model.to(torch.bfloat16),
+    "dropout": lambda model: model.stack.train(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_of_weights_is_seen_however_it_is_made(change: str) -> None:
+    model: Any = language_model(MIXERS["attention"])
+    before = _weights_of(model)
+    written(model, prompts(padded=False))
+    assert _weights_of(model) == before, "writing a text changes nothing"
+    CHANGES[change](model)
+    assert _weights_of(model) != before
+
+
+def test_weights_that_are_no_numbers_are_no_change() -> None:
+    model: Any = language_model(MIXERS["attention"])
+    negate(model)
+    next(iter(model.parameters())).data.fill_(torch.nan)
+    assert _weights_of(model) == _weights_of(model)
+
+
+def test_a_model_without_weights_can_be_asked_for() -> None:
+    class Even(torch.nn.Module):
+        def step(self, tokens: Tensor, decoding: Any) -> Tensor:
+            return torch.zeros(len(tokens), V)
+
+    model: Any = Even()
+    compile_steps(model, "eager")
+    assert torch.equal(model.step(torch.tensor([1]), Decoding([], 4, 8)), torch.zeros(1, V))
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("mixer", MIXERS)
 def test_kernels_write_what_the_plain_step_writes(mixer: str) -> None:
@@ -121,7 +171,7 @@ def test_kernels_are_those_of_their_own_model_and_of_its_weights_as_they_are() -
         assert torch.allclose(written(model, prompts(padded=False)), written_plainly(model), atol=1e-5)
     with torch.no_grad():
         for weight in one.parameters():
-            weight.mul_(0.5)
+            weight.data.mul_(0.5)
     assert torch.allclose(written(one, prompts(padded=False)), written_plainly(one), atol=1e-5)
     assert not torch.allclose(written_plainly(one), written_plainly(other), atol=1e-2)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -10,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from partwise import InputError
+from partwise import InputError, WorkError
 from partwise.data import Batch
-from partwise.decoding import Decoder, Writing, generate_text, generate_texts, left_padded
+from partwise.decoding import Decoder, Writing, draw_from, generate_text, generate_texts, left_padded
 from partwise.decoding.stops import StopStrings
 from partwise.modules import Decoding
 
+from .test_many import sampler_of
 from .writing import END, ByteTokenizer, Summing
 
 
@@ -182,3 +184,40 @@ def test_it_stops_where_transformers_does() -> None:
         for n in range(1, 13):
             ids = torch.cat((torch.zeros(60, 1, dtype=torch.int64), texts[:, :n]), 1)
             assert criteria(ids, None).tolist() == [ours.completed(row) for row in texts[:, :n].tolist()]
+
+
+# --- what cannot be written
+
+
+@pytest.mark.parametrize("limit", [-1, -(10**6)])
+def test_fewer_than_no_tokens_are_an_input_error(limit: int) -> None:
+    with pytest.raises(InputError, match=f"0 tokens or more, not {limit}"):
+        Writing(sampler_of("greedy"), limit)
+
+
+def test_one_string_in_place_of_a_list_would_be_its_characters() -> None:
+    with pytest.raises(InputError, match=r"write stop=\['end'\]"):
+        Writing(sampler_of("greedy"), 3, stop="end")
+
+
+@pytest.mark.parametrize("choice", ["greedy", "temperature", {"use": "top_k", "k": 2}, {"use": "beam", "width": 2}])
+def test_a_model_whose_logits_are_no_numbers_is_told(choice: Any) -> None:
+    model = Summing()
+    with torch.no_grad():
+        model.table[3] = torch.nan
+    writing = Writing(sampler_of(choice), 4)
+    with pytest.raises(WorkError, match="the model's logits are no numbers"):
+        list(generate_texts(model, ByteTokenizer(), left_padded([[1, 2], [3]], END), writing))
+
+
+@pytest.mark.parametrize("weights", [[torch.nan, 1.0], [1.0, torch.nan], [0.0, 0.0], [torch.inf, 1.0]])
+def test_from_no_distribution_no_token_is_drawn(weights: list[float]) -> None:
+    rows = torch.tensor([[0.5, 0.5], weights])
+    with pytest.raises(WorkError, match="no token can be drawn"):
+        draw_from(rows, torch.Generator().manual_seed(0))
+
+
+def test_logits_that_a_filter_makes_infinite_are_told() -> None:
+    writing = Writing(sampler_of({"use": "repetition_penalty", "penalty": 1e-310}), 4)
+    with pytest.raises(WorkError, match="a knob of the sampler is so large or small"):
+        list(generate_texts(Summing(), ByteTokenizer(), left_padded([[1, 2, 3, 4, 5, 6]], END), writing))

@@ -10,7 +10,7 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor, nn
 
-from partwise import InputError, PartError
+from partwise import InputError, PartError, WorkError
 from partwise.data import Batch
 from partwise.decoding import (
     Draft,
@@ -297,3 +297,19 @@ def test_what_a_draft_cannot_do_is_told_at_once() -> None:
         generate_many(model, ByteTokenizer(), [Wanted("a")], Writing(sampler_of("greedy"), 5, draft=draft))
     with pytest.raises(InputError, match="answers a source"):
         generate_text(pair_model(), ByteTokenizer(), "a", Writing(sampler_of("greedy"), 5, pairs=True, draft=draft))
+
+
+def test_of_no_tokens_none_is_written() -> None:
+    for draft in (None, Draft(of("attention"))):
+        assert written(of("attention"), "greedy", draft, 0) == ""
+
+
+@pytest.mark.parametrize("choice", ["greedy", "temperature", PENALTY])
+def test_weights_that_are_no_numbers_are_told_with_whose_they_are(choice: Any) -> None:
+    broken = of("attention")
+    with torch.no_grad():
+        next(iter(broken.parameters())).fill_(torch.nan)
+    with pytest.raises(WorkError, match=r"^the model's logits are no numbers"):
+        written(broken, choice, Draft(of("attention")))
+    with pytest.raises(WorkError, match=r"^the draft: the model's logits are no numbers"):
+        written(of("attention"), choice, Draft(broken))

@@ -10,7 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 import partwise
-from partwise import workflow
+from partwise import InputError, decoding, workflow
+from partwise.decoding import Wanted
+from partwise.errors import WorkError
+from partwise.storage import locks, write_text
+from partwise.workflow import writing_many
 from partwise_cli.main import cli
 
 TINY = {"name": "tiny", "data": "grammar", "model.width": 8, "model.context": 16, "trainer.steps": 4,
@@ -148,3 +152,81 @@ def test_a_place_that_cannot_hold_answers_is_refused_before_anything_is_written(
         assert result.exit_code in (1, 2)
         assert str(place) in result.stderr
         assert "Traceback" not in result.stderr
+
+
+def test_two_commands_never_write_one_file_at_once(
+    run: str, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "answers.jsonl"
+    command = (run, "--prompts", file, "--tokens", 20, "--output", output)
+    plain, during = workflow.generate_many, list[Result]()
+
+    def with_another(*arguments: Any) -> Any:
+        texts = plain(*arguments)
+        yield next(texts)
+        monkeypatch.undo()
+        before = output.read_text()
+        during.append(call(*command))
+        assert output.read_text() == before
+        yield from texts
+
+    monkeypatch.setattr(workflow, "generate_many", with_another)
+    first = call(*command)
+    assert first.exit_code == 0, first.output
+    assert (during[0].exit_code, during[0].stdout) == (1, "")
+    assert f"another process is writing answers into {output}; wait until it ends" in during[0].stderr
+    assert [one["line"] for one in lines_of(output.read_text())] == [1, 2, 3, 4]
+    assert call(*command).exit_code == 0, "it is free again"
+
+
+def test_a_file_that_was_exchanged_while_it_was_opened_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, wanted = tmp_path / "answers.jsonl", [Wanted("a"), Wanted("b")]
+    plain, lines = locks.lock, [workflow.answer(index, one, "x", "s") + "\n" for index, one in enumerate(wanted)]
+
+    def finished_meanwhile(handle: int) -> Any:
+        monkeypatch.undo()
+        write_text(place, "".join(lines))
+        return plain(handle)
+
+    monkeypatch.setattr(writing_many, "lock", finished_meanwhile)
+    with workflow.answers_in(place, wanted, "s") as answers:
+        assert not answers.missing
+        with pytest.raises(WorkError, match="another process is writing"), workflow.answers_in(place, wanted, "s"):
+            pass
+
+
+@pytest.mark.parametrize("content", ["my only notes", '{"line": 1}', '{"lin', "\n", "\ufeff", "{", "\x89PNG"])
+def test_only_half_a_line_of_answers_is_ever_thrown_away(tmp_path: Path, content: str) -> None:
+    place, ours = tmp_path / "notes.txt", content in ('{"lin', "{", '{"line": 1}')
+    place.write_text(content)
+    if ours:
+        with workflow.answers_in(place, [Wanted("a")], "s") as answers:
+            assert answers.missing == [0]
+        assert place.read_text() == ""
+        return
+    with pytest.raises(InputError, match="line 1: this is no answer"), workflow.answers_in(place, [Wanted("a")], "s"):
+        pass
+    assert place.read_text() == content
+
+
+def test_an_answer_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    place = tmp_path / "answers.jsonl"
+    with workflow.answers_in(place, [Wanted("a")], "s") as answers:
+        place.unlink()
+        place.mkdir()
+        with pytest.raises(WorkError, match="Is a directory; whatever was there"):
+            answers.add(0, "b")
+
+
+def test_steps_are_compiled_only_for_texts_that_are_still_missing(
+    run: str, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "PAYS_FROM", 20 * 4)
+    compiled = list[str]()
+    monkeypatch.setattr(decoding, "compile_steps", lambda model, say: compiled.append("compiled"))
+    command = (run, "--prompts", file, "--tokens", 20, "--rows", 1, "--output", tmp_path / "answers.jsonl")
+    for _ in range(2):
+        assert call(*command).exit_code == 0
+        assert compiled == ["compiled"], "the second time all is there"
