@@ -47,7 +47,8 @@ def compile_steps(
     written, or its modules begin to train, the next text has a new graph. What else is changed in its modules, such as
     a number or a hook, the graph does not see.
 
-    A step that cannot be one graph (PyTorch's own LSTM), or for which there is no C++ compiler, stays as it is.
+    A step that cannot be one graph (PyTorch's own LSTM), or for which there is no C++ compiler or no place to
+    keep its files, stays as it is.
 
     Args:
         compiler: inductor makes kernels; eager runs PyTorch's own, to see whether there is one graph at all.
@@ -67,8 +68,8 @@ class CompiledStep:
         on_cpu = device_of(model).type == "cpu"
         self._ways: list[_Settings] = [_CPU_KERNELS, {}] if compiler == "inductor" and on_cpu else [{}]
         """Settings to compile with: the first, and the next where it fails; none is left if all have failed."""
-        self._graph: Callable[..., Tensor]
-        self._made_for: set[tuple[Any, ...]]
+        self._graph: Callable[..., Tensor] | None = None
+        self._made_for = set[tuple[Any, ...]]()
         self._weights: tuple[Any, ...] = ()
         self._text: Callable[[], Decoding | None] = lambda: None
 
@@ -84,19 +85,32 @@ class CompiledStep:
         while self._ways:
             try:
                 logits = self._run(tokens, decoding)
-            except torch._dynamo.exc.TorchDynamoException as error:  # raised before the step has changed anything
+            # All of these are raised before the step has changed anything.
+            except OSError as error:  # there is no place for what the compiler keeps; nor will there be
+                self._ways.clear()
+                self._fail(error)
+            except _no_graph() as error:
                 self._ways.pop(0)
-                self._begin()
-                if not self._ways:
-                    reason = str(error).strip().partition("\n")[0]
-                    self._say(f"the decode step stays as it is, for it cannot be compiled: {reason}")
+                self._fail(error)
             else:
                 decoding.advance()
                 return logits
         return self._plain(tokens, decoding)
 
+    def _fail(self, error: Exception) -> None:
+        self._begin()
+        if not self._ways:
+            reason = str(error).strip().partition("\n")[0]
+            if "InvalidCxxCompiler" in reason:
+                reason = "there is no C++ compiler here that works, such as g++ (the variable CXX can name one)"
+            self._say(f"the decode step stays as it is, for it cannot be compiled: {reason}")
+
     def _begin(self) -> None:
-        """A graph that is not made yet, and shares nothing with those that there are."""
+        """The next step makes a graph, which shares nothing with those that there are."""
+        self._graph = None
+        self._made_for = set()
+
+    def _new_graph(self) -> Callable[..., Tensor]:
         step = CompiledStep._step
         # PyTorch keeps its graphs with the code that they are of. This code is like that of every other model's step,
         # whose weights may be constants in its graph.
@@ -107,14 +121,13 @@ class CompiledStep:
         # PyTorch cannot leave it out.
         unasked = getattr(torch.compiler, "skip_guard_on_all_nn_modules_unsafe", None)
         options = {} if unasked is None else {"guard_filter_fn": unasked}
-        self._graph = torch.compile(
-            own.__get__(self), backend=self._compiler, fullgraph=True, dynamic=True, options=options
-        )
-        self._made_for = set()
+        return torch.compile(own.__get__(self), backend=self._compiler, fullgraph=True, dynamic=True, options=options)
 
     def _run(self, tokens: Tensor, decoding: Decoding) -> Tensor:
         given = (decoding.padding, decoding.positions, decoding.memory, decoding.memory_padding)
-        shape = (len(tokens), decoding.room, *(value is None for value in given))
+        shape = (len(tokens), decoding.room, *(None if value is None else value.shape for value in given))
+        if self._graph is None:
+            self._graph = self._new_graph()
         with contextlib.nullcontext() if shape in self._made_for else _making(self._ways[0]):
             logits = self._graph(tokens, decoding.length, decoding.room, decoding.states, *given)
         self._made_for.add(shape)
@@ -132,6 +145,12 @@ class CompiledStep:
         memory_padding: Tensor | None,
     ) -> Tensor:
         return self._plain(tokens, Decoding(states, length, room, padding, positions, memory, memory_padding))
+
+
+def _no_graph() -> tuple[type[Exception], ...]:
+    """What is raised where no graph can be made, or one too many would have to be."""
+    raised = torch._dynamo.exc
+    return raised.TorchDynamoException, getattr(raised, "FailOnRecompileLimitHit", raised.TorchDynamoException)
 
 
 def _weights_of(module: nn.Module) -> tuple[Any, ...]:

@@ -148,6 +148,47 @@ def test_a_model_without_weights_can_be_asked_for() -> None:
     assert torch.equal(model.step(torch.tensor([1]), Decoding([], 4, 8)), torch.zeros(1, V))
 
 
+def test_where_the_compiler_can_keep_nothing_the_step_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, said, tried = language_model(MIXERS["attention"]), list[str](), list[int]()
+
+    def nowhere(*given: Any, **more: Any) -> Any:
+        tried.append(1)
+        raise PermissionError(13, "Permission denied", "/cache")
+
+    monkeypatch.setattr(torch, "compile", nowhere)
+    plain = written(model, prompts(padded=False))
+    compile_steps(model, say=said.append)
+    assert torch.equal(written(model, prompts(padded=False)), plain)
+    assert (len(tried), len(said)) == (1, 1)
+    assert "Permission denied: '/cache'" in said[0]
+
+
+@pytest.mark.exhaustive
+def test_graphs_are_not_made_without_end() -> None:
+    torch.compiler.reset()
+    model, said = language_model(MIXERS["attention"]), list[str]()
+    compile_steps(model, "eager", said.append)
+    plain = written_plainly(model)
+    with torch._dynamo.config.patch(recompile_limit=1):
+        written(model, prompts(padded=True), steps=4)
+        assert torch.allclose(written(model, prompts(padded=False)), plain, atol=1e-5)
+    assert len(said) == 1
+
+
+@pytest.mark.exhaustive
+def test_without_a_compiler_the_step_stays_as_it_is_and_says_what_is_missing() -> None:
+    torch.compiler.reset()
+    model, said = language_model(MIXERS["attention"]), list[str]()
+    compile_steps(model, say=said.append)
+    with torch._inductor.config.patch({"cpp.cxx": (None, "/nonexistent"), "force_disable_caches": True}):
+        compiled = written(model, prompts(padded=False))
+    assert torch.equal(compiled, written_plainly(model))
+    assert said == [
+        "the decode step stays as it is, for it cannot be compiled: there is no C++ compiler here that works, such as "
+        "g++ (the variable CXX can name one)"
+    ]
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("mixer", MIXERS)
 def test_kernels_write_what_the_plain_step_writes(mixer: str) -> None:

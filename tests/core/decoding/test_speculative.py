@@ -211,7 +211,10 @@ def probabilities(model: Turning, choice: Any) -> dict[tuple[int, ...], float]:
             found[text[1:]] = so_far
             return
         logits = model.table.detach()[text[max(0, len(text) - 2)], text[-1]][None]
-        for token, share in enumerate(sampler.filter(logits).double().softmax(-1)[0].tolist()):
+        left = (
+            sampler.filter(logits) if hasattr(sampler, "filter") else sampler.filter_after(logits, torch.tensor([text]))
+        )
+        for token, share in enumerate(left.double().softmax(-1)[0].tolist()):
             if share:
                 go_on((*text, token), so_far * share)
 
@@ -219,7 +222,15 @@ def probabilities(model: Turning, choice: Any) -> dict[tuple[int, ...], float]:
     return found
 
 
-@pytest.mark.parametrize("choice", ["temperature", {"use": "top_k", "k": 3}], ids=["temperature", "top_k"])
+PENALISED = {"use": "chain", "samplers": [{"use": "repetition_penalty", "penalty": 1.8}, {"use": "min_p", "p": 0.1}]}
+"""What it leaves depends on the text, proposals included."""
+
+
+@pytest.mark.parametrize(
+    "choice",
+    ["temperature", {"use": "top_k", "k": 3}, PENALISED],
+    ids=["temperature", "top_k", "after the text"],
+)
 def test_texts_come_as_often_as_from_the_model_alone(choice: Any) -> None:
     """A chi-square test with fixed seeds, against the probability of each text."""
     model, prompt, tokenizer = Turning(1), left_padded([[1]], END), ByteTokenizer()
