@@ -9,6 +9,7 @@ from typing import Any
 
 from partwise.errors import InputError
 from partwise.recipe import LoadedRecipe
+from partwise.wording import some_of
 from partwise.workflow import Reopened, Weights
 
 from .attention import mixing
@@ -108,6 +109,13 @@ def _same(other: Subject, read: Reading) -> Reading:
     return reading(other, read.text, None, None, _room(other))
 
 
+def _broken(one: Subject) -> list[str]:
+    names = [name for name, weight in one.module.named_parameters() if not bool(weight.isfinite().all())]
+    if not names:
+        return []
+    return [f"Its training diverged, or its weights are damaged: {some_of(names)} hold numbers that are not finite."]
+
+
 def seen(
     one: Subject,
     read: Reading,
@@ -116,7 +124,7 @@ def seen(
 ) -> Look:
     """What a model in memory does with a text; one that was not trained is another afterwards, by one update."""
     batch = read.batch.to(one.device)
-    parts = one.parts()
+    parts, notes = one.parts(), (*read.notes, *_broken(one))
     source = [] if batch.source is None else batch.source[0].tolist()
     ids = batch.tokens[0].tolist()
     cuts = [cut(one, read.text if read.source is None else read.source)]
@@ -133,7 +141,7 @@ def seen(
             parameters=sum(weight.numel() for weight in one.module.parameters()),
             text=read.text,
             source=read.source,
-            notes=read.notes,
+            notes=notes,
             cuts=tuple(cuts),
             text_tokens=tokens(one.tokenizer, ids),
             source_tokens=tokens(one.tokenizer, source),

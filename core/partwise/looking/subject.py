@@ -16,7 +16,7 @@ from partwise.data.marks import marks_of
 from partwise.data.protocols import Tokenizer
 from partwise.decoding.decoder import Decoder
 from partwise.decoding.prompts import source_prompt, text_prompt
-from partwise.errors import InputError, PartwiseError
+from partwise.errors import InputError, PartwiseError, WorkError
 from partwise.machine import torch_device
 from partwise.modules.protocols import Model
 from partwise.parts.part import Part, recorded_assembly
@@ -182,9 +182,7 @@ def _pair(one: Subject, source: str | None, target: str | None, most: int) -> Re
         raise InputError(
             f"the source has {many(prompt.source.shape[1], 'token')}, and a page shows at most {most}; shorten it"
         )
-    ids = one.tokenizer.encode(target) if target is not None else _answer(one, prompt)
-    if target is None:
-        notes.append("The text is the model's own answer, always the likeliest token.")
+    ids = one.tokenizer.encode(target) if target is not None else _answer(one, prompt, notes)
     room = min(most, one.model.context) - 1
     if len(ids) > room:
         notes.append(f"The answer has {many(len(ids), 'token')}: these are the first {room}.")
@@ -195,11 +193,16 @@ def _pair(one: Subject, source: str | None, target: str | None, most: int) -> Re
     return Reading(one.tokenizer.decode(ids), source, batch, tuple(notes))
 
 
-def _answer(one: Subject, prompt: Batch) -> list[int]:
+def _answer(one: Subject, prompt: Batch, notes: list[str]) -> list[int]:
     """What the model writes, without what ends it."""
     marks, context = marks_of(one.tokenizer), one.model.context
-    decoder = Decoder(one.model, prompt.to(one.device), one.tokenizer.end, context, marks.ends)
     ids: list[int] = []
+    try:
+        decoder = Decoder(one.model, prompt.to(one.device), one.tokenizer.end, context, marks.ends)
+    except WorkError as error:  # it diverged, which is what is looked at
+        notes.append(f"The model has no answer: {error}.")
+        return ids
+    notes.append("The text is the model's own answer, always the likeliest token.")
     while len(ids) < min(context - 1, LONGEST_ANSWER):
         token = decoder.logits.argmax(-1)
         if bool(decoder.ended(token).all()):

@@ -21,7 +21,7 @@ ASKED, NEAREST, ON_MAP, FEATURES = 24, 8, 72, 64
 
 @torch.no_grad()
 def vectors(one: Subject, ids: Sequence[int], asked: Sequence[tuple[str, str, str]]) -> Vectors | None:
-    """What the table of a model says of the distinct tokens of a text.
+    """What the table of a model says of the distinct tokens of a text; nothing if it is not of finite numbers.
 
     Raises:
         InputError: a word of an analogy is no token of this model.
@@ -29,7 +29,7 @@ def vectors(one: Subject, ids: Sequence[int], asked: Sequence[tuple[str, str, st
     name, table = table_of(one)
     known = WordTable(table, one.tokenizer)
     distinct = [id for id in dict.fromkeys(ids) if id < len(table)][:ASKED]
-    if not distinct:
+    if not distinct or not bool(table.isfinite().all()):
         return None
     units = unit_rows(table)
     near = {id: nearest(units @ units[id], {id}, NEAREST) for id in distinct}

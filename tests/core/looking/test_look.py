@@ -133,6 +133,23 @@ def test_a_model_of_pairs_shows_the_alignment_of_its_own_answer(looked: Callable
     assert [token.label for token in given.text_tokens][1:] == ["c", "b", "a"]
 
 
+def test_models_that_diverged_can_be_looked_at(looked: Callable[..., Look], monkeypatch: pytest.MonkeyPatch) -> None:
+    def diverged(*given: Any) -> Any:
+        one = subject(*given)
+        with torch.no_grad():
+            for weight in one.module.parameters():
+                weight.fill_(torch.nan)
+        return one
+
+    monkeypatch.setattr("partwise.looking.inside.subject", diverged)
+    for found in (looked(RECIPE, "the dog"), looked(PAIRS, source="abc")):
+        assert "hold numbers that are not finite" in found.page()
+        json.dumps(found.to_json(), allow_nan=False)
+        facts = found.facts
+    assert len(facts.text_tokens) == 1
+    assert any("The model has no answer: the model's logits are no numbers" in note for note in facts.notes)
+
+
 def test_without_a_text_an_example_of_the_data_is_taken(looked: Callable[..., Look]) -> None:
     facts = looked(RECIPE).facts
     assert any("No prompt was given" in note for note in facts.notes)
