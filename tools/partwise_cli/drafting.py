@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from partwise.decoding import Draft
     from partwise.workflow.reopening import Reopened
 
-TOKENS = 4
-"""Tokens that are proposed at once, unless told otherwise."""
-
 
 def check(draft: str | None, tokens: int | None, prompt_file: str | None, compiled: bool | None) -> None:
     """
@@ -48,7 +45,7 @@ def opened(reopened: Reopened, place: Path, tokens: int | None, device: str) -> 
     small = workflow.reopen(place, device)
     for change in small.changes():
         write(f"note: since the draft was trained, {change}", err=True)
-    return workflow.draft_of(reopened, small, tokens or TOKENS)
+    return workflow.draft_of(reopened, small, tokens)
 
 
 def tell(draft: Draft | None) -> None:

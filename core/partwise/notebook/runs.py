@@ -7,6 +7,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from partwise.errors import InputError
 from partwise.metric_names import LOSS, VALID_ACCURACY, VALID_BITS_PER_BYTE, VALID_LOSS, judged
 
 from .recipes import AnyRecipe, change, load
@@ -116,7 +117,7 @@ def generate(
     stop: str | Sequence[str] = (),
     special: bool = False,
     draft: Reopened | str | Path | None = None,
-    draft_tokens: int = 4,
+    draft_tokens: int | None = None,
 ) -> str:
     """What a run's model writes after the prompt or, for a seq2seq model, in answer to it.
 
@@ -128,7 +129,7 @@ def generate(
         stop: a string, or several; the text ends before the first of them that the model writes.
         special: whether names of special tokens in the prompt, such as "<|user|>", are these tokens; if not, text.
         draft: a smaller run with the same tokenizer, which proposes tokens (speculative decoding).
-        draft_tokens: how many it proposes at once.
+        draft_tokens: how many it proposes at once; 4 unless told otherwise.
 
     Raises:
         PartwiseError: there is no such run or sampler, a string to stop at is empty, special tokens have no names, or
@@ -141,6 +142,8 @@ def generate(
     """
     from partwise import workflow
 
+    if draft is None and draft_tokens is not None:
+        raise InputError("draft_tokens is for a draft; name its run with draft")
     reopened = _opened(run)
     chosen = None if sampler is None else change(reopened.loaded, {"sampler": sampler}).recipe.sampler
     stops = (stop,) if isinstance(stop, str) else stop

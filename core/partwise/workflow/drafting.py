@@ -9,12 +9,12 @@ from partwise.errors import InputError
 from .reopening import Reopened, writing_of
 
 
-def draft_of(reopened: Reopened, small: Reopened, tokens: int = 4) -> Draft:
+def draft_of(reopened: Reopened, small: Reopened, tokens: int | None = None) -> Draft:
     """A draft for what `reopened` writes.
 
     Args:
         small: the run that proposes; the smaller it is, the less its proposals cost.
-        tokens: how many it proposes at once.
+        tokens: how many it proposes at once; as many as a `Draft` does unless told otherwise.
 
     Raises:
         InputError: one of the two answers sources, the small one cannot write, or its tokenizer is another.
@@ -34,7 +34,7 @@ def draft_of(reopened: Reopened, small: Reopened, tokens: int = 4) -> Draft:
             f"{place} is no draft for {reopened.run.directory}: {difference}; train one with the same tokenizer on the "
             "same texts"
         )
-    return Draft(small.model, tokens)
+    return Draft(small.model) if tokens is None else Draft(small.model, tokens)
 
 
 def _difference(one: Tokenizer, other: Tokenizer) -> str:

@@ -45,6 +45,8 @@ def test_it_writes_the_likeliest_text_and_says_what_was_accepted(runs: Path) -> 
     assert " tokens of the draft were accepted (" in drafted.stderr
     again = partwise.generate(runs / "large", "the", tokens=40, sampler="greedy", draft=runs / "small", draft_tokens=2)
     assert f"the{again}\n" == plain.stdout
+    with pytest.raises(partwise.InputError, match="name its run with draft"):
+        partwise.generate(runs / "large", "the", draft_tokens=2)
 
 
 def test_as_json_each_text_has_its_own_count(runs: Path) -> None:
