@@ -15,7 +15,7 @@ from partwise.machine import torch_device
 from partwise.parts import Part
 from partwise.recipe import LoadedRecipe, load
 from partwise.runs import alone_in
-from partwise.workflow import check, default_directory, evaluate, generate, prepare, reopen, train
+from partwise.workflow import check, default_directory, evaluate, generate, prepare, reopen, train, writing_of
 
 SMALL = [
     "model.width=24",
@@ -53,8 +53,8 @@ def test_a_trained_run_can_be_reopened_evaluated_and_made_to_write(tmp_path: Pat
     assert rows[-1]["step"] == 6
     assert rows[-1]["valid_loss"] < rows[0]["valid_loss"]
     assert evaluate(again, "valid", limit=2).loss == pytest.approx(rows[-1]["valid_loss"], rel=1e-6)
-    text = "".join(generate(again, "The ", limit=20, seed=1))
-    assert text == "".join(generate(again, "The ", limit=20, seed=1))
+    text = "".join(generate(again, "The ", writing_of(again, 20), seed=1))
+    assert text == "".join(generate(again, "The ", writing_of(again, 20), seed=1))
     assert len(text) <= 20
 
 
@@ -222,7 +222,8 @@ def test_a_missing_data_file_is_found_by_check(tmp_path: Path) -> None:
 def test_an_answer_in_words_begins_without_a_space(tmp_path: Path) -> None:
     small = ["trainer.steps=300", "trainer.checkpoint_every=null", "trainer.evaluate_batches=2", "data.max_length=4"]
     run = train(load("lstm-attention", [*small, "model.width=64", "data.size=2000"]), tmp_path / "run", device="cpu")
-    answer = "".join(generate(reopen(run.directory, "cpu"), "a b c d", limit=6))
+    again = reopen(run.directory, "cpu")
+    answer = "".join(generate(again, "a b c d", writing_of(again, 6)))
     assert answer
     assert not answer.startswith(" ")
 

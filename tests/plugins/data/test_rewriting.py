@@ -18,7 +18,7 @@ from partwise import RecipeError
 from partwise.data import Data, Example, Piece, Split
 from partwise.parts import DataPart, DataSite, resolve_part
 from partwise.recipe import load
-from partwise.workflow import check, generate, prepare, reopen, train
+from partwise.workflow import check, generate, prepare, reopen, train, writing_of
 from partwise_data.drawing import Draw
 from partwise_data.infilling import Infilling
 from partwise_data.rewriting import Plan, Rewritten, around, cut_after, stretches
@@ -216,7 +216,7 @@ def test_a_model_that_fills_in_can_be_trained_reopened_and_prompted(tmp_path: Pa
     )
     again = reopen(run.directory, "cpu")
     prompt = "<|fim_prefix|>the c<|fim_suffix|>on the mat<|fim_middle|>"
-    written = "".join(generate(again, prompt, 5, special=True))
+    written = "".join(generate(again, prompt, writing_of(again, 5, special=True)))
     assert len(written) <= 5
     tokenizer: Any = again.tokenizer
     assert tokenizer.encode_special("<|fim_middle|>") == [tokenizer.vocab_size - 1]

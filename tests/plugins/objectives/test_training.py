@@ -14,7 +14,7 @@ from partwise import RecipeError
 from partwise.recipe import load
 from partwise.runs import Run
 from partwise.training import evaluate as evaluate_model
-from partwise.workflow import evaluate, generate, reopen, train
+from partwise.workflow import evaluate, generate, reopen, train, writing_of
 
 LAYER = {"use": "pre_norm", "mixer": {"use": "multi_head", "heads": 2}}
 FURTHER = {"use": "multi_token", "further": 2, "block": LAYER, "weight": 0.5}
@@ -99,7 +99,7 @@ def test_a_masked_model_learns_to_fill_in_and_cannot_write(tmp_path: Path) -> No
     reopened = reopen(run.directory, "cpu")
     assert evaluate(reopened, "valid", limit=3).loss == pytest.approx(after)
     with pytest.raises(Exception, match="cannot write: its objective 'masked'"):
-        list(generate(reopened, "the quick", 5))
+        list(generate(reopened, "the quick", writing_of(reopened, 5)))
 
 
 def test_evaluation_of_a_masked_model_does_not_depend_on_the_batch_size(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from partwise.looking import WordTable
 from partwise.recipe import load
 from partwise.runs import Run
 from partwise.training import Progress
-from partwise.workflow import generate, reopen, train
+from partwise.workflow import generate, reopen, train, writing_of
 
 KINSHIP = "lessons/word-vectors-kinship"
 SMALL: dict[str, Any] = {
@@ -68,7 +68,7 @@ def test_it_learns_how_often_words_are_and_has_no_bits_per_byte_and_cannot_write
     shares = model.bias.double().exp()[: len(counts)]
     torch.testing.assert_close(shares / shares.sum(), powers / powers.sum(), rtol=1e-4, atol=1e-7)
     with pytest.raises(Exception, match="cannot write: its objective 'skip_gram'"):
-        list(generate(reopened, "the king", 5))
+        list(generate(reopened, "the king", writing_of(reopened, 5)))
 
 
 def test_evaluation_is_the_same_for_any_size_of_batch(tmp_path: Path) -> None:
