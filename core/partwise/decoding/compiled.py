@@ -166,11 +166,19 @@ def _weights_of(module: nn.Module) -> tuple[Any, ...]:
     return written, [tensor.dtype for tensor in tensors], sums, [one.training for one in module.modules()]
 
 
-def _sum_of_bits(storage: torch.UntypedStorage) -> int:
+def _sum_of_bits(storage: torch.UntypedStorage) -> tuple[int, int, bytes]:
+    """Along rows and columns of a table, each with a factor of its own, so that exchanged weights are seen, too."""
     all_bytes = torch.empty(0, dtype=torch.uint8).set_(storage)
-    whole = len(all_bytes) // 8 * 8
+    whole = len(all_bytes) // (8 * _COLUMNS) * 8 * _COLUMNS
     # As whole numbers of 64 bits, which are added faster than smaller ones. Whole numbers have no NaN, nor rounding.
-    return int(all_bytes[:whole].view(torch.int64).sum() + all_bytes[whole:].sum())
+    table = all_bytes[:whole].view(torch.int64).view(-1, _COLUMNS)
+    sums = [table.sum(axis) for axis in (1, 0)]
+    rows, columns = (int((each * torch.arange(1, len(each) + 1)).sum()) for each in sums)
+    return rows, columns, all_bytes[whole:].numpy().tobytes()
+
+
+_COLUMNS = 1024
+"""Of the table that weights are added up in."""
 
 
 @contextlib.contextmanager

@@ -105,6 +105,11 @@ def negate(model: Any) -> None:
         weight.data.neg_()  # PyTorch does not count what is written there
 
 
+def exchange(model: Any) -> None:
+    table = next(iter(model.parameters())).data
+    table[[0, 1]] = table[[1, 0]].clone()
+
+
 def write_with_numpy(model: Any) -> None:
     next(iter(model.parameters())).detach().numpy()[0, 0] += 1
 
@@ -112,6 +117,7 @@ def write_with_numpy(model: Any) -> None:
 CHANGES: dict[str, Callable[[Any], object]] = {
     "data": negate,
     "numpy": write_with_numpy,
+    "exchanged": exchange,
     "loaded": lambda model: model.load_state_dict({name: 2 * one for name, one in model.state_dict().items()}),
     "other tensors": lambda model: model.load_state_dict(
         {name: one.clone() for name, one in model.state_dict().items()}, assign=True
@@ -129,6 +135,15 @@ def test_a_change_of_weights_is_seen_however_it_is_made(change: str) -> None:
     assert _weights_of(model) == before, "writing a text changes nothing"
     CHANGES[change](model)
     assert _weights_of(model) != before
+
+
+@pytest.mark.parametrize("places", [(0, 1), (0, 5_000), (7, 4_103), (12_287, 12_288)])
+def test_weights_that_are_exchanged_are_a_change(places: tuple[int, int]) -> None:
+    layer = torch.nn.Linear(130, 100)
+    before = _weights_of(layer)
+    flat, there = layer.weight.data.view(-1), list(places)
+    flat[there] = flat[there[::-1]].clone()
+    assert _weights_of(layer) != before
 
 
 def test_weights_that_are_no_numbers_are_no_change() -> None:
