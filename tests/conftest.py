@@ -16,6 +16,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from partwise.testing.probes import seed_torch
+
 from .browser import browser as browser
 from .needs import LEFT_OUT, TIME, lacking, not_tested, required
 
@@ -34,10 +36,7 @@ BEGUN = time.monotonic()
 
 @pytest.fixture(autouse=True)
 def _same_random_numbers_every_time() -> None:
-    # Not `torch.manual_seed`, which writes the whole stack down for every kind of device that this machine has not.
-    torch.default_generator.manual_seed(0)
-    if torch.cuda.is_initialized():
-        torch.cuda.manual_seed_all(0)
+    seed_torch(0)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
